@@ -1,0 +1,1 @@
+"""What each node of the pipeline does. Importing this package imports nothing else."""

@@ -1,0 +1,24 @@
+"""Errors that users read: one line that names what is wrong, quotes it and says what to do.
+
+The runners print the message without a traceback and exit with `exit_code`.
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """The run cannot go on. `str(error)` is the whole message, one line."""
+
+    exit_code = 1
+
+
+class UsageError(PipelineError):
+    """The command line or the config is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class GateRefused(PipelineError):
+    """A gate (data, metrics or serving) said no: nothing was pushed."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""Tokenization in the graph: one preprocessing for training, evaluation and serving."""

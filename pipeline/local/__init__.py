@@ -1,0 +1,1 @@
+"""The pipeline on this machine: LocalDagRunner, its console and its sub-commands."""
