@@ -1,0 +1,50 @@
+"""Where one pipeline keeps its state on a local disk. No TensorFlow is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# Beam's portable DirectRunner first tries to download a "prism" binary; this one is in-process.
+LOCAL_BEAM_ARGS: tuple[str, ...] = (
+    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    "--direct_running_mode=in_memory",
+    "--direct_num_workers=1",
+)
+
+
+@dataclass(frozen=True)
+class PipelinePaths:
+    """Folders and files of one pipeline; all absolute.
+
+    `local_paths(Path("/work/runs"), "trec").metadata_path -> Path("/work/runs/trec/metadata.sqlite")`
+    """
+
+    root: Path  # everything below lies here: <root of all pipelines>/<name>
+    pipeline_root: Path  # artifacts, one folder per node
+    metadata_path: Path  # ML Metadata, SQLite
+    state_dir: Path  # training state that outlives a killed run
+    logs_dir: Path  # one log file per run
+    lock_path: Path  # held by the process that runs this pipeline
+    checkpoint_dir: Path  # the pretrained encoder and its tokenizer files
+    beam_args: tuple[str, ...] = LOCAL_BEAM_ARGS
+
+
+def local_paths(root: Path, name: str, checkpoint_dir: Path | None = None) -> PipelinePaths:
+    """The layout under `<root>/<name>`; nothing is created.
+
+    Args:
+      root: folder of all pipelines, as `--root` gives it (relative to the current directory).
+      name: the pipeline's name.
+      checkpoint_dir: folder of the pretrained encoder; `<root>/<name>/checkpoint` when not given.
+    """
+    base = (root / name).absolute()
+    return PipelinePaths(
+        root=base,
+        pipeline_root=base / "artifacts",
+        metadata_path=base / "metadata.sqlite",
+        state_dir=base / "training_state",
+        logs_dir=base / "logs",
+        lock_path=base / ".lock",
+        checkpoint_dir=(checkpoint_dir or base / "checkpoint").absolute(),
+    )
