@@ -28,7 +28,9 @@ class Section(BaseModel):
 class DataGateSettings(Section):
     """Rules that stop the run before Transform. `error` stops, `warn` only reports."""
 
-    missing_split: Severity = Field("error", description="A split named in data.splits has no file or no row.")
+    missing_split: Severity = Field(
+        "error", description="A split named in data.splits has no file or no row."
+    )
     missing_column: Severity = Field("error", description="A column the schema requires is absent from rows.")
     wrong_type: Severity = Field("error", description="A column holds another type than the schema says.")
     unknown_label: Severity = Field("error", description="A label that is not in data.labels.")
@@ -46,7 +48,9 @@ class DataGateSettings(Section):
 class DataSettings(Section):
     """Where the examples are and what their columns mean."""
 
-    path: Path = Field(description="Folder of TFRecord shards of tf.Examples (made by `make data` or `import`).")
+    path: Path = Field(
+        description="Folder of TFRecord shards of tf.Examples (made by `make data` or `import`)."
+    )
     recipe: str | None = Field(
         None, description="Dataset recipe (a folder of data/) that makes `path` when it does not exist yet."
     )
@@ -96,7 +100,9 @@ class CheckpointSettings(Section):
         if len(given) != 1:
             raise ValueError(f"give exactly one of path, recipe or hub, got {given or 'none'}")
         pinned = self.revision is not None and len(self.revision) == 40
-        if self.hub is not None and not (pinned and all(c in "0123456789abcdef" for c in self.revision or "")):
+        if self.hub is not None and not (
+            pinned and all(c in "0123456789abcdef" for c in self.revision or "")
+        ):
             raise ValueError(f"hub needs revision, a commit of 40 hex digits, got {self.revision!r}")
         if self.hub is None and self.revision is not None:
             raise ValueError(f"revision goes with hub, got revision {self.revision!r} without hub")
@@ -143,7 +149,9 @@ class FreezeSettings(Section):
 class TrainSettings(Section):
     """Fine-tuning. Learning rate in units of the AdamW update; lengths in optimizer steps or epochs."""
 
-    epochs: float | None = Field(3.0, gt=0, description="Passes over the train split; null when steps is given.")
+    epochs: float | None = Field(
+        3.0, gt=0, description="Passes over the train split; null when steps is given."
+    )
     steps: int | None = Field(None, ge=1, description="Optimizer steps; give either epochs or steps.")
     batch_size: int = Field(32, ge=1, description="Rows of one forward pass, over all replicas.")
     gradient_accumulation: int = Field(1, ge=1, description="Forward passes per optimizer step.")
@@ -151,24 +159,36 @@ class TrainSettings(Section):
     learning_rate: float = Field(5e-5, gt=0, le=1, description="Peak learning rate.")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Decay after warm-up.")
     warmup_ratio: Fraction = Field(0.1, description="Share of all steps that warm up linearly from 0.")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="Decoupled decay; never on biases and LayerNorm.")
+    weight_decay: float = Field(
+        0.01, ge=0, le=1, description="Decoupled decay; never on biases and LayerNorm."
+    )
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW first-moment decay.")
     adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW second-moment decay.")
     adam_epsilon: float = Field(1e-8, gt=0, le=1, description="AdamW epsilon.")
-    clip_norm: float | None = Field(1.0, gt=0, description="Global gradient norm is clipped to this; null: never.")
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Share spread over all classes.")
+    clip_norm: float | None = Field(
+        1.0, gt=0, description="Global gradient norm is clipped to this; null: never."
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share spread over all classes."
+    )
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
         None, description="`balanced` (inverse frequency), or label -> weight; null: all 1."
     )
     freeze: FreezeSettings = Field(default_factory=FreezeSettings, description="Layers that are not trained.")
     evaluations_per_epoch: int = Field(1, ge=1, description="Evaluations on the eval split per epoch.")
-    best_metric: Literal["accuracy", "loss"] = Field("accuracy", description="Decides which weights are the best.")
+    best_metric: Literal["accuracy", "loss"] = Field(
+        "accuracy", description="Decides which weights are the best."
+    )
     early_stopping: EarlyStoppingSettings | None = Field(None, description="null: train to the end.")
     bucket_width: int = Field(
-        8, ge=1, description="Batches are padded to a multiple of this many tokens, rows of alike length together."
+        8,
+        ge=1,
+        description="Batches are padded to a multiple of this many tokens, rows of alike length together.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, data and machine: same weights.")
-    mixed_precision: Literal["none", "float16", "bfloat16"] = Field("none", description="Compute type of the encoder.")
+    mixed_precision: Literal["none", "float16", "bfloat16"] = Field(
+        "none", description="Compute type of the encoder."
+    )
     xla: bool = Field(False, description="Compile the training step with XLA.")
     strategy: Literal["none", "mirrored", "multi_worker", "tpu"] = Field(
         "none", description="tf.distribute strategy; multi_worker reads TF_CONFIG."
@@ -189,7 +209,14 @@ class TrainSettings(Section):
 # --- evaluate -----------------------------------------------------------------------------------
 
 MetricName = Literal[
-    "accuracy", "macro_f1", "macro_precision", "macro_recall", "micro_f1", "cross_entropy", "auc", "example_count"
+    "accuracy",
+    "macro_f1",
+    "macro_precision",
+    "macro_recall",
+    "micro_f1",
+    "cross_entropy",
+    "auc",
+    "example_count",
 ]
 LOWER_IS_BETTER: frozenset[str] = frozenset({"cross_entropy"})
 

@@ -1,0 +1,315 @@
+"""One YAML file per trained model, read into a typed and frozen tree.
+
+`load_config` is the only way in: it finds unknown keys, wrong types and contradictory values and
+names the key and the line of the file (or the `--set` option) they come from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os.path
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from components.errors import UsageError
+from components.settings import (
+    DataSettings,
+    EvaluateSettings,
+    ModelSettings,
+    PushSettings,
+    Section,
+    TrainSettings,
+    TransformSettings,
+)
+
+Location = tuple[str | int, ...]
+
+# Fields that hold a path; relative ones are relative to the config file.
+PATH_KEYS: tuple[tuple[str, ...], ...] = (
+    ("data", "path"),
+    ("data", "schema"),
+    ("data", "labels"),
+    ("model", "checkpoint", "path"),
+    ("push", "serving_dir"),
+)
+
+
+class Config(Section):
+    """Everything that defines one trained model."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,62}$",
+        description="Name of the pipeline and of the served model (lower case, digits, - and _).",
+    )
+    data: DataSettings = Field(description="The examples and the rules of the data gate.")
+    model: ModelSettings = Field(description="The pretrained encoder.")
+    transform: TransformSettings = Field(default_factory=TransformSettings, description="Tokenization.")
+    train: TrainSettings = Field(default_factory=TrainSettings, description="Fine-tuning.")
+    evaluate: EvaluateSettings = Field(description="Metrics, thresholds and slices.")
+    push: PushSettings = Field(description="Where a blessed model goes.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        if self.evaluate.split not in self.data.splits:
+            raise ValueError(
+                f"evaluate.split must be one of data.splits {sorted(self.data.splits)}, "
+                f"got {self.evaluate.split!r}"
+            )
+        if self.evaluate.split == "train":
+            raise ValueError("evaluate.split must not be 'train': a model is not judged on what it has seen")
+        return self
+
+
+class _Source(NamedTuple):
+    """A config file's content, and where each key of it stands."""
+
+    path: Path
+    content: dict[str, Any]
+    lines: dict[Location, int]
+    overrides: dict[Location, str]  # key -> the --set option that gave it
+
+    def place(self, location: Location) -> str:
+        """`configs/trec.yaml:12` for a key of the file, `--set a.b=c` for an overridden one."""
+        while location:
+            if location in self.overrides:
+                return f"--set {self.overrides[location]}"
+            if location in self.lines:
+                return f"{self.path}:{self.lines[location]}"
+            location = location[:-1]
+        return str(self.path)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Reads and checks a config.
+
+    Args:
+        path: the YAML file.
+        overrides: `key=value` strings, dotted keys, values in YAML: `train.epochs=1`.
+
+    Raises:
+        UsageError: the file is missing or not YAML, or a key is unknown, mistyped or contradictory.
+    """
+    source = _apply_overrides(_read(Path(path)), overrides)
+    content = _absolute_paths(source)
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise UsageError("\n".join(_message(source, e) for e in error.errors())) from None
+
+
+def _read(path: Path) -> _Source:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such config file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UsageError(f"{path}:{line}: not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise UsageError(f"{path}:1: a config is a mapping of keys to values")
+    lines: dict[Location, int] = {}
+    for location, line, twice in _walk(node):
+        if twice:
+            raise UsageError(
+                f"{path}:{line}: {_dotted(location)} is given twice; first on line {lines[location]}"
+            )
+        lines[location] = line
+    return _Source(path, yaml.safe_load(text), lines, {})
+
+
+def _walk(node: yaml.Node, location: Location = ()) -> Iterator[tuple[Location, int, bool]]:
+    """Yields (key, its line, whether the key stood there before) for the whole tree."""
+    seen = set()
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*location, key.value)
+            yield here, key.start_mark.line + 1, here in seen
+            seen.add(here)
+            yield from _walk(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            here = (*location, index)
+            yield here, value.start_mark.line + 1, False
+            yield from _walk(value, here)
+
+
+def _apply_overrides(source: _Source, overrides: Sequence[str]) -> _Source:
+    for option in overrides:
+        dotted, equals, value = option.partition("=")
+        keys = dotted.strip().split(".")
+        if not equals or not all(keys):
+            raise UsageError(f"--set {option}: write it as key=value, such as --set train.epochs=1")
+        try:
+            parsed = yaml.safe_load(value) if value else None
+        except yaml.YAMLError:
+            parsed = value
+        _set(source.content, keys, parsed, option)
+        source.overrides[tuple(keys)] = option
+    return source
+
+
+def _set(content: dict[str, Any], keys: list[str], value: Any, option: str) -> None:
+    for key in keys[:-1]:
+        child = content.get(key)
+        if child is None:
+            child = content[key] = {}
+        if not isinstance(child, dict):
+            raise UsageError(f"--set {option}: {key} holds {child!r}, it has no key {keys[-1]!r}")
+        content = child
+    content[keys[-1]] = value
+
+
+def _absolute_paths(source: _Source) -> dict[str, Any]:
+    base = source.path.resolve().parent
+    for *parents, last in PATH_KEYS:
+        section: Any = source.content
+        for key in parents:
+            section = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, dict) and isinstance(section.get(last), str):
+            # normpath, not resolve: links stay as the user named them.
+            section[last] = os.path.normpath(base / Path(section[last]).expanduser())
+    return source.content
+
+
+def _dotted(location: Location) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _message(source: _Source, error: ErrorDetails) -> str:
+    # Pydantic adds the name of a union's branch to the location: only keys of the file count.
+    location = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
+    known = location
+    where = source.place(known)
+    key = _dotted(known) or "config"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: unknown key {key!r}{_suggestion(known)}"
+    if error["type"] == "missing":
+        return f"{where}: {key} is missing; {_description(known)}"
+    reason = error["msg"].removeprefix("Value error, ")
+    reason = reason[0].lower() + reason[1:]
+    if error["type"] == "value_error":
+        return f"{where}: {key + ': ' if known else ''}{reason}"
+    return f"{where}: {key}: {reason}, got {_short(error['input'])}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _suggestion(location: Location) -> str:
+    section = _section_at(location[:-1])
+    if section is None:
+        return ""
+    names = [_key(name, field) for name, field in section.model_fields.items()]
+    close = difflib.get_close_matches(str(location[-1]), names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(names)}"
+
+
+def _description(location: Location) -> str:
+    section = _section_at(location[:-1])
+    for name, field in section.model_fields.items() if section else ():
+        if _key(name, field) == location[-1]:
+            return f"it says: {field.description}"
+    return "add it"
+
+
+def _section_at(location: Location) -> type[BaseModel] | None:
+    section: type[BaseModel] | None = Config
+    for part in location:
+        if section is None or isinstance(part, int):
+            continue
+        fields = {_key(name, field): field for name, field in section.model_fields.items()}
+        section = _section_of(fields[part].annotation) if part in fields else None
+    return section
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section class inside an annotation such as `Section | None` or `list[Section]`."""
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return annotation if issubclass(annotation, BaseModel) else None
+    for argument in typing.get_args(annotation):
+        found = _section_of(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _key(name: str, field: Any) -> str:
+    return cast(str, field.alias or name)
+
+
+class FieldHelp(NamedTuple):
+    """One line of `config --explain`."""
+
+    key: str
+    type: str
+    default: str
+    description: str
+
+
+def explain(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[FieldHelp]:
+    """Yields every key of the tree with its type, default and meaning, in the order of the file."""
+    for name, field in section.model_fields.items():
+        key = prefix + _key(name, field)
+        child = _section_of(field.annotation)
+        description = field.description or ""
+        if child is not None and field.is_required() and field.annotation is child:
+            yield FieldHelp(key, "section", "required", description)
+        else:
+            yield FieldHelp(key, _type_name(field), _default(field), description)
+        if child is not None:
+            yield from explain(child, f"{key}{_mark(field.annotation)}.")
+
+
+def _mark(annotation: Any) -> str:
+    origin = typing.get_origin(annotation)
+    return "[]" if origin is list else ".<name>" if origin is dict else ""
+
+
+def _type_name(field: Any) -> str:
+    return _annotation_name(field.annotation)
+
+
+def _annotation_name(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return " | ".join(str(value) for value in arguments)
+    if origin is typing.Annotated:
+        return _annotation_name(arguments[0])
+    if origin in (types.UnionType, typing.Union):
+        return " | ".join(_annotation_name(argument) for argument in arguments)
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join(_annotation_name(argument) for argument in arguments)}]"
+    if annotation is type(None):
+        return "null"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
+    return {"Path": "path", "str": "text"}.get(annotation.__name__, annotation.__name__)
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if isinstance(default, BaseModel):
+        return "see below"
+    return "null" if default is None else str(default)
+
+
+def as_json(section: BaseModel) -> Mapping[str, Any]:
+    """A section as plain JSON values with the keys of the file, for `custom_config`."""
+    return cast(Mapping[str, Any], section.model_dump(mode="json", by_alias=True))
