@@ -19,7 +19,7 @@ TOKENS_SIGNATURE = "serve_tokens"  # INPUT_IDS, ATTENTION_MASK (and TOKEN_TYPE_I
 
 # Outputs of every signature.
 PROBABILITIES = "probabilities"  # float32 [batch, classes], rows sum to 1
-CLASSES = "classes"  # string [batch, classes]: the label each column of PROBABILITIES stands for
+CLASSES = "all_classes"  # string [batch, classes]: the label of each column; TFMA reads string labels by it
 PREDICTED_LABEL = "label"  # string [batch]: the most probable class
 
 # Files that travel with the model.

@@ -63,7 +63,7 @@ class DataSettings(Section):
     text: str = Field("text", min_length=1, description="Column with the text.")
     text_pair: str | None = Field(None, description="Column with the second text of a pair task.")
     label: str = Field("label", min_length=1, description="Column with the label (string or integer).")
-    gate: DataGateSettings = Field(default_factory=DataGateSettings, description="The data gate's rules.")
+    gate: DataGateSettings = Field(DataGateSettings(), description="The data gate's rules.")
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True)
 
@@ -174,7 +174,7 @@ class TrainSettings(Section):
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
         None, description="`balanced` (inverse frequency), or label -> weight; null: all 1."
     )
-    freeze: FreezeSettings = Field(default_factory=FreezeSettings, description="Layers that are not trained.")
+    freeze: FreezeSettings = Field(FreezeSettings(), description="Layers that are not trained.")
     evaluations_per_epoch: int = Field(1, ge=1, description="Evaluations on the eval split per epoch.")
     best_metric: Literal["accuracy", "loss"] = Field(
         "accuracy", description="Decides which weights are the best."

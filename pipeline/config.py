@@ -50,8 +50,8 @@ class Config(Section):
     )
     data: DataSettings = Field(description="The examples and the rules of the data gate.")
     model: ModelSettings = Field(description="The pretrained encoder.")
-    transform: TransformSettings = Field(default_factory=TransformSettings, description="Tokenization.")
-    train: TrainSettings = Field(default_factory=TrainSettings, description="Fine-tuning.")
+    transform: TransformSettings = Field(TransformSettings(), description="Tokenization.")
+    train: TrainSettings = Field(TrainSettings(), description="Fine-tuning.")
     evaluate: EvaluateSettings = Field(description="Metrics, thresholds and slices.")
     push: PushSettings = Field(description="Where a blessed model goes.")
 
