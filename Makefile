@@ -1,0 +1,56 @@
+# `make help` lists what there is. Every command of the README is a target here.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CONFIG ?= configs/trec.yaml
+ARGS ?=
+UV_VERSION := 0.13.9
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+BENCH_READY := .venv-bench/.ready
+# The project's own uv, and nothing of the user's: no user packages, no other Python.
+export PYTHONNOUSERSITE := 1
+export UV_PYTHON_DOWNLOADS := never
+export UV_LINK_MODE ?= copy
+export TF_USE_LEGACY_KERAS := 1
+
+.PHONY: help setup data run test lint format bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Install the locked environment into .venv (instant when done)
+
+$(READY): pyproject.toml uv.lock setup_environment.sh
+	@./setup_environment.sh $(UV_VERSION) .venv --frozen --no-install-project
+	@touch $@
+
+data: $(READY) ## Make the three datasets from their recipes, and the checkpoint
+	@$(PYTHON) runner_local.py data $(ARGS)
+
+run: $(READY) ## Run the whole pipeline: CONFIG=configs/trec.yaml ARGS="--set train.epochs=1"
+	@$(PYTHON) runner_local.py run $(CONFIG) $(ARGS)
+
+test: $(READY) ## Run all tests: ARGS="-k name" for some
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: $(READY) ## Ruff (lint and format) and mypy
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+format: $(READY) ## Let ruff rewrite what it can
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+bench: $(READY) $(BENCH_READY) ## Measure against the peers, side by side: QUICK=1 for the short form
+	@$(PYTHON) -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+$(BENCH_READY): benchmarks/requirements.txt setup_environment.sh
+	@./setup_environment.sh $(UV_VERSION) .venv-bench --requirements benchmarks/requirements.txt
+	@touch $@
+
+clean: ## Remove the runs and the served models (asks first); datasets and environments stay
+	@read -r -p "Remove runs/ and serving/? [y/N] " answer && [ "$$answer" = y ] && rm -rf runs serving

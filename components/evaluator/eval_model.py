@@ -1,0 +1,18 @@
+"""How the Evaluator loads a model. Named by `Evaluator(module_path=...)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The exported graph holds tensorflow-text ops; importing the package registers them.
+import tensorflow_text  # noqa: F401  (imported for that effect)
+from tensorflow_model_analysis import default_eval_shared_model
+
+
+def custom_eval_shared_model(
+    eval_saved_model_path: str, model_name: str, eval_config: Any, **kwargs: Any
+) -> Any:
+    """TFMA's own loader of a SavedModel, after tensorflow-text has registered its ops."""
+    return default_eval_shared_model(
+        eval_saved_model_path=eval_saved_model_path, model_name=model_name, eval_config=eval_config, **kwargs
+    )

@@ -1,0 +1,39 @@
+"""The label list: data that travels with the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.errors import UsageError
+
+
+def read_labels(path: Path) -> list[str]:
+    r"""Reads a label list, one label a line; the line number from 0 is the label id.
+
+    `"ABBR\nDESC\n" -> ["ABBR", "DESC"]`
+
+    Raises:
+        UsageError: the file is missing or not UTF-8, or holds an empty line, the same label twice or
+            fewer than two labels.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path}: no such label list; set data.labels to a file with one label a line"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: the label list cannot be read: {error}") from None
+    if lines and not lines[-1]:
+        lines.pop()
+    for number, label in enumerate(lines, start=1):
+        if not label.strip():
+            raise UsageError(f"{path}:{number}: an empty line; a label list has one label a line")
+        first = lines.index(label) + 1
+        if first != number:
+            raise UsageError(
+                f"{path}:{number}: the label {label!r} stands on line {first} already; remove one"
+            )
+    if len(lines) < 2:
+        raise UsageError(f"{path}: {len(lines)} label(s); a classifier needs at least two")
+    return lines

@@ -1,0 +1,114 @@
+"""Thresholds, metrics and slices of a config as a `tfma.EvalConfig`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from tensorflow_model_analysis.proto import config_pb2
+
+from components import features
+from components.settings import LOWER_IS_BETTER, EvaluateSettings, SliceSettings, ThresholdSettings
+
+METRICS_MODULE = "components.evaluator.metrics"
+# Metric of the config -> (class, module or None for TFMA's own).
+METRIC_CLASSES: Mapping[str, tuple[str, str | None]] = {
+    "accuracy": ("Accuracy", METRICS_MODULE),
+    "micro_f1": ("Accuracy", METRICS_MODULE),
+    "macro_f1": ("MacroF1", METRICS_MODULE),
+    "macro_precision": ("MacroPrecision", METRICS_MODULE),
+    "macro_recall": ("MacroRecall", METRICS_MODULE),
+    "cross_entropy": ("SparseCategoricalCrossentropy", None),
+    "auc": ("AUC", None),
+    "example_count": ("ExampleCount", None),
+}
+# Always computed: the summary shows them.
+REPORTED = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "example_count")
+# A difference of two shares that is exactly -max_drop must pass in spite of its rounding.
+ROUNDING = 1e-9
+
+
+def make_eval_config(
+    settings: EvaluateSettings, label_column: str, labels: Sequence[str], code: str
+) -> config_pb2.EvalConfig:
+    """Builds the EvalConfig of a classifier.
+
+    Args:
+        settings: the config's `evaluate` section.
+        label_column: raw column with the label, as a string.
+        labels: the label list; a prediction's column i stands for labels[i].
+        code: fingerprint of the metrics' sources; a new one re-runs the Evaluator.
+    """
+    config = config_pb2.EvalConfig()
+    for name, is_baseline in (("candidate", False), ("baseline", True)):
+        config.model_specs.add(
+            name=name,
+            is_baseline=is_baseline,
+            # A plain SavedModel: Keras would load it a second time for its own metrics.
+            model_type="tf_generic",
+            signature_name=features.SERVING_SIGNATURE,
+            label_key=label_column,
+            prediction_key=features.PROBABILITIES,
+        )
+    config.slicing_specs.add()
+    for slicing in settings.slices:
+        config.slicing_specs.add(feature_keys=slicing.columns)
+    _add_metrics(config, settings, len(labels), code)
+    config.options.desired_batch_size.value = settings.batch_size
+    config.options.include_default_metrics.value = False
+    return config
+
+
+def _add_metrics(config: config_pb2.EvalConfig, settings: EvaluateSettings, classes: int, code: str) -> None:
+    wanted = dict.fromkeys([*REPORTED, *settings.metrics, *settings.thresholds])
+    for slicing in settings.slices:
+        wanted.update(dict.fromkeys(slicing.thresholds))
+    plain = config.metrics_specs.add()
+    for name in wanted:
+        if name == "auc":
+            # One class against the rest, then the unweighted mean.
+            spec = config.metrics_specs.add()
+            spec.aggregate.macro_average = True
+            spec.binarize.class_ids.values.extend(range(classes))
+        else:
+            spec = plain
+        _add_metric(spec, name, settings, classes, code)
+
+
+def _add_metric(
+    spec: config_pb2.MetricsSpec, name: str, settings: EvaluateSettings, classes: int, code: str
+) -> None:
+    class_name, module = METRIC_CLASSES[name]
+    options: dict[str, object] = {"name": name}
+    if module:
+        options |= {"classes": classes, "code": code}
+    metric = spec.metrics.add(class_name=class_name, module=module or "", config=json.dumps(options))
+    if name in settings.thresholds:
+        metric.threshold.CopyFrom(_threshold(name, settings.thresholds[name]))
+    for slicing in settings.slices:
+        if name in slicing.thresholds:
+            _add_slice_threshold(metric, name, slicing)
+
+
+def _add_slice_threshold(metric: config_pb2.MetricConfig, name: str, slicing: SliceSettings) -> None:
+    bound = metric.per_slice_thresholds.add()
+    bound.slicing_specs.add(feature_keys=slicing.columns)
+    bound.threshold.CopyFrom(_threshold(name, slicing.thresholds[name]))
+
+
+def _threshold(name: str, bounds: ThresholdSettings) -> config_pb2.MetricThreshold:
+    threshold = config_pb2.MetricThreshold()
+    if bounds.min is not None:
+        threshold.value_threshold.lower_bound.value = bounds.min
+    if bounds.max is not None:
+        threshold.value_threshold.upper_bound.value = bounds.max
+    if bounds.max_drop is not None:
+        worse_is_up = name in LOWER_IS_BETTER
+        threshold.change_threshold.direction = (
+            config_pb2.MetricDirection.LOWER_IS_BETTER
+            if worse_is_up
+            else config_pb2.MetricDirection.HIGHER_IS_BETTER
+        )
+        drop = bounds.max_drop + ROUNDING
+        threshold.change_threshold.absolute.value = drop if worse_is_up else -drop
+    return threshold

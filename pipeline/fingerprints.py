@@ -1,0 +1,97 @@
+"""Hashes of the code that a node runs and of the files it reads by path.
+
+TFX's cache key holds the inputs and parameters of a node: with functions named by dotted path not
+their code, and of a file given by its path not the content. These hashes go in as parameters, so an
+edit re-runs the nodes that use it and no other.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+# What our code computes with; another version may compute something else.
+LIBRARIES = (
+    "apache-beam",
+    "tensorflow",
+    "tensorflow-model-analysis",
+    "tensorflow-text",
+    "tensorflow-transform",
+    "tf-keras",
+    "tfx",
+    "transformers",
+)
+
+
+def code_fingerprint(module: str) -> str:
+    """Hash (16 hex digits) of a module, of all it imports from its own package, and of the libraries.
+
+    Args:
+        module: dotted name inside this project, such as `components.trainer.run_fn`.
+    """
+    digest = hashlib.sha256()
+    for name, path in sorted(_closure(module).items()):
+        digest.update(f"{name}\0".encode())
+        digest.update(path.read_bytes())
+    for library in LIBRARIES:
+        digest.update(f"{library}=={importlib.metadata.version(library)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def content_fingerprint(*paths: Path) -> str:
+    """Hash (16 hex digits) of the bytes of files, and of folders with all the files below them.
+
+    Raises:
+        OSError: a path cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+        for file in files:
+            digest.update(f"{file.relative_to(path) if file != path else ''}\0".encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _closure(module: str) -> dict[str, Path]:
+    """The module and, transitively, every module of its top-level package that it imports."""
+    package = module.partition(".")[0]
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _source(name)
+        if name in found or path is None:
+            continue
+        found[name] = path
+        waiting.extend(_imports(path, package))
+        waiting.append(name.rpartition(".")[0] or name)
+    return found
+
+
+@functools.cache
+def _source(name: str) -> Path | None:
+    """The file of a module, or None for a name that is not one (a class, say)."""
+    root = importlib.util.find_spec(name.partition(".")[0])
+    if root is None or root.origin is None:
+        return None
+    base = Path(root.origin).parent.joinpath(*name.split(".")[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports(path: Path, package: str) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.partition(".")[0] == package]

@@ -1,0 +1,144 @@
+"""The training pipeline: one stanza per node, in execution order. The only place nodes meet."""
+
+from __future__ import annotations
+
+from components.baseline.strategy import LatestOtherBlessedModelStrategy
+from components.data_gate.component import DataGate
+from components.example_gen.component import TFRecordExampleGen
+from tfx.components.evaluator.component import Evaluator
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
+from tfx.components.transform.component import Transform
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import trainer_pb2, transform_pb2
+from tfx.types.channel import Channel
+from tfx.types.standard_artifacts import Model, ModelBlessing
+
+from components.curated_schema import CuratedSchema
+from components.labels import read_labels
+from components.pusher.component import VersionedPusher
+from pipeline.config import Config, as_json
+from pipeline.eval_config import make_eval_config
+from pipeline.fingerprints import code_fingerprint, content_fingerprint
+from pipeline.paths import PipelinePaths
+
+
+def create_pipeline(config: Config, paths: PipelinePaths) -> Pipeline:
+    """Builds the pipeline of one config; nothing runs yet.
+
+    Raises:
+        UsageError: the label list cannot be used.
+    """
+    data, labels = config.data, read_labels(config.data.labels)
+    # What several nodes read; as JSON, so that the metadata store records it.
+    shared = {
+        "data": as_json(data),
+        "transform": as_json(config.transform),
+        "checkpoint_dir": str(paths.checkpoint_dir),
+        "labels_path": str(data.labels),
+        "inputs_fingerprint": content_fingerprint(paths.checkpoint_dir, data.labels),
+    }
+
+    example_gen = TFRecordExampleGen(
+        input_base=str(data.path),
+        splits=data.splits,
+        code_fingerprint=code_fingerprint("components.example_gen.executor"),
+    ).with_id("TFRecordExampleGen")
+
+    statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
+
+    schema_gen = CuratedSchema(
+        schema_file=str(data.data_schema), fingerprint=content_fingerprint(data.data_schema)
+    ).with_id("ImportSchemaGen")
+
+    example_validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
+
+    data_gate = DataGate(
+        examples=example_gen.outputs["examples"],
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema_gen.outputs["schema"],
+        anomalies=example_validator.outputs["anomalies"],
+        settings=as_json(data),
+        labels_fingerprint=content_fingerprint(data.labels),
+        code_fingerprint=code_fingerprint("components.data_gate.executor"),
+    )
+
+    transform = Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+        # The model is judged on raw text, so only what the Trainer reads is written transformed.
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
+        disable_statistics=True,
+        custom_config=shared | {"code_fingerprint": code_fingerprint("components.transform.preprocessing")},
+    )
+    transform.add_upstream_node(data_gate)
+
+    trainer = Trainer(
+        run_fn="components.trainer.run_fn.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema_gen.outputs["schema"],
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        custom_config=shared
+        | {
+            "name": config.name,
+            "model": as_json(config.model),
+            "train": as_json(config.train),
+            "state_dir": str(paths.state_dir),
+            "code_fingerprint": code_fingerprint("components.trainer.run_fn"),
+        },
+    )
+
+    baseline_resolver = Resolver(
+        strategy_class=LatestOtherBlessedModelStrategy,
+        candidate=trainer.outputs["model"],
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("BaselineResolver")
+
+    evaluator = Evaluator(
+        examples=example_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=baseline_resolver.outputs["model"],
+        schema=schema_gen.outputs["schema"],
+        example_splits=[config.evaluate.split],
+        eval_config=make_eval_config(
+            config.evaluate, data.label, labels, code_fingerprint("components.evaluator.metrics")
+        ),
+        module_path="components.evaluator.eval_model",
+    )
+
+    pusher = VersionedPusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        serving_dir=str(config.push.serving_dir),
+        name=config.name,
+        keep=config.push.keep,
+    ).with_id("Pusher")
+
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(paths.pipeline_root),
+        metadata_connection_config=sqlite_metadata_connection_config(str(paths.metadata_path)),
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            example_validator,
+            data_gate,
+            transform,
+            trainer,
+            baseline_resolver,
+            evaluator,
+            pusher,
+        ],
+        enable_cache=True,
+        beam_pipeline_args=list(paths.beam_args),
+    )

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Makes one virtual environment of the project, with a uv of the project's own when there is none.
+#   setup_environment.sh UV_VERSION .venv --frozen --no-install-project      from uv.lock
+#   setup_environment.sh UV_VERSION .venv-bench --requirements FILE          from pinned requirements
+# Touches nothing outside the project's folder but the package manager's download cache.
+set -euo pipefail
+cd "$(dirname "$0")"
+uv_version=$1
+environment=$2
+shift 2
+
+fail() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+python=""
+for candidate in python3.11 python3 python; do
+    if command -v "$candidate" >/dev/null &&
+        "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
+        python=$("$candidate" -c 'import sys; print(sys.executable)')
+        break
+    fi
+done
+[ -n "$python" ] || fail "Python 3.11 is missing (TFX 1.21 with these wheels runs on no other)." \
+    "Install python3.11 and python3.11-venv (Debian, Ubuntu), python3.11 (Fedora, RHEL), or 'pyenv install 3.11'."
+"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    fail "the venv module of $python is missing: install python3.11-venv (Debian, Ubuntu)."
+command -v c++ >/dev/null || command -v g++ >/dev/null ||
+    fail "a C++ compiler is missing (pyfarmhash has no wheel): install g++ (Debian, Ubuntu) or gcc-c++ (Fedora, RHEL)."
+[ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
+    fail "the locked wheels are for Linux on x86-64, this is $(uname -s) on $(uname -m)."
+
+uv=$(command -v uv || true)
+if [ -z "$uv" ]; then
+    uv=.tools/uv/bin/uv
+    if ! "$uv" --version 2>/dev/null | grep -qF "uv $uv_version"; then
+        echo "setup: installing uv $uv_version into .tools/"
+        rm -rf .tools/uv
+        "$python" -m venv .tools/uv
+        .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
+    fi
+fi
+
+echo "setup: installing the packages of $environment (a few GB the first time)"
+if [ "$1" = --requirements ]; then
+    "$uv" venv --quiet --clear --python "$python" "$environment"
+    # A CPU build of PyTorch is taken where the user's pip settings point to one.
+    links=()
+    [ -z "${PIP_FIND_LINKS:-}" ] || links=(--find-links "$PIP_FIND_LINKS")
+    "$uv" pip install --quiet --python "$environment/bin/python" --compile-bytecode "${links[@]}" -r "$2"
+else
+    # Bytecode is compiled here because many machines forbid Python to write it later, and then
+    # every start compiles TensorFlow and TFX anew (three times slower).
+    UV_PROJECT_ENVIRONMENT=$environment "$uv" sync --quiet --python "$python" --compile-bytecode "$@"
+fi
+echo "setup: $environment is ready"
