@@ -1,0 +1,86 @@
+"""VersionedPusher: a blessed model becomes the next whole version of a served model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+from tfx.types.system_executions import Deploy
+
+from components.pusher import executor
+
+
+class VersionedPusherSpec(component_spec.ComponentSpec):
+    """See `VersionedPusher`."""
+
+    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
+        executor.SERVING_DIR_KEY: component_spec.ExecutionParameter(type=str),
+        executor.NAME_KEY: component_spec.ExecutionParameter(type=str),
+        executor.KEEP_KEY: component_spec.ExecutionParameter(type=int),
+        executor.INFO_KEY: component_spec.ExecutionParameter(type=str),
+        executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+        executor.MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
+        executor.MODEL_BLESSING_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.ModelBlessing, optional=True
+        ),
+        executor.INFRA_BLESSING_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
+    }
+    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+        executor.PUSHED_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.PushedModel),
+    }
+    TYPE_ANNOTATION = Deploy
+
+
+class VersionedPusher(base_component.BaseComponent):
+    """Pushes `model` to `<serving_dir>/<name>/<version>` if every blessing given says yes.
+
+    Output `pushed_model` (PushedModel) has the custom properties `pushed` (1 or 0),
+    `pushed_destination` (folder of the version) and `pushed_version` (its number as a string).
+
+    Args:
+      model: Model of the Trainer.
+      serving_dir: folder that the model server watches, on a mounted file system.
+      name: name of the served model.
+      keep: versions kept, the new one included.
+      model_blessing: ModelBlessing of the Evaluator.
+      infra_blessing: InfraBlessing of an InfraValidator; when it holds a model (with warm-up
+        requests), that one is pushed.
+      info: JSON values for push.json. They are part of the cache key: no run id, no time
+        (the executor adds both).
+      code_fingerprint: a change re-runs the node.
+    """
+
+    SPEC_CLASS = VersionedPusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        model: types.BaseChannel,
+        serving_dir: str,
+        name: str,
+        keep: int,
+        model_blessing: types.BaseChannel | None = None,
+        infra_blessing: types.BaseChannel | None = None,
+        info: Mapping[str, Any] | None = None,
+        code_fingerprint: str = "",
+    ) -> None:
+        spec = VersionedPusherSpec(
+            model=model,
+            model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
+            serving_dir=serving_dir,
+            name=name,
+            keep=keep,
+            info=json.dumps(info or {}, sort_keys=True),
+            code_fingerprint=code_fingerprint,
+            pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+        )
+        super().__init__(spec=spec)

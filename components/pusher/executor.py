@@ -1,0 +1,120 @@
+"""Executor of VersionedPusher."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components.util import model_utils
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.errors import PipelineError
+from components.pusher import versions
+
+MODEL_KEY = "model"
+MODEL_BLESSING_KEY = "model_blessing"
+INFRA_BLESSING_KEY = "infra_blessing"
+PUSHED_MODEL_KEY = "pushed_model"
+SERVING_DIR_KEY = "serving_dir"
+NAME_KEY = "name"
+KEEP_KEY = "keep"
+INFO_KEY = "info"
+CODE_FINGERPRINT_KEY = "code_fingerprint"
+
+# Custom properties of the PushedModel, named as TFX's own Pusher names them.
+PUSHED = "pushed"
+PUSHED_DESTINATION = "pushed_destination"
+PUSHED_VERSION = "pushed_version"
+RECORD_FILE = "pushed.json"
+
+_log = logging.getLogger(__name__)
+
+
+def check_saved_model(model_dir: Path) -> None:
+    """Raises PipelineError when saved_model.pb is no SavedModel with a graph in it."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = model_dir / "saved_model.pb"
+    try:
+        saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    except DecodeError as error:
+        raise PipelineError(f"{path.name} is not a SavedModel ({error}); nothing was pushed") from error
+    if not saved_model.meta_graphs:
+        raise PipelineError(f"{path.name} holds no graph; nothing was pushed")
+
+
+def refusals(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
+    """Returns a line per blessing that was given and says no."""
+    checks = (
+        (MODEL_BLESSING_KEY, model_utils.is_model_blessed),
+        (INFRA_BLESSING_KEY, model_utils.is_infra_validated),
+    )
+    return [
+        f"{key} of {blessing.uri} is no"
+        for key, says_yes in checks
+        for blessing in input_dict.get(key) or []
+        if not says_yes(blessing)
+    ]
+
+
+def model_path(input_dict: dict[str, list[types.Artifact]]) -> str:
+    """Returns the folder to push: the InfraValidator's copy with warm-up requests where there is one."""
+    for blessing in input_dict.get(INFRA_BLESSING_KEY) or []:
+        if blessing.get_int_custom_property("has_model"):
+            return path_utils.stamped_model_path(blessing.uri)
+    model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
+    return path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
+
+
+class Executor(base_executor.BaseExecutor):
+    """Publishes the model, or records why not."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Sets `pushed`, `pushed_destination` and `pushed_version` on the PushedModel.
+
+        Raises:
+          PipelineError: the model could not be pushed; what was served is untouched.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        pushed = artifact_utils.get_single_instance(output_dict[PUSHED_MODEL_KEY])
+        refused = refusals(input_dict)
+        if refused:
+            _log.warning("Not pushed: %s", "; ".join(refused))
+            _record(pushed, {PUSHED: 0, "refused": refused})
+            return
+        source = model_path(input_dict)
+        serving_dir, name = exec_properties[SERVING_DIR_KEY], exec_properties[NAME_KEY]
+        info = {**json.loads(exec_properties[INFO_KEY]), **self._provenance(input_dict)}
+        number = versions.publish(
+            source, serving_dir, name, exec_properties[KEEP_KEY], info, check=check_saved_model
+        )
+        destination = str(Path(serving_dir) / name / str(number))
+        _log.info("Pushed %s to %s", source, destination)
+        _record(pushed, {PUSHED: 1, PUSHED_DESTINATION: destination, PUSHED_VERSION: str(number)})
+
+    def _provenance(self, input_dict: dict[str, list[types.Artifact]]) -> dict[str, Any]:
+        model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
+        run_id = self._context._pipeline_run_id if self._context else None  # Context has no accessor for it
+        return {"run_id": run_id, "model_uri": model.uri, "model_artifact_id": model.id}
+
+
+def _record(pushed: types.Artifact, facts: dict[str, Any]) -> None:
+    pushed.set_int_custom_property(PUSHED, facts[PUSHED])
+    for key in (PUSHED_DESTINATION, PUSHED_VERSION):
+        if key in facts:
+            pushed.set_string_custom_property(key, facts[key])
+    # A file, because orchestrators that copy artifacts do not carry empty folders.
+    folder = Path(pushed.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RECORD_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

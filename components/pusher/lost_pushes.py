@@ -1,0 +1,52 @@
+"""Makes a cached push count only while it is still what it says.
+
+TFX takes a node from its cache as long as the node's own output folder exists. A push also has an
+effect elsewhere, in the serving folder, which a person may have emptied, pruning may have shortened,
+and another run may have overtaken. Such pushes are marked DELETED in the metadata store before a run;
+the cache passes over artifacts in that state, so the Pusher runs again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ml_metadata import MetadataStore, errors
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.pusher import versions
+
+_LIVE, _DELETED = mlmd.Artifact.LIVE, mlmd.Artifact.DELETED
+
+
+def forget_lost_pushes(store: MetadataStore) -> list[str]:
+    """Marks every lost PushedModel DELETED; returns the folders that they pointed to, sorted.
+
+    A push is lost when its version is gone, or when a later push took its place: an older config that
+    is run again wants its model served again. A rollback is no later push, so running the
+    same config again does not undo it.
+    """
+    try:
+        artifacts = store.get_artifacts_by_type("PushedModel")
+    except errors.NotFoundError:  # nothing was ever pushed with this store
+        return []
+    lost = [a for a in artifacts if a.state == _LIVE and _is_lost(a)]
+    for artifact in lost:
+        artifact.state = _DELETED
+    if lost:
+        store.put_artifacts(lost)
+    return sorted({_destination(a) for a in lost})
+
+
+def _destination(artifact: mlmd.Artifact) -> str:
+    value = artifact.custom_properties["pushed_destination"].string_value
+    return str(value)
+
+
+def _is_lost(artifact: mlmd.Artifact) -> bool:
+    if artifact.custom_properties["pushed"].int_value != 1:
+        return False
+    destination = Path(_destination(artifact))
+    home = destination.parent
+    served = versions.versions(home.parent, home.name)
+    pushes = [v for v in served if v.origin == v.number]
+    return destination not in [v.path for v in (*served[-1:], *pushes[-1:])]
