@@ -1,0 +1,154 @@
+"""TFRecord files of tf.Examples, written without TensorFlow (whose import alone takes seconds).
+
+A TFRecord is: length (uint64), masked crc32c of the length, data, masked crc32c of the data, all
+little-endian. The masking keeps a crc of data that holds crcs from degenerating.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import io
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_LENGTH = struct.Struct("<Q")
+_CRC = struct.Struct("<I")
+_BUFFER_BYTES = 1 << 18
+# Level 4 writes text twice as fast as the default 6 and comes out about 3 % larger.
+_GZIP_LEVEL = 4
+
+
+def masked_crc32c(data: bytes) -> int:
+    """crc32c rotated right by 15 bits plus a constant, as TensorFlow stores it (uint32)."""
+    crc: int = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def frame(data: bytes) -> bytes:
+    """One TFRecord: `b""` -> 16 bytes (length 0, its crc, nothing, crc of nothing)."""
+    length = _LENGTH.pack(len(data))
+    return b"".join((length, _CRC.pack(masked_crc32c(length)), data, _CRC.pack(masked_crc32c(data))))
+
+
+def encode_example(features: Mapping[str, bytes]) -> bytes:
+    """A serialized tf.Example with one bytes value per feature, the same bytes on every call.
+
+    Example: `encode_example({"text": b"Good.", "label": b"fresh"})`
+    """
+    example = _example_class()()
+    entries = example.features.feature
+    for name, value in features.items():
+        entries[name].bytes_list.value.append(value)
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized
+
+
+@functools.cache
+def _example_class() -> Any:
+    """The tf.Example message in a pool of its own.
+
+    A private pool, because the same messages registered twice in the default pool clash as soon as
+    TensorFlow is imported into the same process.
+    """
+    file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="importing", syntax="proto3")
+    _message(file, "BytesList", value=(1, "bytes", True))
+    _message(file, "Feature", bytes_list=(1, "BytesList", False))
+    features = _message(file, "Features", feature=(1, "Features.FeatureEntry", True))
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    _add_field(entry, "key", 1, "string", False)
+    _add_field(entry, "value", 2, "Feature", False)
+    _message(file, "Example", features=(1, "Features", False))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("importing.Example"))
+
+
+def _message(
+    file: descriptor_pb2.FileDescriptorProto, name: str, **fields: tuple[int, str, bool]
+) -> descriptor_pb2.DescriptorProto:
+    message = file.message_type.add(name=name)
+    for field, (number, kind, repeated) in fields.items():
+        _add_field(message, field, number, kind, repeated)
+    return message
+
+
+def _add_field(
+    message: descriptor_pb2.DescriptorProto, name: str, number: int, kind: str, repeated: bool
+) -> None:
+    types = descriptor_pb2.FieldDescriptorProto
+    field = message.field.add(name=name, number=number)
+    field.label = types.LABEL_REPEATED if repeated else types.LABEL_OPTIONAL
+    if kind == "bytes":
+        field.type = types.TYPE_BYTES
+    elif kind == "string":
+        field.type = types.TYPE_STRING
+    else:
+        field.type = types.TYPE_MESSAGE
+        field.type_name = f".importing.{kind}"
+
+
+class ShardWriter:
+    """Writes one split as `<split>-00000-of-0000N.tfrecord.gz`, N known only when it is closed.
+
+    A new shard starts once the records of the last one reach `shard_bytes` (uncompressed), so the
+    same records in the same order always make the same files, byte for byte.
+    """
+
+    def __init__(self, folder: Path, split: str, shard_bytes: int) -> None:
+        self._folder = folder
+        self._split = split
+        self._shard_bytes = shard_bytes
+        self._unfinished: list[Path] = []
+        self._file: io.BufferedWriter | None = None
+        self._left = 0
+
+    def write(self, data: bytes) -> None:
+        """Appends one record."""
+        if self._file is None or self._left <= 0:
+            self._next_shard()
+        assert self._file is not None
+        record = frame(data)
+        self._file.write(record)
+        self._left -= len(record)
+
+    def close(self) -> list[Path]:
+        """Gives the shards their names and returns them; no file when nothing was written."""
+        self._close_shard()
+        count = len(self._unfinished)
+        named = []
+        for index, path in enumerate(self._unfinished):
+            target = self._folder / f"{self._split}-{index:05d}-of-{count:05d}.tfrecord.gz"
+            os.replace(path, target)
+            named.append(target)
+        self._unfinished = []
+        return named
+
+    def _next_shard(self) -> None:
+        self._close_shard()
+        path = self._folder / f".{self._split}-{len(self._unfinished):05d}.unfinished"
+        self._unfinished.append(path)
+        # No name and time in the header: equal content gives equal files.
+        zipped = gzip.GzipFile(
+            filename="", mode="wb", fileobj=path.open("wb"), compresslevel=_GZIP_LEVEL, mtime=0
+        )
+        self._file = io.BufferedWriter(zipped, _BUFFER_BYTES)  # type: ignore[arg-type]  # a GzipFile is raw enough
+        self._left = self._shard_bytes
+
+    def _close_shard(self) -> None:
+        if self._file is None:
+            return
+        zipped: Any = self._file.raw
+        plain = zipped.fileobj
+        self._file.close()
+        plain.flush()
+        os.fsync(plain.fileno())
+        plain.close()
+        self._file = None
