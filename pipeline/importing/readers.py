@@ -16,7 +16,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from components.errors import PipelineError, UsageError
 
@@ -29,10 +29,7 @@ FORMATS: dict[str, str] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: gzip.open(path, "rb"),
-    ".bz2": lambda path: bz2.open(path, "rb"),
-}
+_COMPRESSED = (".gz", ".bz2")
 _FOLDER_COLUMNS = ("text", "label", "file")
 # Arrow materializes a whole batch; texts of 1 MB each are allowed.
 _PARQUET_BATCH_ROWS = 256
@@ -69,13 +66,13 @@ def _format(path: Path) -> str:
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
     suffixes = [s.lower() for s in path.suffixes]
-    if suffixes and suffixes[-1] in _OPENERS:
+    if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
     kind = FORMATS.get(suffixes[-1]) if suffixes else None
     if kind is None:
         raise UsageError(
             f"{path}: unknown file type; known are {', '.join(FORMATS)} (text formats also with "
-            f"{' or '.join(_OPENERS)}) and a folder with one folder of .txt files per class"
+            f"{' or '.join(_COMPRESSED)}) and a folder with one folder of .txt files per class"
         )
     return kind
 
@@ -112,14 +109,20 @@ def read_rows(path: Path, kind: str, columns: Sequence[str]) -> Iterator[Row]:
 
 def _decoded_lines(path: Path) -> Iterator[str]:
     """Yields lines with their line ends, decoded strictly; a byte order mark is dropped."""
-    opener = _OPENERS.get(path.suffix.lower(), lambda p: p.open("rb"))
-    with opener(path) as file:
+    with _open(path) as file:
         number = 0
         while line := file.readline(4 * MAX_FIELD_CHARACTERS):
             number += 1
             if len(line) == 4 * MAX_FIELD_CHARACTERS:
                 raise PipelineError(f"{path} line {number}: longer than {len(line):,} bytes")
             yield _decode(line, path, number)
+
+
+def _open(path: Path) -> IO[bytes]:
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    return bz2.open(path, "rb") if suffix == ".bz2" else path.open("rb")
 
 
 def _decode(line: bytes, path: Path, number: int) -> str:

@@ -139,7 +139,7 @@ class ShardWriter:
         zipped = gzip.GzipFile(
             filename="", mode="wb", fileobj=path.open("wb"), compresslevel=_GZIP_LEVEL, mtime=0
         )
-        self._file = io.BufferedWriter(zipped, _BUFFER_BYTES)  # type: ignore[arg-type]  # a GzipFile is raw enough
+        self._file = io.BufferedWriter(zipped, _BUFFER_BYTES)
         self._left = self._shard_bytes
 
     def _close_shard(self) -> None:
