@@ -252,7 +252,6 @@ class EvaluateSettings(Section):
     """TFMA on the signature that will be served, and the bounds that make the blessing."""
 
     split: str = Field("test", description="Split that the model is judged on; training never sees it.")
-    batch_size: int = Field(128, ge=1, description="Rows of one prediction pass.")
     metrics: list[MetricName] = Field(
         default_factory=lambda: ["accuracy", "macro_f1", "cross_entropy"],
         min_length=1,

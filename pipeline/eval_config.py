@@ -54,7 +54,6 @@ def make_eval_config(
     for slicing in settings.slices:
         config.slicing_specs.add(feature_keys=slicing.columns)
     _add_metrics(config, settings, len(labels), code)
-    config.options.desired_batch_size.value = settings.batch_size
     config.options.include_default_metrics.value = False
     return config
 
@@ -69,7 +68,7 @@ def _add_metrics(config: config_pb2.EvalConfig, settings: EvaluateSettings, clas
             # One class against the rest, then the unweighted mean.
             spec = config.metrics_specs.add()
             spec.aggregate.macro_average = True
-            spec.binarize.class_ids.values.extend(range(classes))
+            spec.aggregate.class_weights.update(dict.fromkeys(range(classes), 1.0))
         else:
             spec = plain
         _add_metric(spec, name, settings, classes, code)

@@ -1,0 +1,36 @@
+"""The label list is read strictly: a mistake in it would shift every label id."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.errors import UsageError
+from components.labels import read_labels
+
+
+def test_line_number_is_the_label_id(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("ABBR\nDESC\nliving thing\n", encoding="utf-8")
+    assert read_labels(path) == ["ABBR", "DESC", "living thing"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\n\nb\n", ":2: an empty line"),
+        (b"a\nb\na\n", ":3: the label 'a' stands on line 1 already"),
+        (b"a\n", "a classifier needs at least two"),
+        (b"a\n\xff\n", "cannot be read"),
+    ],
+)
+def test_broken_label_list_is_a_usage_error(tmp_path, content, message):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="labels.txt") as caught:
+        read_labels(path)
+    assert message in str(caught.value)
+
+
+def test_missing_label_list_names_the_config_key(tmp_path):
+    with pytest.raises(UsageError, match=r"set data\.labels"):
+        read_labels(tmp_path / "none.txt")

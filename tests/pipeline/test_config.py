@@ -1,0 +1,157 @@
+"""A config is checked whole, and an error names the key and the line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.errors import UsageError
+from pipeline.config import Config, explain, load_config
+
+GOOD = """\
+name: tiny
+data:
+  path: rows
+  schema: schema.pbtxt
+  labels: labels.txt
+model:
+  checkpoint:
+    path: encoder
+train:
+  epochs: 1
+evaluate:
+  thresholds:
+    accuracy: {min: 0.5, max_drop: 0.01}
+push:
+  serving_dir: serving
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def _write(text: str) -> Path:
+        path = tmp_path / "tiny.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return _write
+
+
+def error_of(path: Path, *overrides: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        load_config(path, overrides)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_values_and_defaults_are_read(write):
+    config = load_config(write(GOOD))
+    assert config.train.epochs == 1.0
+    assert config.train.batch_size == 32
+    assert config.evaluate.thresholds["accuracy"].max_drop == 0.01
+    assert config.data.splits == {"train": "train-*", "eval": "eval-*", "test": "test-*"}
+
+
+def test_relative_paths_are_relative_to_the_config_file(write, tmp_path):
+    config = load_config(write(GOOD))
+    assert config.data.path == tmp_path / "rows"
+    assert config.push.serving_dir == tmp_path / "serving"
+    assert config.model.checkpoint.path == tmp_path / "encoder"
+
+
+def test_unknown_key_names_line_and_the_key_that_was_meant(write):
+    path = write(GOOD.replace("epochs: 1", "epoch: 1"))
+    assert error_of(path) == f"{path}:10: unknown key 'train.epoch'; did you mean 'epochs'?"
+
+
+def test_wrong_type_names_line_and_value(write):
+    path = write(GOOD.replace("epochs: 1", "epochs: many"))
+    assert error_of(path) == (
+        f"{path}:10: train.epochs: input should be a valid number, unable to parse string as a number, "
+        "got 'many'"
+    )
+
+
+def test_missing_section_says_what_it_is_for(write):
+    path = write(GOOD.replace("push:\n  serving_dir: serving\n", ""))
+    assert error_of(path) == f"{path}: push is missing; it says: Where a blessed model goes."
+
+
+def test_no_threshold_is_refused(write):
+    path = write(GOOD.replace("thresholds:\n    accuracy: {min: 0.5, max_drop: 0.01}", "thresholds: {}"))
+    assert "evaluate.thresholds" in error_of(path)
+
+
+@pytest.mark.parametrize("bound", ["min: 1.5", "min: -0.1", "max: 2"])
+def test_threshold_out_of_range_is_refused(write, bound):
+    path = write(GOOD.replace("min: 0.5, max_drop: 0.01", bound))
+    assert "must be in [0, 1], got" in error_of(path)
+
+
+def test_threshold_nan_is_refused(write):
+    assert "finite" in error_of(write(GOOD.replace("min: 0.5", "min: .nan")))
+
+
+def test_contradictory_values_are_refused(write):
+    both = write(GOOD.replace("epochs: 1", "epochs: 1\n  steps: 5"))
+    assert "train: give either epochs or steps, got epochs 1.0 and steps 5" in error_of(both)
+
+
+def test_test_split_that_is_not_there_is_refused(write):
+    path = write(GOOD.replace("thresholds:", "split: holdout\n  thresholds:"))
+    assert "evaluate.split must be one of data.splits ['eval', 'test', 'train'], got 'holdout'" in error_of(
+        path
+    )
+
+
+def test_key_given_twice_names_both_lines(write):
+    path = write(GOOD + "name: other\n")
+    assert error_of(path) == f"{path}:16: name is given twice; first on line 1"
+
+
+def test_broken_yaml_names_the_line(write):
+    path = write("name: tiny\ndata: [1, 2\nmodel: {}\n")
+    assert error_of(path).startswith(f"{path}:3: not valid YAML")
+
+
+def test_missing_file_is_one_line(tmp_path):
+    assert error_of(tmp_path / "no.yaml") == f"{tmp_path}/no.yaml: no such config file"
+
+
+def test_override_is_checked_like_the_file_and_names_itself(write):
+    path = write(GOOD)
+    assert load_config(path, ["train.learning_rate=2e-4"]).train.learning_rate == 2e-4
+    assert error_of(path, "train.epochs=-1") == (
+        "--set train.epochs=-1: train.epochs: input should be greater than 0, got -1"
+    )
+    assert error_of(path, "train.epohcs=1") == (
+        "--set train.epohcs=1: unknown key 'train.epohcs'; did you mean 'epochs'?"
+    )
+    assert "write it as key=value" in error_of(path, "train.epochs")
+
+
+def test_every_error_is_reported_at_once(write):
+    path = write(GOOD.replace("epochs: 1", "epochs: 0\n  seed: -1"))
+    assert len(error_of(path).splitlines()) == 2
+
+
+def test_hub_checkpoint_needs_a_pinned_revision(write):
+    path = write(GOOD.replace("path: encoder", "hub: some/model\n    revision: main"))
+    assert "revision, a commit of 40 hex digits, got 'main'" in error_of(path)
+
+
+def test_every_key_is_documented():
+    rows = list(explain())
+    assert [row.key for row in rows if not row.description] == []
+    assert "train.early_stopping.patience" in {row.key for row in rows}
+
+
+def test_config_is_frozen(write):
+    config = load_config(write(GOOD))
+    with pytest.raises(ValueError, match="frozen"):
+        config.train.epochs = 2.0
+
+
+def test_json_schema_names_the_required_sections():
+    assert Config.model_json_schema()["required"] == ["name", "data", "model", "evaluate", "push"]

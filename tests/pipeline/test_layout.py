@@ -1,0 +1,77 @@
+"""Imports go one way, importing does nothing heavy, and the wheel holds exactly two packages."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(p for package in ("components", "pipeline") for p in (ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def test_components_never_import_the_pipeline_or_a_runner():
+    wrong = {
+        str(p.relative_to(ROOT)): sorted(
+            name for name in imported(p) if name.split(".")[0] in ("pipeline", "runner_local")
+        )
+        for p in SOURCES
+        if p.is_relative_to(ROOT / "components")
+    }
+    assert {path: names for path, names in wrong.items() if names} == {}
+
+
+def test_tokenizer_and_training_modules_do_not_know_tfx():
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for folder in ("transform", "trainer")
+        for path in (ROOT / "components" / folder).glob("*.py")
+        for name in imported(path)
+        if name.split(".")[0] == "tfx"
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", ["components", "pipeline", "pipeline.config", "components.settings"])
+def test_importing_the_packages_imports_no_tensorflow(module):
+    code = f"import sys, {module}; print(*sorted({{'tensorflow', 'tfx', 'apache_beam'}} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == ""
+
+
+def test_wheel_holds_exactly_the_two_packages(tmp_path):
+    subprocess.run(
+        [
+            sys.executable,
+            "setup.py",
+            "-q",
+            "egg_info",
+            "-e",
+            str(tmp_path),
+            "bdist_wheel",
+            "-d",
+            str(tmp_path),
+            "-b",
+            str(tmp_path / "b"),
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"components", "pipeline"}
