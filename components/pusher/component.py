@@ -8,35 +8,10 @@ from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
-from tfx.types.system_executions import Deploy
+from tfx.types import standard_artifacts
 
 from components.pusher import executor
-
-
-class VersionedPusherSpec(component_spec.ComponentSpec):
-    """See `VersionedPusher`."""
-
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
-        executor.SERVING_DIR_KEY: component_spec.ExecutionParameter(type=str),
-        executor.NAME_KEY: component_spec.ExecutionParameter(type=str),
-        executor.KEEP_KEY: component_spec.ExecutionParameter(type=int),
-        executor.INFO_KEY: component_spec.ExecutionParameter(type=str),
-        executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        executor.MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
-        executor.MODEL_BLESSING_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.ModelBlessing, optional=True
-        ),
-        executor.INFRA_BLESSING_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.InfraBlessing, optional=True
-        ),
-    }
-    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        executor.PUSHED_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.PushedModel),
-    }
-    TYPE_ANNOTATION = Deploy
+from components.pusher.spec import VersionedPusherSpec
 
 
 class VersionedPusher(base_component.BaseComponent):

@@ -15,16 +15,16 @@ from tfx.utils import path_utils
 
 from components.errors import PipelineError
 from components.pusher import versions
-
-MODEL_KEY = "model"
-MODEL_BLESSING_KEY = "model_blessing"
-INFRA_BLESSING_KEY = "infra_blessing"
-PUSHED_MODEL_KEY = "pushed_model"
-SERVING_DIR_KEY = "serving_dir"
-NAME_KEY = "name"
-KEEP_KEY = "keep"
-INFO_KEY = "info"
-CODE_FINGERPRINT_KEY = "code_fingerprint"
+from components.pusher.spec import (
+    INFO_KEY,
+    INFRA_BLESSING_KEY,
+    KEEP_KEY,
+    MODEL_BLESSING_KEY,
+    MODEL_KEY,
+    NAME_KEY,
+    PUSHED_MODEL_KEY,
+    SERVING_DIR_KEY,
+)
 
 # Custom properties of the PushedModel, named as TFX's own Pusher names them.
 PUSHED = "pushed"

@@ -1,0 +1,1 @@
+"""Takes TFRecord shards into the pipeline as they are, verified while they are copied."""

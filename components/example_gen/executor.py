@@ -1,0 +1,197 @@
+"""Executor of TFRecordExampleGen: one Beam pass that verifies every record and copies the shards."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import posixpath
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import apache_beam as beam
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+from tensorflow.core.example import example_pb2
+from tfx import types
+from tfx.components.example_gen import write_split
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import proto_utils
+
+from components.errors import PipelineError
+from components.example_gen.beam_errors import original_error
+from components.example_gen.tfrecord import GZIP_SUFFIX, broken, read_records
+
+_OUTPUT_NAME = write_split.DEFAULT_TF_RECORD_FILE_NAME
+
+
+class ShardCopy(NamedTuple):
+    """One shard on its way in."""
+
+    split: str
+    source: str
+    target: str
+    aside: str  # prefix of the file that is renamed to `target` when it is whole
+
+
+def why_not_example(record: bytes) -> str | None:
+    """Returns what keeps `record` from being a tf.Example with at least one feature, None if nothing."""
+    try:
+        example = example_pb2.Example.FromString(record)
+    except DecodeError:
+        return f"not a tf.Example: its {len(record)} bytes do not parse, they start with {record[:20]!r}"
+    if not example.features.feature:
+        return f"not a tf.Example: no feature in its {len(record)} bytes, they start with {record[:20]!r}"
+    if len(UnknownFieldSet(example)):
+        return "not a tf.Example: it has other fields beside `features` (a tf.SequenceExample?)"
+    return None
+
+
+def copy_shard(copy: ShardCopy) -> int:
+    """Verifies and copies one shard; returns its rows. `target` is always gzip, equal input, equal bytes.
+
+    Raises:
+      PipelineError: the shard cannot be read, names the record.
+    """
+    aside = f"{copy.aside}{uuid.uuid4().hex}"  # of its own, so that retried bundles do not meet
+    rows = offset = 0
+    with _open(copy.source) as source, _create(aside, compress=not copy.source.endswith(GZIP_SUFFIX)) as sink:
+        for record in read_records(source, copy.source, sink):
+            problem = why_not_example(record)
+            if problem:
+                raise broken(copy.source, rows, offset, problem)
+            rows += 1
+            offset += len(record) + 16
+    FileSystems.rename([aside], [copy.target])
+    return rows
+
+
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[BinaryIO]:
+    try:
+        file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read ({error})") from error
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def _create(path: str, compress: bool) -> Iterator[Any]:
+    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        if compress:
+            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as compressor:
+                yield compressor
+        else:
+            yield file
+
+
+def find_shards(input_base: str, split: example_gen_pb2.Input.Split) -> list[str]:
+    """Returns the split's shards, sorted.
+
+    Raises:
+      PipelineError: there is none.
+    """
+    pattern = posixpath.join(input_base, split.pattern)
+    shards = sorted(m.path for m in FileSystems.match([pattern])[0].metadata_list)
+    if not shards:
+        what = (
+            "no such folder" if not FileSystems.exists(input_base) else f"no file matches {split.pattern!r}"
+        )
+        raise PipelineError(
+            f"{input_base}: {what} (split {split.name!r}); run `make data`, or correct data.path and data.splits"
+        )
+    return shards
+
+
+def plan_copies(
+    input_base: str, split: example_gen_pb2.Input.Split, examples: types.Artifact
+) -> list[ShardCopy]:
+    """Returns one copy per shard: `train-00001-of-00002.tfrecord` -> `Split-train/data_tfrecord-00001-of-00002.gz`."""
+    shards = find_shards(input_base, split)
+    folder = artifact_utils.get_split_uri([examples], split.name)
+    return [
+        ShardCopy(
+            split=split.name,
+            source=source,
+            target=posixpath.join(folder, f"{_OUTPUT_NAME}-{index:05d}-of-{len(shards):05d}.gz"),
+            # Not in the split's folder: whatever lies there is read as a shard.
+            aside=posixpath.join(examples.uri, f".copying-{split.name}-{index:05d}-"),
+        )
+        for index, source in enumerate(shards)
+    ]
+
+
+def _refuse_empty(split_rows: tuple[str, int], sources: dict[str, list[str]]) -> None:
+    split, rows = split_rows
+    if rows == 0:
+        shards = sources[split]
+        more = f" (and {len(shards) - 1} more shards)" if len(shards) > 1 else ""
+        raise PipelineError(f"{shards[0]}{more}: split {split!r} has no record at all; make the data again")
+
+
+def _copy_with_split(copy: ShardCopy) -> tuple[str, int]:
+    return copy.split, copy_shard(copy)
+
+
+def _run(pipeline: beam.Pipeline, copies: Iterable[ShardCopy]) -> None:
+    sources: dict[str, list[str]] = {}
+    for copy in copies:
+        sources.setdefault(copy.split, []).append(copy.source)
+    (
+        pipeline
+        | "Shards" >> beam.Create(list(copies))
+        | "Spread" >> beam.Reshuffle()
+        | "VerifyAndCopy" >> beam.Map(_copy_with_split)
+        | "RowsPerSplit" >> beam.CombinePerKey(sum)
+        | "RefuseEmpty" >> beam.Map(_refuse_empty, sources)
+    )
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Copies shards one to one: same records in the same order, so equal input gives equal output.
+
+    TFX's own ImportExampleGen shuffles on the way, in memory and in another order each time;
+    here memory is one buffer per shard, and shuffling is the Trainer's.
+    """
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills `examples` with gzip TFRecords of tf.Examples, one folder per split.
+
+        Raises:
+          PipelineError: a folder, split or shard is missing, empty or broken.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
+        input_config = example_gen_pb2.Input()
+        proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
+        input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+        copies = [copy for split in input_config.splits for copy in plan_copies(input_base, split, examples)]
+        for folder in sorted({posixpath.dirname(copy.target) for copy in copies}):
+            if not FileSystems.exists(folder):
+                FileSystems.mkdirs(folder)
+        try:
+            with self._make_beam_pipeline() as pipeline:
+                _run(pipeline, copies)
+        except Exception as error:
+            original = original_error(error)
+            if original is error:
+                raise
+            raise original from None  # Beam's hundred lines say no more than the message
+        examples.split_names = artifact_utils.encode_split_names(
+            [split.name for split in input_config.splits]
+        )
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(
+            examples, write_split.to_file_format_str(example_gen_pb2.FORMAT_TFRECORDS_GZIP)
+        )

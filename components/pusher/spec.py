@@ -1,0 +1,41 @@
+"""Inputs, outputs and parameters of VersionedPusher, and their names."""
+
+from __future__ import annotations
+
+from tfx.types import component_spec, standard_artifacts
+from tfx.types.system_executions import Deploy
+
+MODEL_KEY = "model"
+MODEL_BLESSING_KEY = "model_blessing"
+INFRA_BLESSING_KEY = "infra_blessing"
+PUSHED_MODEL_KEY = "pushed_model"
+SERVING_DIR_KEY = "serving_dir"
+NAME_KEY = "name"
+KEEP_KEY = "keep"
+INFO_KEY = "info"
+CODE_FINGERPRINT_KEY = "code_fingerprint"
+
+
+class VersionedPusherSpec(component_spec.ComponentSpec):
+    """See `components.pusher.component.VersionedPusher`."""
+
+    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
+        SERVING_DIR_KEY: component_spec.ExecutionParameter(type=str),
+        NAME_KEY: component_spec.ExecutionParameter(type=str),
+        KEEP_KEY: component_spec.ExecutionParameter(type=int),
+        INFO_KEY: component_spec.ExecutionParameter(type=str),
+        CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+        MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
+        MODEL_BLESSING_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.ModelBlessing, optional=True
+        ),
+        INFRA_BLESSING_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
+    }
+    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+        PUSHED_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.PushedModel),
+    }
+    TYPE_ANNOTATION = Deploy
