@@ -1,0 +1,220 @@
+"""TFX's LocalDagRunner, one node at a time, telling an observer what happens to each.
+
+Node executors are imported only when a node really runs, so that a cached run imports none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.dsl.compiler import constants
+from tfx.orchestration import metadata
+from tfx.orchestration.local import local_dag_runner, runner_utils
+from tfx.orchestration.portable import base_executor_operator, launcher, runtime_parameter_utils
+from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
+
+from pipeline.local import light_imports
+from pipeline.local.failures import NodeFailed
+
+NodeState = Literal["waiting", "running", "done", "cached", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class OutputArtifact:
+    """One artifact of a node: its folder and its custom properties (int, float or str)."""
+
+    uri: str
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NodeRun:
+    """What happened to a node; `seconds` is wall time, `outputs` only after `done` and `cached`."""
+
+    id: str
+    state: NodeState
+    seconds: float = 0.0
+    outputs: Mapping[str, Sequence[OutputArtifact]] = field(default_factory=dict)
+
+
+Observer = Callable[[NodeRun], None]
+
+
+class ObservedDagRunner(local_dag_runner.LocalDagRunner):
+    """Runs a pipeline; `observe` is called when a node starts and when it has ended.
+
+    Args:
+        run_id: name of the run in the metadata store; never used before.
+        observe: called in the thread that runs the nodes.
+    """
+
+    def __init__(self, run_id: str, observe: Observer) -> None:
+        super().__init__()
+        self._run_id = run_id
+        self._observe = observe
+
+    def run_with_ir(
+        self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None
+    ) -> None:
+        """Runs all nodes in order.
+
+        Raises:
+            NodeFailed: a node raised; the nodes after it were not started.
+        """
+        if run_options:
+            raise NotImplementedError("partial runs are not offered: unchanged nodes are cached")
+        runtime_parameter_utils.substitute_runtime_parameter(
+            pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
+        )
+        deployment = runner_utils.extract_local_deployment_config(pipeline)
+        connection = _OneConnection(_connection_config(deployment))
+        with connection:
+            _cancel_unfinished(connection.store)
+            for node in pipeline.nodes:
+                self._run_node(node.pipeline_node, pipeline, deployment, connection)
+
+    def _run_node(
+        self,
+        node: pipeline_pb2.PipelineNode,
+        pipeline: pipeline_pb2.Pipeline,
+        deployment: Any,
+        connection: metadata.Metadata,
+    ) -> None:
+        node_id = node.node_info.id
+        self._observe(NodeRun(node_id, "running"))
+        started = time.monotonic()
+        try:
+            state, outputs = _launch(node, pipeline, deployment, connection)
+        except BaseException as error:
+            failed = isinstance(error, Exception)
+            if not failed:
+                _cancel_unfinished(connection.store)
+            seconds = time.monotonic() - started
+            self._observe(NodeRun(node_id, "failed" if failed else "interrupted", seconds))
+            if failed:
+                raise NodeFailed(node_id) from error
+            raise
+        self._observe(NodeRun(node_id, state, time.monotonic() - started, outputs))
+
+
+class _OneConnection(metadata.Metadata):
+    """A metadata handle that stays open: TFX opens the store anew several times for each node."""
+
+    def __enter__(self) -> metadata.Metadata:
+        if self._store is None:
+            return super().__enter__()
+        self._users += 1
+        return self
+
+
+class _ImportedWhenRun(base_executor_operator.BaseExecutorOperator):
+    """Stands for an executor operator, which would import the executor also for a cached node."""
+
+    def _operator(self) -> Any:
+        raise NotImplementedError
+
+    def run_executor(self, execution_info: Any) -> Any:
+        """Imports the executor and runs it, as the launcher asks."""
+        light_imports.release()
+        operator = self._operator()(self._executor_spec, self._platform_config)
+        if self._execution_watcher_address:
+            operator.with_execution_watcher(self._execution_watcher_address)
+        return operator.run_executor(execution_info)
+
+
+class _PythonOperator(_ImportedWhenRun):
+    SUPPORTED_EXECUTOR_SPEC_TYPE = [executable_spec_pb2.PythonClassExecutableSpec]  # noqa: RUF012  (TFX's form)
+    SUPPORTED_PLATFORM_CONFIG_TYPE: list[Any] = []  # noqa: RUF012
+
+    def _operator(self) -> Any:
+        from tfx.orchestration.portable import python_executor_operator
+
+        return python_executor_operator.PythonExecutorOperator
+
+
+class _BeamOperator(_ImportedWhenRun):
+    SUPPORTED_EXECUTOR_SPEC_TYPE = [executable_spec_pb2.BeamExecutableSpec]  # noqa: RUF012
+    SUPPORTED_PLATFORM_CONFIG_TYPE: list[Any] = []  # noqa: RUF012
+
+    def _operator(self) -> Any:
+        from tfx.orchestration.portable import beam_executor_operator
+
+        return beam_executor_operator.BeamExecutorOperator
+
+
+_OPERATORS = {
+    executable_spec_pb2.PythonClassExecutableSpec: _PythonOperator,
+    executable_spec_pb2.BeamExecutableSpec: _BeamOperator,
+}
+
+
+def _launch(
+    node: pipeline_pb2.PipelineNode,
+    pipeline: pipeline_pb2.Pipeline,
+    deployment: Any,
+    connection: metadata.Metadata,
+) -> tuple[NodeState, Mapping[str, Sequence[OutputArtifact]]]:
+    info = launcher.Launcher(
+        pipeline_node=node,
+        mlmd_connection=connection,
+        pipeline_info=pipeline.pipeline_info,
+        pipeline_runtime_spec=pipeline.runtime_spec,
+        executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.node_info.id),
+        custom_executor_operators=_OPERATORS,
+    ).launch()
+    [execution] = connection.store.get_executions_by_id([info.execution_id])
+    if execution.last_known_state == mlmd.Execution.FAILED:
+        # The launcher records inputs that it could not resolve, and returns as if all were well.
+        raise RuntimeError(_error_message(execution) or "an input of the node could not be resolved")
+    cached = execution.last_known_state == mlmd.Execution.CACHED
+    return "cached" if cached else "done", _outputs(connection.store, info.execution_id)
+
+
+def _error_message(execution: mlmd.Execution) -> str:
+    lines = str(execution.custom_properties["__error_message__"].string_value).strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _outputs(store: Any, execution_id: int) -> dict[str, list[OutputArtifact]]:
+    kinds = (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
+    events = [e for e in store.get_events_by_execution_ids([execution_id]) if e.type in kinds]
+    artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+    outputs: dict[str, list[OutputArtifact]] = {}
+    for event in events:
+        artifact = artifacts[event.artifact_id]
+        properties = {key: _value(v) for key, v in artifact.custom_properties.items()}
+        outputs.setdefault(event.path.steps[0].key, []).append(OutputArtifact(artifact.uri, properties))
+    return outputs
+
+
+def _value(value: mlmd.Value) -> Any:
+    kind = value.WhichOneof("value")
+    return getattr(value, kind) if kind else None
+
+
+def _connection_config(deployment: Any) -> Any:
+    connection = deployment.metadata_connection_config
+    return getattr(connection, connection.WhichOneof("connection_config"))
+
+
+def _cancel_unfinished(store: Any) -> None:
+    """Closes what a killed run left RUNNING; the caller holds the pipeline's lock, so nothing runs now."""
+    unfinished = store.get_executions(
+        list_options=metadata_list_options(f"last_known_state = {mlmd.Execution.State.Name(mlmd.Execution.RUNNING)}")
+    )
+    for execution in unfinished:
+        execution.last_known_state = mlmd.Execution.CANCELED
+    if unfinished:
+        store.put_executions(unfinished)
+
+
+def metadata_list_options(filter_query: str) -> Any:
+    """Options of the metadata store's list calls with an MLMD filter query."""
+    from ml_metadata import ListOptions
+
+    return ListOptions(filter_query=filter_query)

@@ -1,0 +1,68 @@
+"""From what a node raised to the one line that the user reads and the exit code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from components import errors
+from components.errors import PipelineError
+
+# How Beam's in-process workers hand over an exception: as the text of its traceback.
+_IN_TRACEBACK = re.compile(r"^(?:components\.errors\.)(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE)
+
+
+class NodeFailed(Exception):
+    """A node of the pipeline raised; the cause is `__cause__`."""
+
+    def __init__(self, node_id: str) -> None:
+        super().__init__(node_id)
+        self.node_id = node_id
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`reason` is one line; `expected` when we raised it for the user, whom a traceback does not help."""
+
+    reason: str
+    exit_code: int
+    expected: bool
+
+
+def explain(error: BaseException, log_path: Path) -> Failure:
+    """Finds the line for the user.
+
+    `NodeFailed("Trainer") from ValueError("bad shape\\n...") ->
+    Failure("node Trainer failed: ValueError: bad shape (details: logs/1.log)", 1, False)`
+
+    Args:
+        error: what ended the run.
+        log_path: where the traceback is.
+    """
+    node = f"node {error.node_id}" if isinstance(error, NodeFailed) else "the run"
+    causes = list(_causes(error))
+    for cause in causes:
+        known = cause if isinstance(cause, PipelineError) else _from_text(cause)
+        if known is not None:
+            return Failure(str(known), known.exit_code, True)
+    root = next((c for c in causes if not isinstance(c, NodeFailed)), error)
+    first = next((line for line in str(root).splitlines() if line.strip()), "no message").strip()
+    return Failure(f"{node} failed: {type(root).__name__}: {first} (details: {log_path})", 1, False)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _from_text(error: BaseException) -> PipelineError | None:
+    for name, message in _IN_TRACEBACK.findall(str(error)):
+        kind = getattr(errors, name, None)
+        if isinstance(kind, type) and issubclass(kind, PipelineError):
+            return kind(message)
+    return None
