@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from components.baseline.strategy import LatestOtherBlessedModelStrategy
-from components.data_gate.component import DataGate
-from components.example_gen.component import TFRecordExampleGen
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
@@ -17,7 +14,10 @@ from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
+from components.baseline.strategy import LatestOtherBlessedModelStrategy
 from components.curated_schema import CuratedSchema
+from components.data_gate.component import DataGate
+from components.example_gen.component import TFRecordExampleGen
 from components.labels import read_labels
 from components.pusher.component import VersionedPusher
 from pipeline.config import Config, as_json

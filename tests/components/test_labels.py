@@ -26,7 +26,7 @@ def test_line_number_is_the_label_id(tmp_path):
 def test_broken_label_list_is_a_usage_error(tmp_path, content, message):
     path = tmp_path / "labels.txt"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match="labels.txt") as caught:
+    with pytest.raises(UsageError, match=r"labels\.txt") as caught:
         read_labels(path)
     assert message in str(caught.value)
 

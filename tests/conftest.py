@@ -1,0 +1,11 @@
+"""What every test needs before TensorFlow is imported, and the tiny model that many of them train."""
+
+from __future__ import annotations
+
+import os
+
+# An entry point's duty (see runner_local.py): Hugging Face TF models are Keras 2.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
