@@ -7,9 +7,11 @@ Evaluator then runs once more on an unchanged pipeline, and compares a model wit
 from __future__ import annotations
 
 import filecmp
+from collections.abc import Iterator
 from pathlib import Path
 
 from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
 
@@ -29,40 +31,46 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
         Resolver(strategy_class=LatestOtherBlessedModelStrategy, candidate=trainer.outputs["model"],
                  model=Channel(type=Model), model_blessing=Channel(type=ModelBlessing))
 
-    The baseline is the model blessed last, by the time of the blessing: a model that was blessed
-    again after a newer one is what is served. Skipped are the candidate, models equal to it byte for
-    byte, and models whose folder is gone. Both lists are empty when there is no baseline, as
-    in a first run.
+    The baseline is the model whose blessing was issued last, from the cache or not: when an older
+    config is run again and blessed again, its model is what is served. Skipped are the candidate,
+    models equal to it byte for byte, and models whose folder is gone. Both lists are empty when there
+    is no baseline, as in a first run.
     """
 
     def resolve_artifacts(
         self, store: MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
         """Returns `candidate` as it came, and at most one `model` with its `model_blessing`."""
-        del store
         candidates = input_dict.get(CANDIDATE_KEY, [])
-        model, blessing = _baseline(
-            candidates, input_dict.get(MODEL_KEY, []), input_dict.get(MODEL_BLESSING_KEY, [])
-        )
-        return {
-            CANDIDATE_KEY: candidates,
-            MODEL_KEY: [model] if model else [],
-            MODEL_BLESSING_KEY: [blessing] if blessing else [],
-        }
+        for model, blessing in _blessed_models(store, input_dict):
+            if model.id in {c.id for c in candidates} or any(_same_content(model, c) for c in candidates):
+                continue
+            return {CANDIDATE_KEY: candidates, MODEL_KEY: [model], MODEL_BLESSING_KEY: [blessing]}
+        return {CANDIDATE_KEY: candidates, MODEL_KEY: [], MODEL_BLESSING_KEY: []}
 
 
-def _baseline(
-    candidates: list[types.Artifact], models: list[types.Artifact], blessings: list[types.Artifact]
-) -> tuple[types.Artifact | None, types.Artifact | None]:
-    candidate_ids = {candidate.id for candidate in candidates}
-    by_id = {model.id: model for model in models if model.id not in candidate_ids}
-    for blessing in sorted(blessings, key=lambda b: b.id, reverse=True):
-        model = by_id.get(blessing.get_int_custom_property(_MODEL_ID))
-        if model is None or blessing.get_int_custom_property(_BLESSED) != 1 or not _model_files(model):
-            continue
-        if not any(_same_content(model, candidate) for candidate in candidates):
-            return model, blessing
-    return None, None
+def _blessed_models(
+    store: MetadataStore, input_dict: dict[str, list[types.Artifact]]
+) -> Iterator[tuple[types.Artifact, types.Artifact]]:
+    """Yields the blessed models that still exist with their blessing, the last blessed first."""
+    models = {model.id: model for model in input_dict.get(MODEL_KEY, [])}
+    blessings = [
+        b for b in input_dict.get(MODEL_BLESSING_KEY, []) if b.get_int_custom_property(_BLESSED) == 1
+    ]
+    issued = _last_issued(store, [b.id for b in blessings])
+    for blessing in sorted(blessings, key=lambda b: (issued.get(b.id, 0), b.id), reverse=True):
+        model = models.get(blessing.get_int_custom_property(_MODEL_ID))
+        if model is not None and _model_files(model):
+            yield model, blessing
+
+
+def _last_issued(store: MetadataStore, artifact_ids: list[int]) -> dict[int, int]:
+    """Returns artifact id -> id of the last execution that gave it out, cached executions included."""
+    last: dict[int, int] = {}
+    for event in store.get_events_by_artifact_ids(artifact_ids) if artifact_ids else []:
+        if event.type == mlmd.Event.OUTPUT:  # a resolver's own use is INTERNAL_OUTPUT
+            last[event.artifact_id] = max(last.get(event.artifact_id, 0), event.execution_id)
+    return last
 
 
 def _model_files(model: types.Artifact) -> dict[str, Path]:
