@@ -16,7 +16,7 @@ TOPICS = {
     "number": ("one", "two", "three"),
     "place": ("rome", "oslo", "lima"),
 }
-FILLERS = ("the", "a", "what", "is", "of", "and", "how", "many", "?", ".", "say", "old", "far")
+FILLERS = ("the", "what", "is", "of", "and", "how", "many", "?", ".", "say", "old", "far")
 
 
 def vocabulary() -> list[str]:
