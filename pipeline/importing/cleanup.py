@@ -1,0 +1,69 @@
+"""Clean-up of published datasets, one function per trap; a recipe names those it needs, in order.
+
+Each takes the rows of one file and yields rows; the last one yields values in the order
+text, label (and group where the recipe splits by one).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from pipeline.importing.readers import Row
+
+
+class UnexpectedRow(ValueError):
+    """A row is not as the clean-up expects; the message begins with its line, not with the file."""
+
+
+_SMS_LABELS = {"0": "ham", "1": "spam"}
+_SMS_EMBEDDED = re.compile(r"(ham|spam)\t(.*)", re.DOTALL)
+_TREC_LINE = re.compile(r"([A-Z]+):([a-z]+) (.*)")
+
+
+def trec_coarse_label(rows: Iterable[Row]) -> Iterator[Row]:
+    """`DESC:manner How did ... ?` -> text `How did ... ?`, label `DESC`."""
+    for number, (line,) in rows:
+        match = _TREC_LINE.fullmatch(line)
+        if match is None:
+            raise UnexpectedRow(f"line {number}: expected 'COARSE:fine question', got {line[:60]!r}")
+        coarse, _, text = match.groups()
+        yield Row(number, (text, coarse))
+
+
+def sms_label_names(rows: Iterable[Row]) -> Iterator[Row]:
+    """Values (text, `0` or `1`) -> (text, `ham` or `spam`)."""
+    for number, (text, spam) in rows:
+        if spam not in _SMS_LABELS:
+            raise UnexpectedRow(f"line {number}: column 'spam' must be 0 or 1, got {spam!r}")
+        yield Row(number, (text, _SMS_LABELS[spam]))
+
+
+def sms_split_swallowed_lines(rows: Iterable[Row]) -> Iterator[Row]:
+    """Splits back messages that stray quotes in the original file glued to the one before.
+
+    `("Gimme a few\\nspam\\tLast Chance!", "ham")` -> `("Gimme a few", "ham")`, `("Last Chance!", "spam")`
+    """
+    for number, (text, label) in rows:
+        first, *others = text.split("\n")
+        yield Row(number, (first, label))
+        for line in others:
+            match = _SMS_EMBEDDED.fullmatch(line)
+            if match is None:
+                raise UnexpectedRow(f"line {number}: expected 'ham<TAB>text' inside it, got {line[:60]!r}")
+            yield Row(number, (match[2], match[1]))
+
+
+def rotten_tomatoes_drop_plots(rows: Iterable[Row]) -> Iterator[Row]:
+    """Keeps reviewers' quotes (`fresh`, `rotten`); plot summaries are no opinion."""
+    for row in rows:
+        if row.values[1] != "plot":
+            yield row
+
+
+CLEANUPS: dict[str, Callable[[Iterable[Row]], Iterator[Row]]] = {
+    "trec_coarse_label": trec_coarse_label,
+    "sms_label_names": sms_label_names,
+    "sms_split_swallowed_lines": sms_split_swallowed_lines,
+    "rotten_tomatoes_drop_plots": rotten_tomatoes_drop_plots,
+}

