@@ -1,0 +1,245 @@
+"""What BERT's normalizer and pre-tokenizer do to every Unicode code point, frozen into a table.
+
+Clean-up, spaces around CJK, NFD without accents, lower-casing and splitting at white space and
+punctuation all look at one code point at a time. So the Rust tokenizer itself is asked once about each
+of the 1,112,064 code points and the graph only looks up the answers: it needs no Unicode tables of its
+own, and no difference between Unicode versions (Rust's, ICU's, a serving binary's) can show.
+
+The one step that looks at neighbours, NFD's reordering of marks, only moves marks that stay: those are
+no part of any vocabulary entry met so far, and `reordered_marks` lists them for a check.
+
+The table writes text over a small private alphabet: printable ASCII as it is, every other character of
+the vocabulary as a private-use stand-in, every character outside the vocabulary as the one UNKNOWN.
+Splits are made explicit by spaces, so what reads the result has nothing to decide beyond ASCII.
+No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import normalizers, pre_tokenizers
+
+from components.errors import PipelineError
+from components.transform.wordpiece_spec import WordpieceSpec
+
+CODE_POINTS = 0x110000
+SURROGATES = range(0xD800, 0xE000)
+PAGE = 256
+
+# Letters for every reader (category Co), so nothing splits at them.
+PRIVATE_USE = [*range(0xE000, 0xF900), *range(0xF0000, 0xFFFFE)]
+UNKNOWN = chr(PRIVATE_USE[0])  # one character that is in no vocabulary entry
+UNREACHABLE = chr(PRIVATE_USE[1])  # starts the entries that no text can give
+
+PREFIX = "##"  # what `CodePointTable.vocab` writes before a continuing piece
+
+# Special tokens found in raw text become these before the table is read; raw ones become NEUTRAL,
+# which Hugging Face treats alike (both private use), so a text cannot forge a special token.
+MARKERS = range(0x10F000, 0x10F100)
+NEUTRAL = 0x10F100
+
+LETTER, ISOLATED, SPACE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class CodePointTable:
+    """Code point c becomes `codes[splits[s]:splits[s + 1]]` with `s = cells[pages[c >> 8], c & 255]`.
+
+    int32 (`splits` int64): `pages` [4352], `cells` [pages, 256], `splits` [spans + 1], `codes` [...]. `vocab` is the
+    vocabulary over the same alphabet: special tokens and unreachable entries replaced, ids unchanged.
+    """
+
+    pages: npt.NDArray[np.int32]
+    cells: npt.NDArray[np.int32]
+    splits: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int32]
+    vocab: tuple[str, ...]
+
+    def spell(self, text: str) -> str:
+        """What the graph makes of `text`, in Python: `"Café, 中"` -> `"cafe, <stand-in>"`."""
+        spans = [self.cells[self.pages[ord(c) >> 8], ord(c) & 255] for c in text]
+        return "".join(chr(code) for s in spans for code in self.codes[self.splits[s] : self.splits[s + 1]])
+
+
+@functools.lru_cache(maxsize=4)
+def code_point_table(spec: WordpieceSpec) -> CodePointTable:
+    """Builds the table for one tokenization; about a second, then kept.
+
+    Raises:
+        PipelineError: the vocabulary uses more characters than there are stand-ins, or a special token
+            that plain text could spell.
+    """
+    normalized = normalized_code_points(
+        spec.clean_text, spec.handle_chinese_chars, spec.strip_accents, spec.lower_case
+    )
+    kinds = character_kinds()
+    stand_ins = _stand_ins(spec, kinds)
+    markers = _markers(spec, stand_ins)
+    spans, cells = _spans_and_cells(normalized, kinds, stand_ins, markers)
+    unique, pages = np.unique(cells.reshape(-1, PAGE), axis=0, return_inverse=True)
+    return CodePointTable(
+        pages=pages.reshape(-1).astype(np.int32),
+        cells=unique,
+        splits=np.cumsum([0, *map(len, spans)], dtype=np.int64),
+        codes=np.array([ord(c) for spelling in spans for c in spelling], np.int32),
+        vocab=_recoded_vocab(spec, kinds, stand_ins),
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def normalized_code_points(
+    clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lower_case: bool
+) -> tuple[str, ...]:
+    """What the Rust BertNormalizer makes of each code point: `[ord("É")]` -> `"e"`, `[0]` -> `""`.
+
+    Surrogates, which no UTF-8 text holds, are treated as U+FFFD, what decoding makes of them.
+    """
+    normalizer = normalizers.BertNormalizer(clean_text, handle_chinese_chars, strip_accents, lower_case)
+    separator = "\u2581"  # itself under every setting, a starter, and no other code point becomes it
+    asked = [c if c not in SURROGATES else 0xFFFD for c in range(CODE_POINTS)]
+    answers: list[str] = []
+    for start in range(0, CODE_POINTS, 4096):
+        text = separator.join(chr(c) for c in asked[start : start + 4096] if chr(c) != separator)
+        pieces = normalizer.normalize_str(separator + text + separator).split(separator)[1:-1]
+        if start <= ord(separator) < start + 4096:
+            pieces.insert(ord(separator) - start, normalizer.normalize_str(separator))
+        answers.extend(pieces)
+    if len(answers) != CODE_POINTS:
+        raise AssertionError(f"{len(answers)} answers for {CODE_POINTS} code points")
+    return tuple(answers)
+
+
+@functools.lru_cache(maxsize=1)
+def character_kinds() -> npt.NDArray[np.uint8]:
+    """How BertPreTokenizer treats each (normalized) code point: LETTER, ISOLATED (a word alone) or SPACE.
+
+    `[ord("a")]` -> LETTER, `[ord("!")]` -> ISOLATED, `[ord(" ")]` -> SPACE. uint8 [0x110000].
+    """
+    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    kinds = np.full(CODE_POINTS, SPACE, np.uint8)
+    for start in range(0, CODE_POINTS, 4096):
+        # Every code point stands at an odd offset, between letters that it joins or parts.
+        chunk = "a".join(chr(c) if c not in SURROGATES else "a" for c in range(start, start + 4096))
+        for _, (begin, end) in pre_tokenizer.pre_tokenize_str(f"a{chunk}a"):
+            kinds[start + begin // 2 : start + end // 2] = ISOLATED if end - begin == 1 else LETTER
+    return kinds
+
+
+def reordered_marks(spec: WordpieceSpec) -> set[str]:
+    """Characters of the vocabulary that NFD may move among their neighbours; empty: the table is exact."""
+    if not spec.strip_accents:
+        return set()
+    normalized = normalized_code_points(
+        spec.clean_text, spec.handle_chinese_chars, spec.strip_accents, spec.lower_case
+    )
+    return {c for c in set().union(*set(normalized)) if unicodedata.combining(c)} & set("".join(spec.vocab))
+
+
+def _is_plain(character: str) -> bool:
+    return " " <= character <= "~"
+
+
+def _body(spec: WordpieceSpec, token: str) -> str:
+    """`"##ing"` -> `"ing"`; the prefix alone is a word of its own."""
+    return token.removeprefix(spec.continuing_prefix) or token
+
+
+def _is_reachable(spec: WordpieceSpec, token: str, kinds: npt.NDArray[np.uint8]) -> bool:
+    """Whether some text has the word, or word part, that this entry stands for."""
+    body = _body(spec, token)
+    if len(token) == 1:
+        return bool(kinds[ord(token)] != SPACE)
+    return all(kinds[ord(character)] == LETTER for character in body)
+
+
+def _stand_ins(spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]) -> dict[str, str]:
+    """Character of the vocabulary, or special token -> the private-use character that replaces it."""
+    reachable = (token for token in spec.vocab if _is_reachable(spec, token, kinds))
+    characters = sorted({c for token in reachable for c in _body(spec, token) if not _is_plain(c)})
+    names = [token for token, _ in spec.special_tokens] + characters
+    free = PRIVATE_USE[2:]
+    if len(names) > len(free) or len(spec.special_tokens) > len(MARKERS):
+        raise PipelineError(
+            f"the vocabulary has {len(names)} special tokens and non-ASCII characters; at most {len(free)} fit"
+        )
+    return {name: chr(code) for name, code in zip(names, free, strict=False)}
+
+
+def _spans_and_cells(
+    normalized: tuple[str, ...],
+    kinds: npt.NDArray[np.uint8],
+    stand_ins: dict[str, str],
+    markers: dict[int, str],
+) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """The different spellings, and for each code point which of them it gets (int32 [0x110000])."""
+    # All but a few thousand normalized characters are outside the vocabulary: only their kind matters.
+    by_kind = {LETTER: UNKNOWN, ISOLATED: f" {UNKNOWN} ", SPACE: " "}
+    known = {*map(chr, range(0x20, 0x7F)), *stand_ins}
+    keys = [
+        text if len(text) != 1 or text in known else by_kind[kind]
+        for text, kind in zip(normalized, _kinds_of(normalized, kinds), strict=True)
+    ]
+    spellings = {key: key if key in by_kind.values() else _spell(key, kinds, stand_ins) for key in set(keys)}
+    spans = sorted({*spellings.values(), *markers.values()})
+    index = {spelling: i for i, spelling in enumerate(spans)}
+    index_of_key = {key: index[spelling] for key, spelling in spellings.items()}
+    cells = np.fromiter((index_of_key[key] for key in keys), np.int32, CODE_POINTS)
+    if np.unique(cells[MARKERS.start : NEUTRAL + 1]).size != 1:
+        raise PipelineError(
+            f"the vocabulary uses characters of U+{MARKERS.start:X}..U+{NEUTRAL:X}, kept for special tokens"
+        )
+    for marker, spelling in markers.items():
+        cells[marker] = index[spelling]
+    return spans, cells
+
+
+def _kinds_of(normalized: tuple[str, ...], kinds: npt.NDArray[np.uint8]) -> list[int]:
+    """The kind of each one-character text; of no meaning for the others."""
+    codes = np.fromiter(
+        (ord(text) if len(text) == 1 else 0 for text in normalized), np.int32, len(normalized)
+    )
+    return kinds[codes].tolist()
+
+
+def _spell(normalized: str, kinds: npt.NDArray[np.uint8], stand_ins: dict[str, str]) -> str:
+    spelled = "".join(_spell_character(c, kinds[ord(c)], stand_ins) for c in normalized)
+    return re.sub("  +", " ", spelled)
+
+
+def _spell_character(character: str, kind: int, stand_ins: dict[str, str]) -> str:
+    if kind == SPACE:
+        return " "
+    if _is_plain(character):
+        return character
+    code = stand_ins.get(character, UNKNOWN)
+    return code if kind == LETTER else f" {code} "
+
+
+def _markers(spec: WordpieceSpec, stand_ins: dict[str, str]) -> dict[int, str]:
+    return {MARKERS[i]: f" {stand_ins[token]} " for i, (token, _) in enumerate(spec.special_tokens)}
+
+
+def _recoded_vocab(
+    spec: WordpieceSpec, kinds: npt.NDArray[np.uint8], stand_ins: dict[str, str]
+) -> tuple[str, ...]:
+    """The vocabulary over the table's alphabet, with PREFIX for the continuing prefix; index = id."""
+    size = max(len(spec.vocab), *(index + 1 for _, index in spec.special_tokens))
+    recoded = [f"{UNREACHABLE}{i}" for i in range(size)]
+    for i, token in enumerate(spec.vocab):
+        if _is_reachable(spec, token, kinds):
+            body = _body(spec, token)
+            prefix = "" if body == token else PREFIX
+            recoded[i] = prefix + "".join(c if _is_plain(c) else stand_ins[c] for c in body)
+    for token, index in spec.special_tokens:
+        if not recoded[index].startswith(UNREACHABLE):
+            raise PipelineError(
+                f"special token {token!r} is also a plain word; only tokens with punctuation are supported"
+            )
+        recoded[index] = stand_ins[token]
+    return tuple(recoded)
