@@ -25,7 +25,7 @@ from tfx.utils import proto_utils
 
 from components.errors import PipelineError
 from components.example_gen.beam_errors import original_error
-from components.example_gen.tfrecord import GZIP_SUFFIX, broken, read_records
+from components.example_gen.tfrecord import FRAME_SIZE, GZIP_SUFFIX, broken, read_records
 
 _OUTPUT_NAME = write_split.DEFAULT_TF_RECORD_FILE_NAME
 
@@ -33,8 +33,7 @@ _OUTPUT_NAME = write_split.DEFAULT_TF_RECORD_FILE_NAME
 class ShardCopy(NamedTuple):
     """One shard on its way in."""
 
-    split: str
-    source: str
+    source: str | None  # None: nothing to read, an empty target
     target: str
     aside: str  # prefix of the file that is renamed to `target` when it is whole
 
@@ -56,18 +55,24 @@ def copy_shard(copy: ShardCopy) -> int:
     """Verifies and copies one shard; returns its rows. `target` is always gzip, equal input, equal bytes.
 
     Raises:
-      PipelineError: the shard cannot be read, names the record.
+      PipelineError: the shard cannot be read; the message names the record.
     """
     aside = f"{copy.aside}{uuid.uuid4().hex}"  # of its own, so that retried bundles do not meet
+    with _create(aside, compress=copy.source is None or not copy.source.endswith(GZIP_SUFFIX)) as sink:
+        rows = _copy_records(copy.source, sink) if copy.source else 0
+    FileSystems.rename([aside], [copy.target])
+    return rows
+
+
+def _copy_records(path: str, sink: Any) -> int:
     rows = offset = 0
-    with _open(copy.source) as source, _create(aside, compress=not copy.source.endswith(GZIP_SUFFIX)) as sink:
-        for record in read_records(source, copy.source, sink):
+    with _open(path) as source:
+        for record in read_records(source, path, sink):
             problem = why_not_example(record)
             if problem:
-                raise broken(copy.source, rows, offset, problem)
+                raise broken(path, rows, offset, problem)
             rows += 1
-            offset += len(record) + 16
-    FileSystems.rename([aside], [copy.target])
+            offset += FRAME_SIZE + len(record)
     return rows
 
 
@@ -92,64 +97,59 @@ def _create(path: str, compress: bool) -> Iterator[Any]:
 
 
 def find_shards(input_base: str, split: example_gen_pb2.Input.Split) -> list[str]:
-    """Returns the split's shards, sorted.
-
-    Raises:
-      PipelineError: there is none.
-    """
+    """Returns the shards that match the split's pattern, sorted; empty if there is none."""
     pattern = posixpath.join(input_base, split.pattern)
-    shards = sorted(m.path for m in FileSystems.match([pattern])[0].metadata_list)
-    if not shards:
-        what = (
-            "no such folder" if not FileSystems.exists(input_base) else f"no file matches {split.pattern!r}"
-        )
-        raise PipelineError(
-            f"{input_base}: {what} (split {split.name!r}); run `make data`, or correct data.path and data.splits"
-        )
-    return shards
+    return sorted(m.path for m in FileSystems.match([pattern])[0].metadata_list)
 
 
 def plan_copies(
-    input_base: str, split: example_gen_pb2.Input.Split, examples: types.Artifact
+    input_base: str, splits: Iterable[example_gen_pb2.Input.Split], examples: types.Artifact
 ) -> list[ShardCopy]:
-    """Returns one copy per shard: `train-00001-of-00002.tfrecord` -> `Split-train/data_tfrecord-00001-of-00002.gz`."""
-    shards = find_shards(input_base, split)
-    folder = artifact_utils.get_split_uri([examples], split.name)
+    """Returns one copy per shard: `train-00001-of-00002.tfrecord` -> `Split-train/data_tfrecord-00001-of-00002.gz`.
+
+    A split without shards gets one from nothing, without records: whether a run may go on without it
+    is for the data gate to say.
+
+    Raises:
+      PipelineError: the folder does not exist, or no split has a shard.
+    """
+    found = {split.name: find_shards(input_base, split) for split in splits}
+    if not any(found.values()):
+        patterns = ", ".join(split.pattern for split in splits)
+        what = f"no file matches {patterns}" if FileSystems.exists(input_base) else "no such folder"
+        raise PipelineError(f"{input_base}: {what}; run `make data`, or correct data.path and data.splits")
+    return [copy for split, shards in found.items() for copy in _split_copies(split, shards, examples)]
+
+
+def _split_copies(split: str, shards: list[str], examples: types.Artifact) -> list[ShardCopy]:
+    folder = artifact_utils.get_split_uri([examples], split)
+    total = max(len(shards), 1)
     return [
         ShardCopy(
-            split=split.name,
             source=source,
-            target=posixpath.join(folder, f"{_OUTPUT_NAME}-{index:05d}-of-{len(shards):05d}.gz"),
+            target=posixpath.join(folder, f"{_OUTPUT_NAME}-{index:05d}-of-{total:05d}.gz"),
             # Not in the split's folder: whatever lies there is read as a shard.
-            aside=posixpath.join(examples.uri, f".copying-{split.name}-{index:05d}-"),
+            aside=posixpath.join(examples.uri, f".copying-{split}-{index:05d}-"),
         )
-        for index, source in enumerate(shards)
+        for index, source in enumerate(shards or [None])
     ]
 
 
-def _refuse_empty(split_rows: tuple[str, int], sources: dict[str, list[str]]) -> None:
-    split, rows = split_rows
+def _refuse_empty(rows: int, input_base: str, shards: list[str]) -> None:
     if rows == 0:
-        shards = sources[split]
-        more = f" (and {len(shards) - 1} more shards)" if len(shards) > 1 else ""
-        raise PipelineError(f"{shards[0]}{more}: split {split!r} has no record at all; make the data again")
+        more = f" and {len(shards) - 1} more" if len(shards) > 1 else ""
+        raise PipelineError(f"{input_base}: no record at all in {shards[0]}{more}; make the data again")
 
 
-def _copy_with_split(copy: ShardCopy) -> tuple[str, int]:
-    return copy.split, copy_shard(copy)
-
-
-def _run(pipeline: beam.Pipeline, copies: Iterable[ShardCopy]) -> None:
-    sources: dict[str, list[str]] = {}
-    for copy in copies:
-        sources.setdefault(copy.split, []).append(copy.source)
+def _run(pipeline: beam.Pipeline, copies: list[ShardCopy], input_base: str) -> None:
+    shards = [posixpath.basename(copy.source) for copy in copies if copy.source]
     (
         pipeline
-        | "Shards" >> beam.Create(list(copies))
+        | "Shards" >> beam.Create(copies)
         | "Spread" >> beam.Reshuffle()
-        | "VerifyAndCopy" >> beam.Map(_copy_with_split)
-        | "RowsPerSplit" >> beam.CombinePerKey(sum)
-        | "RefuseEmpty" >> beam.Map(_refuse_empty, sources)
+        | "VerifyAndCopy" >> beam.Map(copy_shard)
+        | "Rows" >> beam.CombineGlobally(sum)
+        | "RefuseEmpty" >> beam.Map(_refuse_empty, input_base, shards)
     )
 
 
@@ -169,20 +169,23 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Fills `examples` with gzip TFRecords of tf.Examples, one folder per split.
 
         Raises:
-          PipelineError: a folder, split or shard is missing, empty or broken.
+          PipelineError: the folder is missing, there is no record at all, or a shard is broken.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         input_config = example_gen_pb2.Input()
         proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
         input_base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-        copies = [copy for split in input_config.splits for copy in plan_copies(input_base, split, examples)]
+        examples.split_names = artifact_utils.encode_split_names(
+            [split.name for split in input_config.splits]
+        )
+        copies = plan_copies(input_base, input_config.splits, examples)
         for folder in sorted({posixpath.dirname(copy.target) for copy in copies}):
             if not FileSystems.exists(folder):
                 FileSystems.mkdirs(folder)
         try:
             with self._make_beam_pipeline() as pipeline:
-                _run(pipeline, copies)
+                _run(pipeline, copies, input_base)
         except Exception as error:
             original = original_error(error)
             if original is error:

@@ -21,6 +21,7 @@ GZIP_SUFFIX = ".gz"
 _GZIP_START = b"\x1f\x8b"
 _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
+FRAME_SIZE = _HEADER.size + _CRC.size  # bytes that a record takes beside its data
 _CRC_MASK = 0xA282EAD8
 _LARGEST = (1 << 31) - 1  # a protocol buffer cannot be larger
 _BUFFER = 1 << 20
@@ -96,7 +97,7 @@ def _records(stream: BinaryIO, shard: str, looks_gzipped: bool) -> Iterator[byte
             return
         yield record
         index += 1
-        offset += _HEADER.size + len(record) + _CRC.size
+        offset += FRAME_SIZE + len(record)
 
 
 def _next_record(stream: BinaryIO, looks_gzipped: bool) -> bytes | None:
