@@ -205,7 +205,9 @@ def _connection_config(deployment: Any) -> Any:
 def _cancel_unfinished(store: Any) -> None:
     """Closes what a killed run left RUNNING; the caller holds the pipeline's lock, so nothing runs now."""
     unfinished = store.get_executions(
-        list_options=metadata_list_options(f"last_known_state = {mlmd.Execution.State.Name(mlmd.Execution.RUNNING)}")
+        list_options=metadata_list_options(
+            f"last_known_state = {mlmd.Execution.State.Name(mlmd.Execution.RUNNING)}"
+        )
     )
     for execution in unfinished:
         execution.last_known_state = mlmd.Execution.CANCELED

@@ -39,7 +39,20 @@ _PACKAGES: dict[str, re.Pattern[str]] = {
 # Names of those packages that come from a module light enough to import at once.
 _EVAL_CONFIG = "tensorflow_model_analysis.proto.config_pb2"
 _LIGHT_NAMES: dict[str, dict[str, str]] = {
-    "tensorflow_model_analysis": dict.fromkeys(("EvalConfig", "ModelSpec", "SlicingSpec", "MetricsSpec", "MetricConfig", "MetricThreshold", "GenericValueThreshold", "GenericChangeThreshold", "MetricDirection"), _EVAL_CONFIG),
+    "tensorflow_model_analysis": dict.fromkeys(
+        (
+            "EvalConfig",
+            "ModelSpec",
+            "SlicingSpec",
+            "MetricsSpec",
+            "MetricConfig",
+            "MetricThreshold",
+            "GenericValueThreshold",
+            "GenericChangeThreshold",
+            "MetricDirection",
+        ),
+        _EVAL_CONFIG,
+    ),
 }
 
 # Modules that component definitions import only to name a class of theirs.

@@ -1,0 +1,254 @@
+"""The command line of `runner_local.py`. Only `run` imports TensorFlow, and only when it must."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from components.errors import PipelineError, UsageError
+from pipeline.local import run as run_command
+
+if TYPE_CHECKING:
+    from pipeline.importing.importer import ImportReport
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Train, evaluate and push a text classifier: labelled text in, a blessed model out.",
+)
+
+ConfigPath = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file of the model, such as configs/trec.yaml.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one key: --set train.epochs=1. Repeatable."),
+]
+
+
+def main() -> None:
+    """Entry point: prints errors that were raised for the user as one line and exits with their code."""
+    try:
+        app(standalone_mode=True)
+    except PipelineError as error:
+        _print_error(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _print_error("interrupted")
+        sys.exit(run_command.INTERRUPTED)
+
+
+def _print_error(message: str) -> None:
+    Console(stderr=True).print(Text(f"error: {message}", "bold red"), soft_wrap=True)
+
+
+@app.command()
+def run(
+    config: ConfigPath,
+    set_: Overrides = None,
+    root: Annotated[
+        Path, typer.Option(help="Folder of all pipelines' artifacts, metadata, logs and training state.")
+    ] = Path("runs"),
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every step, changed or not.")] = False,
+    json_: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object as the last line on stdout; the rest on stderr."),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show everything that goes to the log.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for another run of this pipeline instead of refusing.")
+    ] = False,
+) -> None:
+    """Run the whole pipeline; unchanged steps are cached.
+
+    Exit code: 0 pushed (or cached and pushed before), 3 a gate said no, 2 bad usage or config, 130 Ctrl-C,
+    1 anything else.
+    """
+    request = run_command.RunRequest(config, tuple(set_ or ()), root, not no_cache, json_, verbose, wait)
+    run_command.leave(run_command.run(request))
+
+
+@app.command(name="import")
+def import_(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="CSV, TSV, JSON Lines or Parquet files, or folders with a folder per class."),
+    ],
+    text: Annotated[str, typer.Option(help="Column with the text.")],
+    label: Annotated[str, typer.Option(help="Column with the label.")],
+    out: Annotated[Path, typer.Option(help="Folder to make: shards, label list, schema, starting config.")],
+    text_pair: Annotated[str | None, typer.Option(help="Column with the second text of a pair task.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column whose values stay together in one split.")] = None,
+    extra: Annotated[
+        list[str] | None, typer.Option(help="Further column to keep, to slice the evaluation by. Repeatable.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the pipeline; default: the folder's name.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT when it exists.")] = False,
+) -> None:
+    """Import labelled text of your own; writes a config that `run` takes next."""
+    from pipeline.importing.importer import import_files
+
+    with _counting() as progress:
+        report = import_files(
+            files,
+            out_dir=out,
+            text=text,
+            text_pair=text_pair,
+            label=label,
+            group=group,
+            name=name,
+            extra=extra or (),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    console = Console()
+    _print_import(console, report)
+    if report.config:
+        console.print(Text(f"\nNext: python runner_local.py run {report.config}"), soft_wrap=True)
+
+
+@app.command()
+def data(
+    names: Annotated[list[str] | None, typer.Argument(help="Recipes of data/; default: all.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the datasets; default: the project's datasets/.")
+    ] = None,
+) -> None:
+    """Make the datasets of data/ and fetch the default checkpoints, all verified by sha256."""
+    from components.checkpoint import checkpoint_folder
+    from components.settings import CheckpointSettings
+    from pipeline.importing.recipes import RECIPE_FILE, make_dataset
+
+    console = Console()
+    recipes = run_command.RECIPES_DIR
+    folder = out or run_command.PROJECT_DIR / "datasets"
+    for name in names or sorted(found.parent.name for found in recipes.glob(f"*/{RECIPE_FILE}")):
+        with _counting() as progress:
+            report = make_dataset(name, recipes, folder / name, run_command.CACHE_DIR, progress)
+        _print_import(console, report)
+    if not names:
+        for recipe in sorted((recipes / "checkpoints").glob("*.yaml")):
+            settings = CheckpointSettings(recipe=recipe.stem)
+            path = checkpoint_folder(settings, recipe.parent, run_command.CHECKPOINTS_DIR)
+            console.print(Text(f"{recipe.stem}: {path}"), soft_wrap=True)
+
+
+@app.command()
+def config(
+    config_path: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Config to validate.")] = None,
+    set_: Overrides = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a config.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="List every key with its type, default and meaning.")
+    ] = False,
+) -> None:
+    """Validate a config, or tell what a config can hold."""
+    from pipeline.config import Config, load_config
+
+    if (config_path is not None) + schema + explain != 1:
+        raise UsageError("config: give a CONFIG to validate, or --schema, or --explain")
+    if schema:
+        print(json.dumps(Config.model_json_schema(by_alias=True), indent=2))
+    elif explain:
+        _print_explained(Console())
+    elif config_path is not None:
+        loaded = load_config(config_path, set_ or ())
+        Console().print(Text(f"{config_path}: valid config of {loaded.name!r}"), soft_wrap=True)
+
+
+@app.command()
+def versions(config: ConfigPath, set_: Overrides = None) -> None:
+    """List the served versions of a model, the newest last."""
+    from components.pusher.versions import versions as list_versions
+    from pipeline.config import load_config
+
+    loaded = load_config(config, set_ or ())
+    found = list_versions(loaded.push.serving_dir, loaded.name)
+    console = Console()
+    if not found:
+        console.print(
+            Text(f"{loaded.push.serving_dir / loaded.name}: nothing was pushed yet"), soft_wrap=True
+        )
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("version", "pushed at", "run", "restored from", "folder"):
+        table.add_column(column, overflow="fold")
+    for version in found:
+        told = [str(version.info.get(key) or "") for key in ("pushed_at", "run_id", "restored_from")]
+        table.add_row(str(version.number), *told, Text(str(version.path)))
+    console.print(table)
+
+
+@app.command()
+def rollback(config: ConfigPath, set_: Overrides = None) -> None:
+    """Put the version before the newest back, as a new and newest version."""
+    from components.pusher.versions import read_info
+    from components.pusher.versions import rollback as roll_back
+    from pipeline.config import load_config
+
+    loaded = load_config(config, set_ or ())
+    number = roll_back(loaded.push.serving_dir, loaded.name)
+    path = loaded.push.serving_dir / loaded.name / str(number)
+    origin = read_info(path).get("restored_from")
+    Console().print(Text(f"version {number} has the content of version {origin}: {path}"), soft_wrap=True)
+
+
+def _print_explained(console: Console) -> None:
+    from pipeline.config import explain
+
+    if not console.is_terminal:
+        for key in explain():
+            console.print(Text(f"{key.key} ({key.type}; {key.default}): {key.description}"), soft_wrap=True)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("key", "type", "default", "meaning"):
+        table.add_column(column, overflow="fold")
+    for key in explain():
+        table.add_row(Text(key.key, "bold"), Text(key.type), Text(key.default), Text(key.description))
+    console.print(table)
+
+
+def _print_import(console: Console, report: ImportReport) -> None:
+    """What was read, dropped and written."""
+    rows = {split: sum(labels.values()) for split, labels in report.splits.items()}
+    told = ", ".join(f"{split} {count:,}" for split, count in rows.items())
+    console.print(
+        Text(f"{report.name}: {report.rows_written:,} rows ({told}) in {report.out_dir}"), soft_wrap=True
+    )
+    dropped = {
+        "blank texts": report.blank_texts,
+        "exact duplicates": report.duplicates,
+        "rows with conflicting labels": report.conflicting_rows,
+    }
+    left_out = ", ".join(f"{count:,} {what}" for what, count in dropped.items() if count)
+    if left_out:
+        console.print(Text(f"  of {report.rows_read:,} rows read, left out: {left_out}"), soft_wrap=True)
+    for sample in report.conflict_samples:
+        console.print(Text(f"  conflicting labels: {sample}", "yellow"), soft_wrap=True)
+    for warning in report.warnings:
+        console.print(Text(f"  warning: {warning}", "yellow"), soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _counting() -> Iterator[Callable[[int], None] | None]:
+    """A counter of rows on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status("reading") as status:
+        yield lambda rows: status.update(f"{rows:,} rows read")

@@ -1,0 +1,277 @@
+"""The `run` command: config -> pipeline -> outcome, and the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Console
+
+from components.errors import PipelineError, UsageError
+from pipeline.config import Config, load_config
+from pipeline.local import quiet, run_lock
+from pipeline.local.display import Display, make_display
+from pipeline.paths import PipelinePaths, local_paths
+
+if TYPE_CHECKING:
+    from pipeline.local.dag_runner import NodeRun
+    from pipeline.local.outcome import Outcome
+
+INTERRUPTED = 130
+# Where the recipes lie, and where what they fetch is kept.
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+RECIPES_DIR = PROJECT_DIR / "data"
+CACHE_DIR = PROJECT_DIR / ".cache"
+CHECKPOINTS_DIR = PROJECT_DIR / "checkpoints"
+_WIDTH = 120  # of output that is no terminal
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What the command line asks for."""
+
+    config_path: str
+    overrides: Sequence[str] = ()
+    root: Path = Path("runs")
+    cache: bool = True
+    json: bool = False
+    verbose: bool = False
+    wait: bool = False
+
+
+@dataclass
+class _Progress:
+    """What is known of the nodes so far, in the pipeline's order."""
+
+    nodes: dict[str, NodeRun] = field(default_factory=dict)
+
+
+def run(request: RunRequest) -> int:
+    """Runs the pipeline; returns the exit code: 0 pushed, 1 failed, 2 bad config, 3 refused, 130 Ctrl-C."""
+    run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    started = time.monotonic()
+    try:
+        config = load_config(request.config_path, request.overrides)
+        paths = local_paths(request.root, config.name)
+        log_path = paths.logs_dir / f"{run_id}.log"
+        with quiet.redirected(log_path, request.verbose) as (out, err):
+            session = _Session(request, config, paths, run_id, log_path, started, out, err)
+            return session.run()
+    except PipelineError as error:
+        return _refuse_before_start(request, run_id, error, time.monotonic() - started)
+
+
+def _refuse_before_start(request: RunRequest, run_id: str, error: PipelineError, seconds: float) -> int:
+    Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if request.json:
+        print(json.dumps(_json_of_failure(run_id, str(error), seconds)), flush=True)
+    return error.exit_code
+
+
+def _json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "status": "failed",
+        "blessed": None,
+        "pushed": False,
+        "version": None,
+        "metrics": {},
+        "baseline_metrics": None,
+        "nodes": [],
+        "seconds": round(seconds, 3),
+        "serving_dir": "",
+        "reason": reason,
+    }
+
+
+@dataclass
+class _Session:
+    """One run with its console and log in place."""
+
+    request: RunRequest
+    config: Config
+    paths: PipelinePaths
+    run_id: str
+    log_path: Path
+    started: float
+    out: TextIO
+    err: TextIO
+
+    def run(self) -> int:
+        """Runs and prints; returns the exit code."""
+        console = Console(file=self.err if self.request.json else self.out)
+        if not console.is_terminal:
+            console = Console(file=console.file, width=_WIDTH)
+        progress = _Progress()
+        failure: BaseException | None = None
+        try:
+            with make_display(console) as display:
+                self._run_nodes(display, progress)
+        except (Exception, KeyboardInterrupt) as error:
+            logging.getLogger(__name__).exception("The run ended with an error")
+            failure = error
+        return self._conclude(console, list(progress.nodes.values()), failure)
+
+    def _run_nodes(self, display: Display, progress: _Progress) -> None:
+        say = display.say
+        with run_lock.hold(
+            self.paths.lock_path,
+            self.run_id,
+            self.request.wait,
+            lambda holder: say(f"{self.config.name}: waiting for {holder}"),
+        ):
+            self.paths = _with_inputs(self.config, self.paths, display)
+            _run_pipeline(self.config, self.paths, self.run_id, self.request.cache, display, progress)
+
+    def _conclude(self, console: Console, nodes: list[NodeRun], failure: BaseException | None) -> int:
+        from pipeline.local.outcome import as_json, gather
+
+        explained, exit_code = _explain(failure, self.log_path)
+        outcome = gather(
+            self.run_id,
+            time.monotonic() - self.started,
+            nodes,
+            self.config.data.label,
+            self.config.push.serving_dir / self.config.name,
+            explained,
+        )
+        if explained is not None:
+            _print_failure(console, outcome)
+        else:
+            self._print_summary(console, outcome)
+            exit_code = 0 if outcome.pushed else 3
+        if self.request.json:
+            self.out.write(json.dumps(as_json(outcome), allow_nan=True) + "\n")
+            self.out.flush()
+        return exit_code
+
+    def _print_summary(self, console: Console, outcome: Outcome) -> None:
+        from components.labels import read_labels
+        from pipeline.local.summary import print_summary
+
+        print_summary(
+            console,
+            outcome,
+            self.config.evaluate,
+            read_labels(self.config.data.labels),
+            self.request.config_path,
+            _relative(self.log_path),
+        )
+
+
+def _explain(failure: BaseException | None, log_path: Path) -> tuple[tuple[Any, str] | None, int]:
+    """((status, reason), exit code) of a run that did not come to its end."""
+    from pipeline.local.failures import explain
+
+    if failure is None:
+        return None, 0
+    if isinstance(failure, KeyboardInterrupt):
+        return ("interrupted", "interrupted; the next run goes on from here"), INTERRUPTED
+    told = explain(failure, _relative(log_path))
+    return ("refused" if told.exit_code == 3 else "failed", told.reason), told.exit_code
+
+
+def _print_failure(console: Console, outcome: Outcome) -> None:
+    word, style = {
+        "refused": ("refused", "bold yellow"),
+        "interrupted": ("stopped", "yellow"),
+    }.get(outcome.status, ("error", "bold red"))
+    console.print(f"{word}: {outcome.reason}", style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _relative(path: Path) -> Path:
+    """Shorter to read where it is below the current folder."""
+    with contextlib.suppress(ValueError):
+        return path.relative_to(Path.cwd())
+    return path
+
+
+def _with_inputs(config: Config, paths: PipelinePaths, display: Display) -> PipelinePaths:
+    """Makes or checks what the pipeline reads, before anything heavy is imported."""
+    from components.checkpoint import check_checkpoint, checkpoint_folder
+
+    _make_data(config, display)
+    for key, path in (("data.schema", config.data.data_schema), ("data.labels", config.data.labels)):
+        if not path.is_file():
+            raise UsageError(f"{key}: no file at {path}")
+    checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
+    check_checkpoint(checkpoint, config.model.checkpoint.allow_pickle, config.transform.max_length)
+    return local_paths(paths.root.parent, config.name, checkpoint)
+
+
+def _make_data(config: Config, display: Display) -> None:
+    if config.data.recipe is not None:
+        from pipeline.importing.recipes import make_dataset
+
+        if not config.data.path.exists():
+            display.say(f"Making the dataset {config.data.recipe} in {config.data.path}")
+        make_dataset(config.data.recipe, RECIPES_DIR, config.data.path, CACHE_DIR)
+    elif not config.data.path.is_dir():
+        raise UsageError(
+            f"data.path: no folder at {config.data.path}; make it with `runner_local.py import`, or name a recipe"
+        )
+
+
+def _run_pipeline(
+    config: Config, paths: PipelinePaths, run_id: str, cache: bool, display: Display, progress: _Progress
+) -> None:
+    from pipeline.local import light_imports
+
+    quiet.prepare_environment()
+    light_imports.install()
+    from pipeline.local.dag_runner import NodeRun, ObservedDagRunner
+    from pipeline.training_pipeline import create_pipeline
+
+    paths.root.mkdir(parents=True, exist_ok=True)
+    pipeline = create_pipeline(config, paths)
+    if not cache:
+        pipeline.enable_cache = False
+    node_ids = [component.id for component in pipeline.components]
+    progress.nodes = {node_id: NodeRun(node_id, "waiting") for node_id in node_ids}
+    _forget_lost_pushes(paths)
+    display.start(node_ids)
+
+    def observe(node: NodeRun) -> None:
+        progress.nodes[node.id] = node
+        display.node(node)
+
+    with _training_shown(display):
+        ObservedDagRunner(run_id, observe).run(pipeline)
+
+
+def _forget_lost_pushes(paths: PipelinePaths) -> None:
+    """A cached push counts only while its version is still served."""
+    if not paths.metadata_path.exists():
+        return
+    from ml_metadata import MetadataStore
+    from tfx.orchestration.metadata import sqlite_metadata_connection_config
+
+    from components.pusher.lost_pushes import forget_lost_pushes
+
+    forget_lost_pushes(MetadataStore(sqlite_metadata_connection_config(str(paths.metadata_path))))
+
+
+@contextlib.contextmanager
+def _training_shown(display: Display) -> Iterator[None]:
+    from components.trainer import progress
+
+    progress.set_sink(display.training)
+    try:
+        yield
+    finally:
+        progress.set_sink(None)
+
+
+def leave(exit_code: int) -> None:
+    """Ends the process at once when it was interrupted: Beam's worker threads would keep it waiting."""
+    if exit_code == INTERRUPTED:
+        os._exit(exit_code)
+    raise SystemExit(exit_code)

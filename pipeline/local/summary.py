@@ -1,0 +1,194 @@
+"""The last thing that a run prints: data, steps, metrics, where the model went, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from components.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
+from pipeline.local.display import SYMBOLS, duration
+from pipeline.local.outcome import Evaluation, Outcome
+
+_LABELS_SHOWN = 20  # of a long label list, the weakest classes
+
+
+def print_summary(
+    console: Console,
+    outcome: Outcome,
+    evaluate: EvaluateSettings,
+    labels: Sequence[str],
+    config_path: str,
+    log_path: Path,
+) -> None:
+    """Prints the summary of a run that came to its end, blessed or not."""
+    for title, body in (
+        ("Data", _data(outcome)),
+        ("Steps", _steps(outcome)),
+        (f"Metrics on the {evaluate.split} split", _metrics(outcome.evaluation, evaluate)),
+        ("By class", _classes(outcome.evaluation, labels)),
+        ("By slice", _slices(outcome.evaluation)),
+    ):
+        if body is not None:
+            console.print(Text(f"\n{title}", "bold"))
+            console.print(body)
+    console.print()
+    for line in _verdict(outcome, config_path, log_path):
+        console.print(line, soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    return table
+
+
+def _data(outcome: Outcome) -> RenderableType | None:
+    if not outcome.splits:
+        return None
+    labels = list(dict.fromkeys(label for split in outcome.splits for label in split.labels))
+    shown = labels if len(labels) <= 12 else []
+    table = _table("split", "rows", *(shown or (["labels"] if labels else [])))
+    for split in sorted(outcome.splits, key=lambda s: -s.rows):
+        counts = [f"{split.labels.get(label, 0):,}" for label in shown]
+        table.add_row(
+            split.name, f"{split.rows:,}", *(counts or ([str(len(split.labels))] if labels else []))
+        )
+    return table
+
+
+def _steps(outcome: Outcome) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    for node in outcome.nodes:
+        symbol, style = SYMBOLS.get(node.state, ("·", "dim"))
+        told = duration(node.seconds) if node.state in ("done", "failed", "interrupted") else node.state
+        table.add_row(
+            Text(f"  {symbol}", style), node.id, Text(told, style if node.state == "cached" else "")
+        )
+    return table
+
+
+def _metrics(evaluation: Evaluation, evaluate: EvaluateSettings) -> RenderableType | None:
+    if not evaluation.metrics:
+        return None
+    baseline = evaluation.baseline
+    compared = ["last blessed", "change"] if baseline else []
+    table = _table("metric", "value", *compared, "threshold", "")
+    for name in dict.fromkeys([*evaluate.thresholds, *evaluate.metrics, *evaluation.metrics]):
+        if name not in evaluation.metrics:
+            continue
+        value = evaluation.metrics[name]
+        bounds = evaluate.thresholds.get(name)  # type: ignore[call-overload]  # keys are literals
+        before = _before(name, value, baseline) if baseline else []
+        table.add_row(
+            name, _number(name, value), *before, _bounds(bounds), _mark(name, value, baseline, bounds)
+        )
+    return table
+
+
+def _before(name: str, value: float, baseline: Mapping[str, float]) -> list[RenderableType]:
+    if name not in baseline:
+        return ["", ""]
+    change = value - baseline[name]
+    better = change < 0 if name in LOWER_IS_BETTER else change > 0
+    style = "" if abs(change) < 5e-5 or name == "example_count" else "green" if better else "yellow"
+    return [_number(name, baseline[name]), Text("" if name == "example_count" else f"{change:+.4f}", style)]
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:,.0f}" if name == "example_count" else f"{value:.4f}"
+
+
+def _bounds(bounds: ThresholdSettings | None) -> str:
+    if bounds is None:
+        return ""
+    told = []
+    if bounds.min is not None:
+        told.append(f"at least {bounds.min:g}")
+    if bounds.max is not None:
+        told.append(f"at most {bounds.max:g}")
+    if bounds.max_drop is not None:
+        told.append(f"at most {bounds.max_drop:g} worse")
+    return ", ".join(told)
+
+
+def _mark(
+    name: str, value: float, baseline: Mapping[str, float] | None, bounds: ThresholdSettings | None
+) -> RenderableType:
+    if bounds is None:
+        return ""
+    worse = 0.0
+    if baseline and name in baseline:
+        worse = value - baseline[name] if name in LOWER_IS_BETTER else baseline[name] - value
+    holds = (
+        (bounds.min is None or value >= bounds.min)
+        and (bounds.max is None or value <= bounds.max)
+        and (bounds.max_drop is None or worse <= bounds.max_drop + 1e-9)
+    )
+    return Text("✓", "green") if holds else Text("✗", "bold red")
+
+
+def _classes(evaluation: Evaluation, labels: Sequence[str]) -> RenderableType | None:
+    if not evaluation.per_class:
+        return None
+    measures = list(evaluation.per_class)
+    by_f1 = evaluation.per_class[measures[-1]]
+    shown = sorted(by_f1)
+    if len(shown) > _LABELS_SHOWN:
+        shown = sorted(shown, key=lambda i: by_f1[i])[:_LABELS_SHOWN]
+    table = _table("class" if len(shown) == len(by_f1) else f"class (the weakest {len(shown)})", *measures)
+    for class_id in shown:
+        label = labels[class_id] if class_id < len(labels) else str(class_id)
+        values = (evaluation.per_class[m].get(class_id) for m in measures)
+        table.add_row(Text(label), *("" if v is None else f"{v:.3f}" for v in values))
+    return table
+
+
+def _slices(evaluation: Evaluation) -> RenderableType | None:
+    if not evaluation.slices:
+        return None
+    names = [
+        n
+        for n in ("accuracy", "macro_f1", "example_count")
+        if any(n in m for m in evaluation.slices.values())
+    ]
+    table = _table("slice", *names)
+    for slice_name, metrics in sorted(evaluation.slices.items()):
+        table.add_row(Text(slice_name), *(_number(n, metrics[n]) if n in metrics else "" for n in names))
+    return table
+
+
+def _verdict(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[RenderableType]:
+    took = duration(outcome.seconds)
+    if outcome.pushed:
+        where = f"{outcome.serving_dir}/{outcome.version}"
+        if outcome.all_cached:
+            yield Text(f"Nothing changed: every step was cached ({took}).", "bold")
+        if outcome.status == "cached":
+            yield Text(
+                f"Blessed, and pushed by an earlier run as version {outcome.version}: {where}", "green"
+            )
+        else:
+            yield Text(f"Blessed and pushed as version {outcome.version}: {where} ({took})", "bold green")
+    else:
+        again = " (every step was cached)" if outcome.all_cached else ""
+        yield Text(f"Not pushed{again}: {outcome.reason}", "bold red")
+    yield Text("")
+    yield Text("Next", "bold")
+    for what, command in _next(outcome, config_path, log_path):
+        yield Text(f"  {what:<22}", "dim") + Text(command)
+
+
+def _next(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[tuple[str, str]]:
+    if outcome.pushed:
+        yield "what is served", f"python runner_local.py versions {config_path}"
+        yield "back to the last one", f"python runner_local.py rollback {config_path}"
+        yield "try something else", f"python runner_local.py run {config_path} --set train.epochs=4"
+    else:
+        yield "what can be set", "python runner_local.py config --explain"
+        yield "train longer", f"python runner_local.py run {config_path} --set train.epochs=6"
+    yield "the log", str(log_path)
