@@ -40,6 +40,7 @@ class DataGateSettings(Section):
     )
     too_few_rows: Severity = Field("error", description="A split with fewer rows than min_rows.")
     min_rows: int = Field(10, ge=1, description="Rows that every split must have.")
+    not_utf8: Severity = Field("warn", description="Texts with bytes that are not UTF-8.")
     schema_anomaly: Severity = Field(
         "error", description="Any other anomaly against the schema (domain, presence, drift, skew)."
     )

@@ -1,0 +1,1 @@
+"""Stops the run before Transform when the data is not what the schema and the config say."""

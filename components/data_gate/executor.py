@@ -1,0 +1,202 @@
+"""Executor of DataGate: makes counts from the artifacts, the rules decide."""
+
+from __future__ import annotations
+
+import json
+import logging
+import posixpath
+from collections.abc import Iterator
+from typing import Any
+
+from tensorflow.core.example import example_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+from components.data_gate import rules
+from components.data_gate.artifacts import REPORT_FILE, ROWS_PROPERTY, WARNINGS_PROPERTY
+from components.data_gate.spec import (
+    ANOMALIES_KEY,
+    EXAMPLES_KEY,
+    REFUSAL_DIR_KEY,
+    REPORT_KEY,
+    SCHEMA_KEY,
+    SETTINGS_KEY,
+    STATISTICS_KEY,
+)
+from components.errors import GateRefused
+from components.example_gen.tfrecord import read_records
+from components.labels import read_labels
+from components.settings import DataSettings
+
+REFUSAL_FILE = "data_gate.json"
+
+_LABEL_LISTS = ("bytes_list", "int64_list")
+_LIST_OF_TYPE = {schema_pb2.BYTES: ("bytes_list",), schema_pb2.INT: ("int64_list",)}
+
+_log = logging.getLogger(__name__)
+
+
+def scan_split(
+    folder: str, data: DataSettings, labels: frozenset[str], label_lists: tuple[str, ...]
+) -> rules.SplitTally:
+    """Reads the rows of one split once and counts what is wrong with text and label."""
+    tally = rules.SplitTally()
+    texts = [column for column in (data.text, data.text_pair) if column]
+    for where, example in _examples(folder):
+        tally.rows += 1
+        features = example.features.feature
+        for column in texts:
+            values, kind = _values(features, column)
+            rules.check_text(tally, column, values, kind, where)
+        values, kind = _values(features, data.label)
+        rules.check_label(tally, data.label, values, kind, label_lists, labels, where)
+    return tally
+
+
+def _examples(folder: str) -> Iterator[tuple[str, example_pb2.Example]]:
+    for path in sorted(fileio.glob(posixpath.join(folder, "*"))):
+        name = posixpath.basename(path)
+        with fileio.open(path, "rb") as file:
+            for index, record in enumerate(read_records(file, path)):
+                yield f"{name} record {index}", example_pb2.Example.FromString(record)
+
+
+def _values(features: Any, column: str) -> tuple[Any, str]:
+    if column not in features:
+        return None, ""
+    kind = features[column].WhichOneof("kind")
+    return (getattr(features[column], kind).value, kind) if kind else (None, "")
+
+
+def label_lists(schema: schema_pb2.Schema, label: str) -> tuple[str, ...]:
+    """Returns the tf.Example lists that may hold the label: what the schema says, else bytes or int64."""
+    kinds = [feature.type for feature in schema.feature if feature.name == label]
+    return _LIST_OF_TYPE.get(kinds[0], _LABEL_LISTS) if kinds else _LABEL_LISTS
+
+
+def anomalies_of_split(
+    split: str,
+    anomalies: anomalies_pb2.Anomalies,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    rows: int,
+    data: DataSettings,
+) -> Iterator[rules.Finding]:
+    """Yields a finding for each reason that TFDV gives; none for a split without rows."""
+    missing = _missing_values(statistics)
+    found = [(_column(info, key), info) for key, info in sorted(anomalies.anomaly_info.items())]
+    if anomalies.HasField("dataset_anomaly_info"):
+        found.append(("", anomalies.dataset_anomaly_info))
+    for column, info in found if rows else []:
+        for reason in info.reason or [info]:
+            yield rules.judge_anomaly(
+                split,
+                column,
+                anomalies_pb2.AnomalyInfo.Type.Name(reason.type) if info.reason else "UNKNOWN_TYPE",
+                reason.description,
+                info.severity == anomalies_pb2.AnomalyInfo.WARNING,
+                rows,
+                missing.get(column, 0),
+                data,
+            )
+
+
+def _column(info: anomalies_pb2.AnomalyInfo, key: str) -> str:
+    return ".".join(info.path.step) or key
+
+
+def _missing_values(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, int]:
+    missing = {}
+    for dataset in statistics.datasets[:1]:
+        for feature in dataset.features:
+            kind = feature.WhichOneof("stats")
+            stats = getattr(feature, kind) if kind else None
+            common = stats.common_stats if stats is not None and hasattr(stats, "common_stats") else stats
+            if common is not None:
+                missing[".".join(feature.path.step) or feature.name] = common.num_missing
+    return missing
+
+
+class Executor(base_executor.BaseExecutor):
+    """Judges every split that the config names."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the report.
+
+        Raises:
+          GateRefused: a finding has severity `error`; the message names split, column, count and a
+            sample of the first. All findings are in the log and in `<refusal_dir>/data_gate.json`.
+          UsageError: the label list cannot be read.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        data = DataSettings.model_validate_json(exec_properties[SETTINGS_KEY])
+        findings, rows = judge(input_dict, data)
+        document = json.dumps(rules.report(findings, rows, data.gate), indent=2, ensure_ascii=False) + "\n"
+        for finding in findings:
+            _log.log(
+                logging.ERROR if finding.severity == "error" else logging.WARNING, "Data gate: %s", finding
+            )
+        message = rules.refusal(findings)
+        if message:
+            self._refuse(message, document, exec_properties[REFUSAL_DIR_KEY])
+        report = artifact_utils.get_single_instance(output_dict[REPORT_KEY])
+        io_utils.write_string_file(posixpath.join(report.uri, REPORT_FILE), document)
+        report.set_int_custom_property(ROWS_PROPERTY, sum(rows.values()))
+        report.set_int_custom_property(WARNINGS_PROPERTY, len(findings))
+
+    def _refuse(self, message: str, document: str, folder: str) -> None:
+        # Not beside the output: TFX removes that folder when a node fails.
+        if folder:
+            path = posixpath.join(folder, REFUSAL_FILE)
+            io_utils.write_string_file(path, document)
+            message = message.replace("all in the log", f"all in {path}")
+        raise GateRefused(message)
+
+
+def judge(
+    input_dict: dict[str, list[types.Artifact]], data: DataSettings
+) -> tuple[list[rules.Finding], dict[str, int]]:
+    """Returns the findings of all splits, errors first, and split -> rows."""
+    examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
+    schema = io_utils.SchemaReader().read(
+        io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict[SCHEMA_KEY]))
+    )
+    there = artifact_utils.decode_split_names(examples.split_names)
+    labels = frozenset(read_labels(data.labels))
+    findings: list[rules.Finding] = []
+    rows: dict[str, int] = {}
+    for split in data.splits:
+        folder = artifact_utils.get_split_uri([examples], split) if split in there else ""
+        tally = (
+            scan_split(folder, data, labels, label_lists(schema, data.label))
+            if folder
+            else rules.SplitTally()
+        )
+        rows[split] = tally.rows
+        scanned = list(rules.judge_split(split, tally, data))
+        found = _read_anomalies(input_dict, split, tally.rows, data) if folder else []
+        findings += rules.without_repeats(scanned, found)
+    return sorted(findings, key=lambda f: f.severity != "error"), rows
+
+
+def _read_anomalies(
+    input_dict: dict[str, list[types.Artifact]], split: str, rows: int, data: DataSettings
+) -> list[rules.Finding]:
+    anomalies = anomalies_pb2.Anomalies.FromString(_only_file(input_dict[ANOMALIES_KEY], split))
+    statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(
+        _only_file(input_dict[STATISTICS_KEY], split)
+    )
+    return list(anomalies_of_split(split, anomalies, statistics, rows, data))
+
+
+def _only_file(artifacts: list[types.Artifact], split: str) -> bytes:
+    path = io_utils.get_only_uri_in_dir(artifact_utils.get_split_uri(artifacts, split))
+    return bytes(io_utils.read_bytes_file(path))

@@ -1,0 +1,315 @@
+"""The data gate's rules: what counts as a finding, how it reads, and what stops the run.
+
+No TensorFlow and no TFX: the rules work on counts, the executor makes those from the artifacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from components.settings import DataGateSettings, DataSettings, Severity
+
+Rule = Literal[
+    "missing_split",
+    "missing_column",
+    "wrong_type",
+    "unknown_label",
+    "empty_text",
+    "not_utf8",
+    "too_few_rows",
+    "schema_anomaly",
+]
+
+_SAMPLE_LENGTH = 60
+_DISTINCT_SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One rule broken by one column of one split (`column` is "" when it is about the whole split)."""
+
+    rule: Rule
+    severity: Severity
+    split: str
+    column: str
+    count: int  # rows it is about
+    rows: int  # rows of the split
+    what: str  # "have a label that is not in labels.txt", after "12 of 340 rows"
+    sample: str = ""  # repr of a value, cut
+    where: str = ""  # "data_tfrecord-00000-of-00002.gz record 17"
+
+    def __str__(self) -> str:
+        if not self.column:
+            return f"split {self.split!r}: {self.what}"
+        first = f", first {self.sample}" if self.sample else ""
+        at = f" at {self.where}" if self.where else ""
+        place = f"split {self.split!r}, column {self.column!r}"
+        return f"{place}: {self.count} of {self.rows} rows {self.what}{first}{at}"
+
+
+@dataclass
+class Tally:
+    """How often something was seen in a column, and the first time."""
+
+    count: int = 0
+    sample: str = ""
+    where: str = ""
+    distinct: set[str] = field(default_factory=set)  # a few samples, never more
+
+    def add(self, value: object, where: str) -> None:
+        """Counts one row; `value` None when there is no value to show."""
+        self.count += 1
+        if self.count == 1:
+            self.where = where
+            self.sample = "" if value is None else shorten(value)
+        if value is not None and len(self.distinct) < _DISTINCT_SAMPLES:
+            self.distinct.add(shorten(value))
+
+
+@dataclass
+class SplitTally:
+    """What one pass over the rows of a split saw; memory does not grow with the rows."""
+
+    rows: int = 0
+    seen: dict[tuple[Rule, str], Tally] = field(default_factory=dict)  # (rule, column) -> tally
+
+    def add(self, rule: Rule, column: str, value: object, where: str) -> None:
+        self.seen.setdefault((rule, column), Tally()).add(value, where)
+
+
+def shorten(value: object) -> str:
+    """Returns the repr of a value, cut to a length that fits a message."""
+    if isinstance(value, bytes | str) and len(value) > _SAMPLE_LENGTH:
+        return f"{value[:_SAMPLE_LENGTH]!r}... ({len(value)} {'bytes' if isinstance(value, bytes) else 'characters'})"
+    text = repr(value)
+    return text if len(text) <= 2 * _SAMPLE_LENGTH else text[: 2 * _SAMPLE_LENGTH] + "..."
+
+
+# --- one row --------------------------------------------------------------------------------------
+
+
+def check_text(tally: SplitTally, column: str, values: list[bytes] | None, kind: str, where: str) -> None:
+    """Counts what is wrong with the text of one row; `kind` is the tf.Example's list, "" if absent."""
+    if not values:
+        tally.add("missing_column", column, None, where)
+    elif kind != "bytes_list":
+        tally.add("wrong_type", column, values[0], where)
+    elif len(values) > 1:
+        tally.add("wrong_type", column, values[:2], where)
+    else:
+        _check_string(tally, column, values[0], where)
+
+
+def _check_string(tally: SplitTally, column: str, value: bytes, where: str) -> None:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        tally.add("not_utf8", column, value, where)
+        return
+    if not text.strip():
+        tally.add("empty_text", column, text, where)
+
+
+def check_label(
+    tally: SplitTally,
+    column: str,
+    values: list[Any] | None,
+    kind: str,
+    expected: tuple[str, ...],
+    labels: frozenset[str],
+    where: str,
+) -> None:
+    """Counts what is wrong with the label of one row: bytes (UTF-8) or an integer, one of `labels`."""
+    if not values:
+        tally.add("missing_column", column, None, where)
+    elif kind not in expected or len(values) > 1:
+        tally.add("wrong_type", column, values[0] if len(values) == 1 else values[:2], where)
+    elif as_label(values[0]) not in labels:
+        tally.add("unknown_label", column, as_label(values[0]), where)
+
+
+def as_label(value: bytes | int) -> str | bytes:
+    """Returns the label as the label list writes it: b'DESC' -> 'DESC', 3 -> '3'; bytes if not UTF-8."""
+    if isinstance(value, int):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+# --- one split ------------------------------------------------------------------------------------
+
+
+def judge_split(split: str, tally: SplitTally, data: DataSettings) -> Iterator[Finding]:
+    """Yields the findings of the scan of one split, the gravest kind first."""
+    gate = data.gate
+    if tally.rows == 0:
+        pattern = data.splits.get(split, "")
+        yield Finding(
+            "missing_split",
+            gate.missing_split,
+            split,
+            "",
+            0,
+            0,
+            f"found: no row in {pattern!r} of {data.path}",
+        )
+        return
+    for (rule, column), seen in sorted(tally.seen.items(), key=lambda item: _ORDER.index(item[0][0])):
+        if rule == "empty_text" and seen.count <= gate.max_empty_text_fraction * tally.rows:
+            continue
+        yield Finding(
+            rule,
+            getattr(gate, rule),
+            split,
+            column,
+            seen.count,
+            tally.rows,
+            _what(rule, seen, data),
+            seen.sample,
+            seen.where,
+        )
+    if tally.rows < gate.min_rows:
+        yield Finding(
+            "too_few_rows",
+            gate.too_few_rows,
+            split,
+            "",
+            tally.rows,
+            tally.rows,
+            f"only {tally.rows} rows, data.gate.min_rows is {gate.min_rows}",
+        )
+
+
+_ORDER: tuple[Rule, ...] = (
+    "missing_split",
+    "missing_column",
+    "wrong_type",
+    "unknown_label",
+    "empty_text",
+    "too_few_rows",
+    "schema_anomaly",
+    "not_utf8",
+)
+
+
+def _what(rule: Rule, seen: Tally, data: DataSettings) -> str:
+    if rule == "unknown_label":
+        several = f" ({', '.join(sorted(seen.distinct))})" if len(seen.distinct) > 1 else ""
+        return f"have a label that is not in {data.labels.name}{several}"
+    if rule == "empty_text":
+        return f"have no text, data.gate.max_empty_text_fraction is {data.gate.max_empty_text_fraction}"
+    if rule == "wrong_type":
+        return "hold another type, or more than one value, against the schema"
+    if rule == "missing_column":
+        return "lack the column or have no value in it"
+    return "are not UTF-8"
+
+
+# --- TFDV anomalies -------------------------------------------------------------------------------
+
+_MISSING = {
+    "SCHEMA_MISSING_COLUMN",
+    "FEATURE_TYPE_NOT_PRESENT",
+    "FEATURE_TYPE_NO_VALUES",
+    "FEATURE_TYPE_LOW_FRACTION_PRESENT",
+    "FEATURE_TYPE_LOW_NUMBER_PRESENT",
+    "FEATURE_TYPE_LOW_NUMBER_VALUES",
+}
+_WRONG_TYPE = {
+    "BOOL_TYPE_BYTES_NOT_INT",
+    "BOOL_TYPE_BYTES_NOT_STRING",
+    "BOOL_TYPE_FLOAT_NOT_INT",
+    "BOOL_TYPE_FLOAT_NOT_STRING",
+    "BOOL_TYPE_INT_NOT_STRING",
+    "BOOL_TYPE_STRING_NOT_INT",
+    "ENUM_TYPE_BYTES_NOT_STRING",
+    "ENUM_TYPE_FLOAT_NOT_STRING",
+    "ENUM_TYPE_INT_NOT_STRING",
+    "FEATURE_TYPE_HIGH_NUMBER_VALUES",
+    "FEATURE_TYPE_UNEXPECTED_REPEATED",
+    "FLOAT_TYPE_NOT_FLOAT",
+    "FLOAT_TYPE_NON_STRING",
+    "FLOAT_TYPE_STRING_NOT_FLOAT",
+    "INT_TYPE_INT_EXPECTED",
+    "INT_TYPE_NOT_INT_STRING",
+    "INT_TYPE_NOT_STRING",
+    "INT_TYPE_STRING_EXPECTED",
+    "INVALID_FEATURE_SHAPE",
+    "STRING_TYPE_NOW_FLOAT",
+    "STRING_TYPE_NOW_INT",
+    "UNEXPECTED_DATA_TYPE",
+}
+_OUTSIDE_DOMAIN = {"ENUM_TYPE_UNEXPECTED_STRING_VALUES", "INT_TYPE_BIG_INT", "INT_TYPE_SMALL_INT"}
+
+
+def rule_of_anomaly(reason: str, column: str, label: str) -> Rule:
+    """Returns the rule that a TFDV anomaly type falls under: "SCHEMA_MISSING_COLUMN" -> missing_column."""
+    if reason in _MISSING:
+        return "missing_column"
+    if reason in _WRONG_TYPE:
+        return "wrong_type"
+    if reason in _OUTSIDE_DOMAIN and column == label:
+        return "unknown_label"
+    return "not_utf8" if reason == "ENUM_TYPE_INVALID_UTF8" else "schema_anomaly"
+
+
+def judge_anomaly(
+    split: str,
+    column: str,
+    reason: str,
+    description: str,
+    only_warning: bool,
+    rows: int,
+    missing: int,
+    data: DataSettings,
+) -> Finding:
+    """Returns the finding for one reason of a TFDV anomaly.
+
+    Args:
+      only_warning: TFDV itself calls it a warning; then it stops nothing.
+      missing: rows that have no value in the column, from the statistics.
+    """
+    rule = rule_of_anomaly(reason, column, data.label)
+    severity: Severity = "warn" if only_warning else getattr(data.gate, rule)
+    count = missing if rule == "missing_column" and missing else rows
+    text = " ".join(description.split()).rstrip(".")
+    return Finding(
+        rule, severity, split, column, count, rows, f"are not as the schema says: {text} [{reason}]"
+    )
+
+
+def without_repeats(scanned: list[Finding], anomalies: Iterable[Finding]) -> list[Finding]:
+    """Returns both lists as one; an anomaly that the scan found too, with its rows, is left out."""
+    known = {(f.split, f.column, f.rule) for f in scanned}
+    # Another type than the schema's also shows as values outside the domain or missing values.
+    broken = {(f.split, f.column) for f in scanned if f.rule in ("wrong_type", "missing_column")}
+    kept = [
+        f for f in anomalies if (f.split, f.column, f.rule) not in known and (f.split, f.column) not in broken
+    ]
+    return scanned + kept
+
+
+# --- the decision ---------------------------------------------------------------------------------
+
+
+def refusal(findings: list[Finding]) -> str | None:
+    """Returns the one-line message that stops the run, None when no finding is an error."""
+    errors = [f for f in findings if f.severity == "error"]
+    if not errors:
+        return None
+    first = errors[0]
+    more = f" (and {len(errors) - 1} more, all in the log)" if len(errors) > 1 else ""
+    return f"Data gate refused: {first}; correct the data, or set data.gate.{first.rule}: warn{more}"
+
+
+def report(findings: list[Finding], rows: Mapping[str, int], gate: DataGateSettings) -> dict[str, Any]:
+    """Returns report.json: {"rows": {"train": 4216}, "findings": [{"rule": ..., "message": ...}], "settings": {...}}."""
+    return {
+        "rows": dict(rows),
+        "findings": [asdict(f) | {"message": str(f)} for f in findings],
+        "settings": gate.model_dump(mode="json"),
+    }
