@@ -184,7 +184,7 @@ def judge(
         scanned = list(rules.judge_split(split, tally, data))
         found = _read_anomalies(input_dict, split, tally.rows, data) if folder else []
         findings += rules.without_repeats(scanned, found)
-    return sorted(findings, key=lambda f: f.severity != "error"), rows
+    return rules.ordered(findings), rows
 
 
 def _read_anomalies(

@@ -43,10 +43,11 @@ class Finding:
     def __str__(self) -> str:
         if not self.column:
             return f"split {self.split!r}: {self.what}"
-        first = f", first {self.sample}" if self.sample else ""
+        first = ", first" if self.sample or self.where else ""
+        sample = f" {self.sample}" if self.sample else ""
         at = f" at {self.where}" if self.where else ""
         place = f"split {self.split!r}, column {self.column!r}"
-        return f"{place}: {self.count} of {self.rows} rows {self.what}{first}{at}"
+        return f"{place}: {self.count} of {self.rows} rows {self.what}{first}{sample}{at}"
 
 
 @dataclass
@@ -155,7 +156,7 @@ def judge_split(split: str, tally: SplitTally, data: DataSettings) -> Iterator[F
             "",
             0,
             0,
-            f"found: no row in {pattern!r} of {data.path}",
+            f"no row in {pattern!r} of {data.path}",
         )
         return
     for (rule, column), seen in sorted(tally.seen.items(), key=lambda item: _ORDER.index(item[0][0])):
@@ -294,6 +295,11 @@ def without_repeats(scanned: list[Finding], anomalies: Iterable[Finding]) -> lis
 
 
 # --- the decision ---------------------------------------------------------------------------------
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Returns the findings, errors first and then the gravest rule first; equal ones stay in their order."""
+    return sorted(findings, key=lambda f: (f.severity != "error", _ORDER.index(f.rule)))
 
 
 def refusal(findings: list[Finding]) -> str | None:

@@ -33,44 +33,79 @@ _OUTPUT_NAME = write_split.DEFAULT_TF_RECORD_FILE_NAME
 class ShardCopy(NamedTuple):
     """One shard on its way in."""
 
+    split: str
     source: str | None  # None: nothing to read, an empty target
     target: str
     aside: str  # prefix of the file that is renamed to `target` when it is whole
 
 
-def why_not_example(record: bytes) -> str | None:
-    """Returns what keeps `record` from being a tf.Example with at least one feature, None if nothing."""
+class ShardContent(NamedTuple):
+    """What a verified shard holds."""
+
+    split: str
+    source: str | None
+    rows: int
+    kinds: dict[str, tuple[str, int]]  # column -> its list ("bytes_list") and the first record that has it
+
+
+def parse_example(record: bytes) -> example_pb2.Example:
+    """Returns the tf.Example.
+
+    Raises:
+      ValueError: it does not parse, has no feature or is another message.
+    """
     try:
         example = example_pb2.Example.FromString(record)
     except DecodeError:
-        return f"not a tf.Example: its {len(record)} bytes do not parse, they start with {record[:20]!r}"
+        raise ValueError(
+            f"not a tf.Example: its {len(record)} bytes do not parse, they start with {record[:20]!r}"
+        ) from None
     if not example.features.feature:
-        return f"not a tf.Example: no feature in its {len(record)} bytes, they start with {record[:20]!r}"
+        raise ValueError(
+            f"not a tf.Example: no feature in its {len(record)} bytes, they start with {record[:20]!r}"
+        )
     if len(UnknownFieldSet(example)):
-        return "not a tf.Example: it has other fields beside `features` (a tf.SequenceExample?)"
-    return None
+        raise ValueError("not a tf.Example: it has other fields beside `features` (a tf.SequenceExample?)")
+    return example
 
 
-def copy_shard(copy: ShardCopy) -> int:
-    """Verifies and copies one shard; returns its rows. `target` is always gzip, equal input, equal bytes.
+def note_kinds(kinds: dict[str, tuple[str, int]], example: example_pb2.Example, index: int) -> None:
+    """Adds the type of each column of record `index` to `kinds`.
+
+    Raises:
+      ValueError: a column had another type in an earlier record; no later node can read such a shard.
+    """
+    for column, feature in example.features.feature.items():
+        kind = feature.WhichOneof("kind")
+        if kind is None:
+            continue
+        earlier, first = kinds.setdefault(column, (kind, index))
+        if kind != earlier:
+            raise ValueError(f"column {column!r} holds a {kind} here and a {earlier} in record {first}")
+
+
+def copy_shard(copy: ShardCopy) -> ShardContent:
+    """Verifies and copies one shard. `target` is always gzip; equal input gives equal bytes.
 
     Raises:
       PipelineError: the shard cannot be read; the message names the record.
     """
     aside = f"{copy.aside}{uuid.uuid4().hex}"  # of its own, so that retried bundles do not meet
+    kinds: dict[str, tuple[str, int]] = {}
     with _create(aside, compress=copy.source is None or not copy.source.endswith(GZIP_SUFFIX)) as sink:
-        rows = _copy_records(copy.source, sink) if copy.source else 0
+        rows = _copy_records(copy.source, sink, kinds) if copy.source else 0
     FileSystems.rename([aside], [copy.target])
-    return rows
+    return ShardContent(copy.split, copy.source, rows, kinds)
 
 
-def _copy_records(path: str, sink: Any) -> int:
+def _copy_records(path: str, sink: Any, kinds: dict[str, tuple[str, int]]) -> int:
     rows = offset = 0
     with _open(path) as source:
         for record in read_records(source, path, sink):
-            problem = why_not_example(record)
-            if problem:
-                raise broken(path, rows, offset, problem)
+            try:
+                note_kinds(kinds, parse_example(record), rows)
+            except ValueError as error:
+                raise broken(path, rows, offset, str(error)) from None
             rows += 1
             offset += FRAME_SIZE + len(record)
     return rows
@@ -126,6 +161,7 @@ def _split_copies(split: str, shards: list[str], examples: types.Artifact) -> li
     total = max(len(shards), 1)
     return [
         ShardCopy(
+            split=split,
             source=source,
             target=posixpath.join(folder, f"{_OUTPUT_NAME}-{index:05d}-of-{total:05d}.gz"),
             # Not in the split's folder: whatever lies there is read as a shard.
@@ -135,21 +171,36 @@ def _split_copies(split: str, shards: list[str], examples: types.Artifact) -> li
     ]
 
 
-def _refuse_empty(rows: int, input_base: str, shards: list[str]) -> None:
-    if rows == 0:
+def check_together(contents: list[ShardContent], input_base: str) -> None:
+    """Checks what one shard alone cannot show.
+
+    Raises:
+      PipelineError: no record in any shard, or shards of one split disagree on the type of a column.
+    """
+    contents = sorted(contents, key=lambda content: content.source or "")
+    if not any(content.rows for content in contents):
+        shards = [posixpath.basename(content.source) for content in contents if content.source]
         more = f" and {len(shards) - 1} more" if len(shards) > 1 else ""
         raise PipelineError(f"{input_base}: no record at all in {shards[0]}{more}; make the data again")
+    types_seen: dict[tuple[str, str], tuple[str, str | None]] = {}
+    for content in contents:
+        for column, (kind, index) in content.kinds.items():
+            earlier, shard = types_seen.setdefault((content.split, column), (kind, content.source))
+            if kind != earlier:
+                raise PipelineError(
+                    f"{content.source}: record {index}: column {column!r} holds a {kind} here "
+                    f"and a {earlier} in {shard}; make the shards of split {content.split!r} alike"
+                )
 
 
 def _run(pipeline: beam.Pipeline, copies: list[ShardCopy], input_base: str) -> None:
-    shards = [posixpath.basename(copy.source) for copy in copies if copy.source]
     (
         pipeline
         | "Shards" >> beam.Create(copies)
         | "Spread" >> beam.Reshuffle()
         | "VerifyAndCopy" >> beam.Map(copy_shard)
-        | "Rows" >> beam.CombineGlobally(sum)
-        | "RefuseEmpty" >> beam.Map(_refuse_empty, input_base, shards)
+        | "Together" >> beam.combiners.ToList()
+        | "CheckTogether" >> beam.Map(check_together, input_base)
     )
 
 
