@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
@@ -63,7 +65,8 @@ def create_pipeline(config: Config, paths: PipelinePaths) -> Pipeline:
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
         anomalies=example_validator.outputs["anomalies"],
-        settings=as_json(data),
+        settings=json.dumps(as_json(data)),
+        refusal_dir=str(paths.logs_dir),
         labels_fingerprint=content_fingerprint(data.labels),
         code_fingerprint=code_fingerprint("components.data_gate.executor"),
     )
@@ -121,6 +124,7 @@ def create_pipeline(config: Config, paths: PipelinePaths) -> Pipeline:
         serving_dir=str(config.push.serving_dir),
         name=config.name,
         keep=config.push.keep,
+        code_fingerprint=code_fingerprint("components.pusher.executor"),
     ).with_id("Pusher")
 
     return Pipeline(
