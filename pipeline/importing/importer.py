@@ -354,13 +354,17 @@ def _note_conflict(merged: Merged, tables: Sequence[Table], layout: Layout, tall
 def _note_line_breaks(row: Stored, tables: Sequence[Table], tally: _Tally) -> None:
     """A text whose further lines begin or end with a label has probably swallowed other rows."""
     tally.rows_with_line_breaks += 1
-    for line in row.values[0].decode().splitlines()[1:]:
-        cells = [cell.strip(" \"'") for cell in re.split(r"[\t,;|]", line)]
-        if len(cells) > 1 and (cells[0] in tally.labels or cells[-1] in tally.labels):
-            tally.swallowed_rows += 1
-            if len(tally.swallowed) < _SAMPLES:
-                tally.swallowed.append(_where(tables[row.where[0]], row.where[1]))
-            return
+    lines = row.values[0].decode().splitlines()[1:]
+    if any(_looks_like_a_row(line, tally.labels) for line in lines):
+        tally.swallowed_rows += 1
+        if len(tally.swallowed) < _SAMPLES:
+            tally.swallowed.append(_where(tables[row.where[0]], row.where[1]))
+
+
+def _looks_like_a_row(line: str, labels: set[str]) -> bool:
+    """`spam<TAB>Last chance!` and `"Last chance!",spam` do, prose such as `yes, we can` does not."""
+    cells = [cell.strip("\"'") for cell in re.split(r"[\t,;|]", line)]
+    return len(cells) > 1 and ((cells[0] in labels and not cells[1].startswith(" ")) or cells[-1] in labels)
 
 
 def _report(

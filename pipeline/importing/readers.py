@@ -33,6 +33,8 @@ _COMPRESSED = (".gz", ".bz2")
 _FOLDER_COLUMNS = ("text", "label", "file")
 # Arrow materializes a whole batch; texts of 1 MB each are allowed.
 _PARQUET_BATCH_ROWS = 256
+# Without it Arrow reads the whole column of a row group at once.
+_PARQUET_BUFFER_BYTES = 1 << 20
 
 
 class Row(NamedTuple):
@@ -319,7 +321,7 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, memory_map=False, pre_buffer=False) as file:
+        with pq.ParquetFile(path, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False) as file:
             _positions(path, file.schema_arrow.names, columns)
             number = 0
             for batch in file.iter_batches(_PARQUET_BATCH_ROWS, columns=list(dict.fromkeys(columns))):

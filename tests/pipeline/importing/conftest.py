@@ -47,8 +47,8 @@ def import_csv(tmp_path: Path) -> Callable[..., tuple[ImportReport, Path]]:
     def run(content: str | bytes, **options: Any) -> tuple[ImportReport, Path]:
         path = tmp_path / "rows.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        out = tmp_path / "out"
-        return import_files([path], **{"out_dir": out, **options}), out
+        out = options.setdefault("out_dir", tmp_path / "out")
+        return import_files([path], **options), out
 
     return run
 

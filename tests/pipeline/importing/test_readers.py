@@ -190,7 +190,11 @@ def test_file_that_is_not_parquet_is_named(tmp_path: Path) -> None:
 
 
 def test_folder_per_class(tmp_path: Path) -> None:
-    for label, name, text in [("neg", "1.txt", "bad\n"), ("neg", "2.txt", "so\nso"), ("pos", "1.txt", "good")]:
+    for label, name, text in [
+        ("neg", "1.txt", "bad\n"),
+        ("neg", "2.txt", "so\nso"),
+        ("pos", "1.txt", "good"),
+    ]:
         (tmp_path / label).mkdir(exist_ok=True)
         (tmp_path / label / name).write_text(text)
     (tmp_path / ".git").mkdir()
@@ -211,7 +215,7 @@ def test_class_folder_without_texts_is_named(tmp_path: Path) -> None:
 
 
 def test_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no folder; put the .txt files of each class"):
+    with pytest.raises(UsageError, match=r"holds no folder; put the \.txt files of each class"):
         list(read_rows(tmp_path, "folder", ["text", "label"]))
 
 
