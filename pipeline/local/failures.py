@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components import errors
 from components.errors import PipelineError
-
-# How Beam's in-process workers hand over an exception: as the text of its traceback.
-_IN_TRACEBACK = re.compile(r"^(?:components\.errors\.)(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE)
+from components.example_gen.beam_errors import original_error
 
 
 class NodeFailed(Exception):
@@ -43,9 +39,9 @@ def explain(error: BaseException, log_path: Path) -> Failure:
     """
     node = f"node {error.node_id}" if isinstance(error, NodeFailed) else "the run"
     causes = list(_causes(error))
-    for cause in causes:
-        known = cause if isinstance(cause, PipelineError) else _from_text(cause)
-        if known is not None:
+    # Beam's workers hand an exception over as the text of its traceback.
+    for known in (*causes, original_error(error)):
+        if isinstance(known, PipelineError):
             return Failure(str(known), known.exit_code, True)
     root = next((c for c in causes if not isinstance(c, NodeFailed)), error)
     first = next((line for line in str(root).splitlines() if line.strip()), "no message").strip()
@@ -58,11 +54,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _from_text(error: BaseException) -> PipelineError | None:
-    for name, message in _IN_TRACEBACK.findall(str(error)):
-        kind = getattr(errors, name, None)
-        if isinstance(kind, type) and issubclass(kind, PipelineError):
-            return kind(message)
-    return None

@@ -19,13 +19,14 @@ import abc
 import importlib
 import importlib.util
 import re
+import stat
 import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 # Packages whose `__init__` waits: name -> submodules that may be imported without it.
 _PACKAGES: dict[str, re.Pattern[str]] = {
@@ -219,12 +220,32 @@ def install() -> None:
 
 
 def _prefer_local_files() -> None:
-    """Local paths go through Python's own files while TensorFlow is not needed for anything else."""
-    from tfx.dsl.io import fileio  # noqa: F401  registers TFX's own plugins first
+    """Local paths go through Python's own files, also after `release`: fingerprints of files must not change."""
+    from tfx.dsl.io import fileio  # noqa: F401  (registers TFX's own plugins first)
     from tfx.dsl.io.filesystem_registry import DEFAULT_FILESYSTEM_REGISTRY
     from tfx.dsl.io.plugins.local import LocalFilesystem
 
-    DEFAULT_FILESYSTEM_REGISTRY.register(LocalFilesystem, priority=0)
+    class LocalFiles(LocalFilesystem):  # type: ignore[misc]
+        """TFX's plugin for local files, completed: callers rely on what TensorFlow's one gives."""
+
+        @staticmethod
+        def stat(path: Any) -> FileStatistics:
+            found = LocalFilesystem.stat(path)
+            return FileStatistics(found.st_size, found.st_mtime_ns, stat.S_ISDIR(found.st_mode))
+
+        @staticmethod
+        def glob(pattern: Any) -> list[Any]:
+            return sorted(LocalFilesystem.glob(pattern))
+
+    DEFAULT_FILESYSTEM_REGISTRY.register(LocalFiles, priority=0)
+
+
+class FileStatistics(NamedTuple):
+    """What `tf.io.gfile.stat` returns: bytes, nanoseconds since 1970."""
+
+    length: int
+    mtime_nsec: int
+    is_directory: bool
 
 
 def release() -> None:
