@@ -1,0 +1,204 @@
+"""The whole pipeline on a tiny random model: pushed, cached, refused, replaced; and what is served.
+
+One story of runs in one folder, told by the `story` fixture; each test looks at a part of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tiny_model import rows, write_checkpoint
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """\
+name: tiny
+data:
+  path: data
+  schema: data/schema.pbtxt
+  labels: data/labels.txt
+model:
+  checkpoint:
+    path: encoder
+transform:
+  max_length: 32
+train:
+  epochs: null
+  steps: 8
+  batch_size: 16
+  learning_rate: 0.01
+  schedule: constant
+evaluate:
+  thresholds:
+    accuracy: {min: 0.2, max_drop: 0.0}
+  slices:
+    - columns: [label]
+push:
+  serving_dir: serving
+"""
+BETTER = ("train.steps=60",)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One `runner_local.py run`."""
+
+    exit_code: int
+    result: dict[str, Any]
+    stderr: str
+
+    def states(self) -> dict[str, str]:
+        return {node["id"]: node["state"] for node in self.result["nodes"]}
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "runner_local.py"), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def run(folder: Path, *overrides: str) -> Run:
+    options = [part for override in overrides for part in ("--set", override)]
+    done = call(folder, "run", "tiny.yaml", "--json", *options)
+    return Run(done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr)
+
+
+def versions(folder: Path) -> list[str]:
+    served = folder / "serving" / "tiny"
+    return sorted(p.name for p in served.iterdir() if p.name.isdigit()) if served.exists() else []
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("e2e")
+    with (folder / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows(rows(600))
+    imported = call(folder, "import", "rows.csv", "--text", "text", "--label", "label", "--out", "data")
+    assert imported.returncode == 0, imported.stderr
+    write_checkpoint(folder / "encoder")
+    (folder / "tiny.yaml").write_text(CONFIG, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def story(folder: Path) -> dict[str, tuple[Run, list[str]]]:
+    """Name of each run -> (the run, the versions served after it)."""
+    told = {}
+    for name, overrides in (
+        ("first", ()),
+        ("again", ()),
+        ("unreachable", ("evaluate.thresholds.cross_entropy={max: 0.0}",)),
+        ("better", BETTER),
+        ("better again", BETTER),
+        ("worse", ("train.steps=1",)),
+    ):
+        done = run(folder, *overrides)
+        told[name] = (done, versions(folder))
+    return told
+
+
+def test_first_run_pushes_version_1(story):
+    done, served = story["first"]
+    assert (done.exit_code, done.result["status"], done.result["version"]) == (0, "pushed", 1), done.stderr
+    assert served == ["1"]
+    assert set(done.states().values()) == {"done"}
+    assert done.result["baseline_metrics"] is None
+
+
+def test_second_identical_run_is_fully_cached(story):
+    done, served = story["again"]
+    assert done.exit_code == 0
+    assert set(done.states().values()) == {"cached"}
+    assert (done.result["version"], served) == (1, ["1"])
+    assert done.result["metrics"] == story["first"][0].result["metrics"]
+
+
+def test_unreachable_threshold_is_not_pushed_and_the_reason_names_it(story):
+    done, served = story["unreachable"]
+    assert (done.exit_code, done.result["blessed"], done.result["pushed"]) == (3, False, False)
+    assert "cross_entropy" in done.result["reason"]
+    assert served == ["1"]
+
+
+def test_only_the_evaluation_runs_again_when_only_a_threshold_changed(story):
+    states = story["unreachable"][0].states()
+    assert [node for node, state in states.items() if state == "done"] == ["Evaluator", "Pusher"]
+
+
+def test_better_model_is_pushed_as_the_next_version_and_compared_with_the_first(story):
+    done, served = story["better"]
+    assert (done.exit_code, done.result["version"], served) == (0, 2, ["1", "2"])
+    first = story["first"][0].result["metrics"]["accuracy"]
+    assert done.result["baseline_metrics"]["accuracy"] == pytest.approx(first)
+    assert done.result["metrics"]["accuracy"] > first
+
+
+def test_run_after_a_comparison_with_a_baseline_is_fully_cached_too(story):
+    assert set(story["better again"][0].states().values()) == {"cached"}
+
+
+def test_worse_model_is_refused_and_the_served_version_stays(story):
+    done, served = story["worse"]
+    assert (done.exit_code, done.result["blessed"], done.result["pushed"]) == (3, False, False)
+    assert "accuracy" in done.result["reason"]
+    assert served == ["1", "2"]
+
+
+ANSWER = """
+import json, sys
+import numpy as np, tensorflow as tf, tensorflow_text
+texts = json.load(open(sys.argv[2]))
+serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+answers = serve(text=tf.constant(texts))
+json.dump({
+    "probabilities": answers["probabilities"].numpy().tolist(),
+    "label": [label.decode() for label in answers["label"].numpy()],
+}, open(sys.argv[3], "w"))
+"""
+
+
+def answers(model: Path, texts: Path, out: Path) -> dict[str, Any]:
+    subprocess.run(
+        [sys.executable, "-c", ANSWER, str(model), str(texts), str(out)], check=True, cwd=out.parent
+    )
+    return json.loads(out.read_text())
+
+
+def test_served_model_answers_as_the_evaluated_one_with_the_runs_folders_gone(story, folder, tmp_path):
+    texts = tmp_path / "texts.json"
+    texts.write_text(json.dumps([text for text, _ in rows(100, seed=7)]))
+    trained = max((folder / "runs/tiny/artifacts/Trainer/model").iterdir(), key=lambda p: int(p.name))
+    # The last Trainer made the model that was refused; the pushed one is the run before.
+    pushed = max(p for p in trained.parent.iterdir() if p != trained)
+    evaluated = answers(pushed / "Format-Serving", texts, tmp_path / "evaluated.json")
+    (folder / "runs").rename(folder / "runs.gone")
+    (folder / "encoder").rename(folder / "encoder.gone")
+    try:
+        served = answers(folder / "serving/tiny/2", texts, tmp_path / "served.json")
+    finally:
+        (folder / "runs.gone").rename(folder / "runs")
+        (folder / "encoder.gone").rename(folder / "encoder")
+    assert served["label"] == evaluated["label"]
+    difference = max(
+        abs(a - b)
+        for left, right in zip(served["probabilities"], evaluated["probabilities"], strict=True)
+        for a, b in zip(left, right, strict=True)
+    )
+    assert difference <= 1e-5
+    right = sum(label == told for label, (_, told) in zip(served["label"], rows(100, seed=7), strict=True))
+    assert right >= 90
