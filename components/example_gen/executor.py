@@ -45,7 +45,7 @@ class ShardContent(NamedTuple):
     split: str
     source: str | None
     rows: int
-    kinds: dict[str, tuple[str, int]]  # column -> its list ("bytes_list") and the first record that has it
+    kinds: dict[str, tuple[str, int]]  # column -> its type ("bytes") and the first record that has it
 
 
 def parse_example(record: bytes) -> example_pb2.Example:
@@ -76,12 +76,12 @@ def note_kinds(kinds: dict[str, tuple[str, int]], example: example_pb2.Example, 
       ValueError: a column had another type in an earlier record; no later node can read such a shard.
     """
     for column, feature in example.features.feature.items():
-        kind = feature.WhichOneof("kind")
-        if kind is None:
+        kind = (feature.WhichOneof("kind") or "").removesuffix("_list")
+        if not kind:
             continue
         earlier, first = kinds.setdefault(column, (kind, index))
         if kind != earlier:
-            raise ValueError(f"column {column!r} holds a {kind} here and a {earlier} in record {first}")
+            raise ValueError(f"column {column!r} holds {kind} here and {earlier} in record {first}")
 
 
 def copy_shard(copy: ShardCopy) -> ShardContent:
@@ -188,8 +188,8 @@ def check_together(contents: list[ShardContent], input_base: str) -> None:
             earlier, shard = types_seen.setdefault((content.split, column), (kind, content.source))
             if kind != earlier:
                 raise PipelineError(
-                    f"{content.source}: record {index}: column {column!r} holds a {kind} here "
-                    f"and a {earlier} in {shard}; make the shards of split {content.split!r} alike"
+                    f"{content.source}: record {index}: column {column!r} holds {kind} here "
+                    f"and {earlier} in {shard}; make the shards of split {content.split!r} alike"
                 )
 
 

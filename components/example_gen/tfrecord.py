@@ -9,7 +9,7 @@ import gzip
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
 import google_crc32c
@@ -42,13 +42,16 @@ def read_records(source: BinaryIO, shard: str, sink: Sink | None = None) -> Iter
       PipelineError: the shard is truncated, corrupt or compressed in another way than its name
         says; the message has the shard, the record (from 0) and its byte in the uncompressed data.
     """
-    tee = io.BufferedReader(_Tee(source, sink), _BUFFER)
+    tee = io.BufferedReader(_Stream(source.read, sink), _BUFFER)
     compressed = shard.endswith(GZIP_SUFFIX)
     start = tee.peek(2)[:2]
     if compressed and start != _GZIP_START:
         found = "it is empty (0 bytes)" if not start else "its content is not gzip"
         raise broken(shard, 0, 0, f"the name ends in .gz but {found}")
-    stream: BinaryIO = io.BufferedReader(gzip.GzipFile(fileobj=tee), _BUFFER) if compressed else tee
+    # read1 gives what was decompressed before the place where the data breaks; read would lose it.
+    stream: BinaryIO = (
+        io.BufferedReader(_Stream(gzip.GzipFile(fileobj=tee).read1), _BUFFER) if compressed else tee
+    )
     yield from _records(stream, shard, start == _GZIP_START and not compressed)
 
 
@@ -65,17 +68,17 @@ def masked_crc32c(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _CRC_MASK) & 0xFFFFFFFF
 
 
-class _Tee(io.RawIOBase):
-    """A readable stream that writes whatever is read from it to `sink`."""
+class _Stream(io.RawIOBase):
+    """A readable stream over a read function; what is read is also written to `sink`."""
 
-    def __init__(self, source: BinaryIO, sink: Sink | None) -> None:
-        self._source, self._sink = source, sink
+    def __init__(self, read: Callable[[int], bytes], sink: Sink | None = None) -> None:
+        self._read, self._sink = read, sink
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stubs name a wider type
-        data = self._source.read(len(buffer))
+        data = self._read(len(buffer))
         buffer[: len(data)] = data
         if data and self._sink is not None:
             self._sink.write(data)

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from components.errors import PipelineError, UsageError
+from components.pusher import versions
+
+ROOT = Path(__file__).parents[3]
+
+
+def make_model(folder: Path, content: str, size: int = 1000) -> Path:
+    (folder / "variables").mkdir(parents=True)
+    (folder / "assets").mkdir()
+    (folder / "saved_model.pb").write_text(content)
+    (folder / "assets" / "labels.txt").write_text("A\nB\n")
+    (folder / "variables" / "variables.data-00000-of-00001").write_bytes(content.encode() * size)
+    return folder
+
+
+def contents(serving: Path) -> dict[int, str]:
+    """number -> what its saved_model.pb says, of every number a model server would see."""
+    folders = (
+        [p for p in (serving / "trec").iterdir() if p.name.isdigit()] if (serving / "trec").is_dir() else []
+    )
+    return {int(p.name): (p / "saved_model.pb").read_text() for p in folders}
+
+
+def push(model: Path, serving: Path, keep: int = 5, **info: object) -> int:
+    return versions.publish(model, serving, "trec", keep, info)
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Path:
+    return tmp_path / "serving"
+
+
+@pytest.fixture
+def three(tmp_path: Path, serving: Path) -> Path:
+    """A serving folder with versions 1, 2, 3 of the contents one, two, three."""
+    for content in ("one", "two", "three"):
+        push(make_model(tmp_path / content, content), serving)
+    return serving
+
+
+def test_first_version_is_1_and_the_next_grow_by_1_within_one_second(three: Path) -> None:
+    assert contents(three) == {1: "one", 2: "two", 3: "three"}
+
+
+def test_push_json_holds_the_given_facts_and_the_models_digest(tmp_path: Path, serving: Path) -> None:
+    model = make_model(tmp_path / "m", "one")
+    push(model, serving, accuracy=0.95)
+    info = json.loads((serving / "trec/1/assets.extra/push.json").read_text())
+    digest = versions.model_digest(versions.content_digests(model))
+    assert (info["version"], info["accuracy"], info["model_sha256"], info["restored_from"]) == (
+        1,
+        0.95,
+        digest,
+        None,
+    )
+    assert versions.versions(serving, "trec")[0].info == info
+
+
+def test_every_file_of_the_model_is_in_the_version_and_others_may_read_it(
+    tmp_path: Path, serving: Path
+) -> None:
+    model = make_model(tmp_path / "m", "one")
+    push(model, serving)
+    assert versions.content_digests(serving / "trec/1") == versions.content_digests(model)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (serving / "trec/1").stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+def test_same_content_as_the_newest_is_not_pushed_twice(tmp_path: Path, serving: Path) -> None:
+    assert push(make_model(tmp_path / "a", "one"), serving) == 1
+    assert push(make_model(tmp_path / "b", "one"), serving) == 1
+    assert contents(serving) == {1: "one"}
+
+
+def test_content_of_an_older_version_is_pushed_again(tmp_path: Path, three: Path) -> None:
+    assert push(tmp_path / "one", three) == 4
+    assert contents(three)[4] == "one"
+
+
+def test_only_the_newest_are_kept(tmp_path: Path, serving: Path) -> None:
+    for content in "abcde":
+        push(make_model(tmp_path / content, content), serving, keep=2)
+    assert contents(serving) == {4: "d", 5: "e"}
+
+
+def test_numbers_removed_by_hand_never_come_back(tmp_path: Path, three: Path) -> None:
+    shutil.rmtree(three / "trec/3")
+    shutil.rmtree(three / "trec/2")
+    assert push(make_model(tmp_path / "new", "new"), three) == 4
+    assert contents(three) == {1: "one", 4: "new"}
+
+
+def test_a_number_taken_without_our_lock_is_passed_over(tmp_path: Path, three: Path) -> None:
+    make_model(three / "trec/4", "copied by hand")
+    (three / "trec/5").write_text("a file")
+    assert push(make_model(tmp_path / "new", "new"), three) == 6
+
+
+def test_prune_removes_the_oldest_and_returns_their_numbers(three: Path) -> None:
+    assert versions.prune(three, "trec", 1) == [1, 2]
+    assert contents(three) == {3: "three"}
+
+
+def test_prune_to_nothing_is_refused(three: Path) -> None:
+    with pytest.raises(UsageError, match="keep must be at least 1, got 0"):
+        versions.prune(three, "trec", 0)
+
+
+def test_rollback_puts_the_previous_content_on_top(three: Path) -> None:
+    assert versions.rollback(three, "trec") == 4
+    assert contents(three) == {1: "one", 2: "two", 3: "three", 4: "two"}
+    assert versions.versions(three, "trec")[-1].origin == 2
+
+
+def test_second_rollback_goes_one_further_back(three: Path) -> None:
+    versions.rollback(three, "trec")
+    assert versions.rollback(three, "trec") == 5
+    assert contents(three)[5] == "one"
+
+
+def test_rollback_past_the_first_version_is_refused_and_changes_nothing(three: Path) -> None:
+    versions.rollback(three, "trec")
+    versions.rollback(three, "trec")
+    with pytest.raises(UsageError, match=r"nothing to roll back to.*served now: 1, 2, 3, 4, 5"):
+        versions.rollback(three, "trec")
+    assert sorted(contents(three)) == [1, 2, 3, 4, 5]
+
+
+def test_rollback_after_a_push_on_top_of_a_rollback_returns_to_what_was_served(
+    tmp_path: Path, three: Path
+) -> None:
+    versions.rollback(three, "trec")  # 4 = two
+    push(make_model(tmp_path / "new", "new"), three, keep=9)
+    assert versions.rollback(three, "trec") == 6
+    assert contents(three)[6] == "two"
+
+
+def test_rollback_of_nothing_says_so(serving: Path) -> None:
+    with pytest.raises(UsageError, match="served now: none"):
+        versions.rollback(serving, "trec")
+
+
+def test_listing_a_folder_that_does_not_exist_is_empty(serving: Path) -> None:
+    assert versions.versions(serving, "trec") == []
+
+
+def test_model_without_saved_model_pb_is_refused(tmp_path: Path, serving: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(PipelineError, match=r"empty: no saved_model\.pb"):
+        push(tmp_path / "empty", serving)
+
+
+@pytest.mark.parametrize("name", ["", "../up", ".hidden", "a/b"])
+def test_name_that_is_no_folder_is_refused(tmp_path: Path, serving: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a folder"):
+        versions.publish(make_model(tmp_path / "m", "one"), serving, name, 5, {})
+
+
+def test_object_store_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"gs://bucket/models.*mounted file system"):
+        versions.publish(make_model(tmp_path / "m", "one"), "gs://bucket/models", "trec", 5, {})
+
+
+def test_copy_that_the_check_refuses_never_becomes_visible(tmp_path: Path, three: Path) -> None:
+    def refuse(folder: Path) -> None:
+        assert (folder / "saved_model.pb").read_text() == "bad"
+        raise PipelineError("no graph")
+
+    with pytest.raises(PipelineError, match="no graph"):
+        versions.publish(make_model(tmp_path / "bad", "bad"), three, "trec", 5, {}, check=refuse)
+    assert contents(three) == {1: "one", 2: "two", 3: "three"}
+    assert not list((three / "trec").glob(".staging-*"))
+
+
+def test_copy_that_differs_from_its_source_never_becomes_visible(tmp_path: Path, three: Path) -> None:
+    source = make_model(tmp_path / "m", "new")
+    digests = versions.content_digests(source) | {"assets/labels.txt": "0" * 64}
+    with pytest.raises(PipelineError, match=r"the copy of 'assets/labels\.txt' differs.*1 of 3 files"):
+        versions._add_version(three / "trec", source, digests, {}, None)
+    assert contents(three) == {1: "one", 2: "two", 3: "three"}
+
+
+def test_left_overs_of_a_killed_process_go_with_the_next_push(tmp_path: Path, three: Path) -> None:
+    make_model(three / "trec/.staging-dead", "half")
+    make_model(three / "trec/.removed-1-dead", "half")
+    (three / "trec/.staging-.highest-dead").write_text("9")
+    push(make_model(tmp_path / "new", "new"), three)
+    assert sorted(p.name for p in (three / "trec").iterdir()) == [".highest", ".lock", "1", "2", "3", "4"]
+
+
+def test_concurrent_pushes_get_different_numbers_and_all_are_whole(tmp_path: Path, serving: Path) -> None:
+    models = [make_model(tmp_path / f"m{i}", f"model {i}") for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(lambda model: push(model, serving, keep=9), models))
+    assert sorted(numbers) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert sorted(contents(serving).values()) == [f"model {i}" for i in range(8)]
+
+
+@contextlib.contextmanager
+def _small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("no mount command")
+    if mounted.returncode:
+        pytest.skip(f"a small tmpfs cannot be mounted here (needs root): {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk_is_a_clear_error_and_what_is_served_stays_whole(tmp_path: Path) -> None:
+    first = make_model(tmp_path / "first", "first")
+    large = make_model(tmp_path / "large", "large", size=500_000)
+    with _small_disk(tmp_path / "disk", megabytes=1) as disk:
+        assert push(first, disk) == 1
+        with pytest.raises(PipelineError, match=r"disk full .*nothing was pushed") as caught:
+            push(large, disk)
+        assert "\n" not in str(caught.value)
+        assert contents(disk) == {1: "first"}
+        assert versions.content_digests(disk / "trec/1") == versions.content_digests(first)
+        assert sorted(p.name for p in (disk / "trec").iterdir()) == [".highest", ".lock", "1"]
+        assert push(make_model(tmp_path / "small", "small"), disk) == 2
+
+
+# One process that pushes the models it is given in a circle until it is killed.
+_PUSH_FOREVER = """
+import itertools, sys
+from components.pusher import versions
+print("ready", flush=True)
+for model in itertools.cycle(sys.argv[2:]):
+    versions.publish(model, sys.argv[1], "trec", 3, {})
+"""
+
+
+def test_kill_at_random_moments_leaves_whole_versions_only(tmp_path: Path, serving: Path) -> None:
+    models = [make_model(tmp_path / f"m{i}", f"model {i} ", size=20_000) for i in range(3)]
+    digests = {versions.model_digest(versions.content_digests(m)) for m in models}
+    moments = random.Random(7)
+    seen_highest, left_aside = 0, 0
+    for _ in range(25):
+        command = [sys.executable, "-c", _PUSH_FOREVER, str(serving), *map(str, models)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(moments.uniform(0.0, 0.06))
+            process.send_signal(signal.SIGKILL)
+        served = versions.versions(serving, "trec")
+        for version in served:
+            assert versions.model_digest(versions.content_digests(version.path)) in digests
+            assert version.info["version"] == version.number
+        numbers = [v.number for v in served]
+        assert not numbers or numbers[-1] >= seen_highest
+        seen_highest = max([seen_highest, *numbers])
+        home = serving / "trec"
+        left_aside += (
+            any(p.name.startswith((".staging-", ".removed-")) for p in home.iterdir()) if home.is_dir() else 0
+        )
+    assert seen_highest > 25  # the processes did push
+    assert left_aside > 0  # and were killed in the middle of it
+    assert push(make_model(tmp_path / "last", "last"), serving) > seen_highest
+    assert not [p for p in (serving / "trec").iterdir() if p.name.startswith((".staging-", ".removed-"))]
