@@ -142,7 +142,7 @@ def data(
         _print_import(console, report)
     if not names:
         for recipe in sorted((recipes / "checkpoints").glob("*.yaml")):
-            settings = CheckpointSettings(recipe=recipe.stem)
+            settings = CheckpointSettings.model_validate({"recipe": recipe.stem})
             path = checkpoint_folder(settings, recipe.parent, run_command.CHECKPOINTS_DIR)
             console.print(Text(f"{recipe.stem}: {path}"), soft_wrap=True)
 

@@ -6,10 +6,10 @@ Node executors are imported only when a node really runs, so that a cached run i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from ml_metadata import ListOptions
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
@@ -19,29 +19,7 @@ from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
 from pipeline.local import light_imports
 from pipeline.local.failures import NodeFailed
-
-NodeState = Literal["waiting", "running", "done", "cached", "failed", "interrupted"]
-
-
-@dataclass(frozen=True)
-class OutputArtifact:
-    """One artifact of a node: its folder and its custom properties (int, float or str)."""
-
-    uri: str
-    properties: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class NodeRun:
-    """What happened to a node; `seconds` is wall time, `outputs` only after `done` and `cached`."""
-
-    id: str
-    state: NodeState
-    seconds: float = 0.0
-    outputs: Mapping[str, Sequence[OutputArtifact]] = field(default_factory=dict)
-
-
-Observer = Callable[[NodeRun], None]
+from pipeline.local.node_run import NodeRun, NodeState, Observer, OutputArtifact
 
 
 class ObservedDagRunner(local_dag_runner.LocalDagRunner):
@@ -204,19 +182,9 @@ def _connection_config(deployment: Any) -> Any:
 
 def _cancel_unfinished(store: Any) -> None:
     """Closes what a killed run left RUNNING; the caller holds the pipeline's lock, so nothing runs now."""
-    unfinished = store.get_executions(
-        list_options=metadata_list_options(
-            f"last_known_state = {mlmd.Execution.State.Name(mlmd.Execution.RUNNING)}"
-        )
-    )
+    running = mlmd.Execution.State.Name(mlmd.Execution.RUNNING)
+    unfinished = store.get_executions(ListOptions(filter_query=f"last_known_state = {running}"))
     for execution in unfinished:
         execution.last_known_state = mlmd.Execution.CANCELED
     if unfinished:
         store.put_executions(unfinished)
-
-
-def metadata_list_options(filter_query: str) -> Any:
-    """Options of the metadata store's list calls with an MLMD filter query."""
-    from ml_metadata import ListOptions
-
-    return ListOptions(filter_query=filter_query)

@@ -17,7 +17,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from components.trainer.progress import TrainProgress
-    from pipeline.local.dag_runner import NodeRun
+    from pipeline.local.node_run import NodeRun
 
 SYMBOLS = {
     "done": ("✓", "green"),
@@ -97,6 +97,11 @@ class LiveDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._nodes: dict[str, NodeRun | None] = {}
+        self._began: dict[str, float] = {}
+        self._spinner = Spinner("dots")
+        self._training: TrainProgress | None = None
+        self._evaluations: list[str] = []
         self._live = Live(
             get_renderable=self._render,
             console=console,
@@ -104,11 +109,6 @@ class LiveDisplay:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._nodes: dict[str, NodeRun | None] = {}
-        self._began: dict[str, float] = {}
-        self._spinner = Spinner("dots")
-        self._training: TrainProgress | None = None
-        self._evaluations: list[str] = []
 
     def __enter__(self) -> LiveDisplay:
         self._live.__enter__()

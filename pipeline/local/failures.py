@@ -44,8 +44,13 @@ def explain(error: BaseException, log_path: Path) -> Failure:
         if isinstance(known, PipelineError):
             return Failure(str(known), known.exit_code, True)
     root = next((c for c in causes if not isinstance(c, NodeFailed)), error)
-    first = next((line for line in str(root).splitlines() if line.strip()), "no message").strip()
-    return Failure(f"{node} failed: {type(root).__name__}: {first} (details: {log_path})", 1, False)
+    return Failure(f"{node} failed: {type(root).__name__}: {_line(root)} (details: {log_path})", 1, False)
+
+
+def _line(error: BaseException) -> str:
+    """The first line of the message; of a traceback that came as text, the last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
+    return lines[-1] if lines[0].startswith("Traceback ") else lines[0]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -215,7 +215,7 @@ def install() -> None:
     """Defers what is not imported yet; call before the first import of TFX."""
     _state.active = True
     if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _finder)
     _prefer_local_files()
 
 
@@ -225,7 +225,7 @@ def _prefer_local_files() -> None:
     from tfx.dsl.io.filesystem_registry import DEFAULT_FILESYSTEM_REGISTRY
     from tfx.dsl.io.plugins.local import LocalFilesystem
 
-    class LocalFiles(LocalFilesystem):  # type: ignore[misc]
+    class LocalFiles(LocalFilesystem):
         """TFX's plugin for local files, completed: callers rely on what TensorFlow's one gives."""
 
         @staticmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from components.example_gen.tfrecord import read_records
 from components.settings import LOWER_IS_BETTER
-from pipeline.local.dag_runner import NodeRun, OutputArtifact
+from pipeline.local.node_run import NodeRun, OutputArtifact
 
 Status = Literal["pushed", "cached", "refused", "failed", "interrupted"]
 CANDIDATE, BASELINE = "candidate", "baseline"
@@ -45,6 +47,7 @@ class Outcome:
     seconds: float
     nodes: Sequence[NodeRun] = ()
     splits: Sequence[Split] = ()
+    warnings: Sequence[str] = ()  # of the data gate
     evaluation: Evaluation = Evaluation()
     blessed: bool | None = None
     pushed: bool = False
@@ -88,6 +91,7 @@ def gather(
         seconds=seconds,
         nodes=nodes,
         splits=_splits(by_id, label_column),
+        warnings=_gate_warnings(by_id),
         evaluation=evaluation,
         blessed=blessed,
         pushed=is_pushed,
@@ -138,6 +142,16 @@ def _label_counts(dataset: Any, label_column: str) -> dict[str, int]:
             buckets = feature.string_stats.rank_histogram.buckets
             return {bucket.label: int(bucket.sample_count) for bucket in buckets}
     return {}
+
+
+def _gate_warnings(nodes: Mapping[str, NodeRun]) -> list[str]:
+    report = _only(nodes, "DataGate", "report")
+    if report is None:
+        return []
+    from components.data_gate.artifacts import REPORT_FILE
+
+    findings = json.loads(Path(report.uri, REPORT_FILE).read_text(encoding="utf-8"))["findings"]
+    return [finding["message"] for finding in findings]
 
 
 # --- metrics ------------------------------------------------------------------------------------
@@ -273,17 +287,23 @@ def _shown(value: float) -> str:
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
-    """The object that `run --json` prints."""
+    """The object that `run --json` prints; a metric that is not a number is null."""
     return {
         "run_id": outcome.run_id,
         "status": outcome.status,
         "blessed": outcome.blessed,
         "pushed": outcome.pushed,
         "version": outcome.version,
-        "metrics": dict(outcome.evaluation.metrics),
-        "baseline_metrics": dict(outcome.evaluation.baseline) if outcome.evaluation.baseline else None,
+        "metrics": _without_nan(outcome.evaluation.metrics),
+        "baseline_metrics": _without_nan(outcome.evaluation.baseline)
+        if outcome.evaluation.baseline
+        else None,
         "nodes": [{"id": n.id, "state": n.state, "seconds": round(n.seconds, 3)} for n in outcome.nodes],
         "seconds": round(outcome.seconds, 3),
         "serving_dir": outcome.serving_dir,
         "reason": outcome.reason,
     }
+
+
+def _without_nan(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}

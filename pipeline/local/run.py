@@ -22,7 +22,7 @@ from pipeline.local.display import Display, make_display
 from pipeline.paths import PipelinePaths, local_paths
 
 if TYPE_CHECKING:
-    from pipeline.local.dag_runner import NodeRun
+    from pipeline.local.node_run import NodeRun
     from pipeline.local.outcome import Outcome
 
 INTERRUPTED = 130
@@ -149,7 +149,7 @@ class _Session:
             self._print_summary(console, outcome)
             exit_code = 0 if outcome.pushed else 3
         if self.request.json:
-            self.out.write(json.dumps(as_json(outcome), allow_nan=True) + "\n")
+            self.out.write(json.dumps(as_json(outcome)) + "\n")
             self.out.flush()
         return exit_code
 
@@ -227,7 +227,8 @@ def _run_pipeline(
 
     quiet.prepare_environment()
     light_imports.install()
-    from pipeline.local.dag_runner import NodeRun, ObservedDagRunner
+    from pipeline.local.dag_runner import ObservedDagRunner
+    from pipeline.local.node_run import NodeRun
     from pipeline.training_pipeline import create_pipeline
 
     paths.root.mkdir(parents=True, exist_ok=True)
@@ -263,7 +264,11 @@ def _forget_lost_pushes(paths: PipelinePaths) -> None:
 def _training_shown(display: Display) -> Iterator[None]:
     from components.trainer import progress
 
-    progress.set_sink(display.training)
+    def show(report: progress.TrainProgress) -> None:
+        progress.log_progress(report)
+        display.training(report)
+
+    progress.set_sink(show)
     try:
         yield
     finally:

@@ -35,6 +35,9 @@ def print_summary(
         if body is not None:
             console.print(Text(f"\n{title}", "bold"))
             console.print(body)
+        if title == "Data":
+            for warning in outcome.warnings:
+                console.print(Text(f"  warning: {warning}", "yellow"), soft_wrap=True)
     console.print()
     for line in _verdict(outcome, config_path, log_path):
         console.print(line, soft_wrap=True)

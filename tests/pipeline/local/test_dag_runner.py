@@ -13,18 +13,19 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.standard_artifacts import Examples
 
 from components.errors import GateRefused, PipelineError
-from pipeline.local.dag_runner import NodeRun, ObservedDagRunner
+from pipeline.local.dag_runner import ObservedDagRunner
 from pipeline.local.failures import NodeFailed, explain
+from pipeline.local.node_run import NodeRun
 
 
 @component
-def Producer(examples: OutputArtifact[Examples], rows: Parameter[int]):  # noqa: N802  (a component's name)
+def Producer(examples: OutputArtifact[Examples], rows: Parameter[int]):
     examples.set_int_custom_property("rows", rows)
     Path(examples.uri, "data.txt").write_text("x\n" * rows)
 
 
 @component
-def Consumer(examples: InputArtifact[Examples], behaviour: Parameter[str]):  # noqa: N802
+def Consumer(examples: InputArtifact[Examples], behaviour: Parameter[str]):
     if behaviour == "pipeline error":
         raise PipelineError("train-00000: record 7 is broken")
     if behaviour == "refuse":

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.importing.tfrecord import ShardWriter, encode_example
+from pipeline.local.run import PROJECT_DIR
 
 DEFINE = """
 import json, sys
@@ -52,7 +53,7 @@ print(json.dumps(states[1::2]))
 
 def printed(code: str, *arguments: str) -> list:
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], check=False, capture_output=True, text=True
+        [sys.executable, "-c", code, *arguments], cwd=PROJECT_DIR, check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()]

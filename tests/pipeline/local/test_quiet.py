@@ -5,6 +5,7 @@ import sys
 import warnings
 
 from pipeline.local import quiet
+from pipeline.local.run import PROJECT_DIR
 
 
 def test_all_output_goes_to_the_log_but_what_is_written_to_the_real_streams(tmp_path, capfd):
@@ -52,5 +53,7 @@ def test_what_the_user_has_set_in_the_environment_stays(monkeypatch):
 
 
 def test_importing_the_entry_points_touches_no_environment():
-    code = "import os; before = dict(os.environ); import pipeline.local.cli; assert dict(os.environ) == before"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    code = (
+        "import os; before = dict(os.environ); import pipeline.local.cli; assert dict(os.environ) == before"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, check=True)

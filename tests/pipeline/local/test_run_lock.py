@@ -8,11 +8,13 @@ import pytest
 
 from components.errors import PipelineError
 from pipeline.local import run_lock
+from pipeline.local.run import PROJECT_DIR
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from pipeline.local import run_lock
+from pipeline.local.run import PROJECT_DIR
 with run_lock.hold(Path(sys.argv[1]), "run-1", False, print):
     print("held", flush=True)
     time.sleep(60)
@@ -23,7 +25,10 @@ with run_lock.hold(Path(sys.argv[1]), "run-1", False, print):
 def holder(tmp_path):
     """Another process that holds `<tmp_path>/.lock`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / ".lock")], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(tmp_path / ".lock")],
+        cwd=PROJECT_DIR,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == "held\n"
     yield process

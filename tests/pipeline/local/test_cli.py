@@ -1,0 +1,242 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.local import cli, run_lock
+from pipeline.local.run import PROJECT_DIR
+
+CONFIG = """\
+name: tiny
+data:
+  path: data
+  schema: schema.pbtxt
+  labels: labels.txt
+model:
+  checkpoint: {path: checkpoint}
+evaluate:
+  thresholds:
+    accuracy: {min: 0.5}
+push:
+  serving_dir: serving
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    path = tmp_path / "tiny.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    """Calls the command line in this process: (exit code, stdout, stderr)."""
+
+    def _call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["runner_local.py", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capfd.readouterr()
+        return ended.value.code or 0, told.out, told.err
+
+    return _call
+
+
+def add_version(config: Path, number: int, **info: object) -> None:
+    folder = config.parent / "serving" / "tiny" / str(number)
+    (folder / "assets.extra").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"model %d" % number)
+    (folder / "assets.extra" / "push.json").write_text(json.dumps(info))
+
+
+def test_help_lists_every_command(call):
+    code, out, _ = call("--help")
+    assert code == 0
+    for command in ("run", "import", "data", "config", "versions", "rollback"):
+        assert f" {command} " in out
+
+
+def test_a_valid_config_is_told_so(call, config):
+    code, out, _ = call("config", config)
+    assert (code, out) == (0, f"{config}: valid config of 'tiny'\n")
+
+
+def test_an_unknown_key_exits_with_2_and_names_file_and_line(call, config):
+    config.write_text(CONFIG + "pusher: {}\n")
+    code, _, err = call("config", config)
+    assert code == 2
+    assert f"error: {config}:13: unknown key 'pusher'" in err
+
+
+def test_an_override_is_checked_like_the_file(call, config):
+    code, _, err = call("config", config, "--set", "train.epochs=-1")
+    assert code == 2
+    assert "--set train.epochs=-1" in err
+
+
+def test_the_json_schema_names_the_keys_of_the_file(call):
+    code, out, _ = call("config", "--schema")
+    schema = json.loads(out)
+    assert code == 0
+    assert schema["properties"].keys() == {
+        "name",
+        "data",
+        "model",
+        "transform",
+        "train",
+        "evaluate",
+        "push",
+    }
+    assert "schema" in schema["$defs"]["DataSettings"]["properties"]
+
+
+def test_explain_tells_type_default_and_meaning(call):
+    code, out, _ = call("config", "--explain")
+    assert code == 0
+    assert "train.batch_size (int; 32): Rows of one forward pass, over all replicas." in out.splitlines()
+
+
+@pytest.mark.parametrize("arguments", [["config"], ["config", "--schema", "--explain"]])
+def test_config_without_one_thing_to_do_is_a_usage_error(call, arguments):
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert "give a CONFIG to validate, or --schema, or --explain" in err
+
+
+@pytest.mark.parametrize("arguments", [["bogus"], ["run"], ["run", "a.yaml", "--bogus"]])
+def test_wrong_usage_exits_with_2(call, arguments):
+    assert call(*arguments)[0] == 2
+
+
+def test_versions_lists_what_is_served(call, config):
+    add_version(config, 1, pushed_at="2026-01-02T03:04:05+00:00", run_id="run-7")
+    code, out, _ = call("versions", config)
+    assert code == 0
+    assert "1        2026-01-02T03:04:05+00:00  run-7" in out
+
+
+def test_versions_of_a_model_that_was_never_pushed(call, config):
+    code, out, _ = call("versions", config)
+    assert (code, out) == (0, f"{config.parent}/serving/tiny: nothing was pushed yet\n")
+
+
+def test_rollback_puts_the_version_before_back_as_the_newest(call, config):
+    add_version(config, 1)
+    add_version(config, 2)
+    code, out, _ = call("rollback", config)
+    folder = config.parent / "serving" / "tiny" / "3"
+    assert (code, out) == (0, f"version 3 has the content of version 1: {folder}\n")
+    assert (folder / "saved_model.pb").read_bytes() == b"model 1"
+
+
+def test_rollback_without_an_earlier_version_exits_with_2(call, config):
+    add_version(config, 1)
+    code, _, err = call("rollback", config)
+    assert code == 2
+    assert "nothing to roll back to" in err
+
+
+def test_run_with_a_bad_config_exits_with_2_and_ends_with_json(call, config):
+    code, out, err = call("run", config, "--set", "train.bogus=1", "--json")
+    told = json.loads(out.splitlines()[-1])
+    assert code == 2
+    assert (told["status"], told["pushed"], told["nodes"]) == ("failed", False, [])
+    assert "unknown key 'train.bogus'" in told["reason"]
+    assert "unknown key 'train.bogus'" in err
+
+
+def test_run_without_the_data_folder_exits_with_2_before_anything_is_trained(call, config):
+    code, out, err = call("run", config, "--root", config.parent / "runs", "--json")
+    assert code == 2
+    assert json.loads(out.splitlines()[-1])["reason"].startswith(
+        f"data.path: no folder at {config.parent}/data;"
+    )
+    assert "Traceback" not in out + err
+    [log] = (config.parent / "runs" / "tiny" / "logs").glob("*.log")
+    assert "Traceback" in log.read_text()
+
+
+def test_run_while_another_run_holds_the_pipeline_is_refused(call, config):
+    root = config.parent / "runs"
+    with run_lock.hold(root / "tiny" / ".lock", "run-1", False, print):
+        code, _, err = call("run", config, "--root", root, "--json")
+    assert code == 1
+    assert "(run run-1) is running this pipeline; wait for it, or add --wait" in err
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        ("schema.pbtxt", "data.schema: no file at"),
+        ("labels.txt", "data.labels: no file at"),
+        ("checkpoint", "model.checkpoint.path: no folder at"),
+    ],
+)
+def test_run_names_the_input_that_is_not_there(call, config, missing, reason):
+    for name in ("schema.pbtxt", "labels.txt"):
+        (config.parent / name).write_text("a\nb\n")
+    for name in ("data", "checkpoint"):
+        (config.parent / name).mkdir()
+    path = config.parent / missing
+    path.unlink() if path.is_file() else path.rmdir()
+    code, _, err = call("run", config, "--root", config.parent / "runs", "--json")
+    assert code in (1, 2)
+    assert err.startswith(f"error: {reason}")
+
+
+def test_import_writes_a_dataset_and_tells_what_to_do_next(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"this is text number {i},{'ham' if i % 2 else 'spam'}" for i in range(400)]
+    (tmp_path / "mine.csv").write_text("\n".join(["body,kind", *rows, rows[0]]) + "\n")
+    code, out, err = call("import", "mine.csv", "--text", "body", "--label", "kind", "--out", "mine")
+    assert (code, err) == (0, "")
+    assert "mine: 400 rows (" in out
+    assert "of 401 rows read, left out: 1 exact duplicates" in out
+    [config] = Path("mine").glob("*.yaml")
+    assert out.endswith(f"Next: python runner_local.py run {config}\n")
+    assert call("config", config)[0] == 0
+
+
+def test_import_of_a_file_that_is_not_there_exits_with_2(call, tmp_path):
+    code, _, err = call("import", "no.csv", "--text", "a", "--label", "b", "--out", tmp_path / "out")
+    assert code == 2
+    assert err.startswith("error: no.csv")
+
+
+def test_commands_other_than_run_and_early_errors_import_nothing_heavy(config):
+    """One process for all: what it has imported at its end, each of them can at most have imported."""
+    rows = config.parent / "mine.csv"
+    rows.write_text("text,label\n" + "".join(f"row {i},{'ab'[i % 2]}\n" for i in range(400)))
+    calls = [
+        ["--help"],
+        ["config", str(config)],
+        ["config", "--explain"],
+        ["config", "--schema"],
+        ["versions", str(config)],
+        ["rollback", str(config)],
+        ["import", str(rows), "--text", "text", "--label", "label", "--out", str(config.parent / "mine")],
+        ["run", str(config), "--set", "bogus=1"],
+        ["run", str(config), "--root", str(config.parent / "runs")],
+    ]
+    code = f"""
+import sys
+from pipeline.local import cli
+codes = []
+for arguments in {calls!r}:
+    sys.argv = ["runner_local.py", *arguments]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        codes.append(ended.code or 0)
+print(codes, [m for m in ("tensorflow", "tfx", "apache_beam", "transformers", "pandas") if m in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT_DIR, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0, 2, 0, 2, 2] []", done.stderr

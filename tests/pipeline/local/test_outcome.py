@@ -1,0 +1,230 @@
+"""Reads what TFMA and TFDV write; their messages are made here with their own classes."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tensorflow_metadata.proto.v0 import statistics_pb2
+from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
+
+from components.settings import EvaluateSettings
+from pipeline.importing.tfrecord import frame
+from pipeline.local.node_run import NodeRun, OutputArtifact
+from pipeline.local.outcome import Outcome, as_json, gather
+from pipeline.local.summary import print_summary
+
+LABELS = ["neg", "pos"]
+
+
+def add_metric(message, name: str, value: float, model: str = "", class_id: int | None = None) -> None:
+    entry = message.metric_keys_and_values.add()
+    entry.key.name, entry.key.model_name = name, model
+    entry.value.double_value.value = value
+    if class_id is not None:
+        entry.key.sub_key.class_id.value = class_id
+
+
+def evaluation(folder: Path, *slices, validation=None) -> NodeRun:
+    folder.mkdir()
+    records = b"".join(frame(message.SerializeToString()) for message in slices)
+    (folder / "metrics-00000-of-00001.tfrecord").write_bytes(records)
+    if validation is not None:
+        (folder / "validations.tfrecord").write_bytes(frame(validation.SerializeToString()))
+    outputs = {
+        "evaluation": [OutputArtifact(str(folder), {})],
+        "blessing": [
+            OutputArtifact("", {"blessed": 1 if validation is None or validation.validation_ok else 0})
+        ],
+    }
+    return NodeRun("Evaluator", "done", 9.0, outputs)
+
+
+def pusher(state: str, **properties) -> NodeRun:
+    return NodeRun("Pusher", state, 0.1, {"pushed_model": [OutputArtifact("", properties)]})
+
+
+def whole_split(accuracy: float, baseline: float | None = None):
+    message = metrics_for_slice_pb2.MetricsForSlice()
+    message.slice_key.SetInParent()
+    model = "" if baseline is None else "candidate"
+    add_metric(message, "accuracy", accuracy, model)
+    add_metric(message, "example_count", 60, model)
+    for class_id, f1 in enumerate((0.8, 0.9)):
+        add_metric(message, "macro_f1", f1, model, class_id)
+    if baseline is not None:
+        add_metric(message, "accuracy", baseline, "baseline")
+        add_metric(message, "accuracy", accuracy - baseline, "candidate")
+        message.metric_keys_and_values[-1].key.is_diff = True
+    return message
+
+
+def refusal(name: str, diff: bool = False, **bounds):
+    result = validation_result_pb2.ValidationResult(validation_ok=False)
+    failure = result.metric_validations_per_slice.add().failures.add()
+    failure.metric_key.name, failure.metric_key.is_diff = name, diff
+    if diff:
+        failure.metric_threshold.change_threshold.absolute.value = bounds["absolute"]
+    else:
+        for side, value in bounds.items():
+            getattr(failure.metric_threshold.value_threshold, side).value = value
+    return result
+
+
+def gathered(*nodes: NodeRun, **kwargs) -> Outcome:
+    return gather("run-1", 12.0, nodes, "label", Path("/serving/tiny"), **kwargs)
+
+
+def test_a_pushed_model_has_version_metrics_and_classes(tmp_path):
+    outcome = gathered(
+        evaluation(tmp_path / "e", whole_split(0.95)),
+        pusher("done", pushed=1, pushed_version="3", pushed_destination="/serving/tiny/3"),
+    )
+    assert (outcome.status, outcome.blessed, outcome.pushed, outcome.version) == ("pushed", True, True, 3)
+    assert outcome.evaluation.metrics == {"accuracy": 0.95, "example_count": 60}
+    assert outcome.evaluation.baseline is None
+    assert outcome.evaluation.per_class == {"f1": {0: 0.8, 1: 0.9}}
+    assert outcome.reason is None
+
+
+def test_the_baselines_metrics_are_kept_apart_from_the_candidates(tmp_path):
+    outcome = gathered(evaluation(tmp_path / "e", whole_split(0.95, baseline=0.9)))
+    assert outcome.evaluation.metrics["accuracy"] == 0.95
+    assert outcome.evaluation.baseline == {"accuracy": 0.9}
+
+
+def test_a_push_of_an_earlier_run_counts_as_cached():
+    outcome = gathered(pusher("cached", pushed=1, pushed_version="1"))
+    assert (outcome.status, outcome.pushed, outcome.all_cached) == ("cached", True, True)
+
+
+@pytest.mark.parametrize(
+    ("message", "validation", "reason"),
+    [
+        (
+            whole_split(0.912),
+            refusal("accuracy", lower_bound=0.93),
+            "not blessed: accuracy 0.912 is below the threshold 0.93",
+        ),
+        (
+            whole_split(0.912),
+            refusal("accuracy", upper_bound=0.9),
+            "not blessed: accuracy 0.912 is above the threshold 0.9",
+        ),
+        (
+            whole_split(0.912, baseline=0.942),
+            refusal("accuracy", diff=True, absolute=-0.01),
+            "not blessed: accuracy 0.912 is 0.03 worse than the last blessed model's 0.942 "
+            "(at most 0.01 is allowed)",
+        ),
+        (
+            whole_split(0.912),
+            refusal("auc", lower_bound=0.9),
+            "not blessed: auc could not be computed",
+        ),
+        (
+            whole_split(float("nan")),
+            refusal("accuracy", lower_bound=0.9),
+            "not blessed: accuracy nan is below the threshold 0.9",
+        ),
+    ],
+)
+def test_a_refusal_says_which_bound_does_not_hold(tmp_path, message, validation, reason):
+    outcome = gathered(evaluation(tmp_path / "e", message, validation=validation), pusher("done", pushed=0))
+    assert (outcome.status, outcome.pushed, outcome.version) == ("refused", False, None)
+    assert outcome.reason == reason
+
+
+def test_a_refusal_on_a_slice_names_the_slice(tmp_path):
+    message, validation = whole_split(0.5), refusal("accuracy", lower_bound=0.9)
+    for slice_key in (message.slice_key, validation.metric_validations_per_slice[0].slice_key):
+        slice_key.single_slice_keys.add(column="lang", bytes_value=b"de")
+    outcome = gathered(evaluation(tmp_path / "e", whole_split(0.95), message, validation=validation))
+    assert outcome.reason == "not blessed: accuracy 0.5 is below the threshold 0.9 on slice lang=de"
+    assert outcome.evaluation.slices["lang=de"]["accuracy"] == 0.5
+    assert outcome.evaluation.metrics["accuracy"] == 0.95
+
+
+def statistics(folder: Path) -> NodeRun:
+    listed = statistics_pb2.DatasetFeatureStatisticsList()
+    dataset = listed.datasets.add(num_examples=3)
+    feature = dataset.features.add()
+    feature.path.step.append("label")
+    for label, count in (("pos", 2), ("neg", 1)):
+        feature.string_stats.rank_histogram.buckets.add(label=label, sample_count=count)
+    (folder / "Split-train").mkdir(parents=True)
+    (folder / "Split-train" / "FeatureStats.pb").write_bytes(listed.SerializeToString())
+    return NodeRun("StatisticsGen", "done", 1.0, {"statistics": [OutputArtifact(str(folder), {})]})
+
+
+def test_rows_and_labels_of_each_split_come_from_the_statistics(tmp_path):
+    [split] = gathered(statistics(tmp_path / "s")).splits
+    assert (split.name, split.rows, split.labels) == ("train", 3, {"pos": 2, "neg": 1})
+
+
+def test_a_run_that_failed_early_tells_what_there_is():
+    nodes = [NodeRun("StatisticsGen", "failed", 1.0), NodeRun("Pusher", "waiting")]
+    outcome = gathered(*nodes, failure=("failed", "disk full"))
+    assert as_json(outcome) == {
+        "run_id": "run-1",
+        "status": "failed",
+        "blessed": None,
+        "pushed": False,
+        "version": None,
+        "metrics": {},
+        "baseline_metrics": None,
+        "nodes": [
+            {"id": "StatisticsGen", "state": "failed", "seconds": 1.0},
+            {"id": "Pusher", "state": "waiting", "seconds": 0.0},
+        ],
+        "seconds": 12.0,
+        "serving_dir": "/serving/tiny",
+        "reason": "disk full",
+    }
+
+
+def test_a_metric_that_is_not_a_number_is_null_in_json(tmp_path):
+    outcome = gathered(evaluation(tmp_path / "e", whole_split(float("nan"))))
+    assert json.loads(json.dumps(as_json(outcome), allow_nan=False))["metrics"]["accuracy"] is None
+
+
+def printed(outcome: Outcome) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    settings = EvaluateSettings(thresholds={"accuracy": {"min": 0.93, "max_drop": 0.01}})
+    print_summary(console, outcome, settings, LABELS, "configs/tiny.yaml", Path("runs/tiny/logs/1.log"))
+    return console.file.getvalue()
+
+
+def test_the_summary_shows_data_steps_metrics_classes_and_what_to_do_next(tmp_path):
+    text = printed(
+        gathered(
+            statistics(tmp_path / "s"),
+            evaluation(tmp_path / "e", whole_split(0.95, baseline=0.955)),
+            pusher("done", pushed=1, pushed_version="2"),
+        )
+    )
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    for line in (
+        "train 3 2 1",
+        "✓ Evaluator 9.0 s",
+        "accuracy 0.9500 0.9550 -0.0050 at least 0.93, at most 0.01 worse ✓",
+        "neg 0.800",
+        "Blessed and pushed as version 2: /serving/tiny/2 (12 s)",
+        "back to the last one python runner_local.py rollback configs/tiny.yaml",
+    ):
+        assert line in lines
+    assert "\x1b" not in text
+
+
+def test_the_summary_of_a_cached_run_says_that_nothing_changed():
+    text = printed(gathered(pusher("cached", pushed=1, pushed_version="1")))
+    assert "Nothing changed: every step was cached (12 s)." in text
+    assert "pushed by an earlier run as version 1: /serving/tiny/1" in text
+
+
+def test_the_summary_of_a_refused_model_marks_the_bound_that_does_not_hold(tmp_path):
+    node = evaluation(tmp_path / "e", whole_split(0.9), validation=refusal("accuracy", lower_bound=0.93))
+    text = printed(gathered(node, pusher("done", pushed=0)))
+    assert "Not pushed: not blessed: accuracy 0.9 is below the threshold 0.93" in text
+    assert "✗" in text
