@@ -471,7 +471,9 @@ def _appears_when_complete(out: Path, overwrite: bool) -> Iterator[Path]:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: exists and is not a folder")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise UsageError(f"{out}: exists already; remove it or name another folder")
+        raise UsageError(
+            f"{out}: exists already and is not empty; name another folder, or replace it with --overwrite"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(out)
@@ -484,7 +486,7 @@ def _appears_when_complete(out: Path, overwrite: bool) -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
         folder.chmod(0o755)
-        _take_place(folder, out)
+        _take_place(folder, out, overwrite)
     except OSError as error:
         raise PipelineError(f"{out}: cannot be written: {error.strerror or error}") from None
     finally:
@@ -492,14 +494,14 @@ def _appears_when_complete(out: Path, overwrite: bool) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _take_place(folder: Path, out: Path) -> None:
-    if out.is_dir() and any(out.iterdir()):
+def _take_place(folder: Path, out: Path, overwrite: bool) -> None:
+    if overwrite and out.is_dir():
         old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
         os.rename(out, old)
         os.rename(folder, out)
         shutil.rmtree(old)
     else:
-        os.rename(folder, out)
+        os.rename(folder, out)  # fails on a folder that another import has filled meanwhile
     descriptor = os.open(out.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
