@@ -5,8 +5,9 @@ punctuation all look at one code point at a time. So the Rust tokenizer itself i
 of the 1,112,064 code points and the graph only looks up the answers: it needs no Unicode tables of its
 own, and no difference between Unicode versions (Rust's, ICU's, a serving binary's) can show.
 
-The one step that looks at neighbours, NFD's reordering of marks, only moves marks that stay: those are
-no part of any vocabulary entry met so far, and `reordered_marks` lists them for a check.
+The one step that looks at neighbours is NFD's sorting of combining marks. It can only show where two marks
+that survive the stripping, of different combining classes and both in the vocabulary, stand side by side;
+`reordered_marks` finds such pairs of a vocabulary (BERT's English one has none).
 
 The table writes text over a small private alphabet: printable ASCII as it is, every other character of
 the vocabulary as a private-use stand-in, every character outside the vocabulary as the one UNKNOWN.
@@ -17,6 +18,8 @@ No TensorFlow here.
 from __future__ import annotations
 
 import functools
+import itertools
+import logging
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -27,6 +30,8 @@ from tokenizers import normalizers, pre_tokenizers
 
 from components.errors import PipelineError
 from components.transform.wordpiece_spec import WordpieceSpec
+
+LOGGER = logging.getLogger(__name__)
 
 CODE_POINTS = 0x110000
 SURROGATES = range(0xD800, 0xE000)
@@ -67,7 +72,7 @@ class CodePointTable:
         return "".join(chr(code) for s in spans for code in self.codes[self.splits[s] : self.splits[s + 1]])
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def code_point_table(spec: WordpieceSpec) -> CodePointTable:
     """Builds the table for one tokenization; about a second, then kept.
 
@@ -75,11 +80,13 @@ def code_point_table(spec: WordpieceSpec) -> CodePointTable:
         PipelineError: the vocabulary uses more characters than there are stand-ins, or a special token
             that plain text could spell.
     """
-    normalized = normalized_code_points(
-        spec.clean_text, spec.handle_chinese_chars, spec.strip_accents, spec.lower_case
-    )
+    normalized = normalized_code_points(*_switches(spec))
     kinds = character_kinds()
     stand_ins = _stand_ins(spec, kinds)
+    if swapped := reordered_marks(spec):
+        LOGGER.warning(
+            "token ids may differ from Hugging Face's where these marks stand side by side: %a", swapped
+        )
     markers = _markers(spec, stand_ins)
     spans, cells = _spans_and_cells(normalized, kinds, stand_ins, markers)
     unique, pages = np.unique(cells.reshape(-1, PAGE), axis=0, return_inverse=True)
@@ -92,7 +99,6 @@ def code_point_table(spec: WordpieceSpec) -> CodePointTable:
     )
 
 
-@functools.lru_cache(maxsize=4)
 def normalized_code_points(
     clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lower_case: bool
 ) -> tuple[str, ...]:
@@ -131,14 +137,18 @@ def character_kinds() -> npt.NDArray[np.uint8]:
     return kinds
 
 
-def reordered_marks(spec: WordpieceSpec) -> set[str]:
-    """Characters of the vocabulary that NFD may move among their neighbours; empty: the table is exact."""
+def reordered_marks(spec: WordpieceSpec) -> set[tuple[str, str]]:
+    """Pairs of vocabulary characters that NFD swaps when they are neighbours; empty: the table is exact."""
     if not spec.strip_accents:
         return set()
-    normalized = normalized_code_points(
-        spec.clean_text, spec.handle_chinese_chars, spec.strip_accents, spec.lower_case
-    )
-    return {c for c in set().union(*set(normalized)) if unicodedata.combining(c)} & set("".join(spec.vocab))
+    normalize = normalizers.BertNormalizer(*_switches(spec)).normalize_str
+    marks = sorted(c for c in set("".join(spec.vocab)) if unicodedata.combining(c))
+    pairs = itertools.product(marks, marks)
+    return {(a, b) for a, b in pairs if normalize(a + b) != normalize(a) + normalize(b)}
+
+
+def _switches(spec: WordpieceSpec) -> tuple[bool, bool, bool, bool]:
+    return spec.clean_text, spec.handle_chinese_chars, spec.strip_accents, spec.lower_case
 
 
 def _is_plain(character: str) -> bool:
@@ -181,15 +191,16 @@ def _spans_and_cells(
     # All but a few thousand normalized characters are outside the vocabulary: only their kind matters.
     by_kind = {LETTER: UNKNOWN, ISOLATED: f" {UNKNOWN} ", SPACE: " "}
     known = {*map(chr, range(0x20, 0x7F)), *stand_ins}
-    keys = [
-        text if len(text) != 1 or text in known else by_kind[kind]
+    spellings = {
+        text: _spell(text, kinds, stand_ins) for text in set(normalized) if len(text) != 1 or text in known
+    }
+    spelled = [
+        spellings.get(text, by_kind[kind])
         for text, kind in zip(normalized, _kinds_of(normalized, kinds), strict=True)
     ]
-    spellings = {key: key if key in by_kind.values() else _spell(key, kinds, stand_ins) for key in set(keys)}
-    spans = sorted({*spellings.values(), *markers.values()})
+    spans = sorted({*spelled, *markers.values()})
     index = {spelling: i for i, spelling in enumerate(spans)}
-    index_of_key = {key: index[spelling] for key, spelling in spellings.items()}
-    cells = np.fromiter((index_of_key[key] for key in keys), np.int32, CODE_POINTS)
+    cells = np.fromiter((index[spelling] for spelling in spelled), np.int32, CODE_POINTS)
     if np.unique(cells[MARKERS.start : NEUTRAL + 1]).size != 1:
         raise PipelineError(
             f"the vocabulary uses characters of U+{MARKERS.start:X}..U+{NEUTRAL:X}, kept for special tokens"

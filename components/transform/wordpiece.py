@@ -134,7 +134,7 @@ def _too_long_word(spec: WordpieceSpec) -> str:
     return f"[^{parting}]{{{spec.max_input_chars_per_word}}}[^{parting}]+"
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _model(spec: WordpieceSpec) -> npt.NDArray[np.uint8]:
     """The compiled WordPiece trie, uint8 [about 2 MB for 30,522 tokens]."""
     table = code_point_table(spec)
