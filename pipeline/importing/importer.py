@@ -46,6 +46,7 @@ _SAMPLES = 5
 _PROGRESS_ROWS = 10_000
 # The data gate's own default: fewer rows of a split stop the run there.
 _FEW_ROWS = 10
+_WORD_AND_TAB = re.compile(r"[\w\"'-]{1,30}\t\S")
 
 
 class Table(NamedTuple):
@@ -363,7 +364,9 @@ def _note_line_breaks(row: Stored, tables: Sequence[Table], tally: _Tally) -> No
 
 def _looks_like_a_row(line: str, labels: set[str]) -> bool:
     """`spam<TAB>Last chance!` and `"Last chance!",spam` do, prose such as `yes, we can` does not."""
-    cells = [cell.strip("\"'") for cell in re.split(r"[\t,;|]", line)]
+    if _WORD_AND_TAB.match(line):
+        return True
+    cells = [cell.strip("\"'") for cell in re.split(r"[,;|]", line)]
     return len(cells) > 1 and ((cells[0] in labels and not cells[1].startswith(" ")) or cells[-1] in labels)
 
 
@@ -399,8 +402,8 @@ def _warnings(tally: _Tally, splits: Mapping[str, Mapping[str, int]], labels: Se
     found = []
     if tally.swallowed_rows:
         found.append(
-            f"{tally.swallowed_rows} texts look as if they had swallowed other rows (a line in them begins or "
-            f"ends with a label; unbalanced quotes?): {', '.join(tally.swallowed)}"
+            f"{tally.swallowed_rows} texts look as if they had swallowed other rows (a line in them is like "
+            f"a row of its own; unbalanced quotes?): {', '.join(tally.swallowed)}"
         )
     if tally.conflicting_texts:
         found.append(
