@@ -353,7 +353,7 @@ def _note_conflict(merged: Merged, tables: Sequence[Table], layout: Layout, tall
 
 
 def _note_line_breaks(row: Stored, tables: Sequence[Table], tally: _Tally) -> None:
-    """A text whose further lines begin or end with a label has probably swallowed other rows."""
+    """A text with further lines that look like rows has probably swallowed them (stray quotes)."""
     tally.rows_with_line_breaks += 1
     lines = row.values[0].decode().splitlines()[1:]
     if any(_looks_like_a_row(line, tally.labels) for line in lines):

@@ -121,6 +121,12 @@ def test_texts_that_swallowed_other_rows_are_pointed_at(import_csv, plain_csv) -
     assert "rows.csv line 102" in report.warnings[0]
 
 
+@pytest.mark.parametrize("line", ["spam\tWin now!", "no,ok", "fine;yes"])
+def test_line_like_a_row_is_enough_to_suspect_a_text(import_csv, plain_csv, line: str) -> None:
+    report, _ = import_csv(plain_csv(100) + f'"first\n{line}",no\n')
+    assert "1 texts look as if they had swallowed other rows" in report.warnings[0]
+
+
 def test_a_text_of_several_lines_is_not_suspected(import_csv, plain_csv) -> None:
     report, _ = import_csv(plain_csv(100) + '"dear all,\n\nyes, we can,\nbest",no\n')
     assert report.rows_with_line_breaks == 1
