@@ -35,8 +35,15 @@ PICKLE_FILE = "pytorch_model.bin"
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 
 # What the hub is asked for; everything else in a repository (ONNX, Flax, images) stays there.
-HUB_PATTERNS = (CONFIG_FILE, "model*.safetensors", SHARD_INDEX_FILE, "tokenizer*.json", "vocab.txt")
-HUB_PATTERNS += ("special_tokens_map.json", "added_tokens.json")
+HUB_PATTERNS = (
+    CONFIG_FILE,
+    "model*.safetensors",
+    SHARD_INDEX_FILE,
+    "tokenizer*.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 
 # model_type -> TF class. A family enters when its tokenizer exists in the graph (components/transform)
 # and its forward pass in components/trainer/model.py.
@@ -174,7 +181,7 @@ def _hub_folder(settings: CheckpointSettings, cache_dir: Path) -> Path:
     try:
         return Path(
             huggingface_hub.snapshot_download(
-                settings.hub,
+                str(settings.hub),
                 revision=settings.revision,
                 allow_patterns=patterns,
                 cache_dir=cache_dir / "hub",
@@ -405,7 +412,7 @@ def _open_weights(folder: Path, allow_pickle: bool) -> dict[str, Callable[[], An
     import torch  # type: ignore[import-not-found, unused-ignore]  # optional: pickles only
 
     state = torch.load(folder / PICKLE_FILE, map_location="cpu", weights_only=True)
-    return {_plain(name): (lambda t=tensor: t.float().numpy()) for name, tensor in state.items()}
+    return {_plain(name): partial(_torch_as_float32, tensor) for name, tensor in state.items()}
 
 
 def _plain(name: str) -> str:
@@ -416,6 +423,10 @@ def _plain(name: str) -> str:
 
 def _as_float32(get_tensor: Callable[[str], Any], name: str) -> Any:
     return get_tensor(name).numpy().astype("float32")
+
+
+def _torch_as_float32(tensor: Any) -> Any:
+    return tensor.float().numpy()
 
 
 def _initialize(variables: Sequence[Any], stddev: float, seed: int) -> None:

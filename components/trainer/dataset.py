@@ -1,0 +1,198 @@
+"""Transformed examples as batches of rows of alike length.
+
+Rows stream from the shards through a shuffle buffer into pools of some thousand; a pool is sorted by
+length and cut into batches, whose order is shuffled. So a batch holds rows of nearly one length, next
+to nothing is padded, memory stays flat while the data grows, and every row comes once per epoch.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from components import features
+from components.errors import PipelineError
+
+ROW_WEIGHT = "row_weight"  # float32 [rows]: weight in the loss; 0 for rows that only fill a batch up
+
+Batch = dict[str, tf.Tensor]
+
+_SHUFFLE_ROWS = 50_000  # serialized rows held back for shuffling: about 10 MB of sentences
+_POOL_BATCHES = 128  # more batches in a pool: less padding, coarser shuffling between pools
+_READ_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What one pass over a split tells. `digest` changes with any token, label or their order."""
+
+    rows: int
+    tokens: int
+    label_counts: tuple[int, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How rows become batches.
+
+    `bucket_width`: batches are padded to a multiple of this many tokens. `fixed_rows`: the last batch
+    of a pool is filled up with rows of weight 0, because replicas or a compiler need one shape.
+    """
+
+    batch_size: int
+    bucket_width: int = 1
+    text_pairs: bool = False
+    class_weights: tuple[float, ...] | None = None
+    fixed_rows: bool = False
+
+
+def list_shards(patterns: Sequence[str]) -> list[str]:
+    """The files that match, sorted.
+
+    Raises:
+      PipelineError: none matches.
+    """
+    shards = sorted({path for pattern in patterns for path in glob.glob(pattern)})
+    if not shards:
+        raise PipelineError(f"no transformed examples match {list(patterns)}; run Transform again")
+    return shards
+
+
+def summarize_split(shards: Sequence[str], classes: int, vocabulary: int, text_pairs: bool) -> SplitSummary:
+    """Reads a split once: counts, and everything that would make a training step fail later.
+
+    Raises:
+      PipelineError: a shard cannot be read, a row has no label or no tokens, a label is outside
+        [0, classes) or a token id outside [0, vocabulary).
+    """
+    counts = np.zeros(classes, np.int64)
+    tokens = 0
+    digest = hashlib.sha256()
+    for shard in shards:
+        try:
+            for rows in _parsed(
+                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, text_pairs
+            ):
+                ids, labels = rows[features.INPUT_IDS], rows[features.LABEL_ID].numpy()
+                _check_rows(shard, ids, labels, classes, vocabulary)
+                counts += np.bincount(labels, minlength=classes)
+                tokens += int(ids.flat_values.shape[0])
+                for part in (ids.flat_values, ids.row_splits, labels):
+                    digest.update(np.asarray(part).tobytes())
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise PipelineError(
+                f"{shard}: not readable as transformed examples: {error.message[:200]}"
+            ) from error
+    return SplitSummary(int(counts.sum()), tokens, tuple(int(n) for n in counts), digest.hexdigest())
+
+
+def _check_rows(shard: str, ids: tf.RaggedTensor, labels: np.ndarray, classes: int, vocabulary: int) -> None:
+    bad = labels[(labels < 0) | (labels >= classes)]
+    if bad.size:
+        raise PipelineError(
+            f"{shard}: label id {bad[0]} in {bad.size} rows is outside the label list of {classes}; "
+            "see data.labels"
+        )
+    if int(tf.reduce_min(ids.row_lengths())) < 1:
+        raise PipelineError(f"{shard}: a row has no {features.INPUT_IDS}; run Transform again")
+    largest = int(tf.reduce_max(ids.flat_values))
+    if largest >= vocabulary:
+        raise PipelineError(
+            f"{shard}: token id {largest} is outside the embedding of {vocabulary} rows; "
+            "tokenizer and weights are not of one model"
+        )
+
+
+def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch: int) -> tf.data.Dataset:
+    """One epoch in an order that `seed` and `epoch` decide.
+
+    Returns:
+      Batches: input_ids and attention_mask int32 [rows, tokens] (token_type_ids too for text pairs),
+      label_id int32 [rows], row_weight float32 [rows].
+    """
+    # A prime apart, so that (seed 0, epoch 1) is not (seed 1, epoch 0).
+    mixed = seed + 1_000_003 * epoch
+    rows = _records(shards).shuffle(_SHUFFLE_ROWS, seed=mixed, reshuffle_each_iteration=False)
+    pools = _parsed(rows, batching.batch_size * _POOL_BATCHES, batching.text_pairs).enumerate()
+    return pools.flat_map(lambda i, pool: _cut(pool, batching, (mixed, i))).prefetch(2)
+
+
+def evaluation_batches(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
+    """Every row once, in a fixed order that keeps rows of alike length together; shapes as above."""
+    pools = _parsed(_records(shards), batching.batch_size * _POOL_BATCHES, batching.text_pairs)
+    return pools.flat_map(lambda pool: _cut(pool, batching, None)).prefetch(2)
+
+
+def _records(shards: Sequence[str]) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(list(shards), _compression(shards[0]))
+
+
+def _compression(shard: str) -> str:
+    with open(shard, "rb") as file:
+        return "GZIP" if file.read(2) == b"\x1f\x8b" else ""
+
+
+def _parsed(records: tf.data.Dataset, rows: int, text_pairs: bool) -> tf.data.Dataset:
+    spec = {
+        features.INPUT_IDS: tf.io.RaggedFeature(tf.int64),
+        features.LABEL_ID: tf.io.FixedLenFeature([], tf.int64),
+    }
+    if text_pairs:
+        spec[features.TOKEN_TYPE_IDS] = tf.io.RaggedFeature(tf.int64)
+    return records.batch(rows).map(lambda serialized: tf.io.parse_example(serialized, spec))
+
+
+def _cut(pool: Batch, batching: Batching, seed: tuple[int, tf.Tensor] | None) -> tf.data.Dataset:
+    """A pool of rows -> its batches. With a seed, ties in length and the batches' order are random."""
+    lengths = pool[features.INPUT_IDS].row_lengths()
+    rows = tf.range(tf.size(lengths))
+    starts = tf.range(0, tf.size(lengths), batching.batch_size)
+    if seed is not None:
+        pair = tf.stack([tf.constant(seed[0], tf.int64), seed[1]])
+        rows = tf.random.experimental.stateless_shuffle(rows, pair)
+        starts = tf.random.experimental.stateless_shuffle(starts, pair)
+    order = tf.gather(rows, tf.argsort(tf.gather(lengths, rows), stable=True))
+    return tf.data.Dataset.from_tensor_slices(starts).map(
+        lambda start: _batch(pool, order[start : start + batching.batch_size], batching)
+    )
+
+
+def _batch(pool: Batch, rows: tf.Tensor, batching: Batching) -> Batch:
+    ids = tf.gather(pool[features.INPUT_IDS], rows)
+    lengths = tf.cast(ids.row_lengths(), tf.int32)
+    width = -(-tf.reduce_max(lengths) // batching.bucket_width) * batching.bucket_width
+    batch = {
+        features.INPUT_IDS: _padded(ids, width),
+        features.ATTENTION_MASK: tf.sequence_mask(lengths, width, tf.int32),
+        features.LABEL_ID: tf.cast(tf.gather(pool[features.LABEL_ID], rows), tf.int32),
+    }
+    if batching.text_pairs:
+        batch[features.TOKEN_TYPE_IDS] = _padded(tf.gather(pool[features.TOKEN_TYPE_IDS], rows), width)
+    if batching.class_weights is None:
+        batch[ROW_WEIGHT] = tf.ones_like(lengths, tf.float32)
+    else:
+        batch[ROW_WEIGHT] = tf.gather(tf.constant(batching.class_weights), batch[features.LABEL_ID])
+    return _filled(batch, batching.batch_size) if batching.fixed_rows else batch
+
+
+def _padded(ids: tf.RaggedTensor, width: tf.Tensor) -> tf.Tensor:
+    dense = tf.cast(ids.to_tensor(), tf.int32)
+    return tf.pad(dense, [[0, 0], [0, width - tf.shape(dense)[1]]])
+
+
+def _filled(batch: Batch, rows: int) -> Batch:
+    """Adds rows of zeros (so of weight 0) up to `rows`."""
+    missing = rows - tf.shape(batch[ROW_WEIGHT])[0]
+    return {
+        name: tf.ensure_shape(
+            tf.pad(value, [[0, missing]] + [[0, 0]] * (value.shape.rank - 1)),
+            [rows] + [None] * (value.shape.rank - 1),
+        )
+        for name, value in batch.items()
+    }

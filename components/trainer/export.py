@@ -1,0 +1,139 @@
+"""The SavedModel: raw text -> the transform graph -> the model, with every signature."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
+import tensorflow_transform as tft
+
+from components import features
+from components.errors import PipelineError
+from components.settings import DataSettings
+from components.trainer.model import classify
+
+Outputs = dict[str, tf.Tensor]
+
+
+class ServingModel(tf.Module):
+    """What is saved: the weights, the transform graph and the label list; no optimizer, no training graph.
+
+    Made before training, so that a transform graph that does not fit is noticed then.
+
+    Raises:
+      PipelineError: the transform graph was made from other columns.
+    """
+
+    def __init__(
+        self, model: Any, transform: tft.TFTransformOutput, data: DataSettings, labels: Path
+    ) -> None:
+        super().__init__()
+        self._model = _Untracked(model)
+        self.weights = list(model.variables)
+        self.transform_layer = transform.transform_features_layer()
+        self._classes = len(labels.read_text(encoding="utf-8").splitlines())
+        lines = tf.lookup.TextFileInitializer(
+            str(labels),
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+        )
+        self.labels = tf.lookup.StaticHashTable(lines, default_value="")
+        self._columns = text_columns(data)
+        self._raw_spec = {name: transform.raw_feature_spec().get(name) for name in self._columns}
+        missing = sorted(name for name, spec in self._raw_spec.items() if spec is None)
+        if missing:
+            raise PipelineError(f"the transform graph has no text column {missing}; run Transform again")
+
+    def signatures(self) -> dict[str, Any]:
+        """Signature name -> concrete function."""
+        texts = {name: tf.TensorSpec([None], tf.string, name=name) for name in self._columns}
+        names = [features.INPUT_IDS, features.ATTENTION_MASK]
+        names += [features.TOKEN_TYPE_IDS] if len(self._columns) > 1 else []
+        tokens = {name: tf.TensorSpec([None, None], tf.int64, name=name) for name in names}
+        examples = tf.TensorSpec([None], tf.string, name="examples")
+        return {
+            features.SERVING_SIGNATURE: tf.function(self._serve_texts).get_concrete_function(**texts),
+            features.EXAMPLES_SIGNATURE: tf.function(self._serve_examples).get_concrete_function(examples),
+            features.TOKENS_SIGNATURE: tf.function(self._serve_tokens).get_concrete_function(**tokens),
+        }
+
+    def _serve_texts(self, **texts: tf.Tensor) -> Outputs:
+        return self._serve_raw({name: _as_raw(texts[name], self._raw_spec[name]) for name in texts})
+
+    def _serve_examples(self, examples: tf.Tensor) -> Outputs:
+        return self._serve_raw(tf.io.parse_example(examples, self._raw_spec))
+
+    def _serve_raw(self, raw: Mapping[str, Any]) -> Outputs:
+        transformed = self.transform_layer(dict(raw))
+        ids = _ragged(transformed[features.INPUT_IDS])
+        inputs = {features.INPUT_IDS: _padded(ids), features.ATTENTION_MASK: _padded(tf.ones_like(ids))}
+        if features.TOKEN_TYPE_IDS in transformed:
+            inputs[features.TOKEN_TYPE_IDS] = _padded(_ragged(transformed[features.TOKEN_TYPE_IDS]))
+        return self._outputs(inputs)
+
+    def _serve_tokens(self, **tokens: tf.Tensor) -> Outputs:
+        return self._outputs({name: tf.cast(value, tf.int32) for name, value in tokens.items()})
+
+    def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> Outputs:
+        probabilities = tf.nn.softmax(classify(self._model.value, inputs))
+        classes = self.labels.lookup(tf.range(self._classes, dtype=tf.int64))
+        best = tf.argmax(probabilities, -1)
+        return {
+            features.PROBABILITIES: probabilities,
+            features.CLASSES: tf.tile(classes[None], [tf.shape(probabilities)[0], 1]),
+            features.PREDICTED_LABEL: tf.gather(classes, best),
+        }
+
+
+class _Untracked:
+    """Keeps the Keras object out of the SavedModel: its variables are tracked, its layers are not needed."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def export_model(module: ServingModel, labels: Path, out: Path) -> None:
+    """Writes a self-contained SavedModel to `out`.
+
+    Signatures (all with outputs probabilities float32 [batch, classes], classes string [batch, classes],
+    label string [batch]):
+      serving_default: the raw text columns by their names, string [batch].
+      serve_examples: "examples", serialized tf.Examples with those columns, string [batch].
+      serve_tokens: input_ids, attention_mask (token_type_ids for pairs), int64 [batch, tokens].
+
+    The label list is an asset of the graph and, for people and tools, `assets.extra/labels.txt`.
+    """
+    tf.saved_model.save(module, str(out), signatures=module.signatures())
+    extra = out / "assets.extra"
+    extra.mkdir(exist_ok=True)
+    shutil.copyfile(labels, extra / features.LABELS_FILE)
+
+
+def text_columns(data: DataSettings) -> list[str]:
+    """The raw columns that a model is asked with."""
+    return [data.text] if data.text_pair is None else [data.text, data.text_pair]
+
+
+def _as_raw(values: tf.Tensor, spec: Any) -> Any:
+    """string [batch] -> what parsing an example by `spec` gives."""
+    if isinstance(spec, tf.io.FixedLenFeature):
+        return tf.reshape(values, [-1, *spec.shape])
+    rows = tf.size(values, tf.int64)
+    indices = tf.stack([tf.range(rows), tf.zeros([rows], tf.int64)], axis=1)
+    return tf.SparseTensor(indices, values, [rows, 1])
+
+
+def _ragged(values: Any) -> tf.RaggedTensor:
+    return tf.RaggedTensor.from_sparse(values) if isinstance(values, tf.SparseTensor) else values
+
+
+def _padded(values: tf.RaggedTensor) -> tf.Tensor:
+    """Pads to the longest row, at least one token, so that an empty batch passes as well."""
+    dense = tf.cast(values.to_tensor(), tf.int32)
+    return tf.pad(dense, [[0, 0], [0, tf.maximum(0, 1 - tf.shape(dense)[1])]])

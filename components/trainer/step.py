@@ -1,0 +1,152 @@
+"""The compiled functions of the loop: a training step (in one pass or accumulated) and a scoring step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from components import features
+from components.settings import TrainSettings
+from components.trainer.dataset import ROW_WEIGHT
+from components.trainer.model import classify, row_losses
+from components.trainer.optimizer import AdamW
+
+DTYPES = {"none": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16}
+_MASKS_PER_PASS = 4096  # more dropout masks than one pass draws: the next pass's start after them
+
+Inputs = Mapping[str, tf.Tensor]
+
+
+class TrainStep:
+    """`update` does an optimizer step; `accumulate` adds a pass to the next one.
+
+    Sums of gradients and of row weights are kept, and divided once: n passes of k rows are exactly one
+    pass of n * k rows, whatever the weights and however short the last batch is.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        variables: Sequence[tf.Variable],
+        optimizer: AdamW,
+        settings: TrainSettings,
+        strategy: tf.distribute.Strategy,
+        text_pairs: bool,
+    ) -> None:
+        self._model, self._variables, self._optimizer = model, list(variables), optimizer
+        self._settings, self._strategy = settings, strategy
+        self._sums: list[tf.Variable] = []
+        if settings.gradient_accumulation > 1:
+            shapes = [v.shape for v in variables] + [tf.TensorShape([])] * 2
+            with strategy.scope():
+                self._sums = [_replica_sum(shape) for shape in shapes]
+        counter, rate = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
+        compiled = _compiler(settings, strategy)
+        batch = batch_spec(text_pairs)
+        self._update = compiled(self._update_all_replicas, [batch, counter, rate])
+        self._accumulate = compiled(self._accumulate_all_replicas, [batch, counter])
+
+    def accumulate(self, batch: Inputs, number: int) -> None:
+        """Adds pass `number` (counted over the whole training) to the sums."""
+        self._accumulate(batch, tf.constant(number, tf.int64))
+
+    def update(self, batch: Inputs, number: int, rate: tf.Tensor) -> tf.Tensor:
+        """The last (or only) pass of a step. Returns the mean loss of the step's rows."""
+        return self._update(batch, tf.constant(number, tf.int64), rate)
+
+    def _update_all_replicas(self, batch: Inputs, number: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        losses = self._strategy.run(self._replica_update, args=(batch, number, rate))
+        # All replicas return the mean over all of them.
+        return self._strategy.experimental_local_results(losses)[0]
+
+    def _accumulate_all_replicas(self, batch: Inputs, number: tf.Tensor) -> None:
+        self._strategy.run(self._replica_accumulate, args=(batch, number))
+
+    def _replica_accumulate(self, batch: Inputs, number: tf.Tensor) -> None:
+        for total, value in zip(self._sums, self._backward(batch, number), strict=True):
+            total.assign_add(value)
+
+    def _replica_update(self, batch: Inputs, number: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        values = self._backward(batch, number)
+        if self._sums:
+            values = [total + value for total, value in zip(self._sums, values, strict=True)]
+            for total in self._sums:
+                total.assign(tf.zeros(total.shape))
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            values = context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+        *gradients, loss, weight = values
+        # A batch may consist of rows of weight 0 only (a class of weight 0): it changes nothing.
+        weight = tf.maximum(weight, 1e-6)
+        self._optimizer.apply(gradients, weight, rate)
+        return loss / weight
+
+    def _backward(self, batch: Inputs, number: tf.Tensor) -> list[tf.Tensor]:
+        """Gradients of (loss sum * loss scale), then the loss sum and the sum of the rows' weights."""
+        context = tf.distribute.get_replica_context()
+        pass_number = number * context.num_replicas_in_sync + tf.cast(
+            context.replica_id_in_sync_group, tf.int64
+        )
+        seed = tf.stack([tf.constant(self._settings.seed, tf.int64), pass_number * _MASKS_PER_PASS])
+        with tf.GradientTape() as tape:
+            logits = classify(self._model, batch, seed, DTYPES[self._settings.mixed_precision])
+            losses = row_losses(logits, batch[features.LABEL_ID], self._settings.label_smoothing)
+            loss = tf.reduce_sum(losses * batch[ROW_WEIGHT])
+            scaled = loss * self._optimizer.loss_scale
+        # The embedding's gradient is made dense: AdamW moves rows that are not in the batch, too.
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(scaled, self._variables)]
+        return [*gradients, loss, tf.reduce_sum(batch[ROW_WEIGHT])]
+
+
+def scoring_function(
+    model: Any, settings: TrainSettings, strategy: tf.distribute.Strategy, text_pairs: bool
+) -> Callable[[Inputs], tf.Tensor]:
+    """Batch -> float32 [loss sum, correct rows, rows], over all replicas; rows of weight 0 do not count."""
+
+    def replica(batch: Inputs) -> tf.Tensor:
+        labels, weights = batch[features.LABEL_ID], batch[ROW_WEIGHT]
+        logits = classify(model, batch, None, DTYPES[settings.mixed_precision])
+        right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
+        return tf.stack(
+            [
+                tf.reduce_sum(row_losses(logits, labels) * weights),
+                tf.reduce_sum(right * weights),
+                tf.reduce_sum(weights),
+            ]
+        )
+
+    def all_replicas(batch: Inputs) -> tf.Tensor:
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, args=(batch,)), axis=None)
+
+    return _compiler(settings, strategy)(all_replicas, [batch_spec(text_pairs)])
+
+
+def batch_spec(text_pairs: bool) -> dict[str, tf.TensorSpec]:
+    """What `dataset` yields: any number of rows and tokens."""
+    tokens, rows = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
+    spec = {features.INPUT_IDS: tokens, features.ATTENTION_MASK: tokens, features.LABEL_ID: rows}
+    spec[ROW_WEIGHT] = tf.TensorSpec([None], tf.float32)
+    return spec | ({features.TOKEN_TYPE_IDS: tokens} if text_pairs else {})
+
+
+def _compiler(
+    settings: TrainSettings, strategy: tf.distribute.Strategy
+) -> Callable[[Callable[..., Any], list[Any]], Any]:
+    """One trace for all shapes; one per shape where a compiler needs to know it."""
+    if settings.xla or settings.strategy == "tpu":
+        return lambda function, _: tf.function(function, jit_compile=settings.xla or None)
+    if strategy.num_replicas_in_sync > 1:  # values of several replicas fit no signature
+        return lambda function, _: tf.function(function, reduce_retracing=True)
+    return lambda function, signature: tf.function(function, input_signature=signature)
+
+
+def _replica_sum(shape: tf.TensorShape) -> tf.Variable:
+    """Each replica sums up its own rows; they meet when the step is made."""
+    return tf.Variable(
+        tf.zeros(shape),
+        trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.SUM,
+    )

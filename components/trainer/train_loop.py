@@ -1,0 +1,359 @@
+"""The training loop: batches through the step function, evaluations, best weights, resume.
+
+One `tf.function` per step, no callback machinery; what happens between steps is plain Python.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.errors import PipelineError
+from components.settings import TrainSettings
+from components.trainer import dataset, progress
+from components.trainer.dataset import Batching, SplitSummary
+from components.trainer.distribution import is_chief, split_over_replicas
+from components.trainer.meter import Meter
+from components.trainer.model import trained_variables
+from components.trainer.optimizer import AdamW, learning_rate
+from components.trainer.step import TrainStep, scoring_function
+from components.trainer.train_state import fingerprint, load_state, save_state
+
+_REPORT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The two splits that training sees, as shards and what a first pass over them told."""
+
+    train: list[str]
+    evaluation: list[str]
+    train_summary: SplitSummary
+    evaluation_summary: SplitSummary
+    labels: list[str]
+    text_pairs: bool
+
+
+@dataclass
+class History:
+    """What happened; written as JSON beside the model run and saved with the state."""
+
+    step: int = 0
+    total_steps: int = 0
+    steps_per_epoch: float = 0.0
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+    evaluations_since_best: int = 0
+    stopped_early: bool = False
+    resumed_at: list[int] = field(default_factory=list)
+    train_rows: int = 0
+    seconds: float = 0.0  # all of it: steps, evaluations, state
+    step_seconds: float = 0.0  # steps alone, without the first, which compiles
+    rows_per_second: float = 0.0
+    padding_share: float = 0.0  # tokens computed that were padding
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_data(
+    train: Sequence[str], evaluation: Sequence[str], labels: list[str], vocabulary: int, text_pairs: bool
+) -> TrainingData:
+    """File patterns -> checked splits.
+
+    Raises:
+      PipelineError: no file matches, a shard cannot be read, or a row does not fit labels or vocabulary.
+    """
+    shards = [dataset.list_shards(patterns) for patterns in (train, evaluation)]
+    summaries = [dataset.summarize_split(s, len(labels), vocabulary, text_pairs) for s in shards]
+    return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, text_pairs)
+
+
+def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, ...] | None:
+    """Weight of each label id: `balanced` gives rows / (classes * rows of the class).
+
+    Raises:
+      PipelineError: a weight is given for a label that is not in the list.
+    """
+    chosen = settings.class_weights
+    if chosen is None:
+        return None
+    if chosen == "balanced":
+        counts = data.train_summary.label_counts
+        return tuple(sum(counts) / (len(counts) * n) if n else 0.0 for n in counts)
+    unknown = sorted(set(chosen) - set(data.labels))
+    if unknown:
+        raise PipelineError(f"train.class_weights names {unknown}, not in the label list {data.labels}")
+    return tuple(float(chosen.get(label, 1.0)) for label in data.labels)
+
+
+def train(
+    model: Any,
+    data: TrainingData,
+    settings: TrainSettings,
+    strategy: tf.distribute.Strategy,
+    state_dir: Path,
+    log_dir: Path | None = None,
+    identity: Mapping[str, Any] | None = None,
+) -> History:
+    """Fine-tunes `model` in place; it ends with the weights that scored best on the evaluation split.
+
+    Args:
+      model: made by `load_classifier` under `strategy`'s scope.
+      data: from `read_data`.
+      settings: the config's `train` section.
+      strategy: from `make_strategy`.
+      state_dir: stable folder; a state there of the same data, settings and `identity` is resumed. The
+        caller clears it (`clear_state`) when the model is exported.
+      log_dir: folder for TensorBoard logs, or None.
+      identity: what else decides the result (checkpoint, code), as JSON.
+
+    Raises:
+      PipelineError: the loss is no longer a number, or a setting does not fit data or model.
+      KeyboardInterrupt: after the state was saved; the next call goes on at that step.
+    """
+    return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
+
+
+def write_history(history: History, folder: Path) -> None:
+    """Writes `history.json` to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(history.as_json(), indent=2)
+    (folder / "history.json").write_text(text + "\n", encoding="utf-8")
+
+
+class _Loop:
+    def __init__(
+        self,
+        model: Any,
+        data: TrainingData,
+        settings: TrainSettings,
+        strategy: tf.distribute.Strategy,
+        state_dir: Path,
+        log_dir: Path | None,
+        identity: Mapping[str, Any],
+    ) -> None:
+        self.model, self.data, self.settings, self.strategy = model, data, settings, strategy
+        self.state_dir = state_dir
+        self.mark = _mark(data, settings, strategy, identity)
+        self.variables = trained_variables(model, settings.freeze)
+        with strategy.scope():
+            self.optimizer = AdamW(self.variables, settings)
+        self.batching = _batching(
+            settings, data, strategy, settings.batch_size, class_weights(settings, data)
+        )
+        self.eval_batching = _batching(settings, data, strategy, settings.eval_batch_size, None)
+        self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
+        steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation
+        total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
+        self.history = History(total_steps=total, steps_per_epoch=steps_per_epoch)
+        self.history.train_rows = data.train_summary.rows
+        self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
+        self.best_weights: list[np.ndarray] | None = None
+        self.train_step = TrainStep(
+            model, self.variables, self.optimizer, settings, strategy, data.text_pairs
+        )
+        self.score_batch = scoring_function(model, settings, strategy, data.text_pairs)
+        self.writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else None
+
+    def run(self) -> History:
+        self._restore()
+        started = time.perf_counter()
+        seconds_before = self.history.seconds
+        meter = Meter()
+        try:
+            for batches in self._steps():
+                loss = self._one_step(batches)
+                meter.add(batches, loss)
+                self.history.step += 1
+                if self.history.step in self.evaluation_steps:
+                    self.history.seconds = seconds_before + time.perf_counter() - started
+                    if self._evaluate(meter):
+                        break
+                elif meter.rows_per_second > 0.0 and meter.seconds_since_report() > _REPORT_SECONDS:
+                    self._report(meter, None)
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        self.history.seconds = seconds_before + time.perf_counter() - started
+        self._take_best()
+        return self.history
+
+    def _steps(self) -> Iterator[list[dataset.Batch]]:
+        """The passes of every optimizer step that is left, from where the state stopped."""
+        size = self.settings.gradient_accumulation
+        if self.history.stopped_early:
+            return
+        stream = self._passes(self.history.step * size)
+        while self.history.step < self.history.total_steps:
+            yield [next(stream) for _ in range(size)]
+
+    def _passes(self, done: int) -> Iterator[dataset.Batch]:
+        epoch, skip = divmod(done, self.passes_per_epoch)
+        while True:
+            batches = dataset.training_batches(self.data.train, self.batching, self.settings.seed, epoch)
+            yield from batches.skip(skip)
+            epoch, skip = epoch + 1, 0
+
+    def _one_step(self, batches: list[dataset.Batch]) -> tf.Tensor:
+        rate = tf.constant(
+            learning_rate(self.settings, self.history.step, self.history.total_steps), tf.float32
+        )
+        first = self.history.step * len(batches)
+        for i, batch in enumerate(batches[:-1]):
+            self.train_step.accumulate(split_over_replicas(self.strategy, batch), first + i)
+        last = split_over_replicas(self.strategy, batches[-1])
+        return self.train_step.update(last, first + len(batches) - 1, rate)
+
+    def _evaluate(self, meter: Meter) -> bool:
+        """Scores the model, keeps the best weights and the state. Returns whether to stop."""
+        scores = self._scores()
+        history, metric = self.history, self.settings.best_metric
+        epoch = history.step / history.steps_per_epoch
+        record = {"step": history.step, "epoch": epoch, "train_loss": meter.epoch_loss(), **scores}
+        history.evaluations.append(record)
+        sign = 1.0 if metric == "accuracy" else -1.0
+        stopping = self.settings.early_stopping
+        better_by = sign * (scores[metric] - history.best[metric]) if history.best else math.inf
+        # Any improvement makes the best weights; patience counts only those of at least min_delta.
+        if better_by > 0.0:
+            history.best = record
+            self.best_weights = [v.numpy() for v in self.variables]
+        enough = better_by > (stopping.min_delta if stopping else 0.0)
+        history.evaluations_since_best = 0 if enough else history.evaluations_since_best + 1
+        history.stopped_early = (
+            stopping is not None
+            and history.evaluations_since_best >= stopping.patience
+            and history.step < history.total_steps
+        )
+        self._report(meter, scores)
+        self._save()
+        return history.stopped_early
+
+    def _scores(self) -> dict[str, float]:
+        """{"accuracy": ..., "loss": ...} on the evaluation split, without smoothing and class weights."""
+        sums = np.zeros(3)
+        for batch in dataset.evaluation_batches(self.data.evaluation, self.eval_batching):
+            sums += self.score_batch(split_over_replicas(self.strategy, batch)).numpy()
+        loss, correct, rows = sums
+        return {"accuracy": correct / rows, "loss": loss / rows}
+
+    def _report(self, meter: Meter, scores: Mapping[str, float] | None) -> None:
+        history = self.history
+        loss = meter.take_loss()
+        history.step_seconds, history.padding_share = meter.seconds, meter.padding_share
+        history.rows_per_second = meter.rows_per_second
+        if not math.isfinite(loss):
+            raise PipelineError(
+                f"training loss is {loss} at step {history.step}; lower train.learning_rate "
+                f"{self.settings.learning_rate}, or use another train.mixed_precision"
+            )
+        left = history.total_steps - history.step
+        report = progress.TrainProgress(
+            step=history.step,
+            total_steps=history.total_steps,
+            epoch=history.step / history.steps_per_epoch,
+            loss=loss,
+            rows_per_second=history.rows_per_second,
+            seconds_left=left * meter.seconds_per_step,
+            eval_metrics=scores,
+        )
+        progress.report(report)
+        if self.writer is not None:
+            self._log(self.writer, report)
+
+    def _log(self, writer: Any, report: progress.TrainProgress) -> None:
+        rate = learning_rate(self.settings, report.step, report.total_steps)
+        with writer.as_default(step=report.step):
+            _write_scalar("train/loss", report.loss)
+            _write_scalar("train/rows_per_second", report.rows_per_second)
+            _write_scalar("train/learning_rate", rate)
+            for name, value in (report.eval_metrics or {}).items():
+                _write_scalar(f"eval/{name}", value)
+        writer.flush()
+
+    def _save(self) -> None:
+        if not is_chief(self.strategy):
+            return
+        arrays = {f"weight/{i}": v.numpy() for i, v in enumerate(self.variables)}
+        arrays |= {f"optimizer/{i}": np.asarray(v.numpy()) for i, v in enumerate(self.optimizer.state)}
+        arrays |= {f"best/{i}": w for i, w in enumerate(self.best_weights or [])}
+        save_state(self.state_dir, self.mark, self.history.as_json(), arrays)
+
+    def _restore(self) -> None:
+        found = load_state(self.state_dir, self.mark)
+        if found is None:
+            return
+        saved, arrays = found
+        self.history = History(**saved)
+        for name, variables in (("weight", self.variables), ("optimizer", self.optimizer.state)):
+            for i, variable in enumerate(variables):
+                variable.assign(arrays[f"{name}/{i}"])
+        # An interrupt may fall between the update and its count: the optimizer's own count is right.
+        self.history.step = int(self.optimizer.step.numpy())
+        self.history.resumed_at.append(self.history.step)
+        if self.history.best:
+            self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.variables))]
+
+    def _take_best(self) -> None:
+        if self.best_weights is not None:
+            for variable, weights in zip(self.variables, self.best_weights, strict=True):
+                variable.assign(weights)
+
+
+def _write_scalar(tag: str, value: float) -> None:
+    """What tf.summary.scalar writes; that function wants TensorBoard installed beside the trainer."""
+    metadata = tf.compat.v1.SummaryMetadata(
+        plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+    )
+    tf.summary.write(tag, tf.constant(value, tf.float32), metadata=metadata)
+
+
+def _batching(
+    settings: TrainSettings,
+    data: TrainingData,
+    strategy: tf.distribute.Strategy,
+    rows: int,
+    weights: tuple[float, ...] | None,
+) -> Batching:
+    """`rows` rounded up to a multiple of the replicas."""
+    replicas = strategy.num_replicas_in_sync
+    return Batching(
+        batch_size=-(-rows // replicas) * replicas,
+        bucket_width=settings.bucket_width,
+        text_pairs=data.text_pairs,
+        class_weights=weights,
+        fixed_rows=replicas > 1 or settings.xla or settings.strategy == "tpu",
+    )
+
+
+def _evaluation_steps(settings: TrainSettings, steps_per_epoch: float, total: int) -> set[int]:
+    """The steps after which the model is evaluated; the last one always."""
+    interval = max(1.0, steps_per_epoch / settings.evaluations_per_epoch)
+    return {math.ceil(i * interval - 1e-9) for i in range(1, int(total / interval) + 1)} | {total}
+
+
+def _mark(
+    data: TrainingData,
+    settings: TrainSettings,
+    strategy: tf.distribute.Strategy,
+    identity: Mapping[str, Any],
+) -> str:
+    return fingerprint(
+        {
+            "train": data.train_summary.digest,
+            "evaluation": data.evaluation_summary.digest,
+            "labels": data.labels,
+            "settings": settings.model_dump(mode="json"),
+            "replicas": strategy.num_replicas_in_sync,
+            "identity": dict(identity),
+        }
+    )
