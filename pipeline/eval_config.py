@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import features
-from components.settings import LOWER_IS_BETTER, EvaluateSettings, SliceSettings, ThresholdSettings
+from components.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
 
 METRICS_MODULE = "components.evaluator.metrics"
 # Metric of the config -> (class, module or None for TFMA's own).
@@ -83,16 +83,20 @@ def _add_metric(
         options |= {"classes": classes, "code": code}
     metric = spec.metrics.add(class_name=class_name, module=module or "", config=json.dumps(options))
     if name in settings.thresholds:
-        metric.threshold.CopyFrom(_threshold(name, settings.thresholds[name]))
+        # Not `metric.threshold`: TFMA holds that one against every slice, not only the whole split.
+        _add_slice_threshold(metric, settings.thresholds[name], columns=())
     for slicing in settings.slices:
         if name in slicing.thresholds:
-            _add_slice_threshold(metric, name, slicing)
+            _add_slice_threshold(metric, slicing.thresholds[name], slicing.columns)
 
 
-def _add_slice_threshold(metric: config_pb2.MetricConfig, name: str, slicing: SliceSettings) -> None:
+def _add_slice_threshold(
+    metric: config_pb2.MetricConfig, bounds: ThresholdSettings, columns: Sequence[str]
+) -> None:
+    """Bounds for every slice of `columns`; without columns for the whole split."""
     bound = metric.per_slice_thresholds.add()
-    bound.slicing_specs.add(feature_keys=slicing.columns)
-    bound.threshold.CopyFrom(_threshold(name, slicing.thresholds[name]))
+    bound.slicing_specs.add(feature_keys=columns)
+    bound.threshold.CopyFrom(_threshold(json.loads(metric.config)["name"], bounds))
 
 
 def _threshold(name: str, bounds: ThresholdSettings) -> config_pb2.MetricThreshold:

@@ -15,6 +15,7 @@ from pipeline.local.node_run import NodeRun, OutputArtifact
 
 Status = Literal["pushed", "cached", "refused", "failed", "interrupted"]
 CANDIDATE, BASELINE = "candidate", "baseline"
+_REFUSALS_TOLD = 6  # in the one-line reason; slices can make it hundreds
 # What is shown of each class, and the metric whose per-class values it is.
 PER_CLASS = {"precision": "macro_precision", "recall": "macro_recall", "f1": "macro_f1"}
 
@@ -111,6 +112,12 @@ def _verdict(
             "; ".join(evaluation.refusals) or "the evaluation gave no reason"
         )
     return "refused", "the Pusher pushed nothing"
+
+
+def _listed(refusals: Sequence[str]) -> str:
+    told = refusals[:_REFUSALS_TOLD]
+    more = [f"and {len(refusals) - len(told)} more"] if len(refusals) > len(told) else []
+    return "; ".join([*told, *more]) or "the evaluation gave no reason"
 
 
 def _only(nodes: Mapping[str, NodeRun], node_id: str, key: str) -> OutputArtifact | None:
@@ -250,7 +257,10 @@ def _refusals(validation: Any, slices: Sequence[Any]) -> Iterator[str]:
     for missing in validation.missing_slices:
         columns = ", ".join(missing.feature_keys)
         yield f"a slice with thresholds ({columns}) has no row in the evaluation split"
-    for per_slice in validation.metric_validations_per_slice:
+    whole_split_first = sorted(
+        validation.metric_validations_per_slice, key=lambda v: _slice_name(v.slice_key)
+    )
+    for per_slice in whole_split_first:
         where = _slice_name(per_slice.slice_key)
         for failure in per_slice.failures:
             reason = _refusal(failure, _values(slices, per_slice.slice_key))
