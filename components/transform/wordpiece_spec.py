@@ -229,7 +229,8 @@ def _template(file: Path, state: dict[str, Any], vocab: tuple[str, ...]) -> tupl
         known = all(name in vocab and ids.get(name) == [vocab.index(name)] for name in (cls, sep))
         if known and single == wanted and pair == [*wanted, ("B", 1), (sep, 1)]:
             return cls, sep
-    raise _refused(file, "post_processor", f"{single} and {pair}", "[CLS] A [SEP] and [CLS] A [SEP] B [SEP]")
+    found = " and ".join(" ".join(f"{name}:{kind}" for name, kind in template) for template in (single, pair))
+    raise _refused(file, "post_processor", found, "[CLS] A [SEP] and [CLS] A [SEP] B [SEP]")
 
 
 def _pieces(template: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:

@@ -1,0 +1,128 @@
+"""preprocessing_fn through TensorFlow Transform, in process, and its saved graph elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
+from components.errors import PipelineError
+from components.transform.preprocessing import one_value, preprocessing_fn
+from tests.components.transform.conftest import MakeTokenizer
+
+WORDS = ["who", "was", "galileo", "?"]  # ids 5, 6, 7, 8
+TEXT = tf.io.VarLenFeature(tf.string)
+
+
+def custom_config(folder: Path, labels: list[str], max_length: int = 8, **data: str) -> dict[str, Any]:
+    labels_path = folder / "labels.txt"
+    labels_path.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    return {
+        "data": {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt", **data},
+        "transform": {"max_length": max_length},
+        "checkpoint_dir": str(folder),
+        "labels_path": str(labels_path),
+        "code_fingerprint": "of this test",
+    }
+
+
+def transform(
+    rows: list[dict[str, Any]], raw_spec: dict[str, Any], config: dict[str, Any], out: Path
+) -> list[dict[str, np.ndarray]]:
+    """Analyzes and transforms the rows, and writes the transform graph to `out`."""
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw_spec))
+    results: list[dict[str, np.ndarray]] = []
+    with tft_beam.Context(temp_dir=str(out.parent / "tmp"), force_tf_compat_v1=False):
+        analyze = tft_beam.AnalyzeAndTransformDataset(lambda inputs: preprocessing_fn(inputs, config))
+        (results, _), transform_fn = (rows, metadata) | analyze
+        transform_fn | tft_beam.WriteTransformFn(str(out))
+    return results
+
+
+def test_rows_become_ids_of_their_true_length_and_labels(
+    make_tokenizer: MakeTokenizer, tmp_path: Path
+) -> None:
+    config = custom_config(make_tokenizer(WORDS), ["LOC", "HUM"], max_length=5)
+    rows = [
+        {"text": ["Who was Galileo ?"], "label": "HUM"},
+        {"text": [], "label": "LOC"},
+        {"text": ["was"], "label": "NUM"},
+    ]
+    raw_spec = {"text": TEXT, "label": tf.io.FixedLenFeature([], tf.string)}
+    results = transform(rows, raw_spec, config, tmp_path / "graph")
+    assert [row["input_ids"].tolist() for row in results] == [[2, 5, 6, 7, 3], [2, 3], [2, 6, 3]]
+    assert [row["label_id"] for row in results] == [1, 0, -1]
+    assert tft.TFTransformOutput(str(tmp_path / "graph")).transformed_feature_spec() == {
+        "input_ids": tf.io.VarLenFeature(tf.int64),
+        "label_id": tf.io.FixedLenFeature([], tf.int64),
+    }
+
+
+def test_saved_graph_works_elsewhere_without_files_and_label(
+    make_tokenizer: MakeTokenizer, tmp_path: Path
+) -> None:
+    folder = make_tokenizer(WORDS)
+    raw_spec = {"text": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.string)}
+    rows = [{"text": "who", "label": "HUM"}]
+    transform(rows, raw_spec, custom_config(folder, ["LOC", "HUM"]), tmp_path / "graph")
+    shutil.rmtree(folder)
+    shutil.move(tmp_path / "graph", tmp_path / "moved")
+    layer = tft.TFTransformOutput(str(tmp_path / "moved")).transform_features_layer()
+
+    served = layer({"text": tf.constant(["Galileo [SEP]", "who?"])})
+    assert tf.sparse.to_dense(served["input_ids"]).numpy().tolist() == [[2, 7, 3, 3], [2, 5, 8, 3]]
+    assert "label_id" not in served
+    evaluated = layer({"text": tf.constant(["who"]), "label": tf.constant(["HUM"])})
+    assert evaluated["label_id"].numpy().tolist() == [1]
+
+
+def test_integer_labels_are_looked_up_as_decimals(make_tokenizer: MakeTokenizer, tmp_path: Path) -> None:
+    config = custom_config(make_tokenizer(WORDS), ["-1", "0", "10"], label="stars")
+    rows = [
+        {"text": ["who"], "stars": [10]},
+        {"text": ["who"], "stars": [-1]},
+        {"text": ["who"], "stars": []},
+    ]
+    raw_spec = {"text": TEXT, "stars": tf.io.VarLenFeature(tf.int64)}
+    results = transform(rows, raw_spec, config, tmp_path / "graph")
+    assert [row["label_id"] for row in results] == [2, 0, -1]
+
+
+def test_pairs_have_token_types_of_the_same_length(make_tokenizer: MakeTokenizer, tmp_path: Path) -> None:
+    config = custom_config(make_tokenizer(WORDS), ["no", "yes"], text="question", text_pair="answer")
+    rows = [{"question": ["Who was Galileo?"], "answer": ["who was who"], "label": "yes"}]
+    raw_spec = {"question": TEXT, "answer": TEXT, "label": tf.io.FixedLenFeature([], tf.string)}
+    results = transform(rows, raw_spec, config, tmp_path / "graph")
+    assert results[0]["input_ids"].tolist() == [2, 5, 6, 7, 3, 5, 6, 3]
+    assert results[0]["token_type_ids"].tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
+
+
+def test_missing_text_column_is_named(make_tokenizer: MakeTokenizer) -> None:
+    config = custom_config(make_tokenizer(WORDS), ["no"], text="body")
+    with pytest.raises(PipelineError) as error:
+        preprocessing_fn({"text": tf.constant(["who"])}, config)
+    assert str(error.value) == (
+        "the rows have no text column 'body', only ['text']; correct data.text or data.text_pair"
+    )
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        tf.constant(["who", ""]),
+        tf.constant([["who"], [""]]),
+        tf.sparse.from_dense([["who"], [""]]),
+        tf.SparseTensor([[0, 0]], ["who"], [2, 1]),
+        tf.ragged.constant([["who", "was"], []]),
+    ],
+    ids=["batch", "batch by one", "sparse", "sparse without a row", "ragged with two"],
+)
+def test_first_value_of_a_row_is_taken_whatever_the_tensor(column: Any) -> None:
+    assert one_value(column, "").numpy().tolist() == [b"who", b""]
