@@ -137,6 +137,12 @@ def test_slice_below_its_own_threshold_refuses_the_model(evaluated):
     assert failed == {(b"c", "accuracy", 0.0)}
 
 
+def test_overall_threshold_is_not_held_against_slices(rows_file, tmp_path):
+    # 4 of 6 rows are right, but none of class c.
+    settings = {"thresholds": {"accuracy": {"min": 0.66}}, "slices": [{"columns": ["label"]}]}
+    assert analyse(rows_file, tmp_path, settings)[1].validation_ok
+
+
 def test_better_or_equal_to_the_baseline_is_blessed_and_worse_is_not(rows_file, tmp_path):
     # The swapped model is right on one row of six, the other on four.
     bounds = {"thresholds": {"accuracy": {"max_drop": 0.0}}}
