@@ -15,16 +15,13 @@ Memory does not grow with the number of rows (see `spill`); disk holds one copy 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,12 +32,15 @@ from pipeline.importing.readers import Row, format_of, read_rows
 from pipeline.importing.spill import Merged, Spill, Stored, text_key
 from pipeline.importing.starting_files import config_text, ordered_labels, schema_text
 from pipeline.importing.tfrecord import ShardWriter, encode_example
+from pipeline.importing.whole_folder import appears_when_complete
 
 TEXT, TEXT_PAIR, LABEL = "text", "text_pair", "label"
 SPLITS: Mapping[str, float] = {"train": 0.8, "eval": 0.1, "test": 0.1}
 MAX_LABELS = 10_000
 SCHEMA_FILE = "schema.pbtxt"
 REPORT_FILE = "import_report.json"
+# What an import writes, and may therefore replace.
+OWN_FILES = ("*.tfrecord.gz", "*.yaml", LABELS_FILE, SCHEMA_FILE, REPORT_FILE, "made_from.sha256")
 _SHARD_BYTES = 64 << 20  # of uncompressed records
 _SAMPLES = 5
 _PROGRESS_ROWS = 10_000
@@ -131,7 +131,7 @@ def import_files(
             import_report.json; not visible before all of it is written.
         name: of the pipeline; the folder's name when absent.
         extra: further columns to keep, by their names (to slice the evaluation by).
-        overwrite: replace an existing folder.
+        overwrite: replace the folder of an earlier import, but for its config.
         progress: called with the number of rows read, every 10,000.
 
     Raises:
@@ -190,7 +190,7 @@ def write_dataset(
     `further_files` (name -> content) are written beside the shards.
     """
     tally = _Tally()
-    with _appears_when_complete(out_dir, overwrite) as folder:
+    with appears_when_complete(out_dir, OWN_FILES if overwrite else ()) as folder:
         spill = Spill(folder / ".spill", layout.label_index)
         for index, table in enumerate(tables):
             _spill_table(spill, index, table, layout, tally, progress)
@@ -199,6 +199,8 @@ def write_dataset(
         _refuse_useless(report, layout)
         check(report)
         _write_files(folder, report, layout, further_files or {})
+        if report.config and Path(report.config).is_file():
+            shutil.copy2(report.config, folder)  # the user's by now
     return report
 
 
@@ -462,65 +464,3 @@ def _write_files(
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-
-
-# --- a folder that appears when complete --------------------------------------------------------
-
-
-@contextmanager
-def _appears_when_complete(out: Path, overwrite: bool) -> Iterator[Path]:
-    """Yields a hidden folder beside `out` that takes its place at the end, or goes if anything fails."""
-    out = Path(os.path.abspath(out))  # "." has no name to put a sibling beside
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: exists and is not a folder")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise UsageError(
-            f"{out}: exists already and is not empty; name another folder, or replace it with --overwrite"
-        )
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(out)
-        folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
-    except OSError as error:
-        raise PipelineError(f"{out}: cannot be written: {error.strerror}") from None
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        # Tells a later import that this one is alive; the kernel lets go of it when the process ends.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-        folder.chmod(0o755)
-        _take_place(folder, out, overwrite)
-    except OSError as error:
-        raise PipelineError(f"{out}: cannot be written: {error.strerror or error}") from None
-    finally:
-        os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _take_place(folder: Path, out: Path, overwrite: bool) -> None:
-    if overwrite and out.is_dir():
-        old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
-        os.rename(out, old)
-        os.rename(folder, out)
-        shutil.rmtree(old)
-    else:
-        os.rename(folder, out)  # fails on a folder that another import has filled meanwhile
-    descriptor = os.open(out.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_leftovers(out: Path) -> None:
-    """Removes what killed imports into the same folder left behind."""
-    for folder in out.parent.glob(f".{out.name}.partial-*"):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue  # another import is at work
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(descriptor)

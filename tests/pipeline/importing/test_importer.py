@@ -262,6 +262,31 @@ def test_existing_folder_is_not_touched_unless_told(import_csv, plain_csv, rows_
     assert sorted(path.name for path in out.parent.iterdir()) == ["out", "rows.csv"]
 
 
+def test_overwriting_keeps_the_config_that_is_the_users_by_now(import_csv, plain_csv) -> None:
+    report, _ = import_csv(plain_csv(60))
+    Path(report.config).write_text("name: mine\n")
+    import_csv(plain_csv(80), overwrite=True)
+    assert Path(report.config).read_text() == "name: mine\n"
+
+
+def test_overwriting_spares_a_folder_with_anything_else_in_it(import_csv, plain_csv, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds 'rows\.csv', which no import wrote"):
+        import_csv(plain_csv(60), out_dir=tmp_path, overwrite=True)
+    assert (tmp_path / "rows.csv").read_text() == plain_csv(60)
+
+
+def test_two_imports_into_one_folder_end_with_one_whole_dataset(
+    import_csv, plain_csv, tmp_path: Path, rows_of
+) -> None:
+    def another(rows: int) -> None:
+        import_files([tmp_path / "rows.csv"], out_dir=tmp_path / "out")
+
+    with pytest.raises(PipelineError, match="out: cannot be written: Directory not empty"):
+        import_csv(plain_csv(10_000), progress=another)
+    assert len(rows_of(tmp_path / "out")) == 10_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "rows.csv"]
+
+
 def test_existing_empty_folder_is_used(import_csv, plain_csv, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert import_csv(plain_csv(60))[0].rows_written == 60
