@@ -149,8 +149,12 @@ def _launch(
     if execution.last_known_state == mlmd.Execution.FAILED:
         # The launcher records inputs that it could not resolve, and returns as if all were well.
         raise RuntimeError(_error_message(execution) or "an input of the node could not be resolved")
+    outputs = _outputs(connection.store, info.execution_id)
     cached = execution.last_known_state == mlmd.Execution.CACHED
-    return "cached" if cached else "done", _outputs(connection.store, info.execution_id)
+    if not runner_utils.extract_executor_spec(deployment, node.node_info.id):
+        # A resolver always runs; it counts as cached when it found what it had found before.
+        cached = outputs == _previous_outputs(connection.store, node, info.execution_id)
+    return "cached" if cached else "done", outputs
 
 
 def _error_message(execution: mlmd.Execution) -> str:
@@ -168,6 +172,21 @@ def _outputs(store: Any, execution_id: int) -> dict[str, list[OutputArtifact]]:
         properties = {key: _value(v) for key, v in artifact.custom_properties.items()}
         outputs.setdefault(event.path.steps[0].key, []).append(OutputArtifact(artifact.uri, properties))
     return outputs
+
+
+def _previous_outputs(
+    store: Any, node: pipeline_pb2.PipelineNode, execution_id: int
+) -> Mapping[str, Sequence[OutputArtifact]] | None:
+    """What the node put out when it succeeded last, None if it never did."""
+    [name] = [c.name.field_value.string_value for c in node.contexts.contexts if c.type.name == "node"]
+    context = store.get_context_by_type_and_name("node", name)
+    succeeded = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+    earlier = [
+        execution.id
+        for execution in store.get_executions_by_context(context.id)
+        if execution.id < execution_id and execution.last_known_state in succeeded
+    ]
+    return _outputs(store, max(earlier)) if earlier else None
 
 
 def _value(value: mlmd.Value) -> Any:

@@ -8,6 +8,8 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types.standard_artifacts import Examples
@@ -36,14 +38,21 @@ def Consumer(examples: InputArtifact[Examples], behaviour: Parameter[str]):
         raise KeyboardInterrupt
 
 
-def run(folder: Path, run_id: str, behaviour: str = "fine", rows: int = 2) -> list[NodeRun]:
+def run(
+    folder: Path, run_id: str, behaviour: str = "fine", rows: int = 2, resolve: bool = False
+) -> list[NodeRun]:
     producer = Producer(rows=rows)
     consumer = Consumer(examples=producer.outputs["examples"], behaviour=behaviour)
+    nodes = [producer, consumer]
+    if resolve:
+        latest = Resolver(strategy_class=LatestArtifactStrategy, examples=producer.outputs["examples"])
+        latest.add_upstream_node(consumer)
+        nodes.append(latest)
     pipeline = Pipeline(
         "tiny",
         str(folder / "artifacts"),
         metadata_connection_config=sqlite_metadata_connection_config(str(folder / "metadata.sqlite")),
-        components=[producer, consumer],
+        components=nodes,
         enable_cache=True,
     )
     events: list[NodeRun] = []
@@ -83,6 +92,12 @@ def test_the_second_identical_run_is_all_cached_and_names_the_same_outputs(tmp_p
     first, second = run(tmp_path, "first"), run(tmp_path, "second")
     assert states(second)[1::2] == [("Producer", "cached"), ("Consumer", "cached")]
     assert second[1].outputs == first[1].outputs
+
+
+def test_a_resolver_is_cached_when_it_finds_what_it_found_before(tmp_path):
+    resolver = [run(tmp_path, name, resolve=True)[-1].state for name in ("first", "second")]
+    assert resolver == ["done", "cached"]
+    assert run(tmp_path, "third", rows=3, resolve=True)[-1].state == "done"
 
 
 def test_a_changed_parameter_reruns_the_node_and_what_depends_on_it(tmp_path):

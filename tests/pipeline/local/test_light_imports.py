@@ -119,18 +119,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_run_works_and_a_cached_one_imports_nothing_heavy(folder):
+def test_a_run_works_a_cached_one_imports_nothing_heavy_and_an_edit_is_seen(folder):
     states, _ = printed(RUN, str(folder), "first")
     assert states == ["done", "done"]
     states, heavy = printed(RUN, str(folder), "second")
     assert states == ["cached", "cached"]
     assert heavy == []
-
-
-def test_an_edit_of_a_shard_is_seen(folder):
-    printed(RUN, str(folder), "first")
     writer = ShardWriter(folder / "data", "train", 1 << 20)
     writer.write(encode_example({"text": b"another row", "label": b"b"}))
     writer.close()
-    states, _ = printed(RUN, str(folder), "second")
+    states, _ = printed(RUN, str(folder), "after an edit of the shard")
     assert states == ["done", "done"]
