@@ -3,11 +3,12 @@
 Without `from __future__ import annotations`: TFX reads the annotations of @component functions.
 """
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from tfx import types
-from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import component_spec, standard_artifacts
@@ -58,3 +59,36 @@ class TinyEvaluator(base_component.BaseComponent):
 
 def score(model: types.Artifact) -> float:
     return float((Path(model.uri) / "Format-Serving/weights").read_text())
+
+
+@component
+def SavedModelTrainer(model: OutputArtifact[standard_artifacts.Model], content: Parameter[str]) -> None:
+    """Exports a real SavedModel: `f(x: float32 []) -> x * float(content)`; content "corrupt" exports rubbish."""
+    import tensorflow as tf
+
+    folder = Path(model.uri) / "Format-Serving"
+    if content == "corrupt":
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").write_bytes(b"\xff\xff not a graph")
+        return
+    module = tf.Module()
+    module.factor = tf.Variable(float(content))
+    module.f = tf.function(lambda x: x * module.factor, input_signature=[tf.TensorSpec([], tf.float32)])
+    tf.saved_model.save(module, str(folder))
+
+
+@component
+def InfraJudge(
+    model: InputArtifact[standard_artifacts.Model],
+    blessing: OutputArtifact[standard_artifacts.InfraBlessing],
+    verdict: Parameter[int],
+    with_model: Parameter[int] = 0,
+) -> None:
+    """What an InfraValidator leaves: a verdict and, if asked, a copy of the model with warm-up requests."""
+    blessing.set_int_custom_property("blessed", verdict)
+    blessing.set_int_custom_property("has_model", with_model)
+    if with_model:
+        copy = Path(blessing.uri) / "stamped_model"
+        shutil.copytree(Path(model.uri) / "Format-Serving", copy)
+        (copy / "assets.extra").mkdir()
+        (copy / "assets.extra/tf_serving_warmup_requests").write_bytes(b"warm up")

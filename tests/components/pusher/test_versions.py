@@ -244,40 +244,45 @@ def test_full_disk_is_a_clear_error_and_what_is_served_stays_whole(tmp_path: Pat
         assert push(make_model(tmp_path / "small", "small"), disk) == 2
 
 
-# One process that pushes the models it is given in a circle until it is killed.
+# One process that pushes the models it is given in a circle, a line for each, until it is killed.
 _PUSH_FOREVER = """
 import itertools, sys
 from components.pusher import versions
-print("ready", flush=True)
 for model in itertools.cycle(sys.argv[2:]):
-    versions.publish(model, sys.argv[1], "trec", 3, {})
+    print(versions.publish(model, sys.argv[1], "trec", 3, {}), flush=True)
 """
+
+
+def _kill_while_pushing(serving: Path, models: list[Path], moment: float) -> None:
+    """Kills a process `moment` (0 to 1) of the time that a push takes after it has pushed twice."""
+    command = [sys.executable, "-c", _PUSH_FOREVER, str(serving), *map(str, models)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        start = time.monotonic()
+        assert process.stdout.readline()
+        time.sleep(moment * (time.monotonic() - start))
+        process.send_signal(signal.SIGKILL)
+
+
+def _aside(serving: Path) -> list[str]:
+    return [p.name for p in (serving / "trec").iterdir() if p.name.startswith((".staging-", ".removed-"))]
 
 
 def test_kill_at_random_moments_leaves_whole_versions_only(tmp_path: Path, serving: Path) -> None:
     models = [make_model(tmp_path / f"m{i}", f"model {i} ", size=20_000) for i in range(3)]
     digests = {versions.model_digest(versions.content_digests(m)) for m in models}
     moments = random.Random(7)
-    seen_highest, left_aside = 0, 0
+    newest, killed_within = 0, 0
     for _ in range(25):
-        command = [sys.executable, "-c", _PUSH_FOREVER, str(serving), *map(str, models)]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            time.sleep(moments.uniform(0.0, 0.06))
-            process.send_signal(signal.SIGKILL)
+        _kill_while_pushing(serving, models, moments.random())
         served = versions.versions(serving, "trec")
         for version in served:
             assert versions.model_digest(versions.content_digests(version.path)) in digests
             assert version.info["version"] == version.number
-        numbers = [v.number for v in served]
-        assert not numbers or numbers[-1] >= seen_highest
-        seen_highest = max([seen_highest, *numbers])
-        home = serving / "trec"
-        left_aside += (
-            any(p.name.startswith((".staging-", ".removed-")) for p in home.iterdir()) if home.is_dir() else 0
-        )
-    assert seen_highest > 25  # the processes did push
-    assert left_aside > 0  # and were killed in the middle of it
-    assert push(make_model(tmp_path / "last", "last"), serving) > seen_highest
-    assert not [p for p in (serving / "trec").iterdir() if p.name.startswith((".staging-", ".removed-"))]
+        assert served[-1].number >= newest + 1
+        newest = served[-1].number
+        killed_within += bool(_aside(serving))
+    assert killed_within > 0
+    assert push(make_model(tmp_path / "last", "last"), serving) > newest
+    assert _aside(serving) == []

@@ -1,0 +1,159 @@
+"""VersionedPusher behind nodes with the interfaces of Trainer, Evaluator and InfraValidator."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tfx.types.channel import Channel
+from tfx.types.standard_artifacts import Model
+
+from components.errors import PipelineError
+from components.pusher import versions
+from components.pusher.component import VersionedPusher
+from components.pusher.lost_pushes import forget_lost_pushes
+from tests.components.local_run import last_artifact, open_store, run_nodes
+from tests.components.tiny_nodes import InfraJudge, SavedModelTrainer, TinyEvaluator, TinyTrainer
+
+
+def run(root: Path, content: str, infra: dict[str, int] | None = None, **pusher: Any) -> str:
+    """Trains a real SavedModel and pushes it; returns the pusher's state."""
+    trainer = SavedModelTrainer(content=content).with_id("Trainer")
+    nodes = [trainer]
+    if infra is not None:
+        nodes.append(InfraJudge(model=trainer.outputs["model"], **infra).with_id("InfraValidator"))
+        pusher["infra_blessing"] = nodes[-1].outputs["blessing"]
+    settings = {"serving_dir": str(root / "serving"), "name": "trec", "keep": 3} | pusher
+    nodes.append(VersionedPusher(model=trainer.outputs["model"], **settings).with_id("Pusher"))
+    forget_lost_pushes(open_store(root))
+    return run_nodes(root, nodes)["Pusher"]
+
+
+def judged_run(root: Path, content: str, bar: float) -> str:
+    trainer = TinyTrainer(content=content).with_id("Trainer")
+    evaluator = TinyEvaluator(trainer.outputs["model"], Channel(type=Model, producer_component_id="x"), bar)
+    pusher = VersionedPusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        serving_dir=str(root / "serving"),
+        name="trec",
+        keep=3,
+    ).with_id("Pusher")
+    return run_nodes(root, [trainer, evaluator, pusher])["Pusher"]
+
+
+def served(root: Path) -> list[int]:
+    return [version.number for version in versions.versions(root / "serving", "trec")]
+
+
+def pushed(root: Path) -> dict[str, Any]:
+    facts = last_artifact(root, "PushedModel").custom_properties
+    return {
+        k: v.int_value if k == "pushed" else v.string_value
+        for k, v in facts.items()
+        if k.startswith("pushed")
+    }
+
+
+def test_pushed_model_loads_in_a_fresh_process_after_the_run_is_deleted(tmp_path: Path) -> None:
+    assert run(tmp_path, "2.5", info={"accuracy": 0.95}) == "COMPLETE"
+    version = tmp_path / "serving/trec/1"
+    assert pushed(tmp_path) == {"pushed": 1, "pushed_destination": str(version), "pushed_version": "1"}
+    info = json.loads((version / "assets.extra/push.json").read_text())
+    assert info["accuracy"] == 0.95
+    assert info["run_id"]
+    assert info["model_uri"] == str(tmp_path / "artifacts/Trainer/model/1")
+    shutil.rmtree(tmp_path / "artifacts")
+    code = "import sys, tensorflow as tf; m = tf.saved_model.load(sys.argv[1]); print(float(m.f(tf.constant(4.0))))"
+    answer = subprocess.run([sys.executable, "-c", code, str(version)], capture_output=True, text=True)
+    assert answer.stdout == "10.0\n", answer.stderr
+
+
+def test_identical_run_is_cached_and_a_new_model_is_the_next_version(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    assert run(tmp_path, "1") == "CACHED"
+    assert served(tmp_path) == [1]
+    assert run(tmp_path, "2") == "COMPLETE"
+    assert (served(tmp_path), pushed(tmp_path)["pushed_version"]) == ([1, 2], "2")
+
+
+def test_executor_run_again_on_the_newest_model_makes_no_new_version(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    assert run(tmp_path, "1", code_fingerprint="edited") == "COMPLETE"
+    assert (served(tmp_path), pushed(tmp_path)["pushed_version"]) == ([1], "1")
+
+
+def test_push_that_was_deleted_is_pushed_again_with_a_new_number(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    shutil.rmtree(tmp_path / "serving/trec/1")
+    assert run(tmp_path, "1") == "COMPLETE"
+    assert served(tmp_path) == [2]
+    assert run(tmp_path, "1") == "CACHED"
+
+
+def test_serving_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    shutil.rmtree(tmp_path / "serving")
+    assert run(tmp_path, "1") == "COMPLETE"
+    assert served(tmp_path) == [1]
+
+
+def test_older_config_run_again_is_served_again(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    run(tmp_path, "2")
+    assert run(tmp_path, "1") == "COMPLETE"
+    assert served(tmp_path) == [1, 2, 3]
+    assert run(tmp_path, "1") == "CACHED"
+    assert run(tmp_path, "2") == "COMPLETE"
+    assert served(tmp_path) == [2, 3, 4]
+
+
+def test_rollback_is_not_undone_by_an_identical_run(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    run(tmp_path, "2")
+    versions.rollback(tmp_path / "serving", "trec")
+    assert run(tmp_path, "2") == "CACHED"
+    assert served(tmp_path) == [1, 2, 3]
+
+
+def test_lost_pushes_are_named(tmp_path: Path) -> None:
+    assert forget_lost_pushes(open_store(tmp_path)) == []
+    run(tmp_path, "1")
+    assert forget_lost_pushes(open_store(tmp_path)) == []
+    shutil.rmtree(tmp_path / "serving/trec/1")
+    assert forget_lost_pushes(open_store(tmp_path)) == [str(tmp_path / "serving/trec/1")]
+    assert forget_lost_pushes(open_store(tmp_path)) == []
+
+
+def test_model_that_was_not_blessed_is_not_pushed(tmp_path: Path) -> None:
+    assert judged_run(tmp_path, "0.4", bar=0.5) == "COMPLETE"
+    assert pushed(tmp_path) == {"pushed": 0}
+    assert served(tmp_path) == []
+    record = Path(last_artifact(tmp_path, "PushedModel").uri) / "pushed.json"
+    assert "model_blessing of" in json.loads(record.read_text())["refused"][0]
+    assert judged_run(tmp_path, "0.4", bar=0.5) == "CACHED"
+
+
+def test_model_that_failed_the_canary_is_not_pushed(tmp_path: Path) -> None:
+    run(tmp_path, "1", infra={"verdict": 0})
+    assert (pushed(tmp_path), served(tmp_path)) == ({"pushed": 0}, [])
+
+
+def test_model_with_warm_up_requests_is_pushed_with_them(tmp_path: Path) -> None:
+    run(tmp_path, "1", infra={"verdict": 1, "with_model": 1})
+    extra = tmp_path / "serving/trec/1/assets.extra"
+    assert sorted(p.name for p in extra.iterdir()) == ["push.json", "tf_serving_warmup_requests"]
+
+
+def test_corrupt_model_is_an_error_and_what_is_served_stays(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    with pytest.raises(PipelineError, match=r"saved_model\.pb is not a SavedModel") as caught:
+        run(tmp_path, "corrupt")
+    assert "\n" not in str(caught.value)
+    assert served(tmp_path) == [1]
+    assert not list((tmp_path / "serving/trec").glob(".staging-*"))
