@@ -1,0 +1,224 @@
+"""Tokenization, rows per second and rows that differ: ours in the graph, Hugging Face fast, tf-text.
+
+Batches of 1,000 texts, [CLS] and [SEP] added, cut to 128 tokens, no padding; every system in a process of
+its own, all of them alive and taking turns pass by pass, so that a busy machine hurts all alike; best pass. Hugging Face fast is Rust on all cores, measured twice: as people call
+it (`tokenizer(texts)`) and through its barest entry (`encode_batch_fast`). A row is a mismatch when its ids
+are not those of `tokenizer(texts)`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from components.checkpoint import checkpoint_folder
+from components.settings import CheckpointSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+DATASETS = ("trec", "sms_spam", "rotten_tomatoes")
+SYSTEMS = ("ours", "hf_fast", "hf_fast_backend", "tf_text_fast_bert")
+REFERENCE = "hf_fast"
+BATCH = 1000
+MAX_LENGTH = 128
+
+Ids = list[list[int]]
+# Tokenizes a prepared batch; and prepares one, outside the clock.
+System = tuple[Callable[[Any], Any], Callable[[list[str]], Any], Callable[[Any], Ids]]
+
+
+def run(quick: bool, datasets: tuple[str, ...] = DATASETS) -> list[dict[str, Any]]:
+    """One dict per dataset, size and system. Quick: three passes over the rows; full: seven, and at 10x rows."""
+    checkpoint = checkpoint_folder(
+        CheckpointSettings(recipe="all-MiniLM-L6-v2"), ROOT / "data" / "checkpoints", ROOT / "checkpoints"
+    )
+    scales, passes = ([1], 3) if quick else ([1, 10], 7)
+    with contextlib.ExitStack() as alive:
+        scratch = Path(alive.enter_context(tempfile.TemporaryDirectory()))
+        workers = {system: Worker(system, checkpoint, scratch) for system in SYSTEMS}
+        for worker in workers.values():
+            alive.callback(worker.close)
+        return [
+            summary
+            for name in datasets
+            for scale in scales
+            for summary in _compare(workers, {"dataset": name, "scale": scale}, passes)
+        ]
+
+
+def _compare(workers: dict[str, Worker], what: dict[str, Any], passes: int) -> Iterator[dict[str, Any]]:
+    ids = {system: worker.ask({**what, "do": "ids"})["ids"] for system, worker in workers.items()}
+    turns = [
+        {s: worker.ask({**what, "do": "pass"})["seconds"] for s, worker in workers.items()}
+        for _ in range(passes)
+    ]
+    best = {system: min(turn[system] for turn in turns) for system in workers}
+    rows = len(ids[REFERENCE]) * what["scale"]
+    for system, worker in workers.items():
+        yield {
+            "benchmark": "tokenization",
+            "dataset": what["dataset"],
+            "system": system,
+            "rows": rows,
+            "rows_per_second": round(rows / best[system]),
+            "ours_relative": round(best[system] / best["ours"], 2),  # how many times as fast ours is
+            "mismatches": sum(a != b for a, b in zip(ids[system], ids[REFERENCE], strict=True)),
+            "peak_mib": round(worker.ask({"do": "peak"})["peak_mib"]),
+        }
+
+
+class Worker:
+    """A process that tokenizes with one system, a pass at a time, when asked."""
+
+    def __init__(self, system: str, checkpoint: Path, scratch: Path) -> None:
+        self._errors = scratch / f"{system}.stderr"
+        environment = {
+            "TF_USE_LEGACY_KERAS": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TOKENIZERS_PARALLELISM": "true",
+        }
+        with self._errors.open("w") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.tokenization", system, str(checkpoint)],
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self._process.args} ended:\n{self._errors.read_text()[-3000:]}")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+# --- one system, in its own process ---------------------------------------------------------------
+
+
+def serve(system: str, checkpoint: Path) -> None:
+    """Answers questions, a JSON object a line: `{"do": "pass", "dataset": "trec", "scale": 1}`."""
+    tokenize, prepare, to_ids = _systems()[system](checkpoint)
+
+    @functools.cache
+    def batches(dataset: str, scale: int) -> list[Any]:
+        rows = list(_texts(dataset)) * scale
+        return [prepare(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)]
+
+    for line in sys.stdin:
+        question = json.loads(line)
+        match question["do"]:
+            case "pass":
+                prepared = batches(question["dataset"], question["scale"])
+                answer: dict[str, Any] = {"seconds": _seconds(tokenize, prepared)}
+            case "ids":
+                answer = {
+                    "ids": [
+                        ids for batch in batches(question["dataset"], 1) for ids in to_ids(tokenize(batch))
+                    ]
+                }
+            case _:
+                answer = {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        print(json.dumps(answer), flush=True)
+
+
+def _seconds(tokenize: Callable[[Any], Any], batches: list[Any]) -> float:
+    start = time.perf_counter()
+    for batch in batches:
+        tokenize(batch)
+    return time.perf_counter() - start
+
+
+def _texts(name: str) -> Iterator[str]:
+    import tensorflow as tf
+
+    files = sorted(str(file) for file in (ROOT / "datasets" / name).glob("*.tfrecord.gz"))
+    for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
+        yield tf.train.Example.FromString(record).features.feature["text"].bytes_list.value[0].decode()
+
+
+def _systems() -> dict[str, Callable[[Path], System]]:
+    return {
+        "ours": _ours,
+        "hf_fast": _hugging_face,
+        "hf_fast_backend": _hugging_face_backend,
+        "tf_text_fast_bert": _tf_text,
+    }
+
+
+def _ours(checkpoint: Path) -> System:
+    from components.transform.wordpiece import encode, load_wordpiece_spec
+
+    return _graph(functools.partial(encode, spec=load_wordpiece_spec(checkpoint), max_length=MAX_LENGTH))
+
+
+def _tf_text(checkpoint: Path) -> System:
+    import tensorflow as tf
+    import tensorflow_text as tf_text
+
+    from components.transform.wordpiece_spec import load_wordpiece_spec
+
+    spec = load_wordpiece_spec(checkpoint)
+    tokenizer = tf_text.FastBertTokenizer(list(spec.vocab), lower_case_nfd_strip_accents=spec.lower_case)
+
+    def encode(texts: tf.Tensor) -> tf.RaggedTensor:
+        tokens = tokenizer.tokenize(texts)[:, : MAX_LENGTH - 2]
+        return tf_text.combine_segments([tokens], spec.cls_id, spec.sep_id)[0]
+
+    return _graph(encode)
+
+
+def _graph(encode: Callable[[Any], Any]) -> System:
+    import tensorflow as tf
+
+    function = tf.function(encode, input_signature=[tf.TensorSpec([None], tf.string)])
+
+    def tokenize(batch: tf.Tensor) -> tf.RaggedTensor:
+        ids = function(batch)
+        ids.flat_values.numpy()  # waits for the result, as reading it would
+        return ids
+
+    return tokenize, tf.constant, lambda ids: ids.to_list()
+
+
+def _hugging_face(checkpoint: Path) -> System:
+    from transformers import BertTokenizerFast
+
+    tokenizer = BertTokenizerFast.from_pretrained(checkpoint)
+    return (
+        functools.partial(tokenizer, truncation=True, max_length=MAX_LENGTH),
+        list,
+        lambda out: out["input_ids"],
+    )
+
+
+def _hugging_face_backend(checkpoint: Path) -> System:
+    from transformers import BertTokenizerFast
+
+    tokenizer = BertTokenizerFast.from_pretrained(checkpoint).backend_tokenizer
+    tokenizer.enable_truncation(MAX_LENGTH)
+    tokenizer.no_padding()
+    return tokenizer.encode_batch_fast, list, lambda encodings: [encoding.ids for encoding in encodings]
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,37 @@
+"""Token ids of every row of the three real datasets, with the real vocabulary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from transformers import BertTokenizerFast
+
+from components.transform.wordpiece import encode, load_wordpiece_spec
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+MAX_LENGTH = 64  # short enough that some rows are cut
+
+
+def real_texts(dataset: str) -> list[bytes]:
+    files = sorted(str(file) for file in (REPOSITORY / "datasets" / dataset).glob("*.tfrecord.gz"))
+    examples = map(tf.train.Example.FromString, tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
+    return [example.features.feature["text"].bytes_list.value[0] for example in examples]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("dataset", "rows"), [("trec", 5381), ("sms_spam", 5171), ("rotten_tomatoes", 12752)]
+)
+def test_ids_of_every_real_row_are_those_of_hugging_face(dataset: str, rows: int) -> None:
+    checkpoints = sorted((REPOSITORY / "checkpoints").glob("all-MiniLM-L6-v2-*/tokenizer.json"))
+    if not checkpoints or not (REPOSITORY / "datasets" / dataset).exists():
+        pytest.skip("made by `make data`")
+    texts = real_texts(dataset)
+    spec = load_wordpiece_spec(checkpoints[0].parent)
+    ours = encode(tf.constant(texts), spec, MAX_LENGTH).to_list()
+    tokenizer = BertTokenizerFast.from_pretrained(checkpoints[0].parent)
+    theirs = tokenizer([text.decode() for text in texts], truncation=True, max_length=MAX_LENGTH)["input_ids"]
+    assert len(texts) == rows
+    assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 0
