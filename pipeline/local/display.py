@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
@@ -117,6 +118,8 @@ class LiveDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # After a whole run the summary shows the list again; after an error this one stays.
+        self._live.transient = kind is None
         self._live.__exit__(kind, error, trace)
 
     def say(self, line: str) -> None:
@@ -139,6 +142,7 @@ class LiveDisplay:
         self._training = progress
         if progress.eval_metrics is not None:
             self._evaluations.append(evaluation_line(progress))
+            self._training = replace(progress, eval_metrics=None)  # told in a line of its own
 
     def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))

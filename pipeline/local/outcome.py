@@ -30,11 +30,12 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of the whole evaluation split, metric -> value; `per_class` is metric -> class id -> value."""
+    """Metrics of the whole evaluation split, metric -> value; per class it is metric -> class id -> value."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     baseline: Mapping[str, float] | None = None
     per_class: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    per_class_baseline: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
 
@@ -184,7 +185,8 @@ def _evaluation(nodes: Mapping[str, NodeRun]) -> Evaluation:
     return Evaluation(
         metrics={e.name: e.value for e in entries if e.model != BASELINE and e.class_id is None},
         baseline=baseline or None,
-        per_class=_per_class(entries),
+        per_class=_per_class(e for e in entries if e.model != BASELINE),
+        per_class_baseline=_per_class(e for e in entries if e.model == BASELINE),
         slices={
             _slice_name(s.slice_key): {
                 e.name: e.value for e in _entries(s) if e.model != BASELINE and e.class_id is None
@@ -228,16 +230,11 @@ def _number(value: Any) -> float | None:
 
 
 def _per_class(entries: Iterable[_Entry]) -> dict[str, dict[int, float]]:
-    table: dict[str, dict[int, float]] = {}
-    for shown, metric in PER_CLASS.items():
-        values = {
-            e.class_id: e.value
-            for e in entries
-            if e.name == metric and e.model != BASELINE and e.class_id is not None
-        }
-        if values:
-            table[shown] = values
-    return table
+    by_metric: dict[str, dict[int, float]] = {}
+    for entry in entries:
+        if entry.class_id is not None:
+            by_metric.setdefault(entry.name, {})[entry.class_id] = entry.value
+    return {shown: by_metric[metric] for shown, metric in PER_CLASS.items() if metric in by_metric}
 
 
 def _slice_name(slice_key: Any) -> str:

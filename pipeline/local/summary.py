@@ -143,12 +143,22 @@ def _classes(evaluation: Evaluation, labels: Sequence[str]) -> RenderableType | 
     shown = sorted(by_f1)
     if len(shown) > _LABELS_SHOWN:
         shown = sorted(shown, key=lambda i: by_f1[i])[:_LABELS_SHOWN]
-    table = _table("class" if len(shown) == len(by_f1) else f"class (the weakest {len(shown)})", *measures)
+    before = evaluation.per_class_baseline.get(measures[-1], {})
+    compared = [f"{measures[-1]} of last blessed", "change"] if before else []
+    title = "class" if len(shown) == len(by_f1) else f"class (the weakest {len(shown)})"
+    table = _table(title, *measures, *compared)
     for class_id in shown:
         label = labels[class_id] if class_id < len(labels) else str(class_id)
         values = (evaluation.per_class[m].get(class_id) for m in measures)
-        table.add_row(Text(label), *("" if v is None else f"{v:.3f}" for v in values))
+        change = _class_change(by_f1[class_id], before[class_id]) if class_id in before else []
+        table.add_row(Text(label), *("" if v is None else f"{v:.3f}" for v in values), *change)
     return table
+
+
+def _class_change(value: float, before: float) -> list[RenderableType]:
+    change = value - before
+    style = "" if abs(change) < 5e-4 else "green" if change > 0 else "yellow"
+    return [f"{before:.3f}", Text(f"{change:+.3f}", style)]
 
 
 def _slices(evaluation: Evaluation) -> RenderableType | None:

@@ -50,7 +50,7 @@ def test_training_lines_are_seconds_apart_where_every_line_stays():
     assert console.file.getvalue().count("step 50/264") == 1
 
 
-def test_on_a_terminal_the_list_ends_with_the_state_of_every_node():
+def test_on_a_terminal_the_list_shows_the_state_of_every_node_and_leaves_no_copy():
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     assert isinstance(make_display(console), LiveDisplay)
     text = show(console)

@@ -57,6 +57,7 @@ def whole_split(accuracy: float, baseline: float | None = None):
         add_metric(message, "accuracy", baseline, "baseline")
         add_metric(message, "accuracy", accuracy - baseline, "candidate")
         message.metric_keys_and_values[-1].key.is_diff = True
+        add_metric(message, "macro_f1", 0.85, "baseline", class_id=0)
     return message
 
 
@@ -92,6 +93,8 @@ def test_the_baselines_metrics_are_kept_apart_from_the_candidates(tmp_path):
     outcome = gathered(evaluation(tmp_path / "e", whole_split(0.95, baseline=0.9)))
     assert outcome.evaluation.metrics["accuracy"] == 0.95
     assert outcome.evaluation.baseline == {"accuracy": 0.9}
+    assert outcome.evaluation.per_class == {"f1": {0: 0.8, 1: 0.9}}
+    assert outcome.evaluation.per_class_baseline == {"f1": {0: 0.85}}
 
 
 def test_a_push_of_an_earlier_run_counts_as_cached():
@@ -209,7 +212,8 @@ def test_the_summary_shows_data_steps_metrics_classes_and_what_to_do_next(tmp_pa
         "train 3 2 1",
         "✓ Evaluator 9.0 s",
         "accuracy 0.9500 0.9550 -0.0050 at least 0.93, at most 0.01 worse ✓",
-        "neg 0.800",
+        "neg 0.800 0.850 -0.050",
+        "pos 0.900",
         "Blessed and pushed as version 2: /serving/tiny/2 (12 s)",
         "back to the last one python runner_local.py rollback configs/tiny.yaml",
     ):
