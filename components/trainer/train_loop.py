@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class History:
     resumed_at: list[int] = field(default_factory=list)
     train_rows: int = 0
     seconds: float = 0.0  # all of it: steps, evaluations, state
+    evaluation_seconds: float = 0.0  # of these, evaluations and saving the state
     step_seconds: float = 0.0  # steps alone, without the first, which compiles
     rows_per_second: float = 0.0
     padding_share: float = 0.0  # tokens computed that were padding
@@ -130,6 +131,29 @@ def write_history(history: History, folder: Path) -> None:
     (folder / "history.json").write_text(text + "\n", encoding="utf-8")
 
 
+def accuracy_and_loss(
+    model: Any,
+    shards: Sequence[str],
+    settings: TrainSettings,
+    strategy: tf.distribute.Strategy,
+    text_pairs: bool,
+) -> dict[str, float]:
+    """{"accuracy": 0.95, "loss": 0.17} on a split, without label smoothing and class weights."""
+    batching = _batching(settings, text_pairs, strategy, settings.eval_batch_size, None)
+    batches = dataset.evaluation_batches(shards, batching)
+    return _mean_scores(batches, scoring_function(model, settings, strategy, text_pairs), strategy)
+
+
+def _mean_scores(
+    batches: tf.data.Dataset, score: Callable[..., tf.Tensor], strategy: tf.distribute.Strategy
+) -> dict[str, float]:
+    sums = np.zeros(3)
+    for batch in batches:
+        sums += score(split_over_replicas(strategy, batch)).numpy()
+    loss, correct, rows = (float(value) for value in sums)
+    return {"accuracy": correct / rows, "loss": loss / rows}
+
+
 class _Loop:
     def __init__(
         self,
@@ -148,9 +172,9 @@ class _Loop:
         with strategy.scope():
             self.optimizer = AdamW(self.variables, settings)
         self.batching = _batching(
-            settings, data, strategy, settings.batch_size, class_weights(settings, data)
+            settings, data.text_pairs, strategy, settings.batch_size, class_weights(settings, data)
         )
-        self.eval_batching = _batching(settings, data, strategy, settings.eval_batch_size, None)
+        self.eval_batching = _batching(settings, data.text_pairs, strategy, settings.eval_batch_size, None)
         self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
         steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation
         total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
@@ -175,8 +199,12 @@ class _Loop:
                 meter.add(batches, loss)
                 self.history.step += 1
                 if self.history.step in self.evaluation_steps:
+                    before = time.perf_counter()
+                    stop = self._evaluate(meter)
                     self.history.seconds = seconds_before + time.perf_counter() - started
-                    if self._evaluate(meter):
+                    self._save()
+                    self.history.evaluation_seconds += time.perf_counter() - before
+                    if stop:
                         break
                 elif meter.rows_per_second > 0.0 and meter.seconds_since_report() > _REPORT_SECONDS:
                     self._report(meter, None)
@@ -214,7 +242,7 @@ class _Loop:
         return self.train_step.update(last, first + len(batches) - 1, rate)
 
     def _evaluate(self, meter: Meter) -> bool:
-        """Scores the model, keeps the best weights and the state. Returns whether to stop."""
+        """Scores the model and keeps the best weights. Returns whether to stop."""
         scores = self._scores()
         history, metric = self.history, self.settings.best_metric
         epoch = history.step / history.steps_per_epoch
@@ -235,16 +263,11 @@ class _Loop:
             and history.step < history.total_steps
         )
         self._report(meter, scores)
-        self._save()
         return history.stopped_early
 
     def _scores(self) -> dict[str, float]:
-        """{"accuracy": ..., "loss": ...} on the evaluation split, without smoothing and class weights."""
-        sums = np.zeros(3)
-        for batch in dataset.evaluation_batches(self.data.evaluation, self.eval_batching):
-            sums += self.score_batch(split_over_replicas(self.strategy, batch)).numpy()
-        loss, correct, rows = sums
-        return {"accuracy": correct / rows, "loss": loss / rows}
+        batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
+        return _mean_scores(batches, self.score_batch, self.strategy)
 
     def _report(self, meter: Meter, scores: Mapping[str, float] | None) -> None:
         history = self.history
@@ -319,7 +342,7 @@ def _write_scalar(tag: str, value: float) -> None:
 
 def _batching(
     settings: TrainSettings,
-    data: TrainingData,
+    text_pairs: bool,
     strategy: tf.distribute.Strategy,
     rows: int,
     weights: tuple[float, ...] | None,
@@ -329,7 +352,7 @@ def _batching(
     return Batching(
         batch_size=-(-rows // replicas) * replicas,
         bucket_width=settings.bucket_width,
-        text_pairs=data.text_pairs,
+        text_pairs=text_pairs,
         class_weights=weights,
         fixed_rows=replicas > 1 or settings.xla or settings.strategy == "tpu",
     )

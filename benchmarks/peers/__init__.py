@@ -1,0 +1,1 @@
+"""What this project is measured against; most of it runs in `.venv-bench`. Imports nothing else."""

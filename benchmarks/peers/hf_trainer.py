@@ -1,0 +1,78 @@
+"""Fine-tunes with the Hugging Face Trainer (PyTorch) and its defaults. Runs in `.venv-bench`.
+
+    python hf_trainer.py JOB.json   ->  the last line of the output is the result as JSON
+
+The job names rows as JSON lines: {"input_ids": [101, ...], "label": 3}.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainingArguments,
+)
+
+
+def read_rows(path: str) -> list[dict[str, Any]]:
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def train(job: dict[str, Any], output: str) -> dict[str, float]:
+    """Seconds per epoch (of `Trainer.train`, all of it) and accuracy on the test rows."""
+    torch.set_num_threads(job["threads"])
+    model = AutoModelForSequenceClassification.from_pretrained(
+        job["checkpoint"], num_labels=len(job["labels"])
+    )
+    arguments = TrainingArguments(
+        output_dir=output,
+        per_device_train_batch_size=job["batch_size"],
+        per_device_eval_batch_size=128,
+        num_train_epochs=job["epochs"],
+        learning_rate=job["learning_rate"],
+        warmup_ratio=0.1,
+        weight_decay=0.01,
+        group_by_length=job["group_by_length"],
+        seed=job["seed"],
+        use_cpu=True,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=read_rows(job["train"]),
+        data_collator=DataCollatorWithPadding(AutoTokenizer.from_pretrained(job["checkpoint"])),
+    )
+    started = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - started
+    test = read_rows(job["test"])
+    predicted = trainer.predict(test).predictions.argmax(-1)
+    right = sum(int(p == row["label"]) for p, row in zip(predicted, test, strict=True))
+    return {"seconds_per_epoch": seconds / job["epochs"], "accuracy": right / len(test)}
+
+
+def main() -> None:
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as output:
+        result = train(job, output)
+    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Fine-tunes with plain Keras: `Model.fit` on rows padded to max_length. Runs in the project's environment.
+
+python -m benchmarks.peers.keras_fit JOB.json   ->  the last line of the output is the result as JSON
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from transformers import WarmUp
+
+from benchmarks.training_rows import read_rows
+from components.checkpoint import load_classifier
+from components.settings import CheckpointSettings, ModelSettings
+
+
+def padded(path: str, length: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """JSON lines -> input_ids and attention_mask int32 [rows, length], labels int32 [rows]."""
+    rows = read_rows(path)
+    ids = np.zeros((len(rows), length), np.int32)
+    mask = np.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, : len(row["input_ids"])] = row["input_ids"]
+        mask[i, : len(row["input_ids"])] = 1
+    labels = np.array([row["label"] for row in rows], np.int32)
+    return {"input_ids": ids, "attention_mask": mask}, labels
+
+
+def train(job: dict[str, Any]) -> dict[str, float]:
+    """Seconds per epoch (of `fit`, all of it) and accuracy on the test rows."""
+    tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
+    tf_keras.utils.set_random_seed(job["seed"])
+    settings = ModelSettings(checkpoint=CheckpointSettings(path=Path(job["checkpoint"])))
+    model = load_classifier(Path(job["checkpoint"]), job["labels"], settings, job["seed"])
+    inputs, labels = padded(job["train"], job["max_length"])
+    steps = job["epochs"] * -(-len(labels) // job["batch_size"])
+    warm_up = -(-steps // 10)
+    decay = tf_keras.optimizers.schedules.PolynomialDecay(job["learning_rate"], steps - warm_up, 0.0)
+    optimizer = tf_keras.optimizers.AdamW(
+        WarmUp(job["learning_rate"], decay, warm_up), weight_decay=0.01, global_clipnorm=1.0
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "LayerNorm"])
+    model.compile(optimizer, tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    started = time.perf_counter()
+    model.fit(inputs, labels, batch_size=job["batch_size"], epochs=job["epochs"], verbose=2)
+    seconds = time.perf_counter() - started
+    inputs, labels = padded(job["test"], job["max_length"])
+    predicted = model.predict(inputs, batch_size=128, verbose=0).logits.argmax(-1)
+    return {"seconds_per_epoch": seconds / job["epochs"], "accuracy": float((predicted == labels).mean())}
+
+
+def main() -> None:
+    result = train(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Fine-tuning, seconds per epoch and test accuracy: ours, the Hugging Face Trainer (PyTorch), plain Keras.
+
+The same rows, checkpoint, batch size, learning rate, schedule and threads; each run in its own process.
+Time is that of the training call, tracing included, evaluation and loading not. Keras' `fit` computes
+`max_length` tokens for every row, so it gets fewer of them; its seconds are scaled to an epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.training_rows import read_rows, tokenized, write_rows, write_transformed
+from components.checkpoint import checkpoint_folder
+from components.labels import read_labels
+from components.settings import CheckpointSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+TORCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+SYSTEMS = ("ours", "hf_trainer", "hf_trainer_grouped", "keras_fit")
+
+
+def run(quick: bool, datasets: tuple[str, ...] = ("trec", "rotten_tomatoes")) -> list[dict[str, Any]]:
+    """One dict per dataset and system; times also relative to the peers.
+
+    Quick: the first dataset, 1,280 training rows, one epoch, one seed. Full: all rows, two epochs, three
+    seeds. Keras always has one seed and at most 640 rows in quick, 1,920 in full mode.
+    """
+    chosen = datasets[:1] if quick else datasets
+    return [row for name in chosen for row in _dataset(name, quick)]
+
+
+def _dataset(name: str, quick: bool) -> list[dict[str, Any]]:
+    seeds = [0] if quick else [0, 1, 2]
+    with tempfile.TemporaryDirectory() as scratch:
+        job = prepare_job(name, Path(scratch), 1280 if quick else None, epochs=1 if quick else 2)
+        results = {}
+        for system in SYSTEMS:
+            runs = [
+                run_system(system, {**job, "seed": seed}, quick)
+                for seed in seeds[: 1 if "keras" in system else None]
+            ]
+            results[system] = runs
+    return [_summary(name, system, runs, results) for system, runs in results.items()]
+
+
+def _summary(
+    name: str, system: str, runs: list[dict[str, float]], results: dict[str, list[dict[str, float]]]
+) -> dict[str, Any]:
+    seconds = min(run["seconds_per_epoch"] for run in runs)
+    ours = min(run["seconds_per_epoch"] for run in results["ours"])
+    accuracies = [run["accuracy"] for run in runs]
+    spread = statistics.stdev(accuracies) / len(accuracies) ** 0.5 if len(accuracies) > 1 else None
+    return {
+        "benchmark": "training",
+        "dataset": name,
+        "system": system,
+        "seconds_per_epoch": round(seconds, 2),
+        "ours_relative": round(ours / seconds, 3),
+        "accuracy": None if runs[0].get("partial") else round(statistics.mean(accuracies), 4),
+        "accuracy_standard_error": None if spread is None else round(spread, 4),
+        "seeds": len(runs),
+        "peak_mib": round(max(run["peak_mib"] for run in runs)),
+    }
+
+
+def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict[str, Any]:
+    """Tokenizes the dataset's splits into `scratch` and describes the run."""
+    checkpoint = checkpoint_folder(
+        CheckpointSettings(recipe="all-MiniLM-L6-v2"), ROOT / "data" / "checkpoints", ROOT / "checkpoints"
+    )
+    labels = read_labels(ROOT / "data" / name / "labels.txt")
+    job: dict[str, Any] = {
+        "checkpoint": str(checkpoint),
+        "labels": labels,
+        "batch_size": 32,
+        "epochs": epochs,
+    }
+    job |= {"learning_rate": 1e-4, "max_length": 128, "threads": os.cpu_count(), "scratch": str(scratch)}
+    for split in ("train", "eval", "test"):
+        made = tokenized(str(ROOT / "datasets" / name / f"{split}-*"), checkpoint, labels, job["max_length"])
+        made = made[:rows] if split == "train" else made
+        job[split] = str(scratch / f"{split}.jsonl")
+        write_rows(Path(job[split]), made)
+        write_transformed(scratch / f"{split}.gz", made)
+    return job
+
+
+def run_system(system: str, job: dict[str, Any], quick: bool) -> dict[str, float]:
+    """Runs one training in its own process; returns seconds_per_epoch, accuracy and peak_mib."""
+    job = {**job, "group_by_length": system == "hf_trainer_grouped"}
+    scale = 1.0
+    if system == "keras_fit":
+        rows = read_rows(job["train"])
+        part = rows[: 640 if quick else 1920]
+        job |= {"train": str(Path(job["scratch"]) / "part.jsonl"), "epochs": 1}
+        write_rows(Path(job["train"]), part)
+        scale = len(rows) / len(part)
+    path = Path(job["scratch"]) / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    result = _last_json([*_command(system), str(path)])
+    result["seconds_per_epoch"] *= scale
+    return result | ({"partial": True} if scale > 1.0 else {})
+
+
+def _command(system: str) -> list[str]:
+    if system.startswith("hf_trainer"):
+        if not TORCH_PYTHON.exists():
+            raise SystemExit(f"{TORCH_PYTHON} is missing; `make bench` makes it")
+        return [str(TORCH_PYTHON), str(ROOT / "benchmarks" / "peers" / "hf_trainer.py")]
+    module = "benchmarks.training" if system == "ours" else "benchmarks.peers.keras_fit"
+    return [sys.executable, "-m", module]
+
+
+def _last_json(command: list[str]) -> dict[str, float]:
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def train_ours(job: dict[str, Any]) -> dict[str, float]:
+    """The Trainer node's own loop on the job's rows; the child process of "ours"."""
+    import tensorflow as tf
+
+    from components.checkpoint import load_classifier
+    from components.settings import ModelSettings, TrainSettings
+    from components.trainer.dataset import list_shards
+    from components.trainer.distribution import make_strategy
+    from components.trainer.train_loop import accuracy_and_loss, read_data, train
+
+    tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
+    scratch, strategy = Path(job["scratch"]), make_strategy("none")
+    settings = TrainSettings(
+        batch_size=job["batch_size"],
+        epochs=job["epochs"],
+        learning_rate=job["learning_rate"],
+        seed=job["seed"],
+        tensorboard=False,
+    )
+    checkpoint = Path(job["checkpoint"])
+    model_settings = ModelSettings(checkpoint=CheckpointSettings(path=checkpoint))
+    model = load_classifier(checkpoint, job["labels"], model_settings, job["seed"])
+    patterns = [[str(scratch / f"{split}.gz")] for split in ("train", "eval")]
+    data = read_data(*patterns, job["labels"], model.config.vocab_size, text_pairs=False)
+    with tempfile.TemporaryDirectory() as state:
+        history = train(model, data, settings, strategy, Path(state))
+    test = list_shards([str(scratch / "test.gz")])
+    scores = accuracy_and_loss(model, test, settings, strategy, text_pairs=False)
+    seconds = history.seconds - history.evaluation_seconds
+    return {"seconds_per_epoch": seconds / job["epochs"], "accuracy": scores["accuracy"]}
+
+
+def main() -> None:
+    result = train_ours(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
