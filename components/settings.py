@@ -182,9 +182,9 @@ class TrainSettings(Section):
     )
     early_stopping: EarlyStoppingSettings | None = Field(None, description="null: train to the end.")
     bucket_width: int = Field(
-        8,
+        1,
         ge=1,
-        description="Batches are padded to a multiple of this many tokens, rows of alike length together.",
+        description="Batches (rows of alike length) are padded to a multiple of this many tokens; 8 suits GPUs.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, data and machine: same weights.")
     mixed_precision: Literal["none", "float16", "bfloat16"] = Field(
