@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import PEER_PYTHON, PROJECT_DIR, PYTHON, measure, peak_mib, print_result
 from benchmarks.training_rows import read_rows, tokenized, write_rows, write_transformed
 from components.checkpoint import checkpoint_folder
 from components.labels import read_labels
 from components.settings import CheckpointSettings
 
-ROOT = Path(__file__).resolve().parents[1]
-TORCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 SYSTEMS = ("ours", "hf_trainer", "hf_trainer_grouped", "keras_fit")
 
 
@@ -41,18 +38,22 @@ def _dataset(name: str, quick: bool) -> list[dict[str, Any]]:
     seeds = [0] if quick else [0, 1, 2]
     with tempfile.TemporaryDirectory() as scratch:
         job = prepare_job(name, Path(scratch), 1280 if quick else None, epochs=1 if quick else 2)
-        results = {}
+        results, rows = {}, len(read_rows(job["train"]))
         for system in SYSTEMS:
             runs = [
                 run_system(system, {**job, "seed": seed}, quick)
                 for seed in seeds[: 1 if "keras" in system else None]
             ]
             results[system] = runs
-    return [_summary(name, system, runs, results) for system, runs in results.items()]
+    return [_summary(name, system, rows, runs, results) for system, runs in results.items()]
 
 
 def _summary(
-    name: str, system: str, runs: list[dict[str, float]], results: dict[str, list[dict[str, float]]]
+    name: str,
+    system: str,
+    rows: int,
+    runs: list[dict[str, float]],
+    results: dict[str, list[dict[str, float]]],
 ) -> dict[str, Any]:
     seconds = min(run["seconds_per_epoch"] for run in runs)
     ours = min(run["seconds_per_epoch"] for run in results["ours"])
@@ -67,6 +68,7 @@ def _summary(
         "accuracy": None if runs[0].get("partial") else round(statistics.mean(accuracies), 4),
         "accuracy_standard_error": None if spread is None else round(spread, 4),
         "seeds": len(runs),
+        "rows": rows,
         "peak_mib": round(max(run["peak_mib"] for run in runs)),
     }
 
@@ -74,9 +76,11 @@ def _summary(
 def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict[str, Any]:
     """Tokenizes the dataset's splits into `scratch` and describes the run."""
     checkpoint = checkpoint_folder(
-        CheckpointSettings(recipe="all-MiniLM-L6-v2"), ROOT / "data" / "checkpoints", ROOT / "checkpoints"
+        CheckpointSettings(recipe="all-MiniLM-L6-v2"),
+        PROJECT_DIR / "data" / "checkpoints",
+        PROJECT_DIR / "checkpoints",
     )
-    labels = read_labels(ROOT / "data" / name / "labels.txt")
+    labels = read_labels(PROJECT_DIR / "data" / name / "labels.txt")
     job: dict[str, Any] = {
         "checkpoint": str(checkpoint),
         "labels": labels,
@@ -85,7 +89,9 @@ def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict
     }
     job |= {"learning_rate": 1e-4, "max_length": 128, "threads": os.cpu_count(), "scratch": str(scratch)}
     for split in ("train", "eval", "test"):
-        made = tokenized(str(ROOT / "datasets" / name / f"{split}-*"), checkpoint, labels, job["max_length"])
+        made = tokenized(
+            str(PROJECT_DIR / "datasets" / name / f"{split}-*"), checkpoint, labels, job["max_length"]
+        )
         made = made[:rows] if split == "train" else made
         job[split] = str(scratch / f"{split}.jsonl")
         write_rows(Path(job[split]), made)
@@ -105,26 +111,16 @@ def run_system(system: str, job: dict[str, Any], quick: bool) -> dict[str, float
         scale = len(rows) / len(part)
     path = Path(job["scratch"]) / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
-    result = _last_json([*_command(system), str(path)])
+    result = measure([*_command(system), path]).result()
     result["seconds_per_epoch"] *= scale
     return result | ({"partial": True} if scale > 1.0 else {})
 
 
 def _command(system: str) -> list[str]:
     if system.startswith("hf_trainer"):
-        if not TORCH_PYTHON.exists():
-            raise SystemExit(f"{TORCH_PYTHON} is missing; `make bench` makes it")
-        return [str(TORCH_PYTHON), str(ROOT / "benchmarks" / "peers" / "hf_trainer.py")]
+        return [str(PEER_PYTHON), "-m", "benchmarks.peers.hf_trainer"]
     module = "benchmarks.training" if system == "ours" else "benchmarks.peers.keras_fit"
-    return [sys.executable, "-m", module]
-
-
-def _last_json(command: list[str]) -> dict[str, float]:
-    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return [PYTHON, "-m", module]
 
 
 def train_ours(job: dict[str, Any]) -> dict[str, float]:
@@ -161,8 +157,7 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
 
 def main() -> None:
     result = train_ours(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(result))
+    print_result(result | {"peak_mib": peak_mib()})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Fine-tunes with the Hugging Face Trainer (PyTorch) and its defaults. Runs in `.venv-bench`.
 
-    python hf_trainer.py JOB.json   ->  the last line of the output is the result as JSON
+    python -m benchmarks.peers.hf_trainer JOB.json   ->  the last line of the output is the result as JSON
 
 The job names rows as JSON lines: {"input_ids": [101, ...], "label": 3}.
 """
@@ -8,7 +8,6 @@ The job names rows as JSON lines: {"input_ids": [101, ...], "label": 3}.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -24,10 +23,8 @@ from transformers import (
     TrainingArguments,
 )
 
-
-def read_rows(path: str) -> list[dict[str, Any]]:
-    with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+from benchmarks.processes import peak_mib, print_result
+from benchmarks.training_rows import read_rows
 
 
 def train(job: dict[str, Any], output: str) -> dict[str, float]:
@@ -70,8 +67,7 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as output:
         result = train(job, output)
-    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(result))
+    print_result(result | {"peak_mib": peak_mib()})
 
 
 if __name__ == "__main__":

@@ -6,20 +6,17 @@ python -m benchmarks.peers.keras_fit JOB.json   ->  the last line of the output 
 from __future__ import annotations
 
 import json
-import os
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
-
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 from transformers import WarmUp
 
+from benchmarks.processes import peak_mib, print_result
 from benchmarks.training_rows import read_rows
 from components.checkpoint import load_classifier
 from components.settings import CheckpointSettings, ModelSettings
@@ -62,8 +59,7 @@ def train(job: dict[str, Any]) -> dict[str, float]:
 
 def main() -> None:
     result = train(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(result))
+    print_result(result | {"peak_mib": peak_mib()})
 
 
 if __name__ == "__main__":
