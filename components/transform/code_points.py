@@ -36,6 +36,7 @@ LOGGER = logging.getLogger(__name__)
 CODE_POINTS = 0x110000
 SURROGATES = range(0xD800, 0xE000)
 PAGE = 256
+BATCH = 4096  # code points asked about at a time
 
 # Letters for every reader (category Co), so nothing splits at them.
 PRIVATE_USE = [*range(0xE000, 0xF900), *range(0xF0000, 0xFFFFE)]
@@ -80,7 +81,6 @@ def code_point_table(spec: WordpieceSpec) -> CodePointTable:
         PipelineError: the vocabulary uses more characters than there are stand-ins, or a special token
             that plain text could spell.
     """
-    normalized = normalized_code_points(*_switches(spec))
     kinds = character_kinds()
     stand_ins = _stand_ins(spec, kinds)
     if swapped := reordered_marks(spec):
@@ -88,7 +88,7 @@ def code_point_table(spec: WordpieceSpec) -> CodePointTable:
             "token ids may differ from Hugging Face's where these marks stand side by side: %a", swapped
         )
     markers = _markers(spec, stand_ins)
-    spans, cells = _spans_and_cells(normalized, kinds, stand_ins, markers)
+    spans, cells = _spans_and_cells(spec, kinds, stand_ins, markers)
     unique, pages = np.unique(cells.reshape(-1, PAGE), axis=0, return_inverse=True)
     return CodePointTable(
         pages=pages.reshape(-1).astype(np.int32),
@@ -99,26 +99,28 @@ def code_point_table(spec: WordpieceSpec) -> CodePointTable:
     )
 
 
+@functools.lru_cache(maxsize=8)
 def normalized_code_points(
     clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lower_case: bool
-) -> tuple[str, ...]:
-    """What the Rust BertNormalizer makes of each code point: `[ord("É")]` -> `"e"`, `[0]` -> `""`.
+) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    """What the Rust BertNormalizer makes of each code point, and the texts that are not one character.
 
-    Surrogates, which no UTF-8 text holds, are treated as U+FFFD, what decoding makes of them.
+    `[ord("É")]` -> `ord("e")`; of several characters or none: -1 - index into the texts, so `[0]` -> -1 for
+    `""`. int32 [0x110000]. Surrogates, which no UTF-8 text holds, count as U+FFFD, what decoding makes of them.
     """
     normalizer = normalizers.BertNormalizer(clean_text, handle_chinese_chars, strip_accents, lower_case)
     separator = "\u2581"  # itself under every setting, a starter, and no other code point becomes it
-    asked = [c if c not in SURROGATES else 0xFFFD for c in range(CODE_POINTS)]
-    answers: list[str] = []
-    for start in range(0, CODE_POINTS, 4096):
-        text = separator.join(chr(c) for c in asked[start : start + 4096] if chr(c) != separator)
-        pieces = normalizer.normalize_str(separator + text + separator).split(separator)[1:-1]
-        if start <= ord(separator) < start + 4096:
-            pieces.insert(ord(separator) - start, normalizer.normalize_str(separator))
-        answers.extend(pieces)
-    if len(answers) != CODE_POINTS:
-        raise AssertionError(f"{len(answers)} answers for {CODE_POINTS} code points")
-    return tuple(answers)
+    asked = [chr(c) if c not in SURROGATES else "\ufffd" for c in range(CODE_POINTS)]
+    asked[ord(separator)] = "a"  # put right below
+    texts: dict[str, int] = {"": 0}
+    answers = np.empty(CODE_POINTS, np.int32)
+    for start in range(0, CODE_POINTS, BATCH):
+        joined = separator.join(asked[start : start + BATCH])
+        pieces = normalizer.normalize_str(joined).split(separator)
+        coded = (ord(p) if len(p) == 1 else -1 - texts.setdefault(p, len(texts)) for p in pieces)
+        answers[start : start + BATCH] = np.fromiter(coded, np.int32, BATCH)
+    answers[ord(separator)] = ord(normalizer.normalize_str(separator))
+    return answers, tuple(texts)
 
 
 @functools.lru_cache(maxsize=1)
@@ -129,9 +131,9 @@ def character_kinds() -> npt.NDArray[np.uint8]:
     """
     pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     kinds = np.full(CODE_POINTS, SPACE, np.uint8)
-    for start in range(0, CODE_POINTS, 4096):
+    for start in range(0, CODE_POINTS, BATCH):
         # Every code point stands at an odd offset, between letters that it joins or parts.
-        chunk = "a".join(chr(c) if c not in SURROGATES else "a" for c in range(start, start + 4096))
+        chunk = "a".join(chr(c) if c not in SURROGATES else "a" for c in range(start, start + BATCH))
         for _, (begin, end) in pre_tokenizer.pre_tokenize_str(f"a{chunk}a"):
             kinds[start + begin // 2 : start + end // 2] = ISOLATED if end - begin == 1 else LETTER
     return kinds
@@ -165,7 +167,7 @@ def _is_reachable(spec: WordpieceSpec, token: str, kinds: npt.NDArray[np.uint8])
     body = _body(spec, token)
     if len(token) == 1:
         return bool(kinds[ord(token)] != SPACE)
-    return all(kinds[ord(character)] == LETTER for character in body)
+    return body != "" and all(kinds[ord(character)] == LETTER for character in body)
 
 
 def _stand_ins(spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]) -> dict[str, str]:
@@ -182,25 +184,22 @@ def _stand_ins(spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]) -> dict[str, s
 
 
 def _spans_and_cells(
-    normalized: tuple[str, ...],
-    kinds: npt.NDArray[np.uint8],
-    stand_ins: dict[str, str],
-    markers: dict[int, str],
+    spec: WordpieceSpec, kinds: npt.NDArray[np.uint8], stand_ins: dict[str, str], markers: dict[int, str]
 ) -> tuple[list[str], npt.NDArray[np.int32]]:
     """The different spellings, and for each code point which of them it gets (int32 [0x110000])."""
-    # All but a few thousand normalized characters are outside the vocabulary: only their kind matters.
-    by_kind = {LETTER: UNKNOWN, ISOLATED: f" {UNKNOWN} ", SPACE: " "}
-    known = {*map(chr, range(0x20, 0x7F)), *stand_ins}
-    spellings = {
-        text: _spell(text, kinds, stand_ins) for text in set(normalized) if len(text) != 1 or text in known
-    }
-    spelled = [
-        spellings.get(text, by_kind[kind])
-        for text, kind in zip(normalized, _kinds_of(normalized, kinds), strict=True)
-    ]
-    spans = sorted({*spelled, *markers.values()})
+    normalized, texts = normalized_code_points(*_switches(spec))
+    # Few normalized characters are in the vocabulary; of all others only the kind matters.
+    by_kind = [UNKNOWN, f" {UNKNOWN} ", " "]  # in the order of LETTER, ISOLATED, SPACE
+    known = [*map(chr, range(0x20, 0x7F)), *(name for name in stand_ins if len(name) == 1)]
+    spelled = {text: _spell(text, kinds, stand_ins) for text in [*known, *texts]}
+    spans = sorted({*by_kind, *spelled.values(), *markers.values()})
     index = {spelling: i for i, spelling in enumerate(spans)}
-    cells = np.fromiter((index[spelling] for spelling in spelled), np.int32, CODE_POINTS)
+    of_characters = np.array([index[spelling] for spelling in by_kind], np.int32)[kinds]
+    of_characters[[ord(name) for name in known]] = [index[spelled[name]] for name in known]
+    of_texts = np.array([index[spelled[text]] for text in texts], np.int32)
+    cells = np.where(
+        normalized >= 0, of_characters[normalized], of_texts[np.minimum(normalized, -1) * -1 - 1]
+    )
     if np.unique(cells[MARKERS.start : NEUTRAL + 1]).size != 1:
         raise PipelineError(
             f"the vocabulary uses characters of U+{MARKERS.start:X}..U+{NEUTRAL:X}, kept for special tokens"
@@ -208,14 +207,6 @@ def _spans_and_cells(
     for marker, spelling in markers.items():
         cells[marker] = index[spelling]
     return spans, cells
-
-
-def _kinds_of(normalized: tuple[str, ...], kinds: npt.NDArray[np.uint8]) -> list[int]:
-    """The kind of each one-character text; of no meaning for the others."""
-    codes = np.fromiter(
-        (ord(text) if len(text) == 1 else 0 for text in normalized), np.int32, len(normalized)
-    )
-    return kinds[codes].tolist()
 
 
 def _spell(normalized: str, kinds: npt.NDArray[np.uint8], stand_ins: dict[str, str]) -> str:

@@ -89,8 +89,10 @@ def load_wordpiece_spec(tokenizer_dir: str | Path) -> WordpieceSpec:
             reproduced exactly; the message names the file and the key.
     """
     folder = Path(tokenizer_dir)
-    config_file = folder / "tokenizer_config.json"
+    config_file, map_file = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
     config = _read_json(config_file) if config_file.exists() else {}
+    if map_file.exists():  # older checkpoints name their special tokens only there
+        config = {**_read_json(map_file), **config}
     if config.get("truncation_side", "right") != "right":
         raise _refused(config_file, "truncation_side", config["truncation_side"], "'right'")
     tokenizer_file, vocab_file = folder / "tokenizer.json", folder / "vocab.txt"
@@ -119,7 +121,7 @@ def _from_tokenizer_json(file: Path, config_file: Path, config: dict[str, Any]) 
         vocab,
         normalizer,
         {**_named_tokens(config), "cls_token": cls, "sep_token": sep, "unk_token": model["unk_token"]},
-        _added_tokens(file, state.get("added_tokens") or [], vocab),
+        _added_tokens(file, state.get("added_tokens") or [], config, vocab),
         limit=model.get("max_input_chars_per_word", 100),
         prefix=model.get("continuing_subword_prefix", "##"),
     )
@@ -137,7 +139,16 @@ def _from_vocab_txt(file: Path, config: dict[str, Any]) -> WordpieceSpec:
     normalizer = {
         ours: config.get(theirs, DEFAULT_NORMALIZER[ours]) for ours, theirs in NORMALIZER_KEYS.items()
     }
-    return _checked(file, tuple(vocab), {**DEFAULT_NORMALIZER, **normalizer}, _named_tokens(config), {})
+    added_file = file.parent / "added_tokens.json"
+    if added_file.exists() and not set(_read_json(added_file)) <= set(vocab):
+        raise _refused(
+            added_file,
+            "the tokens",
+            list(_read_json(added_file)),
+            "those of vocab.txt, without tokenizer.json",
+        )
+    added = _added_tokens(file, [], config, tuple(vocab))
+    return _checked(file, tuple(vocab), {**DEFAULT_NORMALIZER, **normalizer}, _named_tokens(config), added)
 
 
 def _checked(
@@ -191,26 +202,38 @@ def _ordered(file: Path, vocab: dict[str, int]) -> tuple[str, ...]:
 
 
 def _named_tokens(config: dict[str, Any]) -> dict[str, str]:
-    """The special tokens by role; a value may be a string or a serialized AddedToken."""
-    named = {}
-    for role, default in DEFAULT_SPECIAL_TOKENS.items():
-        value = config.get(role) or default
-        named[role] = value["content"] if isinstance(value, dict) else value
-    return named
+    """The special tokens by role."""
+    return {role: _content(config.get(role) or default) for role, default in DEFAULT_SPECIAL_TOKENS.items()}
 
 
-def _added_tokens(file: Path, added: list[dict[str, Any]], vocab: tuple[str, ...]) -> dict[str, int]:
+def _content(token: str | dict[str, Any]) -> str:
+    """A token as its string; the files also write it as a serialized AddedToken."""
+    return token["content"] if isinstance(token, dict) else token
+
+
+def _added_tokens(
+    file: Path, added: list[dict[str, Any]], config: dict[str, Any], vocab: tuple[str, ...]
+) -> dict[str, int]:
     """Tokens found literally in raw text. lstrip and rstrip only eat white space, which makes no token."""
     ids = {token: i for i, token in enumerate(vocab)}
-    for entry in added:
+    decoder = config.get("added_tokens_decoder") or {}
+    for entry in [*added, *({**entry, "id": int(key)} for key, entry in decoder.items())]:
         for flag in ("normalized", "single_word"):
             if entry.get(flag):
                 raise _refused(file, f"added_tokens {entry['content']!r} {flag}", True, "false")
-        if ids.get(entry["content"], entry["id"]) != entry["id"]:
-            raise _refused(
-                file, f"added_tokens {entry['content']!r} id", entry["id"], str(ids[entry["content"]])
-            )
-    return {entry["content"]: entry["id"] for entry in added}
+        wanted = ids.setdefault(entry["content"], entry["id"])
+        if wanted != entry["id"]:
+            raise _refused(file, f"added_tokens {entry['content']!r} id", entry["id"], str(wanted))
+    extra = [_content(token) for token in config.get("additional_special_tokens") or []]
+    unknown = [token for token in extra if token not in ids]
+    if unknown:
+        raise _refused(file, "additional_special_tokens", unknown, "tokens that have an id in these files")
+    contents = {
+        *extra,
+        *(entry["content"] for entry in added),
+        *(entry["content"] for entry in decoder.values()),
+    }
+    return {content: ids[content] for content in sorted(contents)}
 
 
 def _template(file: Path, state: dict[str, Any], vocab: tuple[str, ...]) -> tuple[str, str]:

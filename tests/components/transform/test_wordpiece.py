@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,20 +34,30 @@ UNCUT = 100_000
 
 
 def hugging_face(folder: Path, texts: list[str], max_length: int = UNCUT) -> list[list[int]]:
-    backend = BertTokenizerFast.from_pretrained(folder).backend_tokenizer
+    backend = _hugging_face_tokenizer(folder).backend_tokenizer
     backend.enable_truncation(max_length)
     return [encoding.ids for encoding in backend.encode_batch_fast(texts)]
 
 
 def in_graph(folder: Path, texts: list[str] | list[bytes], max_length: int = UNCUT) -> list[list[int]]:
+    batches = [texts[start : start + 1000] for start in range(0, len(texts), 1000)]
+    return [ids for batch in batches for ids in _graph(folder, max_length)(tf.constant(batch)).to_list()]
+
+
+@functools.cache
+def _hugging_face_tokenizer(folder: Path) -> BertTokenizerFast:
+    return BertTokenizerFast.from_pretrained(folder)
+
+
+@functools.cache
+def _graph(folder: Path, max_length: int) -> Callable[[tf.Tensor], tf.RaggedTensor]:
     spec = load_wordpiece_spec(folder)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def graph(batch: tf.Tensor) -> tf.RaggedTensor:
         return encode(batch, spec, max_length)
 
-    batches = [texts[start : start + 1000] for start in range(0, len(texts), 1000)]
-    return [ids for batch in batches for ids in graph(tf.constant(batch)).to_list()]
+    return graph
 
 
 def mismatches(
@@ -169,6 +181,12 @@ def test_private_use_characters_cannot_forge_special_tokens(make_tokenizer: Make
     folder = make_tokenizer(["a"])
     forged = "".join(chr(c) for c in [*range(0xE000, 0xE010), *range(0x10F000, 0x10F010)])
     assert in_graph(folder, [f"a {forged} a"]) == [[2, 5, 5, 3]]
+
+
+def test_added_tokens_beyond_the_vocabulary_are_found_in_text(make_tokenizer: MakeTokenizer) -> None:
+    folder = make_tokenizer(["a"], additional_special_tokens=["<url>"])
+    assert in_graph(folder, ["a<url>A <URL>"]) == [[2, 5, 6, 5, 1, 1, 1, 3]]
+    assert hugging_face(folder, ["a<url>A <URL>"]) == [[2, 5, 6, 5, 1, 1, 1, 3]]
 
 
 def test_a_batch_without_rows_gives_no_rows(rich_tokenizer: Path) -> None:

@@ -112,6 +112,14 @@ def test_files_that_contradict_each_other_are_refused(make_tokenizer: MakeTokeni
     )
 
 
+def test_tokens_that_the_config_adds_are_special_too(make_tokenizer: MakeTokenizer) -> None:
+    folder = make_tokenizer(["<url>", "who"])
+    edit(folder / "tokenizer_config.json", additional_special_tokens=["<url>"])
+    assert ("<url>", 5) in load_wordpiece_spec(folder).special_tokens
+    edit(folder / "tokenizer_config.json", additional_special_tokens=["<tag>"])
+    assert "additional_special_tokens is ['<tag>']" in refusal(folder)
+
+
 def test_cutting_from_the_left_is_refused(make_tokenizer: MakeTokenizer) -> None:
     folder = make_tokenizer(["who"])
     edit(folder / "tokenizer_config.json", truncation_side="left")
