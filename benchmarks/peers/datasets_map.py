@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import datasets
+import datasets  # isort: skip  (a folder of that name may lie in the project, or not)
 from transformers import BertTokenizerFast
 
 from benchmarks.processes import peak_mib, print_result, reset_peak

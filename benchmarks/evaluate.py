@@ -1,0 +1,41 @@
+"""The Evaluator node against bare batched predict: the same rows, the same SavedModel, the same signature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import PYTHON, BenchmarkError, measure
+from benchmarks.rows import make_row
+from benchmarks.workspace import Workspace
+
+BATCH = 128
+
+
+def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    """A row for each number of rows."""
+    return [_row(workspace, factor) for factor in ([1] if quick else [1, 10])]
+
+
+def _row(workspace: Workspace, factor: int) -> dict[str, Any]:
+    told = workspace.nodes(factor)
+    ours = told["nodes"]["Evaluator"]
+    model = Path(told["outputs"]["Trainer.model"]) / "Format-Serving"
+    examples = Path(told["outputs"]["TFRecordExampleGen.examples"]) / "Split-test" / "*"
+    command = [PYTHON, "-m", "benchmarks.peers.batched_predict", model, examples, str(BATCH)]
+    peer = measure(command).result()
+    expected = workspace.rows(factor)["test"]
+    if peer["rows"] != expected:
+        raise BenchmarkError(f"predicted {peer['rows']} rows, the test split has {expected}")
+    return make_row(
+        f"Evaluator node, {factor}x rows",
+        ours["seconds"],
+        "s",
+        peer_name=f"bare predict, batches of {BATCH}",
+        peer=peer["seconds"],
+        ours_peak_mib=ours["peak_mib"],
+        peer_peak_mib=peer["peak_mib"],
+        rows=expected,
+        note="both from loading the model to the last figure, imports apart; ours adds metrics, slices and the "
+        "blessing, and its peak is that of the process that has trained before",
+    )

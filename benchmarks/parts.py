@@ -1,0 +1,133 @@
+"""The parts of the benchmark, and how the results of two of them become rows of the one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.rows import make_row
+from benchmarks.workspace import Workspace
+
+Part = Callable[[bool, Workspace], list[dict[str, Any]]]
+
+
+def _imports(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import imports
+
+    return imports.run(quick, workspace)
+
+
+def _tokenization(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import tokenization
+
+    del workspace
+    return tokenization_rows(tokenization.run(quick))
+
+
+def _transform(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import transform
+
+    return transform.run(quick, workspace)
+
+
+def _training(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import training
+
+    del workspace
+    return training_rows(training.run(quick))
+
+
+def _evaluate(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import evaluate
+
+    return evaluate.run(quick, workspace)
+
+
+def _scale(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import scale
+
+    return scale.run(quick, workspace)
+
+
+# In the order of the table; each imports only its own module.
+PARTS: Mapping[str, Part] = {
+    "imports": _imports,
+    "tokenization": _tokenization,
+    "transform": _transform,
+    "training": _training,
+    "evaluate": _evaluate,
+    "scale": _scale,
+}
+
+# System of `benchmarks.tokenization` -> what it is called in the table, and the target of ours against it.
+TOKENIZERS = {
+    "hf_fast": ("HF fast", ">= 4"),
+    "hf_fast_backend": ("HF fast, encode_batch_fast", ""),
+    "tf_text_fast_bert": ("tf-text FastBertTokenizer", ""),
+}
+# The same of `benchmarks.training`; the ratio is of seconds per epoch.
+TRAINERS = {
+    "hf_trainer": ("HF Trainer (PyTorch)", "<= 0.65"),
+    "hf_trainer_grouped": ("HF Trainer, group_by_length", "<= 1"),
+    "keras_fit": ("Keras fit, padded to max_length", "<= 0.3"),
+}
+
+
+def tokenization_rows(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row per dataset, size and peer: rows/s of ours and theirs, mismatches in the note."""
+    ours = {(r["dataset"], r["rows"]): r for r in results if r["system"] == "ours"}
+    rows = []
+    for peer in results:
+        if peer["system"] == "ours":
+            continue
+        name, target = TOKENIZERS[peer["system"]]
+        mine = ours[peer["dataset"], peer["rows"]]
+        rows.append(
+            make_row(
+                f"tokenization, {peer['dataset']}",
+                mine["rows_per_second"],
+                "rows/s",
+                peer_name=name,
+                peer=peer["rows_per_second"],
+                target=target,
+                ours_peak_mib=mine["peak_mib"],
+                peer_peak_mib=peer["peak_mib"],
+                rows=peer["rows"],
+                note=f"rows that differ from HF fast: ours {mine['mismatches']}, {name} {peer['mismatches']}",
+            )
+        )
+    return rows
+
+
+def training_rows(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row per dataset and peer: seconds per epoch of ours and theirs, test accuracies in the note."""
+    ours = {r["dataset"]: r for r in results if r["system"] == "ours"}
+    rows = []
+    for peer in results:
+        if peer["system"] == "ours":
+            continue
+        name, target = TRAINERS[peer["system"]]
+        mine = ours[peer["dataset"]]
+        rows.append(
+            make_row(
+                f"training, {peer['dataset']}",
+                mine["seconds_per_epoch"],
+                "s/epoch",
+                peer_name=name,
+                peer=peer["seconds_per_epoch"],
+                target=target,
+                ours_peak_mib=mine["peak_mib"],
+                peer_peak_mib=peer["peak_mib"],
+                rows=peer.get("rows"),
+                note=f"test accuracy: ours {_accuracy(mine)}; {name} {_accuracy(peer)}",
+            )
+        )
+    return rows
+
+
+def _accuracy(result: Mapping[str, Any]) -> str:
+    if result["accuracy"] is None:
+        return "not measured (part of an epoch)"
+    error = result["accuracy_standard_error"]
+    spread = "" if error is None else f" ± {error:.4f} (standard error, {result['seeds']} seeds)"
+    return f"{result['accuracy']:.4f}{spread}"
