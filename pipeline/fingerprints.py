@@ -23,6 +23,7 @@ LIBRARIES = (
     "tensorflow-transform",
     "tf-keras",
     "tfx",
+    "tokenizers",
     "transformers",
 )
 

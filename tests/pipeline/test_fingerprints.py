@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -45,3 +48,45 @@ def test_content_fingerprint_follows_bytes_and_names(tmp_path):
     second = content_fingerprint(tmp_path)
     (tmp_path / "x").rename(tmp_path / "y")
     assert len({first, second, content_fingerprint(tmp_path)}) == 3
+
+
+NODES = {
+    "TFRecordExampleGen": "components.example_gen.executor",
+    "DataGate": "components.data_gate.executor",
+    "Transform": "components.transform.preprocessing",
+    "Trainer": "components.trainer.run_fn",
+    "Evaluator": "components.evaluator.metrics",
+    "Pusher": "components.pusher.executor",
+}
+
+
+@pytest.mark.parametrize(
+    ("edited", "rerun"),
+    [
+        ("components/transform/wordpiece.py", ["Transform"]),
+        ("components/trainer/train_loop.py", ["Trainer"]),
+        ("components/trainer/export.py", ["Trainer"]),
+        ("components/evaluator/metrics.py", ["Evaluator"]),
+        ("components/pusher/versions.py", ["Pusher"]),
+        ("components/data_gate/rules.py", ["DataGate"]),
+        ("components/example_gen/tfrecord.py", ["TFRecordExampleGen", "DataGate"]),
+    ],
+)
+def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edited, rerun):
+    root = Path(__file__).resolve().parents[2]
+    for package in ("components", "pipeline"):
+        shutil.copytree(root / package, tmp_path / package)
+    code = (
+        "import json, pipeline.fingerprints as f\n"
+        f"print(json.dumps({{node: f.code_fingerprint(module) for node, module in {NODES!r}.items()}}))"
+    )
+
+    def fingerprints_now() -> dict[str, str]:
+        shown = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True)
+        return json.loads(shown.stdout)
+
+    before = fingerprints_now()
+    with (tmp_path / edited).open("a") as file:
+        file.write("\n# edited\n")
+    after = fingerprints_now()
+    assert [node for node in NODES if before[node] != after[node]] == rerun
