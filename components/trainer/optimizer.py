@@ -48,6 +48,7 @@ class AdamW(tf.Module):
         self.first_moments = [_like(v) for v in variables]
         self.second_moments = [_like(v) for v in variables]
         self.step = _counter(0, tf.int64)
+        self.updates = _counter(0, tf.int64)  # steps that were not skipped
         # Only float16 needs it: its smallest gradients would vanish.
         self.loss_scale = _counter(
             _FIRST_LOSS_SCALE if settings.mixed_precision == "float16" else 1.0, tf.float32
@@ -57,7 +58,14 @@ class AdamW(tf.Module):
     @property
     def state(self) -> list[tf.Variable]:
         """Everything that a resumed run needs beside the weights."""
-        return [*self.first_moments, *self.second_moments, self.step, self.loss_scale, self.good_steps]
+        return [
+            *self.first_moments,
+            *self.second_moments,
+            self.step,
+            self.updates,
+            self.loss_scale,
+            self.good_steps,
+        ]
 
     def apply(self, gradients: Sequence[tf.Tensor], divisor: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
         """Updates the variables from the sum of all rows' gradients.
@@ -86,7 +94,7 @@ class AdamW(tf.Module):
 
     def _update(self, gradients: Sequence[tf.Tensor], scale: tf.Tensor, rate: tf.Tensor) -> tf.Operation:
         s = self._settings
-        step = tf.cast(self.step + 1, tf.float32)
+        step = tf.cast(self.updates + 1, tf.float32)
         power1, power2 = tf.pow(s.adam_beta1, step), tf.pow(s.adam_beta2, step)
         # The kernel adds epsilon before the bias correction of the second moment; this undoes that.
         epsilon = s.adam_epsilon * tf.sqrt(1.0 - power2)
@@ -109,6 +117,7 @@ class AdamW(tf.Module):
                 epsilon=epsilon,
                 grad=gradient * scale,
             )
+        self.updates.assign_add(1)
         return tf.no_op()
 
     def _adjust_scale(self, finite: tf.Tensor) -> None:

@@ -1,0 +1,252 @@
+"""The loop on a tiny model: learns, repeats by seed, keeps the best, resumes, spreads over replicas."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.checkpoint import load_classifier
+from components.errors import PipelineError
+from components.settings import CheckpointSettings, EarlyStoppingSettings, ModelSettings, TrainSettings
+from components.trainer import progress
+from components.trainer.distribution import make_strategy
+from components.trainer.train_loop import (
+    TrainingData,
+    accuracy_and_loss,
+    class_weights,
+    read_data,
+    train,
+    write_history,
+)
+from components.trainer.train_state import STATE_FILE, clear_state
+from tests.components.trainer.conftest import LABELS, learnable_rows
+
+ROOT = Path(__file__).parents[3]
+STRATEGY = tf.distribute.get_strategy()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, write_rows: Callable[..., Path]) -> TrainingData:
+    folder = tmp_path_factory.mktemp("splits")
+    write_rows(folder / "train.gz", learnable_rows(192, seed=1))
+    write_rows(folder / "eval.gz", learnable_rows(60, seed=2))
+    return read_data([str(folder / "train*")], [str(folder / "eval*")], LABELS, 110, text_pairs=False)
+
+
+@pytest.fixture(autouse=True)
+def silent() -> Any:
+    progress.set_sink(lambda report: None)
+    yield
+    progress.set_sink(None)
+
+
+def load(folder: Path) -> Any:
+    return load_classifier(folder, LABELS, ModelSettings(checkpoint=CheckpointSettings(path=folder)))
+
+
+def settings(**values: Any) -> TrainSettings:
+    defaults = {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3, "tensorboard": False}
+    return TrainSettings(**{**defaults, **values})
+
+
+def weights(model: Any) -> list[np.ndarray]:
+    return [v.numpy() for v in model.trainable_variables]
+
+
+def largest_difference(first: list[np.ndarray], second: list[np.ndarray]) -> float:
+    return max(float(np.abs(a - b).max()) for a, b in zip(first, second, strict=True))
+
+
+def test_learns_a_learnable_task_and_tells_how_it_went(
+    checkpoint: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    reports: list[progress.TrainProgress] = []
+    progress.set_sink(reports.append)
+    model = load(checkpoint)
+    history = train(model, data, settings(epochs=6), STRATEGY, tmp_path / "state", tmp_path / "logs")
+    assert history.step == history.total_steps == 72
+    assert [e["step"] for e in history.evaluations] == [12, 24, 36, 48, 60, 72]
+    assert history.best["accuracy"] >= 0.95
+    assert history.rows_per_second > 0
+    assert 0 <= history.padding_share < 0.1
+    scored = [r for r in reports if r.eval_metrics]
+    assert [r.epoch for r in scored] == [1, 2, 3, 4, 5, 6]
+    assert scored[-1].loss < 0.5 * scored[0].loss
+    write_history(history, tmp_path / "run")
+    written = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert written["best"]["accuracy"] == history.best["accuracy"]
+    tags = {
+        value.tag
+        for path in (tmp_path / "logs").iterdir()
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert {"train/loss", "train/learning_rate", "eval/accuracy"} <= tags
+
+
+def test_same_seed_gives_the_same_weights_and_another_seed_others(
+    checkpoint: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    results = []
+    for i, seed in enumerate((1, 1, 2)):
+        model = load(checkpoint)
+        train(model, data, settings(epochs=1, seed=seed), STRATEGY, tmp_path / str(i))
+        results.append(weights(model))
+    assert largest_difference(results[0], results[1]) == 0.0
+    assert largest_difference(results[0], results[2]) > 1e-4
+
+
+def test_interrupted_run_goes_on_at_its_step_and_ends_where_it_would_have(
+    checkpoint: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    chosen = settings(epochs=2, evaluations_per_epoch=2)
+    straight = load(checkpoint)
+    expected = train(straight, data, chosen, STRATEGY, tmp_path / "straight")
+
+    def interrupt(report: progress.TrainProgress) -> None:
+        if report.eval_metrics and report.step == 18:
+            raise KeyboardInterrupt
+
+    progress.set_sink(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(load(checkpoint), data, chosen, STRATEGY, tmp_path / "state")
+    progress.set_sink(lambda report: None)
+    resumed = load(checkpoint)
+    history = train(resumed, data, chosen, STRATEGY, tmp_path / "state")
+    assert history.resumed_at == [18]
+    assert [e["step"] for e in history.evaluations] == [e["step"] for e in expected.evaluations]
+    assert history.best == expected.best
+    assert largest_difference(weights(resumed), weights(straight)) == 0.0
+
+
+def test_state_of_other_settings_is_not_resumed(checkpoint: Path, data: TrainingData, tmp_path: Path) -> None:
+    train(load(checkpoint), data, settings(steps=2, epochs=None), STRATEGY, tmp_path)
+    assert (tmp_path / STATE_FILE).is_file()
+    history = train(load(checkpoint), data, settings(steps=3, epochs=None), STRATEGY, tmp_path)
+    assert history.resumed_at == []
+    assert len(history.evaluations) == 1
+    clear_state(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_state_that_cannot_be_read_is_started_over(
+    checkpoint: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    (tmp_path / STATE_FILE).write_bytes(b"half a file")
+    history = train(load(checkpoint), data, settings(steps=2, epochs=None), STRATEGY, tmp_path)
+    assert (history.step, history.resumed_at) == (2, [])
+
+
+def test_early_stopping_ends_the_run_and_keeps_the_best_weights(
+    checkpoint: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    # A rate that destroys: after the first evaluations nothing gets better.
+    chosen = settings(
+        epochs=40,
+        learning_rate=0.2,
+        schedule="constant",
+        warmup_ratio=0,
+        best_metric="loss",
+        early_stopping=EarlyStoppingSettings(patience=3),
+    )
+    model = load(checkpoint)
+    history = train(model, data, chosen, STRATEGY, tmp_path)
+    losses = [e["loss"] for e in history.evaluations]
+    assert history.stopped_early
+    assert len(losses) == losses.index(min(losses)) + 1 + 3
+    assert history.best["loss"] == min(losses)
+    scores = accuracy_and_loss(model, data.evaluation, chosen, STRATEGY, text_pairs=False)
+    assert scores["loss"] == pytest.approx(min(losses), abs=1e-5)
+
+
+def test_loss_that_is_no_number_stops_with_a_hint(
+    checkpoint: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    model = load(checkpoint)
+    model.classifier.bias.assign([np.nan] * 3)
+    with pytest.raises(PipelineError, match=r"training loss is nan at step \d+; lower train\.learning_rate"):
+        train(model, data, settings(), STRATEGY, tmp_path)
+
+
+def test_balanced_weights_are_inverse_frequencies(data: TrainingData) -> None:
+    summary = replace(data.train_summary, label_counts=(10, 20, 30))
+    balanced = class_weights(settings(class_weights="balanced"), replace(data, train_summary=summary))
+    assert balanced == (2.0, 1.0, pytest.approx(2 / 3))
+    assert class_weights(settings(class_weights={"number": 3.0}), data) == (1.0, 3.0, 1.0)
+    assert class_weights(settings(), data) is None
+
+
+def test_weight_of_an_unknown_label_is_refused(data: TrainingData) -> None:
+    with pytest.raises(PipelineError, match=r"class_weights names \['planet'\]"):
+        class_weights(settings(class_weights={"planet": 2.0}), data)
+
+
+def test_fractions_of_an_epoch_and_accumulation_count_optimizer_steps(
+    checkpoint: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    chosen = settings(epochs=1.5, gradient_accumulation=4)
+    history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path)
+    assert (history.total_steps, history.steps_per_epoch) == (5, 3.0)  # 18 passes of 16 rows, 4 a step
+    assert [e["step"] for e in history.evaluations] == [3, 5]
+
+
+def test_multi_worker_without_a_cluster_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(PipelineError, match="TF_CONFIG names no cluster"):
+        make_strategy("multi_worker")
+
+
+MIRRORED = """
+import sys
+from pathlib import Path
+import numpy as np
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from tests.components.trainer import test_train_loop as t
+from components.trainer import progress
+progress.set_sink(lambda report: None)
+checkpoint, train_file, eval_file, out = map(Path, sys.argv[1:])
+data = t.read_data([str(train_file)], [str(eval_file)], t.LABELS, 110, text_pairs=False)
+finals = []
+for name in ("none", "mirrored"):
+    strategy = t.make_strategy(name)
+    with strategy.scope():
+        model = t.load(checkpoint)
+    for part in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        setattr(model.config, part, 0.0)  # the replicas' masks are not those of one
+    chosen = t.settings(steps=5, epochs=None, batch_size=14, eval_batch_size=13, strategy=name,
+                        adam_epsilon=0.1, gradient_accumulation=2)
+    history = t.train(model, data, chosen, strategy, out / name)
+    finals.append((t.weights(model), history.evaluations[-1]))
+    print(name, strategy.num_replicas_in_sync, history.evaluations[-1])
+(one, scores), (two, other_scores) = finals
+assert strategy.num_replicas_in_sync == 2
+assert abs(scores["loss"] - other_scores["loss"]) < 1e-4, (scores, other_scores)
+assert scores["accuracy"] == other_scores["accuracy"]
+print("difference", t.largest_difference(one, two))
+"""
+
+
+def test_two_replicas_train_like_one(
+    checkpoint: Path, tmp_path: Path, write_rows: Callable[..., Path]
+) -> None:
+    train_file = write_rows(tmp_path / "train.gz", learnable_rows(14 * 7, seed=1))
+    eval_file = write_rows(tmp_path / "eval.gz", learnable_rows(31, seed=2))
+    command = [sys.executable, "-c", MIRRORED, checkpoint, train_file, eval_file, tmp_path]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "mirrored 2" in done.stdout
+    assert float(done.stdout.split("difference")[1]) < 1e-5
