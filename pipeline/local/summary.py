@@ -199,7 +199,8 @@ def _verdict(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[Ren
 def _next(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[tuple[str, str]]:
     if outcome.pushed:
         yield "what is served", f"python runner_local.py versions {config_path}"
-        yield "back to the last one", f"python runner_local.py rollback {config_path}"
+        if outcome.version and outcome.version > 1:
+            yield "back to the last one", f"python runner_local.py rollback {config_path}"
         yield "try something else", f"python runner_local.py run {config_path} --set train.epochs=4"
     else:
         yield "what can be set", "python runner_local.py config --explain"
