@@ -15,7 +15,7 @@ class CuratedSchemaSpec(ComponentSpec):
         standard_component_specs.SCHEMA_FILE_KEY: ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
     }
-    INPUTS = {}  # noqa: RUF012
+    INPUTS: dict[str, ChannelParameter] = {}  # noqa: RUF012
     OUTPUTS = {  # noqa: RUF012
         standard_component_specs.SCHEMA_KEY: ChannelParameter(type=standard_artifacts.Schema)
     }

@@ -254,7 +254,7 @@ class EvaluateSettings(Section):
 
     split: str = Field("test", description="Split that the model is judged on; training never sees it.")
     metrics: list[MetricName] = Field(
-        default_factory=lambda: ["accuracy", "macro_f1", "cross_entropy"],
+        ["accuracy", "macro_f1", "cross_entropy"],
         min_length=1,
         description="Metrics reported beside those that have thresholds, each also per class where it can be.",
     )
