@@ -33,7 +33,7 @@ data: $(READY) ## Make the three datasets from their recipes, and the checkpoint
 run: $(READY) ## Run the whole pipeline: CONFIG=configs/trec.yaml ARGS="--set train.epochs=1"
 	@$(PYTHON) runner_local.py run $(CONFIG) $(ARGS)
 
-test: $(READY) ## Run all tests: ARGS="-k name" for some
+test: data ## Run all tests: ARGS="-k name" for some
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(READY) ## Ruff (lint and format) and mypy
