@@ -118,7 +118,7 @@ def make_dataset(
         out_dir,
         recipe_name,
         with_config=False,
-        overwrite=(out_dir / _MADE_FROM_FILE).exists(),
+        overwrite=is_made_by_recipe(out_dir),
         progress=progress,
         check=lambda report: _check(report, recipe, folder),
         further_files={_MADE_FROM_FILE: made_from + "\n"},
@@ -143,6 +143,11 @@ def _made_from(recipe_folder: Path) -> str:
         digest.update(path.name.encode() + b"\0")
         digest.update(path.read_bytes() if path.exists() else b"")
     return digest.hexdigest()
+
+
+def is_made_by_recipe(out_dir: Path) -> bool:
+    """Whether a folder holds a dataset that `make_dataset` made, of whichever recipe and code."""
+    return (out_dir / _MADE_FROM_FILE).is_file()
 
 
 def _existing(out_dir: Path, made_from: str) -> ImportReport | None:

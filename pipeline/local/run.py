@@ -197,6 +197,7 @@ def _relative(path: Path) -> Path:
 def _with_inputs(config: Config, paths: PipelinePaths, display: Display) -> PipelinePaths:
     """Makes or checks what the pipeline reads, before anything heavy is imported."""
     from components.checkpoint import check_checkpoint, checkpoint_folder
+    from components.transform.wordpiece_spec import load_wordpiece_spec
 
     _make_data(config, display)
     for key, path in (("data.schema", config.data.data_schema), ("data.labels", config.data.labels)):
@@ -204,16 +205,19 @@ def _with_inputs(config: Config, paths: PipelinePaths, display: Display) -> Pipe
             raise UsageError(f"{key}: no file at {path}")
     checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
     check_checkpoint(checkpoint, config.model.checkpoint.allow_pickle, config.transform.max_length)
+    load_wordpiece_spec(checkpoint)  # refuses a tokenizer that the graph cannot reproduce
     return local_paths(paths.root.parent, config.name, checkpoint)
 
 
 def _make_data(config: Config, display: Display) -> None:
     if config.data.recipe is not None:
-        from pipeline.importing.recipes import make_dataset
+        from pipeline.importing.recipes import is_made_by_recipe, make_dataset
 
-        if not config.data.path.exists():
+        exists = config.data.path.exists()
+        if not exists:
             display.say(f"Making the dataset {config.data.recipe} in {config.data.path}")
-        make_dataset(config.data.recipe, RECIPES_DIR, config.data.path, CACHE_DIR)
+        if not exists or is_made_by_recipe(config.data.path):  # else it is the user's own
+            make_dataset(config.data.recipe, RECIPES_DIR, config.data.path, CACHE_DIR)
     elif not config.data.path.is_dir():
         raise UsageError(
             f"data.path: no folder at {config.data.path}; make it with `runner_local.py import`, or name a recipe"

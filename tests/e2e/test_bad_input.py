@@ -118,6 +118,19 @@ def test_checkpoint_folder_without_weights(refused, folder):
     assert "model.safetensors" in reason
 
 
+def test_tokenizer_that_the_graph_cannot_reproduce(refused, folder):
+    path = folder / "encoder" / "tokenizer.json"
+    path.write_text(path.read_text().replace('"type": "WordPiece"', '"type": "BPE"'))
+    reason = refused(1)
+    assert "tokenizer.json" in reason
+    assert "BPE" in reason
+
+
+def test_own_data_stays_though_the_config_names_a_recipe(refused, folder):
+    shard(folder, "test").unlink()
+    assert "test" in refused(3, "data.recipe=trec")
+
+
 def test_missing_label_list(refused, folder):
     (folder / "data" / "labels.txt").unlink()
     assert "labels.txt" in refused(2)
