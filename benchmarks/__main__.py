@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,15 +47,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         rows, failed = _run_parts(console, names, arguments.quick, Path(scratch))
     report = _report(rows, failed, arguments.quick, time.monotonic() - started)
-    how = "quick" if arguments.quick else "full"
-    print_table(console, rows, f"Benchmark ({how}), {report['machine']}, {report['seconds']:.0f} s")
-    for path in _paths(arguments, complete=not failed and len(names) == len(PARTS)):
+    complete = not failed and len(names) == len(PARTS)
+    show_and_write(console, report, _paths(arguments.json, arguments.quick, complete))
+    return 1 if failed else 0
+
+
+def show_and_write(console: Console, report: Mapping[str, Any], paths: Sequence[Path]) -> None:
+    """Prints the table of `report["rows"]` and writes the whole report as JSON to each path."""
+    how = "quick" if report["quick"] else "full"
+    print_table(console, report["rows"], f"Benchmark ({how}), {report['machine']}, {report['seconds']:.0f} s")
+    for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        console.print(Text(f"written to {os.path.relpath(path)}"))
-    for name in failed:
+        console.print(Text(f"written to {os.path.relpath(path)}"), soft_wrap=True)
+    for name in report["failed"]:
         console.print(Text(f"part {name} failed, see above", "bold red"))
-    return 1 if failed else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -92,13 +98,14 @@ def _run_parts(
 
 
 def _in_own_process(name: str, quick: bool, scratch: Path) -> list[dict[str, Any]] | None:
-    """The part's rows; None when it failed, its error is on stderr then."""
+    """The part's rows; None when it failed, with what it wrote on stderr."""
     command = [PYTHON, "-m", "benchmarks", "--part", name, "--workspace", str(scratch)]
     command += ["--quick"] if quick else []
     done = subprocess.run(
-        command, cwd=PROJECT_DIR, env=environment(), stdout=subprocess.PIPE, text=True, check=False
+        command, cwd=PROJECT_DIR, env=environment(), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
+        sys.stderr.write(done.stderr)
         return None
     rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])["rows"]
     return rows
@@ -133,11 +140,11 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in _PACKAGES}
 
 
-def _paths(arguments: argparse.Namespace, complete: bool) -> list[Path]:
+def _paths(asked: Path | None, quick: bool, complete: bool) -> list[Path]:
     """A dated file, or the one asked for; a complete full run is also the latest."""
-    stem = datetime.now().strftime("%Y-%m-%d-%H%M%S") + ("-quick" if arguments.quick else "")
-    chosen = arguments.json.absolute() if arguments.json else RESULTS_DIR / f"{stem}.json"
-    return [chosen, *([LATEST] if complete and not arguments.quick else [])]
+    stem = datetime.now().strftime("%Y-%m-%d-%H%M%S") + ("-quick" if quick else "")
+    chosen = asked.absolute() if asked else RESULTS_DIR / f"{stem}.json"
+    return [chosen, *([LATEST] if complete and not quick else [])]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import PYTHON, BenchmarkError, measure
+from benchmarks.processes import PYTHON, BenchmarkError, Command, measure
 from benchmarks.rows import make_row
 from benchmarks.workspace import Workspace
 
@@ -22,7 +22,7 @@ def _row(workspace: Workspace, factor: int) -> dict[str, Any]:
     ours = told["nodes"]["Evaluator"]
     model = Path(told["outputs"]["Trainer.model"]) / "Format-Serving"
     examples = Path(told["outputs"]["TFRecordExampleGen.examples"]) / "Split-test" / "*"
-    command = [PYTHON, "-m", "benchmarks.peers.batched_predict", model, examples, str(BATCH)]
+    command: Command = [PYTHON, "-m", "benchmarks.peers.batched_predict", model, examples, str(BATCH)]
     peer = measure(command).result()
     expected = workspace.rows(factor)["test"]
     if peer["rows"] != expected:

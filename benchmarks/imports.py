@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.processes import PYTHON, Measured, first_line, measure
+from benchmarks.processes import PYTHON, Command, Measured, first_line, measure
 from benchmarks.rows import make_row
 from benchmarks.workspace import CONFIG, Workspace
 
@@ -67,12 +67,12 @@ def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
 def _seconds_to_first_node(workspace: Workspace) -> float:
     root = workspace.folder / "first-node"
     shutil.rmtree(root, ignore_errors=True)
-    command = [PYTHON, "runner_local.py", "run", CONFIG, "--root", root, *workspace.overrides(1)]
+    command: Command = [PYTHON, "runner_local.py", "run", CONFIG, "--root", root, *workspace.overrides(1)]
     return first_line(command, r"^\w+: started$")
 
 
 def _cached_run(workspace: Workspace) -> Measured:
-    command = [PYTHON, "runner_local.py", "run", CONFIG, "--root", workspace.root(1), "--json"]
+    command: Command = [PYTHON, "runner_local.py", "run", CONFIG, "--root", workspace.root(1), "--json"]
     took = measure([*command, *workspace.overrides(1)])
     states = {node["id"]: node["state"] for node in took.result()["nodes"]}
     if set(states.values()) != {"cached"}:

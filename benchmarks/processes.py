@@ -29,6 +29,9 @@ _ENVIRONMENT = {
 }
 
 
+Command = list[str | Path]
+
+
 class BenchmarkError(Exception):
     """A measured command failed; the message has its last words."""
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import PEER_PYTHON, BenchmarkError, measure
+from benchmarks.processes import PEER_PYTHON, BenchmarkError, Command, measure
 from benchmarks.rows import make_row
 from benchmarks.workspace import CONFIG, PROJECT_DIR, Workspace
 
@@ -55,7 +55,7 @@ def _peer(workspace: Workspace, factor: int) -> dict[str, Any]:
         raise BenchmarkError(f"{PEER_PYTHON.relative_to(PROJECT_DIR)} is missing; `make bench` makes it")
     out = workspace.folder / "datasets-map"
     folder, _ = workspace.dataset(factor)
-    command = [PEER_PYTHON, "-m", "benchmarks.peers.datasets_map", folder, config.data.labels]
+    command: Command = [PEER_PYTHON, "-m", "benchmarks.peers.datasets_map", folder, config.data.labels]
     try:
         return measure([*command, checkpoint, out, str(config.transform.max_length)]).result()
     finally:

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import PROJECT_DIR, PYTHON, Measured, measure
+from benchmarks.processes import PROJECT_DIR, PYTHON, Command, Measured, measure
 
 DATASET = "rotten_tomatoes"
 CONFIG = PROJECT_DIR / "configs" / f"{DATASET}.yaml"
@@ -71,7 +71,7 @@ class Workspace:
             found: dict[str, Any] = json.loads(told.read_text())
             if last in found["nodes"]:
                 return found
-        command = [PYTHON, "-m", "benchmarks.nodes", CONFIG, "--root", self.root(factor, repeat)]
+        command: Command = [PYTHON, "-m", "benchmarks.nodes", CONFIG, "--root", self.root(factor, repeat)]
         took = measure([*command, "--last", last, *self.overrides(factor)])
         _write(told, took.result())
         return took.result()

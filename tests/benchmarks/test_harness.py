@@ -1,0 +1,175 @@
+"""The benchmark's table, JSON and measured processes, from literal rows; nothing is asserted on time."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmarks.__main__ import show_and_write
+from benchmarks.parts import PARTS, tokenization_rows, training_rows
+from benchmarks.processes import BenchmarkError, first_line, measure
+from benchmarks.rows import figure, make_row, meets_target
+from benchmarks.tfexample import digest_of_ids, encode_ids, read_texts
+from pipeline.importing.tfrecord import ShardWriter, encode_example
+
+
+def shown(rows: list[dict], paths: list[Path], failed: list[str]) -> str:
+    out = io.StringIO()
+    report = {"quick": True, "machine": "2 cores", "seconds": 61.4, "failed": failed, "rows": rows}
+    show_and_write(Console(file=out, width=160), report, paths)
+    return out.getvalue()
+
+
+def test_table_shows_ours_beside_the_peer_and_whether_the_target_holds(tmp_path):
+    good = make_row("first node", 3.0, "s", peer_name="tfx.v1", peer=6.0, target="<= 0.7", note="median of 3")
+    bad = make_row(
+        "epoch", 70.0, "s", peer_name="Trainer", peer=100.0, target="<= 0.65", peer_peak_mib=1024.4
+    )
+    printed = shown([good, bad], [tmp_path / "new" / "out.json"], ["scale"]).splitlines()
+
+    words = [" ".join(line.split()) for line in printed]
+    assert words[0] == "Benchmark (quick), 2 cores, 61 s"
+    assert words[2] == "first node [1] 3.00 s 6.00 s tfx.v1 0.500x <= 0.7 ✓"
+    assert words[3] == "epoch 70.0 s 100 s Trainer 0.700x <= 0.65 ✗ 1,024"
+    assert printed[4] == "  [1] median of 3"
+    assert printed[-1] == "part scale failed, see above"
+
+
+def test_json_holds_every_field_of_every_row(tmp_path):
+    row = make_row("help", 0.3, "s CPU", target="<= 2", ours_peak_mib=50.0)
+    paths = [tmp_path / "dated.json", tmp_path / "latest.json"]
+    shown([row], paths, [])
+
+    written = json.loads(paths[0].read_text())
+    assert written["rows"] == [
+        {
+            "what": "help",
+            "ours": 0.3,
+            "unit": "s CPU",
+            "peer_name": "",
+            "peer": None,
+            "ratio": None,
+            "target": "<= 2",
+            "ours_peak_mib": 50.0,
+            "peer_peak_mib": None,
+            "rows": None,
+            "note": "",
+        }
+    ]
+    assert paths[1].read_text() == paths[0].read_text()
+
+
+@pytest.mark.parametrize(
+    ("row", "met"),
+    [
+        ({"ratio": 0.65, "target": "<= 0.65"}, True),
+        ({"ratio": 3.9, "target": ">= 4"}, False),
+        ({"ratio": None, "ours": 2.5, "target": "<= 2 s"}, False),
+        ({"ratio": 0.5, "target": ""}, None),
+    ],
+)
+def test_target_is_held_against_the_ratio_or_else_against_ours(row, met):
+    assert meets_target(row) is met
+
+
+def test_target_that_cannot_be_read_is_an_error():
+    with pytest.raises(ValueError, match="got 'fast'"):
+        meets_target({"ratio": 1.0, "target": "fast"})
+
+
+def test_figures_have_three_digits_that_count():
+    assert [figure(v) for v in (0.04212, 2.0, 75.26, 75431.2, None)] == [
+        "0.042",
+        "2.00",
+        "75.3",
+        "75,431",
+        "",
+    ]
+
+
+def test_parts_are_those_of_the_issue():
+    assert list(PARTS) == ["imports", "tokenization", "transform", "training", "evaluate", "scale"]
+
+
+def test_tokenization_result_becomes_a_row_per_peer():
+    common = {"benchmark": "tokenization", "dataset": "trec", "rows": 100, "peak_mib": 900}
+    ours = {**common, "system": "ours", "rows_per_second": 50_000, "mismatches": 0}
+    peer = {**common, "system": "tf_text_fast_bert", "rows_per_second": 40_000, "mismatches": 7}
+
+    [row] = tokenization_rows([ours, peer])
+
+    assert (row["ours"], row["peer"], row["ratio"], row["rows"]) == (50_000, 40_000, 1.25, 100)
+    assert row["note"] == "rows that differ from HF fast: ours 0, tf-text FastBertTokenizer 7"
+
+
+def test_training_result_becomes_a_row_per_peer_with_accuracies():
+    common = {"dataset": "trec", "peak_mib": 900, "seeds": 3, "rows": 64}
+    ours = {"system": "ours", "seconds_per_epoch": 30.0, "accuracy": 0.95, "accuracy_standard_error": 0.004}
+    peer = {
+        "system": "keras_fit",
+        "seconds_per_epoch": 120.0,
+        "accuracy": None,
+        "accuracy_standard_error": None,
+    }
+
+    [row] = training_rows([common | ours, common | peer])
+
+    assert (row["ratio"], row["target"]) == (0.25, "<= 0.3")
+    assert row["note"] == (
+        "test accuracy: ours 0.9500 ± 0.0040 (standard error, 3 seeds); "
+        "Keras fit, padded to max_length not measured (part of an epoch)"
+    )
+
+
+def test_measured_process_tells_its_result_and_memory():
+    took = measure([sys.executable, "-c", "b = bytes(10 << 20); print('noise'); print('{\"rows\": 3}')"])
+
+    assert took.result() == {"rows": 3}
+    assert took.peak_mib > 10
+
+
+def test_failed_process_tells_its_exit_code_and_last_words():
+    with pytest.raises(BenchmarkError, match=r"exit code 1 of .*(\n.*)*no such peer"):
+        measure([sys.executable, "-c", "raise SystemExit('no such peer')"])
+
+
+def test_first_line_ends_the_process():
+    script = "import time; print('Gen: started', flush=True); time.sleep(600)"
+
+    assert first_line([sys.executable, "-c", script], r"^\w+: started$") > 0
+    with pytest.raises(BenchmarkError, match="refused"):
+        first_line([sys.executable, "-c", "print('refused')"], r"started")
+
+
+def test_examples_are_encoded_as_tensorflow_encodes_them():
+    assert encode_ids({"a": [1]}) == b"\n\x0c\n\n\n\x01a\x12\x05\x1a\x03\n\x01\x01"
+
+
+def test_digest_of_ids_depends_on_rows_and_not_on_their_order(tmp_path):
+    rows = [{"ids": [101, 102], "label": [0]}, {"ids": [101], "label": [1]}]
+    one, other = (written(tmp_path / name, content) for name, content in (("a", rows), ("b", rows[::-1])))
+    changed = written(tmp_path / "c", [rows[0], {"ids": [101], "label": [0]}])
+
+    assert digest_of_ids(one, ("ids", "label")) == digest_of_ids(other, ("ids", "label"))
+    assert digest_of_ids(one, ("ids", "label")) != digest_of_ids(changed, ("ids", "label"))
+    assert digest_of_ids(one, ("ids", "label"))[0] == 2
+
+
+def written(folder: Path, rows: list[dict]) -> list[Path]:
+    folder.mkdir()
+    writer = ShardWriter(folder, "train", 1 << 20)
+    for row in rows:
+        writer.write(encode_ids(row))
+    return writer.close()
+
+
+def test_texts_are_read_from_imported_shards(tmp_path):
+    writer = ShardWriter(tmp_path, "test", 1 << 20)
+    writer.write(encode_example({"text": "naïve".encode(), "label": b"x"}))
+
+    assert list(read_texts(writer.close(), ("text", "label"))) == [("naïve", "x")]
