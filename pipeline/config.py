@@ -25,9 +25,11 @@ from components.settings import (
     ModelSettings,
     PushSettings,
     Section,
+    ServeSettings,
     TrainSettings,
     TransformSettings,
 )
+from pipeline.kubeflow.settings import KubeflowSettings
 
 Location = tuple[str | int, ...]
 
@@ -54,6 +56,10 @@ class Config(Section):
     train: TrainSettings = Field(TrainSettings(), description="Fine-tuning.")
     evaluate: EvaluateSettings = Field(description="Metrics, thresholds and slices.")
     push: PushSettings = Field(description="Where a blessed model goes.")
+    kubeflow: KubeflowSettings | None = Field(
+        None, description="Self-hosted Kubeflow Pipelines; null: this model runs locally only."
+    )
+    serve: ServeSettings = Field(ServeSettings(), description="The model server.")
 
     @model_validator(mode="after")
     def _check(self) -> Config:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # Beam's portable DirectRunner first tries to download a "prism" binary; this one is in-process.
@@ -31,6 +32,13 @@ class PipelinePaths:
     lock_path: Path  # held by the process that runs this pipeline
     checkpoint_dir: Path  # the pretrained encoder and its tokenizer files
     beam_args: tuple[str, ...] = LOCAL_BEAM_ARGS
+    refusal_dir: str = ""  # where the data gate writes all its findings; "" for the log only
+    # Path that nodes will see -> the same file here, where the pipeline is built for other machines.
+    local_copies: Mapping[Path, Path] = field(default_factory=dict)
+
+    def readable(self, path: Path) -> Path:
+        """Where this machine finds the file that nodes know as `path`."""
+        return self.local_copies.get(path, path)
 
 
 def local_paths(root: Path, name: str, checkpoint_dir: Path | None = None) -> PipelinePaths:
@@ -50,4 +58,5 @@ def local_paths(root: Path, name: str, checkpoint_dir: Path | None = None) -> Pi
         logs_dir=base / "logs",
         lock_path=base / ".lock",
         checkpoint_dir=(checkpoint_dir or base / "checkpoint").absolute(),
+        refusal_dir=str(base / "logs"),
     )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
-from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
-from tfx.types.channel import Channel
-from tfx.types.standard_artifacts import Model, ModelBlessing
+from tfx.types.channel import BaseChannel
 
-from components.baseline.strategy import LatestOtherBlessedModelStrategy
+from components.baseline.last_blessed import last_blessed
 from components.curated_schema import CuratedSchema
 from components.data_gate.component import DataGate
 from components.example_gen.component import TFRecordExampleGen
@@ -28,20 +28,29 @@ from pipeline.fingerprints import code_fingerprint, content_fingerprint
 from pipeline.paths import PipelinePaths
 
 
-def create_pipeline(config: Config, paths: PipelinePaths) -> Pipeline:
+def create_pipeline(
+    config: Config, paths: PipelinePaths, find_baseline: Callable[[BaseChannel], BaseNode] = last_blessed
+) -> Pipeline:
     """Builds the pipeline of one config; nothing runs yet.
+
+    Args:
+        config: the model.
+        paths: where it keeps its state.
+        find_baseline: makes the node whose output `model` the candidate is held against.
 
     Raises:
         UsageError: the label list cannot be used.
     """
-    data, labels = config.data, read_labels(config.data.labels)
+    data, labels = config.data, read_labels(paths.readable(config.data.labels))
     # What several nodes read; as JSON, so that the metadata store records it.
     shared = {
         "data": as_json(data),
         "transform": as_json(config.transform),
         "checkpoint_dir": str(paths.checkpoint_dir),
         "labels_path": str(data.labels),
-        "inputs_fingerprint": content_fingerprint(paths.checkpoint_dir, data.labels),
+        "inputs_fingerprint": content_fingerprint(
+            paths.readable(paths.checkpoint_dir), paths.readable(data.labels)
+        ),
     }
 
     example_gen = TFRecordExampleGen(
@@ -53,7 +62,8 @@ def create_pipeline(config: Config, paths: PipelinePaths) -> Pipeline:
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
 
     schema_gen = CuratedSchema(
-        schema_file=str(data.data_schema), fingerprint=content_fingerprint(data.data_schema)
+        schema_file=str(data.data_schema),
+        fingerprint=content_fingerprint(paths.readable(data.data_schema)),
     ).with_id("ImportSchemaGen")
 
     example_validator = ExampleValidator(
@@ -66,8 +76,8 @@ def create_pipeline(config: Config, paths: PipelinePaths) -> Pipeline:
         schema=schema_gen.outputs["schema"],
         anomalies=example_validator.outputs["anomalies"],
         settings=json.dumps(as_json(data)),
-        refusal_dir=str(paths.logs_dir),
-        labels_fingerprint=content_fingerprint(data.labels),
+        refusal_dir=paths.refusal_dir,
+        labels_fingerprint=content_fingerprint(paths.readable(data.labels)),
         code_fingerprint=code_fingerprint("components.data_gate.executor"),
     )
 
@@ -99,17 +109,12 @@ def create_pipeline(config: Config, paths: PipelinePaths) -> Pipeline:
         },
     )
 
-    baseline_resolver = Resolver(
-        strategy_class=LatestOtherBlessedModelStrategy,
-        candidate=trainer.outputs["model"],
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
-    ).with_id("BaselineResolver")
+    baseline = find_baseline(trainer.outputs["model"])
 
     evaluator = Evaluator(
         examples=example_gen.outputs["examples"],
         model=trainer.outputs["model"],
-        baseline_model=baseline_resolver.outputs["model"],
+        baseline_model=baseline.outputs["model"],
         schema=schema_gen.outputs["schema"],
         example_splits=[config.evaluate.split],
         eval_config=make_eval_config(
@@ -139,7 +144,7 @@ def create_pipeline(config: Config, paths: PipelinePaths) -> Pipeline:
             data_gate,
             transform,
             trainer,
-            baseline_resolver,
+            baseline,
             evaluator,
             pusher,
         ],

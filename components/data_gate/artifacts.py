@@ -8,7 +8,7 @@ from tfx.types import artifact
 class DataGateReport(artifact.Artifact):
     """Findings of the data gate, `<uri>/report.json` (see `components.data_gate.rules.report`)."""
 
-    TYPE_NAME = "DataGateReport"
+    TYPE_NAME = "pipeline.DataGateReport"  # Kubeflow takes names with a namespace only
 
 
 REPORT_FILE = "report.json"

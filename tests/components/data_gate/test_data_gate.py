@@ -69,7 +69,7 @@ def run(data: Path, **gate: Any) -> dict[str, str]:
 
 
 def report(data: Path) -> dict[str, Any]:
-    artifact = last_artifact(data / "run", "DataGateReport")
+    artifact = last_artifact(data / "run", "pipeline.DataGateReport")
     return json.loads((Path(artifact.uri) / "report.json").read_text())
 
 
@@ -82,7 +82,7 @@ def test_unusual_but_legal_texts_pass_and_the_next_run_is_cached(data: Path) -> 
         "first b'\\xff\\xfe' at data_tfrecord-00000-of-00001.gz record 12"
     ]
     assert report(data)["rows"] == {"train": 17, "eval": 12, "test": 12}
-    properties = last_artifact(data / "run", "DataGateReport").custom_properties
+    properties = last_artifact(data / "run", "pipeline.DataGateReport").custom_properties
     assert (properties["rows"].int_value, properties["warnings"].int_value) == (41, 1)
     assert run(data)["DataGate"] == "CACHED"
 

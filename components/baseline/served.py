@@ -1,0 +1,32 @@
+"""The baseline among what is served: for orchestrators without a metadata query. Plain Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.pusher import versions
+
+_FINGERPRINT = "fingerprint.pb"  # has a random id, differs between equal models
+
+
+def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
+    """Returns the number of the newest served version that is not the candidate, 0 when there is none.
+
+    Served is 1, 2, 3 and the candidate equals 3 byte for byte -> 2.
+
+    Args:
+        serving_dir: folder that the model server watches.
+        name: name of the served model.
+        candidate: SavedModel folder of the model to be judged.
+    """
+    own = _digests(candidate)
+    for version in reversed(versions.versions(serving_dir, name)):
+        if (version.path / "saved_model.pb").is_file() and _digests(version.path) != own:
+            return version.number
+    return 0
+
+
+def _digests(model_dir: Path) -> dict[str, str]:
+    found = versions.content_digests(model_dir)
+    found.pop(_FINGERPRINT, None)
+    return found

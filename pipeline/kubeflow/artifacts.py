@@ -1,0 +1,164 @@
+"""Artifacts as Kubeflow's launcher hands them over and takes them back, and as TFX executors want them.
+
+The launcher keeps an artifact `minio://bucket/key` at `/minio/bucket/key` in the container, hands it over
+without its type, with every property as a double, a string or a wrapped structure, and refuses nulls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf import json_format, struct_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.types import artifact as tfx_artifact
+from tfx.types.value_artifact import ValueArtifact
+from tfx.utils import import_utils
+
+from components.baseline.executor import ABSENT
+
+Artifacts = dict[str, list[tfx_artifact.Artifact]]
+
+MOUNTS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
+# Custom properties that belong to Kubeflow.
+_KUBEFLOW_KEYS = frozenset({"display_name", "store_session_info", "_kfp_workspace"})
+
+
+def local_path(runtime: pipeline_spec_pb2.RuntimeArtifact) -> str:
+    """Where the launcher keeps the artifact in this container.
+
+    `minio://bucket/v2/artifacts/x -> /minio/bucket/v2/artifacts/x`; a custom path wins; a path stays.
+    """
+    if runtime.custom_path:
+        return str(runtime.custom_path)
+    for scheme, mount in MOUNTS.items():
+        if runtime.uri.startswith(scheme):
+            return mount + str(runtime.uri).removeprefix(scheme)
+    return str(runtime.uri)
+
+
+def read_inputs(
+    inputs: Mapping[str, pipeline_spec_pb2.ArtifactList], classes: Mapping[str, str]
+) -> Artifacts:
+    """Input artifacts as TFX wants them, by key; those that their producer marked absent are left out.
+
+    Args:
+        inputs: `ExecutorInput.inputs.artifacts`.
+        classes: key -> dotted path of the artifact class, as the pipeline wires it.
+    """
+    read = {
+        key: [_typed(runtime, classes[key]) for runtime in inputs[key].artifacts]
+        for key in classes
+        if key in inputs
+    }
+    return {
+        key: [a for a in artifacts if a.get_int_custom_property(ABSENT) != 1]
+        for key, artifacts in read.items()
+    }
+
+
+def make_outputs(
+    outputs: Mapping[str, pipeline_spec_pb2.ArtifactList], classes: Mapping[str, str]
+) -> Artifacts:
+    """Output artifacts that the executor fills, by key; `executor-logs` is the launcher's own."""
+    return {key: [_typed(runtime, classes[key]) for runtime in outputs[key].artifacts] for key in classes}
+
+
+def is_folder(artifact: tfx_artifact.Artifact) -> bool:
+    """Whether the executor expects a folder at the artifact's URI; value artifacts are files."""
+    return not isinstance(artifact, ValueArtifact)
+
+
+def executor_output(
+    outputs: Mapping[str, pipeline_spec_pb2.ArtifactList], filled: Artifacts
+) -> pipeline_spec_pb2.ExecutorOutput:
+    """What the launcher reads back: the object-store URIs that it gave, and the properties."""
+    result = pipeline_spec_pb2.ExecutorOutput()
+    for key, artifacts in filled.items():
+        for runtime, artifact in zip(outputs[key].artifacts, artifacts, strict=True):
+            given = result.artifacts[key].artifacts.add(name=runtime.name, uri=runtime.uri)
+            json_format.ParseDict(_metadata(artifact), given.metadata)
+    return result
+
+
+def _typed(runtime: pipeline_spec_pb2.RuntimeArtifact, class_path: str) -> tfx_artifact.Artifact:
+    artifact = import_utils.import_class_by_path(class_path)()
+    artifact.uri = local_path(runtime)
+    if runtime.name.isdecimal():  # inputs are named by their id in the metadata store
+        artifact.id = int(runtime.name)
+    declared = artifact.artifact_type.properties
+    for key, value in json_format.MessageToDict(runtime.metadata).items():
+        if key in _KUBEFLOW_KEYS or value is None:
+            continue
+        if key in declared:
+            _set_declared(artifact.mlmd_artifact.properties[key], declared[key], value)
+        else:
+            _set_custom(artifact, key, _unwrapped(value))
+    return artifact
+
+
+def _set_declared(field: mlmd.Value, kind: int, value: Any) -> None:
+    if kind == mlmd.INT:
+        field.int_value = int(value)
+    elif kind == mlmd.DOUBLE:
+        field.double_value = float(value)
+    elif kind == mlmd.STRING:
+        field.string_value = str(value)
+    else:
+        field.struct_value.CopyFrom(tfx_artifact._encode_struct_value(_unwrapped(value)))
+
+
+def _set_custom(artifact: tfx_artifact.Artifact, key: str, value: Any) -> None:
+    if isinstance(value, str):
+        artifact.set_string_custom_property(key, value)
+    elif isinstance(value, bool):
+        artifact.set_int_custom_property(key, int(value))
+    elif isinstance(value, float) and not value.is_integer():
+        artifact.set_float_custom_property(key, value)
+    elif isinstance(value, int | float):
+        artifact.set_int_custom_property(key, int(value))
+    else:
+        artifact.set_json_value_custom_property(key, value)
+
+
+def _unwrapped(value: Any) -> Any:
+    """`{"list": [1.0]} -> [1.0]`, `{"struct": {...}} -> {...}`: what the metadata client wraps."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((key, inner),) = value.items()
+        if (key == "list" and isinstance(inner, list)) or (key == "struct" and isinstance(inner, dict)):
+            return inner
+    return value
+
+
+def _metadata(artifact: tfx_artifact.Artifact) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for properties in (artifact.mlmd_artifact.properties, artifact.mlmd_artifact.custom_properties):
+        for key, value in properties.items():
+            plain = _plain(value)
+            if plain is not None:
+                told[key] = plain
+    return told
+
+
+def _plain(value: mlmd.Value) -> Any:
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    if kind == "struct_value":
+        return _without_nulls(tfx_artifact._decode_struct_value(value.struct_value))
+    return getattr(value, kind)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value if inner is not None]
+    return value
+
+
+def parameter(value: struct_pb2.Value, integer: bool) -> Any:
+    """A parameter's plain value: JSON has one kind of number, TFX two."""
+    plain = json_format.MessageToDict(value)
+    return int(plain) if integer else plain

@@ -1,0 +1,171 @@
+"""What runs in the container of every step: `python -m pipeline.kubeflow.entrypoint`.
+
+    --step JSON            how the pipeline wires the step (see `pipeline.kubeflow.steps.Step`)
+    --executor_input JSON  what the launcher puts in place of `{{$}}`
+    anything else          Beam arguments
+
+Exit code: 0 done, 3 a gate said no, 2 bad usage, 1 anything else, with one line that says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.errors import GateRefused, PipelineError
+from pipeline.local.quiet import prepare_environment
+
+if TYPE_CHECKING:
+    from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorInput
+
+    from pipeline.kubeflow.artifacts import Artifacts
+
+PROBED = "probed"  # parameter with what the probe found, JSON
+RUN_ID = "pipeline_run_id"  # parameter of steps that are never cached
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one step; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    prepare_environment()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the checkpoint is in the image
+    parser = argparse.ArgumentParser(prog="pipeline.kubeflow.entrypoint", allow_abbrev=False)
+    parser.add_argument("--step", required=True, type=json.loads)
+    parser.add_argument("--executor_input", required=True)
+    options, beam_args = parser.parse_known_args(arguments)
+    try:
+        run_step(options.step, options.executor_input, beam_args)
+    except Exception as error:  # noqa: BLE001 - the process ends here, and with the right exit code
+        return _report(error)
+    return 0
+
+
+def _report(error: Exception) -> int:
+    from components.example_gen.beam_errors import original_error
+
+    told = original_error(error)
+    if isinstance(told, PipelineError):
+        print(f"error: {told}", file=sys.stderr, flush=True)
+        return told.exit_code
+    traceback.print_exception(error)
+    return 1
+
+
+def run_step(step: dict[str, Any], executor_input: str, beam_args: list[str]) -> None:
+    """Runs the executor or the probe that `step` names, and writes what the launcher reads back.
+
+    Raises:
+        PipelineError: what the executor raises; GateRefused also when a Pusher did not push.
+    """
+    from google.protobuf import json_format
+    from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorInput
+
+    from pipeline.kubeflow import artifacts
+
+    given = json_format.Parse(executor_input, ExecutorInput(), ignore_unknown_fields=True)
+    inputs = artifacts.read_inputs(given.inputs.artifacts, step["inputs"])
+    properties, run_id = _exec_properties(step, given)
+    if "probe" in step:
+        _probe(step["probe"], given, inputs, properties)
+        return
+    outputs = artifacts.make_outputs(given.outputs.artifacts, step["outputs"])
+    _execute(step["executor"], inputs, outputs, properties, beam_args, run_id)
+    _refuse_unpushed(outputs)
+    result = artifacts.executor_output(given.outputs.artifacts, outputs)
+    path = Path(given.outputs.output_file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json_format.MessageToJson(result), encoding="utf-8")
+
+
+def _exec_properties(step: dict[str, Any], given: ExecutorInput) -> tuple[dict[str, Any], str | None]:
+    from pipeline.kubeflow.artifacts import parameter
+
+    properties = {
+        key: parameter(value, integer=key in step["integers"])
+        for key, value in given.inputs.parameter_values.items()
+    }
+    run_id = properties.pop(RUN_ID, None)
+    for name, path in step["parameters"].items():
+        _set_at(properties, path, properties.pop(name))
+    properties |= json.loads(properties.pop(PROBED, "{}"))
+    return properties, run_id
+
+
+def _set_at(properties: dict[str, Any], path: list[str], value: Any) -> None:
+    """Sets a value inside properties that are JSON texts: ["custom_config", "train", "epochs"]."""
+    key, *rest = path
+    if not rest:
+        properties[key] = value
+        return
+    inside = properties[key]
+    content = json.loads(inside) if isinstance(inside, str) else inside
+    _set_at(content, rest, value)
+    properties[key] = json.dumps(content, sort_keys=True) if isinstance(inside, str) else content
+
+
+def _probe(
+    probe: dict[str, str], given: ExecutorInput, inputs: Artifacts, properties: dict[str, Any]
+) -> None:
+    from pipeline.kubeflow import probes
+
+    if probe["of"] == "examples":
+        found = probes.newest_examples(probe["driver"], properties)
+    else:
+        found = probes.newest_baseline(inputs, properties)
+    path = Path(given.outputs.parameters[PROBED].output_file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, sort_keys=True), encoding="utf-8")
+
+
+def _execute(
+    class_path: str,
+    inputs: Artifacts,
+    outputs: Artifacts,
+    properties: dict[str, Any],
+    beam_args: list[str],
+    run_id: str | None,
+) -> None:
+    from tfx.dsl.components.base import base_beam_executor, base_executor
+    from tfx.orchestration.portable import outputs_utils
+    from tfx.utils import import_utils
+
+    from pipeline.kubeflow import artifacts, probes
+
+    executor_class = import_utils.import_class_by_path(class_path)
+    for made in (artifact for several in outputs.values() for artifact in several):
+        if artifacts.is_folder(made):
+            Path(made.uri).mkdir(parents=True, exist_ok=True)
+    if probes.FINGERPRINT in properties:
+        probes.tag_examples(properties, outputs)
+    with tempfile.TemporaryDirectory() as scratch:
+        options = {"tmp_dir": scratch, "unique_id": "step", "pipeline_run_id": run_id}
+        if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
+            context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=beam_args, **options)
+        else:
+            context = base_executor.BaseExecutor.Context(extra_flags=beam_args, **options)
+        executor_class(context).Do(inputs, outputs, properties)
+    outputs_utils.tag_output_artifacts_with_version(outputs)
+
+
+def _refuse_unpushed(outputs: Artifacts) -> None:
+    """A run that pushed nothing must not look like one that did: as the local runner, which exits with 3."""
+    from tfx.types.standard_artifacts import PushedModel
+
+    for made in (artifact for several in outputs.values() for artifact in several):
+        if isinstance(made, PushedModel) and made.get_int_custom_property("pushed") != 1:
+            raise GateRefused(
+                "nothing was pushed: the Evaluator did not bless the model; its output `evaluation` "
+                "says which threshold was missed"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""The `kubeflow:` section of a config: where steps find data, and what each step's pod gets.
+
+No TensorFlow is imported. Hosts, namespaces and tokens are no part of it: they belong to a command, not
+to a model.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from components.settings import Section
+
+ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.ai/gaudi", "google.com/tpu")
+_MIG = re.compile(r"nvidia\.com/mig-\d+g\.\d+gb")
+_QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?")
+_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _quantity(value: str) -> str:
+    if not _QUANTITY.fullmatch(value):
+        raise ValueError(f"write a Kubernetes quantity such as 16Gi, 512Mi, 2 or 500m, got {value!r}")
+    return value
+
+
+def _dns_name(value: str) -> str:
+    if len(value) > 253 or not _DNS_NAME.fullmatch(value):
+        raise ValueError(f"Kubernetes takes lower case letters, digits, - and . in a name, got {value!r}")
+    return value
+
+
+def _env_name(value: str) -> str:
+    if not _ENV_NAME.fullmatch(value):
+        raise ValueError(f"not a name of an environment variable: {value!r}")
+    return value
+
+
+def _accelerator(value: str) -> str:
+    if value not in ACCELERATORS and not _MIG.fullmatch(value):
+        known = ", ".join(ACCELERATORS)
+        raise ValueError(f"unknown accelerator {value!r}; Kubernetes knows it by resource name: {known}")
+    return value
+
+
+def _container_path(value: str) -> str:
+    if not value.startswith("/") or ".." in PurePosixPath(value).parts:
+        raise ValueError(f"must be an absolute path inside the container, got {value!r}")
+    return str(PurePosixPath(value))
+
+
+Quantity = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(_quantity)]
+DnsName = Annotated[str, AfterValidator(_dns_name)]
+EnvName = Annotated[str, AfterValidator(_env_name)]
+ContainerPath = Annotated[str, AfterValidator(_container_path)]
+
+
+class GpuSettings(Section):
+    """Accelerators of one step."""
+
+    type: Annotated[str, AfterValidator(_accelerator)] = Field(
+        "nvidia.com/gpu", description="Resource name of the accelerator in the cluster."
+    )
+    count: int = Field(1, ge=1, le=64, description="How many the step gets.")
+
+
+class TolerationSettings(Section):
+    """A taint that the step's pod tolerates."""
+
+    key: str | None = Field(None, description="Taint key; null with `Exists` tolerates every taint.")
+    operator: Literal["Exists", "Equal"] = Field("Equal", description="How `value` is compared.")
+    value: str | None = Field(None, description="Taint value, with `Equal`.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="Taint effect; null: all."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> TolerationSettings:
+        if self.operator == "Exists" and self.value is not None:
+            raise ValueError(f"operator Exists takes no value, got {self.value!r}")
+        if self.key is None and self.operator != "Exists":
+            raise ValueError("without a key the operator must be Exists")
+        return self
+
+
+class StepSettings(Section):
+    """One step's pod. In `steps` a null means: as in `defaults`."""
+
+    cpu: Quantity | None = Field(None, description="CPU limit, such as 2 or 500m.")
+    cpu_request: Quantity | None = Field(None, description="CPU request.")
+    memory: Quantity | None = Field(None, description="Memory limit, such as 8Gi.")
+    memory_request: Quantity | None = Field(None, description="Memory request.")
+    gpu: GpuSettings | None = Field(None, description="Accelerators.")
+    retries: int | None = Field(None, ge=0, le=10, description="Runs again after a failure; gates never do.")
+    backoff_seconds: int | None = Field(
+        None, ge=0, le=3600, description="Wait before the first retry, doubled each time; null: 30."
+    )
+    cache: bool | None = Field(None, description="Reuse the outputs of an equal earlier step; null: true.")
+    env: dict[EnvName, str] | None = Field(None, description="Environment variables, not for secrets.")
+    node_selector: dict[str, str] | None = Field(None, description="Labels that the node must have.")
+    tolerations: list[TolerationSettings] | None = Field(None, description="Taints that are tolerated.")
+    deadline_seconds: int | None = Field(None, ge=1, description="The pod is stopped after this long.")
+    shared_memory: Quantity | None = Field(None, description="Size of /dev/shm, such as 2Gi.")
+
+
+class VolumeSettings(Section):
+    """A persistent volume claim, mounted into every step."""
+
+    claim: DnsName = Field(description="Name of the PersistentVolumeClaim.")
+    mount_path: ContainerPath = Field(description="Where steps see it.")
+    sub_path: str = Field("", description="Folder of the volume to mount instead of all of it.")
+
+
+class SecretSettings(Section):
+    """A Kubernetes secret for every step, as environment variables or as files."""
+
+    name: DnsName = Field(description="Name of the Secret.")
+    env: dict[str, EnvName] | None = Field(None, description="Key of the secret -> environment variable.")
+    mount_path: ContainerPath | None = Field(None, description="Folder with a file for each key.")
+    optional: bool = Field(False, description="Start the step also when the secret does not exist.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SecretSettings:
+        if (self.env is None) == (self.mount_path is None):
+            raise ValueError(f"secret {self.name!r}: give exactly one of env and mount_path")
+        return self
+
+
+class KubeflowSettings(Section):
+    """What self-hosted Kubeflow Pipelines needs beyond the rest of the config. Paths are container paths."""
+
+    data_path: ContainerPath = Field(description="Folder of the TFRecord shards, as steps see it.")
+    serving_dir: ContainerPath = Field(description="Folder that the model server watches, on a volume.")
+    image_dir: ContainerPath = Field(
+        "/app", description="Folder of the image with a copy of the project: schemas, labels, checkpoints."
+    )
+    state_dir: ContainerPath = Field(
+        "/tmp/training_state",
+        description="Training state; on a volume, a retried Trainer goes on where the first attempt stopped.",
+    )
+    volumes: list[VolumeSettings] = Field(default_factory=list, description="Claims mounted into all steps.")
+    secrets: list[SecretSettings] = Field(default_factory=list, description="Secrets given to all steps.")
+    image_pull_secrets: list[DnsName] = Field(
+        default_factory=list, description="Secrets of the image registry."
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        None, description="When nodes pull the image; null: the cluster's default."
+    )
+    defaults: StepSettings = Field(StepSettings(), description="What every step's pod gets.")
+    steps: dict[str, StepSettings] = Field(
+        default_factory=dict, description="Step, such as Trainer -> what differs from `defaults`."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> KubeflowSettings:
+        if not self.on_volume(self.serving_dir):
+            raise ValueError(
+                f"serving_dir {self.serving_dir!r} is below no mount_path of volumes: "
+                "what is pushed there would vanish with the pod"
+            )
+        if not self.on_volume(self.data_path) and not _below(self.data_path, self.image_dir):
+            raise ValueError(
+                f"data_path {self.data_path!r} is below no mount_path of volumes and not in the image "
+                f"({self.image_dir}): no step could read it"
+            )
+        paths = [volume.mount_path for volume in self.volumes]
+        paths += [secret.mount_path for secret in self.secrets if secret.mount_path]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise ValueError(f"mount_path {path!r} is used twice")
+        return self
+
+    def on_volume(self, path: str) -> bool:
+        """Whether a container path lies on a mounted claim."""
+        return any(_below(path, volume.mount_path) for volume in self.volumes)
+
+    def step(self, name: str) -> StepSettings:
+        """`defaults` with what `steps[name]` changes; dictionaries are merged by key."""
+        changed = self.steps.get(name, StepSettings())
+        merged = {}
+        for field in StepSettings.model_fields:
+            default, own = getattr(self.defaults, field), getattr(changed, field)
+            both = isinstance(default, dict) and isinstance(own, dict)
+            merged[field] = {**default, **own} if both else default if own is None else own
+        return changed.model_copy(update=merged)
+
+
+def _below(path: str, folder: str) -> bool:
+    return PurePosixPath(path).is_relative_to(folder)
