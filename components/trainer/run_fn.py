@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import tensorflow_transform as tft
 
-from components.checkpoint import load_classifier
+from components.checkpoint import checkpoint_digest, load_classifier
 from components.labels import read_labels
 from components.settings import DataSettings, ModelSettings, TrainSettings
-from components.trainer.distribution import make_strategy
+from components.trainer.distribution import is_chief, make_strategy
 from components.trainer.export import ServingModel, export_model
 from components.trainer.train_loop import read_data, train, write_history
 from components.trainer.train_state import clear_state
@@ -26,24 +26,22 @@ def run_fn(fn_args: FnArgs) -> None:
     "state_dir" (survives an interrupt), "code_fingerprint".
     """
     custom, run_dir = fn_args.custom_config, Path(fn_args.model_run_dir)
-    data, settings = (
-        DataSettings.model_validate(custom["data"]),
-        TrainSettings.model_validate(custom["train"]),
-    )
-    labels_path, state_dir = Path(custom["labels_path"]), Path(custom["state_dir"])
-    labels = read_labels(labels_path)
+    data = DataSettings.model_validate(custom["data"])
+    model_settings = ModelSettings.model_validate(custom["model"])
+    settings = TrainSettings.model_validate(custom["train"])
+    checkpoint, labels_path = Path(custom["checkpoint_dir"]), Path(custom["labels_path"])
+    labels, state_dir = read_labels(labels_path), Path(custom["state_dir"])
     strategy = make_strategy(settings.strategy)
     with strategy.scope():
-        model_settings = ModelSettings.model_validate(custom["model"])
-        model = load_classifier(Path(custom["checkpoint_dir"]), labels, model_settings, settings.seed)
-    rows = read_data(
-        fn_args.train_files, fn_args.eval_files, labels, model.config.vocab_size, data.text_pair is not None
-    )
-    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    serving = ServingModel(model, transform, data, labels_path)
-    identity = {"model": model_settings.model_dump(mode="json"), "code": custom.get("code_fingerprint")}
+        model = load_classifier(checkpoint, labels, model_settings, settings.seed)
+    vocabulary, text_pairs = model.config.vocab_size, data.text_pair is not None
+    rows = read_data(fn_args.train_files, fn_args.eval_files, labels, vocabulary, text_pairs)
+    serving = ServingModel(model, tft.TFTransformOutput(fn_args.transform_graph_path), data, labels_path)
+    identity = {"weights": checkpoint_digest(checkpoint), "dropout": model_settings.dropout}
+    identity["code"] = custom.get("code_fingerprint")
     log_dir = run_dir if settings.tensorboard else None
     history = train(model, rows, settings, strategy, state_dir, log_dir, identity)
-    write_history(history, run_dir)
-    export_model(serving, labels_path, Path(fn_args.serving_model_dir))
-    clear_state(state_dir)
+    if is_chief(strategy):
+        write_history(history, run_dir)
+        export_model(serving, labels_path, Path(fn_args.serving_model_dir))
+        clear_state(state_dir)

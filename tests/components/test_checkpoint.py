@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from components.checkpoint import CheckpointError, check_checkpoint, checkpoint_folder
+from components.checkpoint import CheckpointError, check_checkpoint, checkpoint_digest, checkpoint_folder
 from components.settings import CheckpointSettings
 from components.wheel_fetch import file_sha256
 from tests.tiny_model import write_checkpoint
@@ -233,3 +233,13 @@ def test_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
 
 def sha256_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def test_digest_follows_the_weights(checkpoint: Path) -> None:
+    before = checkpoint_digest(checkpoint)
+    (checkpoint / "vocab.txt").write_text("")  # the tokenizer is not what is trained
+    assert checkpoint_digest(checkpoint) == before
+    tensors = load_file(checkpoint / "model.safetensors")
+    tensors["pooler.dense.bias"][0] += 1
+    save_file(tensors, checkpoint / "model.safetensors", metadata={"format": "pt"})
+    assert checkpoint_digest(checkpoint) != before
