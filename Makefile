@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE ?= copy
 export TF_USE_LEGACY_KERAS := 1
 
-.PHONY: help setup data run test lint format bench clean
+.PHONY: help setup data run serve test lint format bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ data: $(READY) ## Make the three datasets from their recipes, and the checkpoint
 
 run: $(READY) ## Run the whole pipeline: CONFIG=configs/trec.yaml ARGS="--set train.epochs=1"
 	@$(PYTHON) runner_local.py run $(CONFIG) $(ARGS)
+
+serve: $(READY) ## Serve what was pushed, REST and gRPC: ARGS="--port 8501 --grpc-port 8500"
+	@$(PYTHON) runner_local.py serve $(CONFIG) $(ARGS)
 
 test: data ## Run all tests: ARGS="-k name" for some
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)

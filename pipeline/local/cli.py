@@ -1,4 +1,4 @@
-"""The command line of `runner_local.py`. Only `run` imports TensorFlow, and only when it must."""
+"""The command line of `runner_local.py`. Only `run` and `serve` import TensorFlow, and only when they must."""
 
 from __future__ import annotations
 
@@ -205,6 +205,26 @@ def rollback(config: ConfigPath, set_: Overrides = None) -> None:
     path = loaded.push.serving_dir / loaded.name / str(number)
     origin = read_info(path).get("restored_from")
     Console().print(Text(f"version {number} has the content of version {origin}: {path}"), soft_wrap=True)
+
+
+@app.command()
+def serve(
+    config: ConfigPath,
+    set_: Overrides = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: serve.host.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of REST; default: serve.port.")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="Port of gRPC; default: serve.grpc_port.")] = None,
+) -> None:
+    """Serve the newest pushed version: TF Serving's and KServe's protocols, REST and gRPC.
+
+    A newer version takes over when it is pushed. Ctrl-C or SIGTERM stops, after what was accepted is answered.
+    """
+    from pipeline.config import load_config
+    from pipeline.local.serve import serve_config
+
+    given = {"serve.host": host, "serve.port": port, "serve.grpc_port": grpc_port}
+    options = [f"{key}={value}" for key, value in given.items() if value is not None]
+    serve_config(load_config(config, [*(set_ or ()), *options]))
 
 
 def _print_explained(console: Console) -> None:

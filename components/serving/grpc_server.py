@@ -1,0 +1,188 @@
+"""gRPC on one port: TF Serving's PredictionService and ModelService beside KServe's V2 service."""
+
+from __future__ import annotations
+
+import logging
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
+from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
+from kserve.protocol.grpc.servicer import InferenceServicer
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from components.serving.errors import InvalidRequest, RequestError, unknown_version
+from components.serving.observation import Observer, note, note_answer
+from components.serving.predictor import Predictor
+from components.serving.saved_model import ServedModel
+from components.serving.tf_serving_json import signature_map
+from components.settings import ServeSettings
+
+_SIGNATURE_DEF = "signature_def"  # the one field that GetModelMetadata knows
+_log = logging.getLogger(__name__)
+
+
+def make_grpc_server(
+    predictor: Predictor, inference: InferenceServicer, observer: Observer, settings: ServeSettings
+) -> tuple[grpc.aio.Server, int]:
+    """Builds the server, not started yet; returns it and its port.
+
+    Raises:
+      RuntimeError: the port is taken.
+    """
+    server = grpc.aio.server(
+        ThreadPoolExecutor(1),  # no handler of ours blocks
+        interceptors=(_Interceptor(observer),),
+        options=[
+            ("grpc.max_receive_message_length", settings.max_request_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),  # two servers on one port would share its requests unnoticed
+        ],
+    )
+    service = TFServing(predictor, settings)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(service, server)
+    grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
+    return server, server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+
+
+class TFServing(
+    prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer
+):
+    """Predict, GetModelMetadata and GetModelStatus; the other methods are UNIMPLEMENTED."""
+
+    def __init__(self, predictor: Predictor, settings: ServeSettings) -> None:
+        self._predictor, self._settings = predictor, settings
+
+    async def Predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:
+        """Runs a signature; TensorProtos in, TensorProtos out."""
+        version = self._version(request.model_spec)
+        return await self._predictor.answer(version, lambda model: self._predict(model, request))
+
+    async def GetModelMetadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: Any
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        """The signatures."""
+        unknown = [field for field in request.metadata_field if field != _SIGNATURE_DEF]
+        if unknown or not request.metadata_field:
+            raise InvalidRequest(
+                f"metadata_field must be {_SIGNATURE_DEF!r}, got {list(request.metadata_field)}"
+            )
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        with self._predictor.versions.lease(self._version(request.model_spec)) as model:
+            response.metadata[_SIGNATURE_DEF].Pack(signature_map(model.signatures))
+            response.model_spec.name = model.name
+            response.model_spec.version.value = model.version
+        return response
+
+    async def GetModelStatus(
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: Any
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        """The state of each version, or of the one asked for."""
+        version = self._version(request.model_spec)
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for told in self._predictor.versions.states():
+            if version in (None, told.version):
+                status = response.model_version_status.add(
+                    version=told.version,
+                    state=get_model_status_pb2.ModelVersionStatus.State.Value(told.state),
+                )
+                if told.error:
+                    status.status.error_code = tf.errors.UNKNOWN
+                    status.status.error_message = told.error
+        if not response.model_version_status:
+            raise unknown_version(request.model_spec.name, version)
+        return response
+
+    def _version(self, spec: Any) -> int | None:
+        if spec.name != self._predictor.versions.name:
+            raise unknown_version(spec.name, spec.version.value if spec.HasField("version") else None)
+        if spec.version_label:
+            raise InvalidRequest(f"version labels are not served, got {spec.version_label!r}")
+        return int(spec.version.value) if spec.HasField("version") else None
+
+    def _predict(
+        self, model: ServedModel, request: predict_pb2.PredictRequest
+    ) -> predict_pb2.PredictResponse:
+        signature = model.signature(request.model_spec.signature_name)
+        tensors = {key: self._tensor(key, value) for key, value in request.inputs.items()}
+        wanted = list(request.output_filter) or list(signature.outputs)
+        unknown = sorted(set(wanted) - set(signature.outputs))
+        if unknown:
+            raise InvalidRequest(f"signature {signature.name!r} has no output {unknown[0]!r}")
+        outputs = model.run(signature, tensors)
+        note_answer(model.version, signature.name, tensors)
+        response = predict_pb2.PredictResponse()
+        for key in wanted:
+            response.outputs[key].CopyFrom(tf.make_tensor_proto(outputs[key]))
+        response.model_spec.name, response.model_spec.signature_name = model.name, signature.name
+        response.model_spec.version.value = model.version
+        return response
+
+    def _tensor(self, key: str, proto: Any) -> np.ndarray:
+        sizes = [dim.size for dim in proto.tensor_shape.dim]
+        # Before it is decoded: one value may stand for any number of them.
+        if any(size < 0 for size in sizes) or math.prod(sizes) > self._settings.max_request_bytes:
+            raise InvalidRequest(f"input {key!r} has shape {sizes}, more than a request may hold")
+        try:
+            values = tf.make_ndarray(proto)
+        except Exception as error:  # noqa: BLE001 - it decodes what the client sent with whatever numpy raises
+            raise InvalidRequest(f"input {key!r} is not a valid TensorProto: {error}") from None
+        return np.asarray(values)
+
+
+class _Interceptor(ExceptionToStatusInterceptor):
+    """Logs and counts each call, and turns errors into their gRPC status."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__()
+        self._observer = observer
+
+    async def intercept(self, method: Any, request_or_iterator: Any, context: Any, method_name: str) -> Any:
+        sent = dict(context.invocation_metadata() or ())
+        log = self._observer.begin("grpc", method_name, sent.get("x-request-id"))
+        try:
+            response = await super().intercept(method, request_or_iterator, context, method_name)
+        except BaseException:
+            # The status that handle_exception gave; none when the client went away.
+            log.end(log.facts.pop("status", "CANCELLED"))
+            raise
+        log.end("OK")
+        return response
+
+    async def handle_exception(
+        self, ex: Exception, request_or_iterator: Any, context: Any, method_name: str
+    ) -> NoReturn:
+        code, message = _status(ex)
+        note(status=code, error=message)
+        if code == "INTERNAL":
+            _log.error("%s failed", method_name, exc_info=ex)
+        await context.abort(grpc.StatusCode[code], message)
+        raise ex
+
+
+def _status(error: Exception) -> tuple[str, str]:
+    """(name of the gRPC status, message for the client)."""
+    if isinstance(error, RequestError):
+        return error.code, str(error)
+    if isinstance(error, ModelNotFound):
+        return "NOT_FOUND", str(error)
+    if isinstance(error, ModelNotReady):
+        return "UNAVAILABLE", str(error)
+    if isinstance(error, NotImplementedError):
+        return "UNIMPLEMENTED", str(error) or "not implemented"
+    if isinstance(error, InvalidInput | ValueError | TypeError | KeyError | IndexError):
+        # Of KServe's decoding: what reaches the model has been checked by us.
+        return "INVALID_ARGUMENT", str(error)
+    return "INTERNAL", "internal error; see the server's log"

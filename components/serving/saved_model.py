@@ -1,0 +1,205 @@
+"""One version of a model in memory: a graph and a session of its own, and TensorFlow's own batcher.
+
+A session, as TF Serving has it, and not `tf.saved_model.load`: closing it frees variables, tables and the
+batcher with its threads, and two versions never share a batching queue. Loading is also one graph
+import instead of seconds of Python that would hold up the requests of the version before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
+
+from components import features
+from components.serving.errors import InvalidRequest, Overloaded
+from components.settings import ServeSettings
+
+Tensors = dict[str, np.ndarray]
+_Call = Callable[..., list[np.ndarray]]
+
+
+class Signature:
+    """What one signature takes and gives, and how to call it."""
+
+    def __init__(self, name: str, definition: Any, session: Any, batched: ServeSettings | None) -> None:
+        self.name = name
+        self.definition = definition
+        self.inputs = {key: _Spec(key, info) for key, info in sorted(definition.inputs.items())}
+        self.outputs = {key: _Spec(key, info) for key, info in sorted(definition.outputs.items())}
+        feeds = [session.graph.get_tensor_by_name(definition.inputs[key].name) for key in self.inputs]
+        fetches = [session.graph.get_tensor_by_name(definition.outputs[key].name) for key in self.outputs]
+        self.alone: _Call = session.make_callable(fetches, feeds)
+        self.batched: _Call | None = None
+        if batched is not None:
+            self.batched = session.make_callable(_batched(fetches, batched), feeds)
+
+
+class _Spec:
+    """Type and shape of one input or output; None is any size."""
+
+    def __init__(self, key: str, info: Any) -> None:
+        self.key = key
+        self.dtype = tf.as_dtype(info.dtype)
+        self.shape = tf.TensorShape(info.tensor_shape).as_list()
+
+    def check(self, values: np.ndarray) -> None:
+        """Raises InvalidRequest when `values` cannot be fed."""
+        if values.dtype != self.dtype.as_numpy_dtype:
+            raise InvalidRequest(f"input {self.key!r} must be {self.dtype.name}, got {values.dtype}")
+        fits = len(values.shape) == len(self.shape) and all(
+            want in (None, have) for want, have in zip(self.shape, values.shape, strict=True)
+        )
+        if not fits:
+            shown = [-1 if size is None else size for size in self.shape]
+            raise InvalidRequest(f"input {self.key!r} must have shape {shown}, got {list(values.shape)}")
+
+
+class ServedModel:
+    """A loaded version.
+
+    Raises:
+      Exception: whatever TensorFlow raises for a SavedModel that is damaged or incomplete.
+    """
+
+    def __init__(self, path: Path, name: str, version: int, settings: ServeSettings) -> None:
+        self.path, self.name, self.version, self._settings = path, name, version, settings
+        self.graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=self.graph)
+        try:
+            with self.graph.as_default():
+                meta_graph = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(path))
+                self.signatures = {
+                    key: Signature(
+                        key,
+                        definition,
+                        self._session,
+                        settings if key == features.SERVING_SIGNATURE else None,
+                    )
+                    for key, definition in meta_graph.signature_def.items()
+                    if definition.method_name == tf.saved_model.PREDICT_METHOD_NAME
+                }
+            self.graph.finalize()
+        except BaseException:
+            self._session.close()
+            raise
+
+    def close(self) -> None:
+        """Frees everything; no call may be running."""
+        self._session.close()
+
+    def signature(self, name: str) -> Signature:
+        """Raises InvalidRequest for a name that the model does not have."""
+        found = self.signatures.get(name or features.SERVING_SIGNATURE)
+        if found is None:
+            raise InvalidRequest(f'Serving signature name: "{name}" not found in signature def')
+        return found
+
+    def run(self, signature: Signature, tensors: Tensors) -> Tensors:
+        """Answers one request.
+
+        Args:
+          tensors: every input of the signature by its name, equal first dimensions,
+            such as {"text": object array [n] of bytes}.
+
+        Returns:
+          Every output by its name, [n, ...].
+
+        Raises:
+          InvalidRequest: names, types, shapes or limits do not fit, or the graph refuses the values.
+          Overloaded: the batcher's queue is full.
+        """
+        rows = self._check(signature, tensors)
+        feeds = [tensors[key] for key in signature.inputs]
+        try:
+            if signature.batched is None:
+                values = self._alone(signature, feeds, rows)
+            else:
+                values = self._batched(signature, signature.batched, feeds)
+        except tf.errors.UnavailableError as error:
+            raise Overloaded("the batching queue is full; try again") from error
+        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
+            raise InvalidRequest(_first_line(error)) from error
+        return dict(zip(signature.outputs, values, strict=True))
+
+    def _batched(self, signature: Signature, call: _Call, feeds: list[np.ndarray]) -> list[np.ndarray]:
+        try:
+            return list(call(*feeds))
+        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError):
+            # It may be a neighbour of the batch that the graph refused.
+            return self._alone(signature, feeds, len(feeds[0]))
+
+    def _alone(self, signature: Signature, feeds: list[np.ndarray], rows: int) -> list[np.ndarray]:
+        """In steps of the batch size, so that no request takes more memory than a batch."""
+        step = self._settings.max_batch_rows
+        parts = [
+            signature.alone(*(values[start : start + step] for values in feeds))
+            for start in range(0, rows, step)
+        ]
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def _check(self, signature: Signature, tensors: Mapping[str, np.ndarray]) -> int:
+        if set(tensors) != set(signature.inputs):
+            raise InvalidRequest(
+                f"signature {signature.name!r} takes the inputs {sorted(signature.inputs)}, got {sorted(tensors)}"
+            )
+        for key, spec in signature.inputs.items():
+            spec.check(tensors[key])
+        rows = {len(values) for values in tensors.values()}
+        if len(rows) != 1:
+            raise InvalidRequest(f"inputs must have equally many rows, got {sorted(rows)}")
+        (count,) = rows
+        limit = self._settings.max_request_rows
+        if not 1 <= count <= limit:
+            raise InvalidRequest(f"a request has 1 to {limit} rows, got {count}")
+        self._check_texts(tensors)
+        return count
+
+    def _check_texts(self, tensors: Mapping[str, np.ndarray]) -> None:
+        limit = self._settings.max_text_bytes
+        for key, values in tensors.items():
+            if values.dtype == object:
+                longest = max(map(len, values.flat), default=0)
+                if longest > limit:
+                    raise InvalidRequest(
+                        f"input {key!r} has a text of {longest} bytes, at most {limit} are allowed"
+                    )
+
+
+def _batched(fetches: list[tf.Tensor], settings: ServeSettings) -> list[tf.Tensor]:
+    """The same outputs through TensorFlow's batcher.
+
+    An exported signature is one call of a function with the placeholders first: the batcher calls
+    that function with the rows of many requests at once. All sizes are allowed, so no row is
+    computed only to fill a batch; the graph pads to the longest row of the batch.
+    """
+    (call,) = {tensor.op for tensor in fetches}
+    feeds = [tensor for tensor in call.inputs if tensor.op.type == "Placeholder"]
+    if list(call.inputs)[: len(feeds)] != feeds:
+        raise ValueError(f"{call.name}: not a function of its placeholders; was it exported by export_model?")
+    results = tf.raw_ops.BatchFunction(
+        in_tensors=feeds,
+        captured_tensors=list(call.inputs)[len(feeds) :],
+        f=call.get_attr("f"),
+        Tout=[output.dtype for output in call.outputs],
+        num_batch_threads=settings.batch_threads,
+        # Of one request; a batch has at most the last of the allowed sizes.
+        max_batch_size=max(settings.max_request_rows, settings.max_batch_rows),
+        allowed_batch_sizes=list(range(1, settings.max_batch_rows + 1)),
+        enable_large_batch_splitting=True,
+        # A batch closes as soon as a thread is free: alone, a request waits for nobody.
+        batch_timeout_micros=0,
+        max_enqueued_batches=settings.max_waiting + settings.max_request_rows,
+    )
+    return [results[tensor.value_index] for tensor in fetches]
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("Graph execution")), "refused by the graph")[
+        :300
+    ]

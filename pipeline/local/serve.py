@@ -1,0 +1,38 @@
+"""The `serve` sub-command: what was pushed, on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pipeline.config import Config
+
+
+def serve_config(config: Config) -> None:
+    """Serves the pushed versions of a config until SIGTERM or Ctrl-C.
+
+    Raises:
+        PipelineError: a port cannot be listened on.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    folder = config.push.serving_dir / config.name
+    if not folder.is_dir():
+        _say(f"{folder}: nothing was pushed yet; waiting for the first version")
+    # Several seconds of imports: after the config was checked.
+    from components.serving.server import configure_logging, serve
+
+    configure_logging()
+    host = config.serve.host
+    serve(
+        config.push.serving_dir,
+        config.name,
+        config.serve,
+        lambda rest, grpc: _say(
+            f"serving {folder}: REST http://{host}:{rest}/v1/models/{config.name}, gRPC {host}:{grpc}"
+        ),
+    )
+
+
+def _say(message: str) -> None:
+    # Not on stdout, which is the access log's.
+    print(message, file=sys.stderr, flush=True)
