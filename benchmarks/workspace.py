@@ -24,6 +24,11 @@ SPLITS = ("train", "eval", "test")
 LAST_NODE = "Pusher"
 
 
+def repeats(quick: bool, factor: int) -> int:
+    """How often a node and its peer are measured: many rows need no repeats."""
+    return 1 if quick or factor > 1 else 3
+
+
 class Workspace:
     """The scratch folder; each thing is made when it is first asked for, by whichever part asks."""
 
@@ -75,6 +80,12 @@ class Workspace:
         took = measure([*command, "--last", last, *self.overrides(factor)])
         _write(told, took.result())
         return took.result()
+
+    def node(self, factor: int, node: str, repeats: int) -> dict[str, Any]:
+        """Seconds, peak and state of one node: the run with the median time of `repeats` pipeline runs."""
+        runs = [self.nodes(factor, repeat)["nodes"][node] for repeat in range(repeats)]
+        found: dict[str, Any] = sorted(runs, key=lambda run: run["seconds"])[repeats // 2]
+        return found
 
     def _base(self, factor: int) -> Path:
         base = self.folder / f"{factor}x"
