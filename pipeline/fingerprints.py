@@ -17,6 +17,7 @@ from pathlib import Path
 # What our code computes with; another version may compute something else.
 LIBRARIES = (
     "apache-beam",
+    "kserve",
     "tensorflow",
     "tensorflow-model-analysis",
     "tensorflow-text",
@@ -28,19 +29,24 @@ LIBRARIES = (
 )
 
 
-def code_fingerprint(module: str) -> str:
-    """Hash (16 hex digits) of a module, of all it imports from its own package, and of the libraries.
+def code_fingerprint(*modules: str) -> str:
+    """Hash (16 hex digits) of modules, of all they import from their own package, and of the libraries.
 
     Args:
-        module: dotted name inside this project, such as `components.trainer.run_fn`.
+        modules: dotted names inside this project, such as `components.trainer.run_fn`.
     """
     digest = hashlib.sha256()
-    for name, path in sorted(_closure(module).items()):
+    found = {name: path for module in modules for name, path in _closure(module).items()}
+    for name, path in sorted(found.items()):
         digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())
-    for library in LIBRARIES:
-        digest.update(f"{library}=={importlib.metadata.version(library)}\n".encode())
+    digest.update(_library_versions())
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _library_versions() -> bytes:
+    return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in LIBRARIES).encode()
 
 
 def content_fingerprint(*paths: Path) -> str:
@@ -88,6 +94,7 @@ def _source(name: str) -> Path | None:
     return None
 
 
+@functools.cache
 def _imports(path: Path, package: str) -> list[str]:
     names = []
     for node in ast.walk(ast.parse(path.read_bytes())):

@@ -201,8 +201,8 @@ def _next(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[tuple[
         yield "what is served", f"python runner_local.py versions {config_path}"
         if outcome.version and outcome.version > 1:
             yield "back to the last one", f"python runner_local.py rollback {config_path}"
-        yield "try something else", f"python runner_local.py run {config_path} --set train.epochs=4"
+        yield "try something else", f"python runner_local.py run {config_path} --set train.seed=1"
     else:
         yield "what can be set", "python runner_local.py config --explain"
-        yield "train longer", f"python runner_local.py run {config_path} --set train.epochs=6"
+        yield "try something else", f"python runner_local.py run {config_path} --set train.learning_rate=1e-4"
     yield "the log", str(log_path)
