@@ -17,7 +17,8 @@ def read_labels(path: Path) -> list[str]:
             fewer than two labels.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        # Not in text mode: the graph's lookup table reads the same bytes, and keeps a carriage return.
+        lines = path.read_bytes().decode("utf-8").split("\n")
     except FileNotFoundError:
         raise UsageError(
             f"{path}: no such label list; set data.labels to a file with one label a line"
@@ -27,6 +28,8 @@ def read_labels(path: Path) -> list[str]:
     if lines and not lines[-1]:
         lines.pop()
     for number, label in enumerate(lines, start=1):
+        if label.endswith("\r"):
+            raise UsageError(f"{path}:{number}: ends in a carriage return; save the file with Unix line ends")
         if not label.strip():
             raise UsageError(f"{path}:{number}: an empty line; a label list has one label a line")
         first = lines.index(label) + 1
