@@ -139,7 +139,9 @@ def _task_problems(
         elif source.component_input_artifact not in parent.input_definitions.artifacts:
             yield f"input {key}: no such input of the parent: {source.component_input_artifact!r}"
     for key, given in task.inputs.parameters.items():
-        for problem in _parameter_problems(given, component.input_definitions.parameters.get(key), parent, spec):
+        for problem in _parameter_problems(
+            given, component.input_definitions.parameters.get(key), parent, spec
+        ):
             yield f"parameter {key}: {problem}"
     # v2/driver/resolve.go: handleParamTypeValidationAndConversion
     for key, declared in component.input_definitions.parameters.items():
@@ -160,7 +162,10 @@ def _producer_problem(
     if producer not in tasks:
         yield f"unknown producer task {producer!r}"
         return
-    made = spec.components[tasks[producer].component_ref.name].output_definitions
+    reference = tasks[producer].component_ref.name
+    if reference not in spec.components:  # told where the producer itself is looked at
+        return
+    made = spec.components[reference].output_definitions
     if key not in (made.parameters if parameter else made.artifacts):
         yield f"task {producer!r} has no output {key!r}"
 
@@ -200,9 +205,7 @@ def _parameter_problems(
         yield f"parameter spec of type {source} not implemented"
 
 
-def _executor_problems(
-    component: pb.ComponentSpec, deployment: pb.PipelineDeploymentConfig
-) -> Iterator[str]:
+def _executor_problems(component: pb.ComponentSpec, deployment: pb.PipelineDeploymentConfig) -> Iterator[str]:
     label = component.executor_label
     if label not in deployment.executors:
         yield f"executor (label {label!r}) not found in deployment config"
@@ -238,7 +241,9 @@ def _container_problems(
             yield f"{field}: quantities must match the regular expression, got {resources[field]!r}"
     accelerator = container.resources.accelerator
     kind = accelerator.resource_type or accelerator.type
-    if kind and ("/" not in kind or not _QUANTITY.fullmatch(accelerator.resource_count or str(accelerator.count))):
+    if kind and (
+        "/" not in kind or not _QUANTITY.fullmatch(accelerator.resource_count or str(accelerator.count))
+    ):
         yield f"accelerator {kind!r} is no extended resource such as nvidia.com/gpu"
 
 

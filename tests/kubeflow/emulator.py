@@ -163,10 +163,14 @@ class _Run:
             self.cluster.cache[key] = result
         return result
 
-    def _resolve(self, task: pb.PipelineTaskSpec, component: pb.ComponentSpec, given: pb.ExecutorInput) -> None:
+    def _resolve(
+        self, task: pb.PipelineTaskSpec, component: pb.ComponentSpec, given: pb.ExecutorInput
+    ) -> None:
         for key, source in task.inputs.artifacts.items():
             made = source.task_output_artifact
-            artifact = self.cluster.artifacts[self.results[made.producer_task].artifacts[made.output_artifact_key]]
+            artifact = self.cluster.artifacts[
+                self.results[made.producer_task].artifacts[made.output_artifact_key]
+            ]
             given.inputs.artifacts[key].artifacts.append(runtime_artifact(artifact))
         for key, source in task.inputs.parameters.items():
             kind = source.WhichOneof("kind")
@@ -207,9 +211,7 @@ class _Run:
         parts = {
             "pipeline": self.spec.pipeline_info.name,
             "artifacts": {k: [a.name for a in v.artifacts] for k, v in given.inputs.artifacts.items()},
-            "parameters": {
-                k: json_format.MessageToDict(v) for k, v in given.inputs.parameter_values.items()
-            },
+            "parameters": {k: json_format.MessageToDict(v) for k, v in given.inputs.parameter_values.items()},
             "outputs": outputs,
             "output parameters": sorted(given.outputs.parameters),
             "command": [*container.command, *container.args],
@@ -276,7 +278,11 @@ class _Run:
         )
 
     def _collect(
-        self, given: pb.ExecutorInput, planned: pb.ExecutorInput, component: pb.ComponentSpec, result: StepResult
+        self,
+        given: pb.ExecutorInput,
+        planned: pb.ExecutorInput,
+        component: pb.ComponentSpec,
+        result: StepResult,
     ) -> None:
         returned = pb.ExecutorOutput()
         output_file = Path(given.outputs.output_file)

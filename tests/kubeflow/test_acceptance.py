@@ -1,0 +1,311 @@
+"""Our packages are what a server takes; what stock TFX writes is refused, each for its own reason."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
+    KubeflowV2DagRunner,
+    KubeflowV2DagRunnerConfig,
+)
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import standard_artifacts
+from tfx.types.channel import Channel
+
+from components.errors import UsageError
+from components.example_gen.component import TFRecordExampleGen
+from pipeline.config import load_config
+from pipeline.kubeflow.package import compile_package, write_package
+from pipeline.kubeflow.steps import pipeline_spec
+from pipeline.paths import local_paths
+from pipeline.training_pipeline import create_pipeline
+from tests.kubeflow.acceptance import refusals
+from tests.kubeflow.stock_nodes import MakeNumber, TakeNumber
+
+CONFIG = """\
+name: my_model
+data: {path: data, schema: schema.pbtxt, labels: labels.txt}
+model: {checkpoint: {path: encoder}}
+evaluate: {thresholds: {accuracy: {min: 0.5}}}
+push: {serving_dir: serving}
+kubeflow:
+  data_path: /mnt/models/data
+  serving_dir: /mnt/models/serving
+  volumes: [{claim: models, mount_path: /mnt/models}]
+  secrets:
+    - {name: bucket-key, env: {token: BUCKET_TOKEN}}
+    - {name: certificates, mount_path: /mnt/certificates, optional: true}
+  image_pull_secrets: [registry]
+  image_pull_policy: IfNotPresent
+  defaults: {cpu: 500m, memory: 2Gi, retries: 1, env: {LOG: info}}
+  steps:
+    Trainer:
+      cpu: 8
+      memory: 16Gi
+      memory_request: 8Gi
+      gpu: {count: 2}
+      retries: 3
+      backoff_seconds: 60
+      env: {XLA_FLAGS: --xla}
+      node_selector: {pool: gpu}
+      tolerations: [{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}]
+      deadline_seconds: 7200
+      shared_memory: 1Gi
+    StatisticsGen: {cache: false}
+"""
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workplace")
+    (folder / "encoder").mkdir()
+    (folder / "encoder" / "vocab.txt").write_text("[PAD]\n")
+    (folder / "schema.pbtxt").write_text('feature { name: "text" type: BYTES }\n')
+    (folder / "labels.txt").write_text("no\nyes\n")
+    (folder / "my.yaml").write_text(CONFIG)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def package(workplace: Path) -> list[dict[str, Any]]:
+    config = load_config(workplace / "my.yaml")
+    compiled = compile_package(config, "registry.example/a/b:1", workplace / "encoder", workplace)
+    write_package(workplace / "out" / "p.yaml", *compiled)
+    return list(yaml.safe_load_all((workplace / "out" / "p.yaml").read_text()))
+
+
+@pytest.fixture
+def spec(package: list[dict[str, Any]]) -> dict[str, Any]:
+    return copy.deepcopy(package[0])
+
+
+def executor(package: list[dict[str, Any]], step: str) -> dict[str, Any]:
+    return package[0]["deploymentSpec"]["executors"][f"{step}_executor"]["container"]
+
+
+def test_our_package_is_accepted(package):
+    assert refusals(yaml.safe_dump_all(package)) == []
+
+
+def test_every_node_of_the_local_pipeline_is_a_step(package, workplace):
+    (workplace / "runs").mkdir(exist_ok=True)
+    local = create_pipeline(
+        load_config(workplace / "my.yaml"), local_paths(workplace / "runs", "my_model", workplace / "encoder")
+    )
+    steps = {name for name in package[0]["root"]["dag"]["tasks"] if not name.endswith("-probe")}
+    assert steps - {"Baseline"} == {node.id for node in local.components} - {"BaselineResolver"}
+
+
+def test_order_of_the_nodes_is_that_of_the_local_pipeline(package):
+    tasks = package[0]["root"]["dag"]["tasks"]
+    assert "DataGate" in tasks["Transform"]["dependentTasks"]
+    assert tasks["Pusher"]["inputs"]["artifacts"]["model_blessing"]["taskOutputArtifact"] == {
+        "producerTask": "Evaluator",
+        "outputArtifactKey": "blessing",
+    }
+
+
+def test_resources_of_steps(package):
+    assert executor(package, "Trainer")["resources"] == {
+        "resourceCpuLimit": "8",
+        "resourceMemoryLimit": "16Gi",
+        "resourceMemoryRequest": "8Gi",
+        "accelerator": {
+            "type": "nvidia.com/gpu",
+            "count": "2",
+            "resourceType": "nvidia.com/gpu",
+            "resourceCount": "2",
+        },
+    }
+    small = {"resourceCpuLimit": "500m", "resourceMemoryLimit": "2Gi"}
+    assert executor(package, "TFRecordExampleGen")["resources"] == small
+    assert executor(package, "TFRecordExampleGen-probe")["resources"] == small
+
+
+def test_environment_of_steps(package):
+    names = {variable["name"]: variable["value"] for variable in executor(package, "Trainer")["env"]}
+    assert names == {"LOG": "info", "TF_USE_LEGACY_KERAS": "1", "XLA_FLAGS": "--xla"}
+
+
+def test_retries_and_caching(package):
+    tasks = package[0]["root"]["dag"]["tasks"]
+    assert tasks["Trainer"]["retryPolicy"]["maxRetryCount"] == 3
+    assert tasks["Trainer"]["retryPolicy"]["backoffDuration"] == "60s"
+    assert "retryPolicy" not in tasks["DataGate"]
+    uncached = [name for name, task in tasks.items() if not task["cachingOptions"]["enableCache"]]
+    assert sorted(uncached) == ["Baseline-probe", "Pusher", "StatisticsGen", "TFRecordExampleGen-probe"]
+
+
+def test_parameters_of_a_run_keep_their_defaults(package):
+    parameters = package[0]["root"]["inputDefinitions"]["parameters"]
+    assert {name: p["defaultValue"] for name, p in parameters.items()} == {
+        "epochs": 3.0,
+        "learning_rate": 5e-05,
+        "serving_dir": "/mnt/models/serving",
+    }
+
+
+def test_platform_document(package):
+    trainer = package[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["Trainer_executor"]
+    assert trainer["pvcMount"][0]["constant"] == "models"
+    assert trainer["nodeSelector"] == {"labels": {"pool": "gpu"}}
+    assert trainer["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert trainer["activeDeadlineSeconds"] == "7200"
+    assert trainer["imagePullSecret"][0]["secretName"] == "registry"
+    assert trainer["secretAsEnv"][0]["keyToEnv"] == [{"secretKey": "token", "envVar": "BUCKET_TOKEN"}]
+    assert trainer["secretAsVolume"][0]["mountPath"] == "/mnt/certificates"
+    assert trainer["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
+
+
+# --- what a server refuses: stock TFX --------------------------------------------------------------
+
+
+def stock(tmp_path: Path, nodes: list[Any], file_name: str = "p.yaml", version_2_1: bool = True) -> str:
+    """What TFX's own runner writes."""
+    runner = KubeflowV2DagRunner(
+        KubeflowV2DagRunnerConfig(default_image="tfx", use_pipeline_spec_2_1=version_2_1),
+        output_dir=str(tmp_path),
+        output_filename=file_name,
+    )
+    runner.run(Pipeline("stock", str(tmp_path / "root"), components=nodes, enable_cache=True))
+    return (tmp_path / file_name).read_text()
+
+
+def examples_and_statistics() -> list[Any]:
+    example_gen = TFRecordExampleGen("/data", {"train": "train-*"})
+    return [example_gen, StatisticsGen(examples=example_gen.outputs["examples"])]
+
+
+def test_stock_job_json_is_no_pipeline_spec(tmp_path):
+    problems = refusals(stock(tmp_path, examples_and_statistics(), "job.json", version_2_1=False))
+    assert problems[-1] == "0 pipeline specs, must be one"
+    assert "neither a PipelineSpec" in problems[0]
+
+
+def test_stock_schema_2_0_0(tmp_path):
+    problems = refusals(stock(tmp_path, examples_and_statistics(), version_2_1=False))
+    assert "schema version '2.0.0', only 2.1.0 is supported" in problems
+
+
+def test_stock_resolver(tmp_path):
+    resolver = Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id("latest")
+    problems = refusals(stock(tmp_path, [resolver]))
+    assert any("non-container and non-importer executor not implemented (resolver)" in p for p in problems)
+
+
+def test_stock_runtime_parameter_without_its_default(tmp_path):
+    number = MakeNumber(start=RuntimeParameter(name="start", ptype=int, default=5))
+    assert refusals(stock(tmp_path, [number])) == [
+        "parameter start is not optional, yet has neither default value nor user provided value"
+    ]
+
+
+def test_stock_value_of_another_node_names_a_producer_that_is_not_there(tmp_path):
+    number = MakeNumber(start=1)
+    problems = refusals(
+        stock(tmp_path, [number, TakeNumber(number=number.outputs["number"].future()[0].value)])
+    )
+    assert any("unknown producer task 'MakeNumber_task'" in p for p in problems)
+
+
+def test_stock_node_id_with_an_underscore(tmp_path):
+    problems = refusals(stock(tmp_path, [MakeNumber(start=1).with_id("make_number")]))
+    assert "task make_number: Argo takes letters, digits and - in a name" in problems
+
+
+# --- what a server refuses: our package, broken ------------------------------------------------------
+
+
+def trainer_of(spec: dict[str, Any]) -> dict[str, Any]:
+    return spec["root"]["dag"]["tasks"]["Trainer"]
+
+
+BROKEN: list[tuple[Callable[[dict[str, Any]], object], str]] = [
+    (lambda s: s.update(note="x"), "neither a PipelineSpec"),
+    (lambda s: s["pipelineInfo"].update(name="My_Model"), "pipeline name 'My_Model'"),
+    (lambda s: s["components"].pop("Trainer"), "component ref 'Trainer' not found"),
+    (lambda s: s["deploymentSpec"]["executors"].pop("Trainer_executor"), "not found in deployment config"),
+    (
+        lambda s: trainer_of(s)["inputs"]["artifacts"].pop("examples"),
+        "input artifact 'examples' is not given",
+    ),
+    (lambda s: trainer_of(s)["inputs"]["parameters"].pop("run_fn"), "non-optional parameter 'run_fn'"),
+    (lambda s: trainer_of(s)["dependentTasks"].append("Pusher"), "wait for each other"),
+    (
+        lambda s: s["root"]["inputDefinitions"]["parameters"]["epochs"].update(parameterType="STRING"),
+        "type mismatch with input parameter 'epochs'",
+    ),
+    (
+        lambda s: s["deploymentSpec"]["executors"]["Trainer_executor"]["container"]["resources"].update(
+            resourceMemoryLimit="16GB"
+        ),
+        "got '16GB'",
+    ),
+    (
+        lambda s: trainer_of(s).update(
+            triggerPolicy={"condition": "inputs.artifacts['schema'].artifacts[0].metadata['n'] == 1"}
+        ),
+        "compares a number with an integer",
+    ),
+]
+
+
+@pytest.mark.parametrize(("damage", "reason"), BROKEN, ids=[reason for _, reason in BROKEN])
+def test_broken_package_is_refused(spec, damage, reason):
+    damage(spec)
+    problems = refusals(yaml.safe_dump(spec))
+    assert any(reason in problem for problem in problems), problems
+
+
+def test_platform_document_with_an_unknown_executor_or_key_is_refused(package):
+    platform = copy.deepcopy(package[1])
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    executors["Trainer_executor"]["nodePool"] = "gpu"
+    executors["Nobody_executor"] = {}
+    problems = refusals(yaml.safe_dump_all([package[0], platform]))
+    assert "platform: no executor 'Nobody_executor'" in problems
+    assert any("'Trainer_executor'" in problem and "nodePool" in problem for problem in problems)
+
+
+# --- what we refuse before a server would -------------------------------------------------------------
+
+
+def test_node_that_cannot_run_there_is_refused_by_name(workplace):
+    config = load_config(workplace / "my.yaml")
+    (workplace / "runs").mkdir(exist_ok=True)
+    local = create_pipeline(config, local_paths(workplace / "runs", "my_model", workplace / "encoder"))
+    with pytest.raises(UsageError, match=r"'BaselineResolver' .Resolver. cannot run on Kubeflow"):
+        pipeline_spec(local, config.kubeflow, "image", [])
+
+
+def test_node_name_that_kubernetes_refuses(workplace):
+    config = load_config(workplace / "my.yaml")
+    nodes = Pipeline("p", str(workplace), components=[MakeNumber(start=1).with_id("make_number")])
+    with pytest.raises(UsageError, match="node 'make_number': Kubernetes takes"):
+        pipeline_spec(nodes, config.kubeflow, "image", [])
+
+
+def test_unknown_step_names_the_steps_that_there_are(workplace):
+    config = load_config(workplace / "my.yaml", ["kubeflow.steps.Trianer={cpu: 1}"])
+    with pytest.raises(UsageError, match=r"kubeflow.steps: no step 'Trianer'; the pipeline has .*Trainer"):
+        compile_package(config, "image", workplace / "encoder", workplace)
+
+
+def test_schema_that_the_image_does_not_hold(workplace, tmp_path):
+    (tmp_path / "other.pbtxt").write_text("")
+    config = load_config(workplace / "my.yaml", [f"data.schema={tmp_path}/other.pbtxt"])
+    with pytest.raises(UsageError, match=r"data.schema .*other.pbtxt is outside of"):
+        compile_package(config, "image", workplace / "encoder", workplace)
