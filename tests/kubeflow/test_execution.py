@@ -120,7 +120,7 @@ def last_lines(run: dict[str, StepResult]) -> str:
 def test_whole_pipeline_runs_from_import_to_push(story):
     run, served = story["first"]
     assert set(states(run).values()) == {"done"}, last_lines(run)
-    assert len(run) == 12
+    assert {"DataGate", "Baseline", "Evaluator", "Pusher"} < run.keys()
     assert served == ["1"]
 
 
