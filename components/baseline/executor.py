@@ -12,9 +12,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.baseline.served import served_baseline
+from components.baseline.served import EXTRAS, served_baseline
 from components.errors import PipelineError
-from components.pusher.versions import INFO_FILE
 
 # Custom properties of the output.
 ABSENT = "absent"
@@ -61,12 +60,8 @@ class Executor(base_executor.BaseExecutor):
 
 def _copy(source: Path, target: Path) -> None:
     try:
-        shutil.copytree(source, target, ignore=lambda folder, names: _left_out(Path(folder), names))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(EXTRAS))
     except (OSError, shutil.Error) as error:
         raise PipelineError(
             f"{source}: the baseline cannot be copied ({error}); it may have been pruned meanwhile, run again"
         ) from error
-
-
-def _left_out(folder: Path, names: list[str]) -> list[str]:
-    return [name for name in names if (folder / name).parts[-2:] == INFO_FILE.parts]

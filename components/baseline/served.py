@@ -6,6 +6,7 @@ from pathlib import Path
 
 from components.pusher import versions
 
+EXTRAS = versions.INFO_FILE.parts[0]  # what a push adds to a model: its record, warm-up requests
 _FINGERPRINT = "fingerprint.pb"  # has a random id, differs between equal models
 
 
@@ -28,5 +29,4 @@ def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
 
 def _digests(model_dir: Path) -> dict[str, str]:
     found = versions.content_digests(model_dir)
-    found.pop(_FINGERPRINT, None)
-    return found
+    return {p: d for p, d in found.items() if p != _FINGERPRINT and not p.startswith(EXTRAS + "/")}

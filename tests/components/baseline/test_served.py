@@ -32,3 +32,12 @@ def test_random_fingerprint_of_an_equal_model_does_not_count(tmp_path):
     serving = str(tmp_path / "serving")
     publish(model(tmp_path / "a", b"a", fingerprint=b"1"), serving, "m", 5, {})
     assert served_baseline(serving, "m", model(tmp_path / "again", b"a", fingerprint=b"2")) == 0
+
+
+def test_warm_up_requests_that_a_push_added_do_not_count(tmp_path):
+    serving = str(tmp_path / "serving")
+    warm = model(tmp_path / "warm", b"a")
+    (warm / "assets.extra").mkdir()
+    (warm / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"requests")
+    publish(warm, serving, "m", 5, {})
+    assert served_baseline(serving, "m", model(tmp_path / "a", b"a")) == 0
