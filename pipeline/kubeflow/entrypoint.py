@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import GateRefused, PipelineError
+from pipeline.local import light_imports
 from pipeline.local.quiet import prepare_environment
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 PROBED = "probed"  # parameter with what the probe found, JSON
 RUN_ID = "pipeline_run_id"  # parameter of steps that are never cached
+_BEAM_EXECUTOR = "tfx.dsl.components.base.base_beam_executor"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     prepare_environment()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the checkpoint is in the image
+    light_imports.install()  # 0.6 s instead of 9 s for steps that compute nothing, 5 s for the others
     parser = argparse.ArgumentParser(prog="pipeline.kubeflow.entrypoint", allow_abbrev=False)
     parser.add_argument("--step", required=True, type=json.loads)
     parser.add_argument("--executor_input", required=True)
@@ -133,12 +136,13 @@ def _execute(
     beam_args: list[str],
     run_id: str | None,
 ) -> None:
-    from tfx.dsl.components.base import base_beam_executor, base_executor
+    from tfx.dsl.components.base import base_executor
     from tfx.orchestration.portable import outputs_utils
     from tfx.utils import import_utils
 
     from pipeline.kubeflow import artifacts, probes
 
+    light_imports.release(load=False)
     executor_class = import_utils.import_class_by_path(class_path)
     for made in (artifact for several in outputs.values() for artifact in several):
         if artifacts.is_folder(made):
@@ -147,8 +151,11 @@ def _execute(
         probes.tag_examples(properties, outputs)
     with tempfile.TemporaryDirectory() as scratch:
         options = {"tmp_dir": scratch, "unique_id": "step", "pipeline_run_id": run_id}
-        if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
-            context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=beam_args, **options)
+        # Only an executor that runs Beam has imported this.
+        beam = sys.modules.get(_BEAM_EXECUTOR)
+        if beam is not None and issubclass(executor_class, beam.BaseBeamExecutor):
+            light_imports.load_for_threads()
+            context = beam.BaseBeamExecutor.Context(beam_pipeline_args=beam_args, **options)
         else:
             context = base_executor.BaseExecutor.Context(extra_flags=beam_args, **options)
         executor_class(context).Do(inputs, outputs, properties)
@@ -162,8 +169,8 @@ def _refuse_unpushed(outputs: Artifacts) -> None:
     for made in (artifact for several in outputs.values() for artifact in several):
         if isinstance(made, PushedModel) and made.get_int_custom_property("pushed") != 1:
             raise GateRefused(
-                "nothing was pushed: the Evaluator did not bless the model; its output `evaluation` "
-                "says which threshold was missed"
+                "nothing was pushed: the Evaluator or the Canary did not bless the model; the Evaluator's "
+                "output `evaluation` says which threshold was missed, the Canary's `blessing` what it found"
             )
 
 

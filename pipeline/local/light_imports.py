@@ -248,18 +248,27 @@ class FileStatistics(NamedTuple):
     is_directory: bool
 
 
-def release() -> None:
+def release(load: bool = True) -> None:
     """Ends the deferral before the first executor is imported.
 
     Executor modules are forgotten, so that the next import by dotted path finds the real ones;
     packages that are still deferred load on their first use, on the thread that asks.
+
+    Args:
+        load: whether TensorFlow and Beam are loaded now; if not, call `load_for_threads` before Beam runs.
     """
     if not _state.active:
         return
     _state.active = False
     for name in [n for n in _state.pending if _NAMED_ONLY.fullmatch(n)]:
         _forget(name)
-    for name in ("tensorflow", "apache_beam"):  # Beam's worker threads must not race to load these
+    if load:
+        load_for_threads()
+
+
+def load_for_threads() -> None:
+    """Loads what is still deferred of TensorFlow and Beam: Beam's worker threads must not race to do it."""
+    for name in ("tensorflow", "apache_beam"):
         if name in _state.pending:
             _load(name)
 
