@@ -1,13 +1,16 @@
 """`python -m components.serving SERVING_DIR NAME SETTINGS_JSON`: the server as a child process.
 
-Writes one line `{"rest": 40123, "grpc": 40124}` to stdout when it listens, the access log after it.
+Writes one line `{"rest": 40123, "grpc": 40124}` to stdout when it listens, the access log after it. Stops on
+SIGTERM, and when its stdin ends: a parent that dies leaves no server behind.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from components.errors import PipelineError
@@ -21,6 +24,7 @@ def main() -> None:
     from components.serving.server import configure_logging, serve
 
     configure_logging()
+    threading.Thread(target=_stop_with_parent, name="parent", daemon=True).start()
     try:
         serve(
             Path(serving_dir),
@@ -31,6 +35,12 @@ def main() -> None:
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def _stop_with_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import threading
 import time
@@ -53,6 +54,7 @@ class ModelVersions:
         self._failed: dict[int, _Stamp] = {}
         self._states: dict[int, VersionState] = {}
         self._stopping = threading.Event()
+        self._garbage = threading.Event()  # a version was closed
         self._watcher = threading.Thread(target=self._watch, name="version-watcher", daemon=True)
 
     @property
@@ -73,7 +75,8 @@ class ModelVersions:
     def stop(self) -> None:
         """Stops watching and frees the models; no request may be in work any more."""
         self._stopping.set()
-        self._watcher.join()
+        if self._watcher.is_alive():
+            self._watcher.join()
         with self._lock:
             models, self._users, self._current = list(self._users), {}, None
         for model in models:
@@ -115,6 +118,9 @@ class ModelVersions:
                 _log.warning("%s: cannot be read: %s", self._serving_dir / self.name, error)
             if self._stopping.wait(self._settings.poll_seconds):
                 return
+            if self._garbage.is_set():
+                self._garbage.clear()
+                gc.collect()  # a graph is full of cycles, and nothing else here makes garbage enough to see to it
 
     def _look(self) -> None:
         """Loads the newest version that can be, unless it is the one that answers."""
@@ -167,6 +173,7 @@ class ModelVersions:
                 return  # stop() was faster
         model.close()
         self._tell(model.version, "END")
+        self._garbage.set()
 
     def _tell(self, number: int, state: State, error: str = "") -> None:
         with self._lock:

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady
 from kserve.protocol.rest.server import RESTServer, metrics_handler
-from kserve.protocol.rest.v2_datamodels import ModelMetadataResponse, ModelReadyResponse
+from kserve.protocol.rest.v2_datamodels import InferenceRequest, ModelMetadataResponse, ModelReadyResponse
 from kserve.protocol.rest.v2_endpoints import V2Endpoints, register_v2_endpoints
 from starlette.exceptions import HTTPException
 
@@ -41,6 +41,9 @@ _Send = Callable[[_Message], Awaitable[None]]
 _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 _JSON = "application/json"
+# Of a body over the limit, so much is read and dropped: a client that is still sending when the connection
+# is closed does not get to read why.
+_LINGER_BYTES = 64 << 20
 _log = logging.getLogger(__name__)
 
 
@@ -200,7 +203,18 @@ def _register_v2_versions(app: FastAPI, endpoints: V2Endpoints) -> None:
         await endpoints.model_metadata(model_name)  # raises when that version is not loaded
         return await endpoints.model_ready(model_name)
 
+    async def infer(
+        raw_request: Request,
+        raw_response: Response,
+        model_name: str,
+        model_version: str,
+        request_body: InferenceRequest | bytes,
+    ) -> Any:
+        requested_version.set(_version_number(model_name, model_version))
+        return await endpoints.infer(raw_request, raw_response, model_name, request_body)
+
     base = "/v2/models/{model_name}/versions/{model_version}"
+    app.add_api_route(base + "/infer", infer, methods=["POST"], response_model=None)
     app.add_api_route(base, model_metadata, methods=["GET"])
     app.add_api_route(base + "/ready", model_ready, methods=["GET"])
 
@@ -233,7 +247,7 @@ class _Guard:
     async def _body(self, headers: dict[str, str], receive: _Receive) -> bytes | None:
         """None when the client hung up in the middle."""
         limit, told = self._settings.max_request_bytes, headers.get("content-length", "0")
-        if told.isdigit() and int(told) > limit:
+        if told.isdigit() and int(told) > limit + _LINGER_BYTES:
             raise TooLarge(f"a request has at most {limit} bytes, got {told[:20]}")
         try:
             async with asyncio.timeout(self._settings.read_seconds):
@@ -249,11 +263,13 @@ async def _read(receive: _Receive, limit: int) -> bytes | None:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
+        part, more = message.get("body", b""), message.get("more_body")
+        size += len(part)
+        if size <= limit:
+            parts.append(part)
+        elif not more or size > limit + _LINGER_BYTES:
             raise TooLarge(f"a request has at most {limit} bytes")
-        if not message.get("more_body"):
+        if not more:
             return b"".join(parts)
 
 

@@ -19,6 +19,9 @@ from components import features
 from components.serving.errors import InvalidRequest, Overloaded
 from components.settings import ServeSettings
 
+# UnicodeDecodeError: TensorFlow's message quotes a value of the client, and that is no text.
+_REFUSED_BY_THE_GRAPH = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, UnicodeDecodeError)
+
 Tensors = dict[str, np.ndarray]
 _Call = Callable[..., list[np.ndarray]]
 
@@ -122,14 +125,14 @@ class ServedModel:
                 values = self._batched(signature, signature.batched, feeds)
         except tf.errors.UnavailableError as error:
             raise Overloaded("the batching queue is full; try again") from error
-        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
+        except _REFUSED_BY_THE_GRAPH as error:
             raise InvalidRequest(_first_line(error)) from error
         return dict(zip(signature.outputs, values, strict=True))
 
     def _batched(self, signature: Signature, call: _Call, feeds: list[np.ndarray]) -> list[np.ndarray]:
         try:
             return list(call(*feeds))
-        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError):
+        except _REFUSED_BY_THE_GRAPH:
             # It may be a neighbour of the batch that the graph refused.
             return self._alone(signature, feeds, len(feeds[0]))
 
@@ -198,8 +201,8 @@ def _batched(fetches: list[tf.Tensor], settings: ServeSettings) -> list[tf.Tenso
     return [results[tensor.value_index] for tensor in fetches]
 
 
-def _first_line(error: tf.errors.OpError) -> str:
-    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(getattr(error, "message", "")).splitlines() if line.strip()]
     return next((line for line in lines if not line.startswith("Graph execution")), "refused by the graph")[
         :300
     ]

@@ -67,9 +67,11 @@ def _from_rows(rows: Any, signature: Signature) -> Tensors:
     names = list(signature.inputs)
     if len(names) == 1 and not all(isinstance(row, dict) and set(row) == {names[0]} for row in rows):
         return {names[0]: _tensor(rows, signature, names[0])}
-    wrong = next((row for row in rows if not isinstance(row, dict) or set(row) != set(names)), None)
-    if wrong is not None:
-        raise InvalidRequest(f"every instance must be an object with the keys {names}, got {_shown(wrong)}")
+    wrong = [row for row in rows if not isinstance(row, dict) or set(row) != set(names)]
+    if wrong:
+        raise InvalidRequest(
+            f"every instance must be an object with the keys {names}, got {_shown(wrong[0])}"
+        )
     return {name: _tensor([row[name] for row in rows], signature, name) for name in names}
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from pipeline.config import Config
+from pipeline.local import quiet
 
 
 def serve_config(config: Config) -> None:
@@ -14,7 +14,7 @@ def serve_config(config: Config) -> None:
     Raises:
         PipelineError: a port cannot be listened on.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quiet.prepare_environment()
     folder = config.push.serving_dir / config.name
     if not folder.is_dir():
         _say(f"{folder}: nothing was pushed yet; waiting for the first version")

@@ -1,0 +1,193 @@
+"""Versions come and go under load; what is full says so; what dies comes back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from tests.components.serving.conftest import NAME, TEXTS, Exported, Server, push, running
+
+CLIENTS, SWITCHES = 16, 20
+
+
+class Load:
+    """Clients in a closed loop; every answer is held against the model that its version holds."""
+
+    def __init__(self, server: Server, models: tuple[Exported, Exported]) -> None:
+        self.server, self.models = server, models
+        self.answers: Counter[str] = Counter()
+        self.versions: set[int] = set()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._client, args=(n,)) for n in range(CLIENTS)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _client(self, number: int) -> None:
+        text = number % len(TEXTS)
+        with httpx.Client(timeout=60) as client:
+            while not self._stop.is_set():
+                self.answers[self._ask(client, text)] += 1
+                time.sleep(0.05)  # leaves the two cores of a test machine to the server
+
+    def _ask(self, client: httpx.Client, text: int) -> str:
+        try:
+            url = f"{self.server.url}/v1/models/{NAME}:predict"
+            answer = client.post(url, json={"instances": [TEXTS[text]]})
+        except httpx.HTTPError as error:
+            return repr(error)
+        if answer.status_code != 200:
+            return answer.text
+        version = int(answer.json()["model_version"])
+        self.versions.add(version)
+        wanted = self.models[(version - 1) % 2].probabilities[text]
+        right = np.allclose(answer.json()["predictions"][0]["probabilities"], wanted, atol=1e-5)
+        return "right" if right else f"version {version} answered {answer.text}, wanted {wanted}"
+
+
+def test_switches_under_load_fail_no_request_and_leave_no_memory(
+    exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    serving_dir = tmp_path / "models"
+    push(exported[0].path, serving_dir)
+    with running(serving_dir, 1) as server, Load(server, exported) as load:
+        for number in (2, 3):
+            assert push(exported[(number - 1) % 2].path, serving_dir) == number
+            server.wait_for(number)
+        before = server.memory()
+        for number in range(4, SWITCHES + 2):
+            push(exported[(number - 1) % 2].path, serving_dir)
+            server.wait_for(number)
+        after = server.memory()
+    assert set(load.answers) == {"right"}, load.answers.most_common(3)
+    assert load.versions >= set(range(2, SWITCHES + 1))
+    assert after <= 1.1 * before, f"{before / 1e6:.0f} MB grew to {after / 1e6:.0f} MB"
+
+
+def test_version_that_does_not_load_is_reported_and_gets_no_traffic(
+    exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    serving_dir = tmp_path / "models"
+    push(exported[0].path, serving_dir)
+    with running(serving_dir, 1) as server:
+        broken = serving_dir / NAME / "2"
+        shutil.copytree(exported[1].path, serving_dir / NAME / "half")
+        (variables,) = (serving_dir / NAME / "half").glob("variables/*.data*")
+        variables.write_bytes(variables.read_bytes()[: variables.stat().st_size // 2])
+        (serving_dir / NAME / "half").rename(broken)
+        told = state_of(server, 2, "END")
+        assert told["status"]["error_code"] == "UNKNOWN"
+        assert told["status"]["error_message"] != ""
+        assert 'serving_model_loads_total{result="failed"} 1.0' in httpx.get(f"{server.url}/metrics").text
+        assert server.predict({"instances": ["cat"]}).json()["model_version"] == "1"
+        shutil.copytree(exported[1].path, broken, dirs_exist_ok=True)
+        server.wait_for(2)
+
+
+def state_of(server: Server, version: int, state: str) -> dict:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        statuses = httpx.get(f"{server.url}/v1/models/{NAME}").json()["model_version_status"]
+        found = [
+            status for status in statuses if (status["version"], status["state"]) == (str(version), state)
+        ]
+        if found:
+            return found[0]
+        time.sleep(0.05)
+    raise AssertionError(f"version {version} is not {state}: {statuses}")
+
+
+def test_full_queue_sends_away_with_retry_after(exported: tuple[Exported, Exported], tmp_path: Path) -> None:
+    serving_dir = tmp_path / "models"
+    push(exported[0].path, serving_dir)
+    body = {"instances": [TEXTS[-1]] * 1000}
+    with running(serving_dir, 1, max_waiting=2, max_batch_rows=4) as server:
+        with ThreadPoolExecutor(12) as clients:
+            answers = list(clients.map(lambda _: server.predict(body), range(24)))
+        codes = Counter(answer.status_code for answer in answers)
+        assert set(codes) == {200, 503}, codes
+        refused = next(answer for answer in answers if answer.status_code == 503)
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json() == {"error": "2 requests are waiting already; try again"}
+        assert server.predict({"instances": ["cat"]}).status_code == 200
+
+
+def test_stop_answers_what_was_accepted(exported: tuple[Exported, Exported], tmp_path: Path) -> None:
+    serving_dir = tmp_path / "models"
+    push(exported[0].path, serving_dir)
+    body = json.dumps({"instances": TEXTS}).encode()
+    head = f"POST /v1/models/{NAME}:predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+    with running(serving_dir, 1) as server:
+        with socket.create_connection(("127.0.0.1", server.rest), timeout=30) as connection:
+            connection.sendall(head.encode() + body[:10])
+            assert server.predict({"instances": ["cat"]}).status_code == 200  # so the one before it was seen
+            server.process.send_signal(signal.SIGTERM)
+            wait_until_refused(server)
+            connection.sendall(body[10:])
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        assert server.process.wait(60) == 0
+
+
+def wait_until_refused(server: Server) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", server.rest), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.02)
+    raise AssertionError("new connections are still taken")
+
+
+def test_killed_under_load_it_serves_the_newest_good_version_again(
+    exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    serving_dir = tmp_path / "models"
+    for model in exported:
+        push(model.path, serving_dir)
+    with running(serving_dir, 2) as server, Load(server, exported) as load:
+        time.sleep(0.5)
+        server.process.kill()
+        server.process.wait(60)
+    assert load.answers["right"] > 0
+    rubbish = serving_dir / NAME / "3"
+    rubbish.mkdir()
+    (rubbish / "saved_model.pb").write_bytes(b"rubbish")
+    with running(serving_dir, 2) as server:
+        answer = server.predict({"instances": TEXTS}).json()
+        assert answer["model_version"] == "2"
+        assert [row["label"] for row in answer["predictions"]] == exported[1].labels
+
+
+def test_taken_port_is_said_in_one_line(
+    exported: tuple[Exported, Exported], tmp_path: Path, server: Server
+) -> None:
+    for taken in ({"port": server.rest, "grpc_port": 0}, {"port": 0, "grpc_port": server.grpc}):
+        command = [sys.executable, "-m", "components.serving", str(tmp_path), NAME, json.dumps(taken)]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as done:
+            assert done.wait(120) == 1
+            assert done.stderr is not None
+            said = done.stderr.read()
+        assert f"127.0.0.1:{server.rest if taken['port'] else server.grpc}" in said.splitlines()[-1]
+        assert "Traceback" not in said
