@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from components.errors import UsageError
 from components.settings import (
+    CanarySettings,
     DataSettings,
     EvaluateSettings,
     ModelSettings,
@@ -55,6 +56,9 @@ class Config(Section):
     transform: TransformSettings = Field(TransformSettings(), description="Tokenization.")
     train: TrainSettings = Field(TrainSettings(), description="Fine-tuning.")
     evaluate: EvaluateSettings = Field(description="Metrics, thresholds and slices.")
+    canary: CanarySettings = Field(
+        CanarySettings(), description="The trial on the model server before a push."
+    )
     push: PushSettings = Field(description="Where a blessed model goes.")
     kubeflow: KubeflowSettings | None = Field(
         None, description="Self-hosted Kubeflow Pipelines; null: this model runs locally only."
@@ -67,6 +71,10 @@ class Config(Section):
             raise ValueError(
                 f"evaluate.split must be one of data.splits {sorted(self.data.splits)}, "
                 f"got {self.evaluate.split!r}"
+            )
+        if self.canary.split not in self.data.splits:
+            raise ValueError(
+                f"canary.split must be one of data.splits {sorted(self.data.splits)}, got {self.canary.split!r}"
             )
         if self.evaluate.split == "train":
             raise ValueError("evaluate.split must not be 'train': a model is not judged on what it has seen")

@@ -17,6 +17,7 @@ from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types.channel import BaseChannel
 
 from components.baseline.last_blessed import last_blessed
+from components.canary.component import Canary
 from components.curated_schema import CuratedSchema
 from components.data_gate.component import DataGate
 from components.example_gen.component import TFRecordExampleGen
@@ -123,9 +124,20 @@ def create_pipeline(
         module_path="components.evaluator.eval_model",
     )
 
+    canary = Canary(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        examples=example_gen.outputs["examples"],
+        split=config.canary.split,
+        settings={key: as_json(getattr(config, key)) for key in ("data", "canary", "serve")}
+        | {"name": config.name},
+        code_fingerprint=code_fingerprint("components.canary.executor", "components.serving.__main__"),
+    )
+
     pusher = VersionedPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=canary.outputs["blessing"],
         serving_dir=str(config.push.serving_dir),
         name=config.name,
         keep=config.push.keep,
@@ -146,6 +158,7 @@ def create_pipeline(
             trainer,
             baseline,
             evaluator,
+            canary,
             pusher,
         ],
         enable_cache=True,

@@ -112,7 +112,21 @@ def _verdict(
         return "refused", "not blessed: " + (
             "; ".join(evaluation.refusals) or "the evaluation gave no reason"
         )
+    refused = _canary_refusal(nodes)
+    if refused:
+        return "refused", f"not pushed, the canary refuses the model: {refused}"
     return "refused", "the Pusher pushed nothing"
+
+
+def _canary_refusal(nodes: Mapping[str, NodeRun]) -> str:
+    """What the canary has against the model; "" when it blessed it or did not run."""
+    blessing = _only(nodes, "Canary", "blessing")
+    if blessing is None or blessing.properties.get("blessed") == 1:
+        return ""
+    from components.canary.report import REPORT_FILE
+
+    report = json.loads(Path(blessing.uri, REPORT_FILE).read_text(encoding="utf-8"))
+    return "; ".join(report["reasons"])
 
 
 def _listed(refusals: Sequence[str]) -> str:

@@ -241,7 +241,7 @@ def _run_pipeline(
         pipeline.enable_cache = False
     node_ids = [component.id for component in pipeline.components]
     progress.nodes = {node_id: NodeRun(node_id, "waiting") for node_id in node_ids}
-    _forget_lost_pushes(paths)
+    _forget_what_no_longer_counts(paths)
     display.start(node_ids)
 
     def observe(node: NodeRun) -> None:
@@ -252,16 +252,19 @@ def _run_pipeline(
         ObservedDagRunner(run_id, observe).run(pipeline)
 
 
-def _forget_lost_pushes(paths: PipelinePaths) -> None:
-    """A cached push counts only while its version is still served."""
+def _forget_what_no_longer_counts(paths: PipelinePaths) -> None:
+    """A cached push counts only while its version is still served; a refusing canary is asked again."""
     if not paths.metadata_path.exists():
         return
     from ml_metadata import MetadataStore
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
+    from components.canary.refusals import forget_refusals
     from components.pusher.lost_pushes import forget_lost_pushes
 
-    forget_lost_pushes(MetadataStore(sqlite_metadata_connection_config(str(paths.metadata_path))))
+    store = MetadataStore(sqlite_metadata_connection_config(str(paths.metadata_path)))
+    forget_lost_pushes(store)
+    forget_refusals(store)
 
 
 @contextlib.contextmanager

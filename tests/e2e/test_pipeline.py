@@ -104,6 +104,7 @@ def story(folder: Path) -> dict[str, tuple[Run, list[str]]]:
         ("unreachable", ("evaluate.thresholds.cross_entropy={max: 0.0}",)),
         ("better", BETTER),
         ("better again", BETTER),
+        ("too slow", (*BETTER, "canary.max_p99_ms=0.001")),
         ("worse", ("train.steps=1",)),
     ):
         done = run(folder, *overrides)
@@ -136,7 +137,7 @@ def test_unreachable_threshold_is_not_pushed_and_the_reason_names_it(story):
 
 def test_only_the_evaluation_runs_again_when_only_a_threshold_changed(story):
     states = story["unreachable"][0].states()
-    assert [node for node, state in states.items() if state == "done"] == ["Evaluator", "Pusher"]
+    assert [node for node, state in states.items() if state == "done"] == ["Evaluator", "Canary", "Pusher"]
 
 
 def test_better_model_is_pushed_as_the_next_version_and_compared_with_the_first(story):
@@ -149,6 +150,21 @@ def test_better_model_is_pushed_as_the_next_version_and_compared_with_the_first(
 
 def test_run_after_a_comparison_with_a_baseline_is_fully_cached_too(story):
     assert set(story["better again"][0].states().values()) == {"cached"}
+
+
+def test_model_that_is_too_slow_on_the_server_is_refused_by_the_canary(story):
+    done, served = story["too slow"]
+    assert (done.exit_code, done.result["blessed"], done.result["pushed"]) == (3, True, False)
+    assert "the canary refuses the model: p99 latency " in done.result["reason"]
+    assert "Traceback" not in done.stderr
+    assert [node for node, state in done.states().items() if state == "done"] == ["Canary", "Pusher"]
+    assert served == ["1", "2"]
+
+
+def test_pushed_model_carries_warm_up_requests(story, folder):
+    for version in ("1", "2"):
+        recorded = folder / "serving/tiny" / version / "assets.extra/tf_serving_warmup_requests"
+        assert recorded.stat().st_size > 0
 
 
 def test_worse_model_is_refused_and_the_served_version_stays(story):

@@ -1,0 +1,137 @@
+"""The canary on a real exported model and the real server: what it blesses, and why it does not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx.types import standard_artifacts
+
+from components.canary import executor
+from components.canary.trial import try_model
+from components.settings import CanarySettings, ServeSettings
+from tests.components.serving.conftest import TEXTS, Exported, exported
+
+__all__ = ["exported"]  # a fixture of the server's tests
+
+SETTINGS = {
+    "name": "tiny",
+    "data": {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt"},
+    "canary": {"rows": 5, "start_seconds": 90},
+    "serve": {},
+}
+Judge = Callable[..., tuple[Any, dict[str, Any]]]
+
+
+def write_split(folder: Path, texts: list[str]) -> None:
+    folder.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(folder / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
+        for text in texts:
+            feature = {"text": tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))}
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+
+
+@pytest.fixture
+def judge(exported: tuple[Exported, Exported], tmp_path: Path) -> Judge:
+    """`judge(damage, evaluated=1, **canary settings)` -> (the blessing, canary.json)."""
+
+    def run(damage: Callable[[Path], object] | None = None, evaluated: int = 1, **canary: Any) -> Any:
+        model = standard_artifacts.Model()
+        model.uri = str(tmp_path / "model")
+        saved = tmp_path / "model" / "Format-Serving"
+        shutil.copytree(exported[0].path, saved)
+        if damage is not None:
+            damage(saved)
+        examples = standard_artifacts.Examples()
+        examples.uri = str(tmp_path / "examples")
+        examples.split_names = '["eval"]'
+        write_split(tmp_path / "examples" / "Split-eval", [*TEXTS, "left out"])
+        verdict = standard_artifacts.ModelBlessing()
+        verdict.set_int_custom_property("blessed", evaluated)
+        blessing = standard_artifacts.InfraBlessing()
+        blessing.uri = str(tmp_path / "blessing")
+        settings = {**SETTINGS, "canary": {**SETTINGS["canary"], **canary}}
+        executor.Executor().Do(
+            {"model": [model], "examples": [examples], "model_blessing": [verdict]},
+            {"blessing": [blessing]},
+            {"settings": json.dumps(settings), "split": "eval", "code_fingerprint": ""},
+        )
+        return blessing, json.loads((tmp_path / "blessing" / "canary.json").read_text())
+
+    return run
+
+
+def test_good_model_is_blessed_and_gets_warm_up_requests(judge: Judge, tmp_path: Path) -> None:
+    blessing, report = judge()
+    assert report["reasons"] == []
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert blessing.get_int_custom_property("has_model") == 1
+    assert report["figures"]["rows"] == 5
+    assert report["figures"]["max_difference"] <= 1e-5
+    stamped = tmp_path / "blessing" / "stamped_model"
+    assert (stamped / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
+    assert not (tmp_path / "model/Format-Serving/assets.extra/tf_serving_warmup_requests").exists()
+
+
+def truncate(saved: Path) -> None:
+    (data,) = saved.glob("variables/*.data*")
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        shutil.rmtree,
+        truncate,
+        lambda saved: (saved / "saved_model.pb").write_bytes(b"\xff rubbish"),
+        lambda saved: shutil.rmtree(saved / "assets"),
+    ],
+    ids=["missing", "half the weights", "rubbish", "no vocabulary"],
+)
+def test_damaged_model_is_not_blessed_with_the_reason(
+    judge: Judge, damage: Callable[[Path], object], tmp_path: Path
+) -> None:
+    blessing, report = judge(damage)
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert blessing.get_int_custom_property("has_model") == 0
+    assert report["reasons"][0].startswith("the model does not load: ")
+    assert not (tmp_path / "blessing" / "stamped_model").exists()
+
+
+def test_slow_and_big_model_is_refused_with_every_budget_it_breaks(judge: Judge) -> None:
+    blessing, report = judge(max_p99_ms=0.001, max_memory_mb=1)
+    assert blessing.get_int_custom_property("blessed") == 0
+    latency, memory = report["reasons"]
+    assert latency.startswith("p99 latency ")
+    assert latency.endswith("is above canary.max_p99_ms 0.001")
+    assert memory.endswith("MB is above canary.max_memory_mb 1")
+
+
+def test_model_that_the_evaluator_refused_is_not_tried(judge: Judge) -> None:
+    blessing, report = judge(shutil.rmtree, evaluated=0)
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert report == {"blessed": False, "reasons": ["the Evaluator did not bless the model"], "figures": {}}
+
+
+def test_server_with_other_answers_than_the_evaluated_model_is_refused(
+    exported: tuple[Exported, Exported],
+) -> None:
+    rows = [{"text": text.encode()} for text in TEXTS]
+    settings = CanarySettings.model_validate(SETTINGS["canary"])
+    trial = try_model(exported[0].path, rows, np.array(exported[1].probabilities), settings, ServeSettings())
+    (reason,) = trial.reasons
+    assert reason.startswith("the server's probabilities differ by up to ")
+
+
+def test_model_that_only_the_server_cannot_load_is_refused_with_the_servers_words(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"rubbish")
+    settings = CanarySettings.model_validate(SETTINGS["canary"])
+    trial = try_model(tmp_path, [{"text": b"cat"}], np.zeros((1, 3)), settings, ServeSettings())
+    (reason,) = trial.reasons
+    assert reason.startswith("the server cannot load the model: ")
