@@ -91,7 +91,10 @@ def test_the_json_schema_names_the_keys_of_the_file(call):
         "transform",
         "train",
         "evaluate",
+        "canary",
         "push",
+        "serve",
+        "kubeflow",
     }
     assert "schema" in schema["$defs"]["DataSettings"]["properties"]
 
