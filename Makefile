@@ -36,7 +36,8 @@ run: $(READY) ## Run the whole pipeline: CONFIG=configs/trec.yaml ARGS="--set tr
 serve: $(READY) ## Serve what was pushed, REST and gRPC: ARGS="--port 8501 --grpc-port 8500"
 	@$(PYTHON) runner_local.py serve $(CONFIG) $(ARGS)
 
-test: data ## Run all tests: ARGS="-k name" for some
+test: $(READY) ## Run all tests: ARGS="-k name" for some
+	@$(PYTHON) runner_local.py data
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(READY) ## Ruff (lint and format) and mypy
