@@ -42,7 +42,7 @@ class DataGateSettings(Section):
     min_rows: int = Field(10, ge=1, description="Rows that every split must have.")
     not_utf8: Severity = Field("warn", description="Texts with bytes that are not UTF-8.")
     schema_anomaly: Severity = Field(
-        "error", description="Any other anomaly against the schema (domain, presence, drift, skew)."
+        "error", description="Any other anomaly against the schema (domain, presence, shape)."
     )
 
 
@@ -252,7 +252,10 @@ class SliceSettings(Section):
 class EvaluateSettings(Section):
     """TFMA on the signature that will be served, and the bounds that make the blessing."""
 
-    split: str = Field("test", description="Split that the model is judged on; training never sees it.")
+    split: str = Field(
+        "test",
+        description="Split that the model is judged on. Not `train`; `eval` chooses the best weights, so `test` is fairer.",
+    )
     metrics: list[MetricName] = Field(
         ["accuracy", "macro_f1", "cross_entropy"],
         min_length=1,
@@ -263,8 +266,18 @@ class EvaluateSettings(Section):
     )
     slices: list[SliceSettings] = Field(default_factory=list, description="Slices reported and gated.")
 
+    def compares(self) -> bool:
+        """Whether a threshold holds the candidate against the last blessed model."""
+        everywhere = [self.thresholds, *(slicing.thresholds for slicing in self.slices)]
+        return any(bounds.max_drop is not None for where in everywhere for bounds in where.values())
+
     @model_validator(mode="after")
     def _bounded(self) -> EvaluateSettings:
+        if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
+            raise ValueError(
+                "thresholds must give min or max for one metric at least: with max_drop alone there is nothing "
+                f"that a first model could be held to, got {sorted(self.thresholds)}"
+            )
         for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
             for metric, bounds in where.items():
                 if metric in ("cross_entropy", "example_count"):
@@ -284,6 +297,11 @@ class PushSettings(Section):
 
     serving_dir: Path = Field(description="Folder that TF Serving (or `serve`) watches.")
     keep: int = Field(5, ge=2, description="Versions kept; older ones are removed after a push.")
+    replace_uncompared: bool = Field(
+        False,
+        description="Replace a served version that no run in this --root made, though max_drop was not held "
+        "against it.",
+    )
 
 
 # --- canary -------------------------------------------------------------------------------------

@@ -135,29 +135,37 @@ def _read(path: Path) -> _Source:
     if not isinstance(node, yaml.MappingNode):
         raise UsageError(f"{path}:1: a config is a mapping of keys to values")
     lines: dict[Location, int] = {}
-    for location, line, twice in _walk(node):
-        if twice:
-            raise UsageError(
-                f"{path}:{line}: {_dotted(location)} is given twice; first on line {lines[location]}"
-            )
-        lines[location] = line
+    try:
+        for location, line, twice in _walk(node):
+            if twice:
+                first = lines[location]
+                raise UsageError(f"line {line}: {_dotted(location)} is given twice; first on line {first}")
+            lines[location] = line
+    except UsageError as error:
+        raise UsageError(f"{path}:{str(error).removeprefix('line ')}") from None
     return _Source(path, yaml.safe_load(text), lines, {})
 
 
-def _walk(node: yaml.Node, location: Location = ()) -> Iterator[tuple[Location, int, bool]]:
+def _walk(
+    node: yaml.Node, location: Location = (), above: tuple[yaml.Node, ...] = ()
+) -> Iterator[tuple[Location, int, bool]]:
     """Yields (key, its line, whether the key stood there before) for the whole tree."""
-    seen = set()
+    if node in above:  # an alias of a node inside itself
+        raise UsageError(f"line {node.start_mark.line + 1}: {_dotted(location)} contains itself")
+    above, seen = (*above, node), set()
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise UsageError(f"line {key.start_mark.line + 1}: a key must be plain text")
             here = (*location, key.value)
             yield here, key.start_mark.line + 1, here in seen
             seen.add(here)
-            yield from _walk(value, here)
+            yield from _walk(value, here, above)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             here = (*location, index)
             yield here, value.start_mark.line + 1, False
-            yield from _walk(value, here)
+            yield from _walk(value, here, above)
 
 
 def _apply_overrides(source: _Source, overrides: Sequence[str]) -> _Source:

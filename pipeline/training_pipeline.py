@@ -23,6 +23,7 @@ from components.data_gate.component import DataGate
 from components.example_gen.component import TFRecordExampleGen
 from components.labels import read_labels
 from components.pusher.component import VersionedPusher
+from components.settings import DataGateSettings
 from pipeline.config import Config, as_json
 from pipeline.eval_config import make_eval_config
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
@@ -45,7 +46,8 @@ def create_pipeline(
     data, labels = config.data, read_labels(paths.readable(config.data.labels))
     # What several nodes read; as JSON, so that the metadata store records it.
     shared = {
-        "data": as_json(data),
+        # Without the gate's rules: a change of theirs must not train again.
+        "data": as_json(data.model_copy(update={"gate": DataGateSettings()})),
         "transform": as_json(config.transform),
         "checkpoint_dir": str(paths.checkpoint_dir),
         "labels_path": str(data.labels),
@@ -119,7 +121,10 @@ def create_pipeline(
         schema=schema_gen.outputs["schema"],
         example_splits=[config.evaluate.split],
         eval_config=make_eval_config(
-            config.evaluate, data.label, labels, code_fingerprint("components.evaluator.metrics")
+            config.evaluate,
+            data.label,
+            labels,
+            code_fingerprint("components.evaluator.metrics", "components.evaluator.eval_model"),
         ),
         module_path="components.evaluator.eval_model",
     )
@@ -141,6 +146,7 @@ def create_pipeline(
         serving_dir=str(config.push.serving_dir),
         name=config.name,
         keep=config.push.keep,
+        needs_baseline=not config.push.replace_uncompared and config.evaluate.compares(),
         code_fingerprint=code_fingerprint("components.pusher.executor"),
     ).with_id("Pusher")
 

@@ -27,6 +27,11 @@ def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
     return 0
 
 
+def same_model(one: Path, other: Path) -> bool:
+    """Whether two SavedModel folders hold the same model, apart from what a push adds."""
+    return (one / "saved_model.pb").is_file() and _digests(one) == _digests(other)
+
+
 def _digests(model_dir: Path) -> dict[str, str]:
     found = versions.content_digests(model_dir)
     return {p: d for p, d in found.items() if p != _FINGERPRINT and not p.startswith(EXTRAS + "/")}

@@ -170,7 +170,9 @@ def judge(
         io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict[SCHEMA_KEY]))
     )
     there = artifact_utils.decode_split_names(examples.split_names)
-    labels = frozenset(read_labels(data.labels))
+    label_list = read_labels(data.labels)
+    _check_integer_labels(schema, data, label_list)
+    labels = frozenset(label_list)
     findings: list[rules.Finding] = []
     rows: dict[str, int] = {}
     for split in data.splits:
@@ -185,6 +187,15 @@ def judge(
         found = _read_anomalies(input_dict, split, tally.rows, data) if folder else []
         findings += rules.without_repeats(scanned, found)
     return rules.ordered(findings), rows
+
+
+def _check_integer_labels(schema: schema_pb2.Schema, data: DataSettings, labels: list[str]) -> None:
+    """TFMA takes an integer label for the column of the probabilities, so it must be the label id."""
+    if label_lists(schema, data.label) == ("int64_list",) and labels != [str(i) for i in range(len(labels))]:
+        raise GateRefused(
+            f"{data.labels}: integer labels must be 0, 1, 2 ... in this order, got {', '.join(labels[:5])}; write "
+            f"the column {data.label!r} as text (`runner_local.py import` does), or number the labels from 0"
+        )
 
 
 def _read_anomalies(

@@ -153,7 +153,20 @@ def plan_copies(
         patterns = ", ".join(split.pattern for split in splits)
         what = f"no file matches {patterns}" if FileSystems.exists(input_base) else "no such folder"
         raise PipelineError(f"{input_base}: {what}; run `make data`, or correct data.path and data.splits")
+    _refuse_shared_shards(found)
     return [copy for split, shards in found.items() for copy in _split_copies(split, shards, examples)]
+
+
+def _refuse_shared_shards(found: dict[str, list[str]]) -> None:
+    """A model that is judged on rows it was trained on always looks good."""
+    home: dict[str, str] = {}
+    for split, shards in found.items():
+        for shard in shards:
+            if shard in home:
+                raise PipelineError(
+                    f"{shard} is in the splits {home[shard]!r} and {split!r}; correct the patterns of data.splits"
+                )
+            home[shard] = split
 
 
 def _split_copies(split: str, shards: list[str], examples: types.Artifact) -> list[ShardCopy]:

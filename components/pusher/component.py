@@ -30,6 +30,7 @@ class VersionedPusher(base_component.BaseComponent):
         requests), that one is pushed.
       info: JSON values for push.json. They are part of the cache key: no run id, no time
         (the executor adds both).
+      needs_baseline: the served version is replaced only by a model that was compared with a baseline.
       code_fingerprint: a change re-runs the node.
     """
 
@@ -45,6 +46,7 @@ class VersionedPusher(base_component.BaseComponent):
         model_blessing: types.BaseChannel | None = None,
         infra_blessing: types.BaseChannel | None = None,
         info: Mapping[str, Any] | None = None,
+        needs_baseline: bool = False,
         code_fingerprint: str = "",
     ) -> None:
         spec = VersionedPusherSpec(
@@ -55,6 +57,7 @@ class VersionedPusher(base_component.BaseComponent):
             name=name,
             keep=keep,
             info=json.dumps(info or {}, sort_keys=True),
+            needs_baseline=int(needs_baseline),
             code_fingerprint=code_fingerprint,
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )

@@ -13,7 +13,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.errors import PipelineError
+from components.baseline.served import same_model
+from components.errors import GateRefused, PipelineError
 from components.pusher import versions
 from components.pusher.spec import (
     INFO_KEY,
@@ -22,6 +23,7 @@ from components.pusher.spec import (
     MODEL_BLESSING_KEY,
     MODEL_KEY,
     NAME_KEY,
+    NEEDS_BASELINE_KEY,
     PUSHED_MODEL_KEY,
     SERVING_DIR_KEY,
 )
@@ -31,6 +33,7 @@ PUSHED = "pushed"
 PUSHED_DESTINATION = "pushed_destination"
 PUSHED_VERSION = "pushed_version"
 RECORD_FILE = "pushed.json"
+_BASELINE_URI = "baseline_model_uri"  # the Evaluator sets it on its blessing
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +75,22 @@ def model_path(input_dict: dict[str, list[types.Artifact]]) -> str:
     return path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
 
 
+def was_compared(input_dict: dict[str, list[types.Artifact]]) -> bool:
+    """Whether the Evaluator held the model against a baseline."""
+    return any(b.get_string_custom_property(_BASELINE_URI) for b in input_dict.get(MODEL_BLESSING_KEY) or [])
+
+
+def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
+    """Raises GateRefused when another model is served: it may be better, and nobody has looked."""
+    served = versions.versions(serving_dir, name)
+    if served and not same_model(served[-1].path, model):
+        raise GateRefused(
+            f"version {served[-1].number} of {Path(serving_dir) / name} is served, but its run is not in this "
+            "--root, so the model was not compared with it: run with the --root that made it, push to another "
+            "push.serving_dir, or set push.replace_uncompared: true"
+        )
+
+
 class Executor(base_executor.BaseExecutor):
     """Publishes the model, or records why not."""
 
@@ -84,6 +103,7 @@ class Executor(base_executor.BaseExecutor):
         """Sets `pushed`, `pushed_destination` and `pushed_version` on the PushedModel.
 
         Raises:
+          GateRefused: another model is served that this one was not compared with.
           PipelineError: the model could not be pushed; what was served is untouched.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
@@ -95,6 +115,8 @@ class Executor(base_executor.BaseExecutor):
             return
         source = model_path(input_dict)
         serving_dir, name = exec_properties[SERVING_DIR_KEY], exec_properties[NAME_KEY]
+        if exec_properties.get(NEEDS_BASELINE_KEY) and not was_compared(input_dict):
+            refuse_uncompared(Path(source), serving_dir, name)
         info = {**json.loads(exec_properties[INFO_KEY]), **self._provenance(input_dict)}
         number = versions.publish(
             source, serving_dir, name, exec_properties[KEEP_KEY], info, check=check_saved_model

@@ -13,6 +13,7 @@ SERVING_DIR_KEY = "serving_dir"
 NAME_KEY = "name"
 KEEP_KEY = "keep"
 INFO_KEY = "info"
+NEEDS_BASELINE_KEY = "needs_baseline"
 CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 
@@ -24,6 +25,7 @@ class VersionedPusherSpec(component_spec.ComponentSpec):
         NAME_KEY: component_spec.ExecutionParameter(type=str),
         KEEP_KEY: component_spec.ExecutionParameter(type=int),
         INFO_KEY: component_spec.ExecutionParameter(type=str),
+        NEEDS_BASELINE_KEY: component_spec.ExecutionParameter(type=int),
         CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012 - TFX reads this class attribute

@@ -93,7 +93,6 @@ def _label_rules() -> str:
         '  domain: "labels"\n'
         '  not_in_environment: "SERVING"\n'
         "  # Distance of the label counts from the previous run's; 0 is equal, 1 is disjoint.\n"
-        "  drift_comparator { jensen_shannon_divergence { threshold: 0.1 } }\n"
     )
 
 

@@ -61,12 +61,20 @@ def run(request: RunRequest) -> int:
     try:
         config = load_config(request.config_path, request.overrides)
         paths = local_paths(request.root, config.name)
-        log_path = paths.logs_dir / f"{run_id}.log"
+        log_path = _log_folder(request.root, paths) / f"{run_id}.log"
         with quiet.redirected(log_path, request.verbose) as (out, err):
             session = _Session(request, config, paths, run_id, log_path, started, out, err)
             return session.run()
     except PipelineError as error:
         return _refuse_before_start(request, run_id, error, time.monotonic() - started)
+
+
+def _log_folder(root: Path, paths: PipelinePaths) -> Path:
+    try:
+        paths.logs_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--root {root}: no folder can be made there: {error.strerror}") from None
+    return paths.logs_dir
 
 
 def _refuse_before_start(request: RunRequest, run_id: str, error: PipelineError, seconds: float) -> int:

@@ -131,6 +131,18 @@ def test_own_data_stays_though_the_config_names_a_recipe(refused, folder):
     assert "test" in refused(3, "data.recipe=trec")
 
 
+def test_root_that_is_no_folder(folder, capfd):
+    (folder / "file").write_text("")
+    assert run(RunRequest(str(folder / "tiny.yaml"), (), folder / "file")) == 2
+    assert "no folder can be made there: Not a directory" in capfd.readouterr().err
+
+
+def test_shard_in_two_splits(refused):
+    assert "is in the splits 'train' and 'eval'" in refused(
+        1, "data.splits={train: train-*, eval: train-*, test: test-*}"
+    )
+
+
 def test_missing_label_list(refused, folder):
     (folder / "data" / "labels.txt").unlink()
     assert "labels.txt" in refused(2)
@@ -215,6 +227,20 @@ def test_integer_label_out_of_range(refused, folder):
     reason = refused(3)
     assert "eval" in reason
     assert "'7'" in reason
+
+
+def test_integer_labels_that_are_no_label_ids(refused, folder):
+    (folder / "data" / "labels.txt").write_text("1\n2\n3\n")
+    (folder / "data" / "schema.pbtxt").write_text(INTEGER_LABELS)
+    for split in ("train", "eval", "test"):
+        records = [example(text=text, label=1 + number % 3) for number, (text, _) in enumerate(rows(60))]
+        write_records(shard(folder, split), records)
+    assert "integer labels must be 0, 1, 2 ... in this order, got 1, 2, 3" in refused(3)
+
+
+def test_served_model_is_not_replaced_by_one_that_was_not_compared_with_it(refused):
+    """The served version comes from another --root, so there is no baseline to hold max_drop against."""
+    assert "version 1 of" in refused(3, "evaluate.thresholds.accuracy.min=0")
 
 
 def test_empty_texts_beyond_the_limit(refused, folder):

@@ -155,3 +155,17 @@ def test_config_is_frozen(write):
 
 def test_json_schema_names_the_required_sections():
     assert Config.model_json_schema()["required"] == ["name", "data", "model", "evaluate", "push"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("? [a, b]\n: 1", "a key must be plain text"), ("x: &a [*a]", "x.0 contains itself")],
+)
+def test_odd_yaml_is_one_line(write, line, message):
+    path = write(GOOD + line + "\n")
+    assert error_of(path) == f"{path}:16: {message}"
+
+
+def test_max_drop_alone_is_refused_because_a_first_model_has_nothing_to_hold(write):
+    path = write(GOOD.replace("min: 0.5, max_drop", "max_drop"))
+    assert "with max_drop alone" in error_of(path)
