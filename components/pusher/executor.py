@@ -83,12 +83,17 @@ def was_compared(input_dict: dict[str, list[types.Artifact]]) -> bool:
 def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
     """Raises GateRefused when another model is served: it may be better, and nobody has looked."""
     served = versions.versions(serving_dir, name)
-    if served and not same_model(served[-1].path, model):
+    if served and not (same_model(served[-1].path, model) or _was_pushed_as(served[-1], model)):
         raise GateRefused(
             f"version {served[-1].number} of {Path(serving_dir) / name} is served, but its run is not in this "
             "--root, so the model was not compared with it: run with the --root that made it, push to another "
             "push.serving_dir, or set push.replace_uncompared: true"
         )
+
+
+def _was_pushed_as(version: versions.ServedVersion, model: Path) -> bool:
+    """Whether the version's record names this model: then only damage tells the two apart."""
+    return version.info.get("model_sha256") == versions.model_digest(versions.content_digests(model))
 
 
 class Executor(base_executor.BaseExecutor):

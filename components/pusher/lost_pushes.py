@@ -21,7 +21,7 @@ _LIVE, _DELETED = mlmd.Artifact.LIVE, mlmd.Artifact.DELETED
 def forget_lost_pushes(store: MetadataStore) -> list[str]:
     """Marks every lost PushedModel DELETED; returns the folders that they pointed to, sorted.
 
-    A push is lost when its version is gone, or when a later push took its place: an older config that
+    A push is lost when its version, or the saved_model.pb in it, is gone, or when a later push took its place: an older config that
     is run again wants its model served again. A rollback is no later push, so running the
     same config again does not undo it.
     """
@@ -46,6 +46,8 @@ def _is_lost(artifact: mlmd.Artifact) -> bool:
     if artifact.custom_properties["pushed"].int_value != 1:
         return False
     destination = Path(_destination(artifact))
+    if not (destination / "saved_model.pb").is_file():  # a model server cannot load what is left
+        return True
     home = destination.parent
     served = versions.versions(home.parent, home.name)
     pushes = [v for v in served if v.origin == v.number]

@@ -21,7 +21,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,7 +87,8 @@ def publish(
     """Makes `model_dir` the newest version of `name` and keeps the newest `keep`; returns its number.
 
     Numbers grow strictly from 1 and never come back, also after a removal by hand. When the newest
-    version already holds this very content, its number is returned and nothing is written.
+    version already holds this very content on disk, its number is returned and nothing is written; one
+    that was damaged since its push gets a successor.
 
     Args:
       info: written to push.json beside version, pushed_at, model_sha256 and restored_from; JSON values.
@@ -102,27 +103,28 @@ def publish(
     with _writing(serving_dir, name) as home:
         digests = content_digests(source)
         newest = versions(serving_dir, name)[-1:]
-        if newest and newest[0].info.get("model_sha256") == model_digest(digests):
+        if newest and _holds(newest[0], digests):
             return newest[0].number
         number = _add_version(home, source, digests, dict(info), check)
-        try:
-            _prune(serving_dir, name, keep)
-        except OSError as error:  # the push stands; the next one tries again
-            _log.warning(
-                "%s: version %d is pushed, but old ones could not be removed: %s", home, number, error
-            )
+        _prune_after(number, serving_dir, name, keep)
     return number
 
 
-def rollback(serving_dir: str | Path, name: str) -> int:
+def rollback(serving_dir: str | Path, name: str, keep: int | None = None) -> int:
     """Puts the version before the newest back as a new, newest version; returns its number.
 
-    Versions 1, 2, 3 -> 4 with the content of 2; called again -> 5 with the content of 1.
+    Versions 1, 2, 3 -> 4 with the content of 2; called again -> 5 with the content of 1. A version that
+    was damaged since its push (a file lost, cut or changed) is passed over for the next earlier one.
+
+    Args:
+      keep: newest versions that stay, the new one included; None removes nothing.
 
     Raises:
-      UsageError: there is no earlier version.
-      PipelineError: as in `publish`.
+      UsageError: there is no earlier version, or `keep` is below 1.
+      PipelineError: every earlier version is damaged; else as in `publish`.
     """
+    if keep is not None:
+        _require_keep(keep)
     with _writing(serving_dir, name) as home:
         served = versions(serving_dir, name)
         earlier = [v for v in served[:-1] if v.origin < served[-1].origin]
@@ -131,9 +133,12 @@ def rollback(serving_dir: str | Path, name: str) -> int:
             raise UsageError(
                 f"{home}: nothing to roll back to, it needs an earlier version (served now: {have})"
             )
-        target = earlier[-1]
+        target, digests = _newest_whole(earlier)
         info = {**target.info, "restored_from": target.origin}
-        return _add_version(home, target.path, content_digests(target.path), info, None)
+        number = _add_version(home, target.path, digests, info, None)
+        if keep is not None:
+            _prune_after(number, serving_dir, name, keep)
+    return number
 
 
 def prune(serving_dir: str | Path, name: str, keep: int) -> list[int]:
@@ -142,8 +147,7 @@ def prune(serving_dir: str | Path, name: str, keep: int) -> list[int]:
     Raises:
       UsageError: `keep` is below 1.
     """
-    if keep < 1:
-        raise UsageError(f"keep must be at least 1, got {keep}: the newest version is always kept")
+    _require_keep(keep)
     with _writing(serving_dir, name):
         return _prune(serving_dir, name, keep)
 
@@ -180,6 +184,47 @@ def _require_model(source: Path) -> None:
         raise PipelineError(
             f"{source}: no saved_model.pb, so there is no model to push; run the Trainer again"
         )
+
+
+def _require_keep(keep: int) -> None:
+    if keep < 1:
+        raise UsageError(f"keep must be at least 1, got {keep}: the newest version is always kept")
+
+
+def _holds(version: ServedVersion, digests: Mapping[str, str]) -> bool:
+    """Whether the files on disk, not only push.json, are these."""
+    try:
+        return content_digests(version.path) == digests
+    except OSError as error:
+        _log.warning("%s: cannot be read (%s), so it is not taken for the same model", version.path, error)
+        return False
+
+
+def _newest_whole(candidates: Sequence[ServedVersion]) -> tuple[ServedVersion, dict[str, str]]:
+    """The last of the candidates (oldest first) that is as it was pushed, with its files' digests."""
+    damaged = []
+    for version in reversed(candidates):
+        try:
+            digests = _whole_digests(version)
+        except (PipelineError, OSError) as error:
+            _log.warning("Not rolled back to version %d: %s", version.number, error)
+            damaged.append(f"{version.number} ({error})")
+        else:
+            return version, digests
+    raise PipelineError(
+        f"{candidates[-1].path.parent}: nothing was rolled back, every earlier version is damaged: "
+        f"{', '.join(damaged)}; push a model again"
+    )
+
+
+def _whole_digests(version: ServedVersion) -> dict[str, str]:
+    if not (version.path / "saved_model.pb").is_file():
+        raise PipelineError("no saved_model.pb")
+    digests = content_digests(version.path)
+    # A model copied there by hand has no record to compare with.
+    if version.info.get("model_sha256") not in (None, model_digest(digests)):
+        raise PipelineError(f"its files are not those that {INFO_FILE} records")
+    return digests
 
 
 @contextlib.contextmanager
@@ -312,6 +357,18 @@ def _write_whole(path: Path, text: str) -> None:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _prune_after(number: int, serving_dir: str | Path, name: str, keep: int) -> None:
+    try:
+        _prune(serving_dir, name, keep)
+    except OSError as error:  # the new version stands; the next push tries again
+        _log.warning(
+            "%s: version %d is there, but old ones could not be removed: %s",
+            _home(serving_dir, name),
+            number,
+            error,
+        )
 
 
 def _prune(serving_dir: str | Path, name: str, keep: int) -> list[int]:

@@ -201,7 +201,7 @@ def rollback(config: ConfigPath, set_: Overrides = None) -> None:
     from pipeline.config import load_config
 
     loaded = load_config(config, set_ or ())
-    number = roll_back(loaded.push.serving_dir, loaded.name)
+    number = roll_back(loaded.push.serving_dir, loaded.name, loaded.push.keep)
     path = loaded.push.serving_dir / loaded.name / str(number)
     origin = read_info(path).get("restored_from")
     Console().print(Text(f"version {number} has the content of version {origin}: {path}"), soft_wrap=True)

@@ -13,9 +13,10 @@ import pytest
 from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model
 
-from components.errors import PipelineError
+from components.errors import GateRefused, PipelineError
 from components.pusher import versions
 from components.pusher.component import VersionedPusher
+from components.pusher.executor import refuse_uncompared
 from components.pusher.lost_pushes import forget_lost_pushes
 from tests.components.local_run import last_artifact, open_store, run_nodes
 from tests.components.tiny_nodes import InfraJudge, SavedModelTrainer, TinyEvaluator, TinyTrainer
@@ -94,6 +95,25 @@ def test_push_that_was_deleted_is_pushed_again_with_a_new_number(tmp_path: Path)
     assert run(tmp_path, "1") == "COMPLETE"
     assert served(tmp_path) == [2]
     assert run(tmp_path, "1") == "CACHED"
+
+
+def test_push_whose_saved_model_was_removed_is_pushed_again(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    (tmp_path / "serving/trec/1/saved_model.pb").unlink()
+    assert run(tmp_path, "1") == "COMPLETE"
+    assert pushed(tmp_path)["pushed_version"] == "2"
+    assert (tmp_path / "serving/trec/2/saved_model.pb").is_file()
+
+
+def test_damaged_version_of_the_same_model_is_no_uncompared_model(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "saved_model.pb").write_text(name)
+    versions.publish(tmp_path / "one", tmp_path / "serving", "trec", 3, {})
+    (tmp_path / "serving/trec/1/saved_model.pb").unlink()
+    refuse_uncompared(tmp_path / "one", str(tmp_path / "serving"), "trec")
+    with pytest.raises(GateRefused, match=r"version 1 of .*serving/trec is served"):
+        refuse_uncompared(tmp_path / "two", str(tmp_path / "serving"), "trec")
 
 
 def test_serving_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:

@@ -158,6 +158,53 @@ def test_rollback_of_nothing_says_so(serving: Path) -> None:
         versions.rollback(serving, "trec")
 
 
+def test_rollback_passes_over_a_version_that_lost_a_file(three: Path) -> None:
+    (three / "trec/2/variables/variables.data-00000-of-00001").unlink()
+    assert versions.rollback(three, "trec") == 4
+    assert contents(three) == {1: "one", 2: "two", 3: "three", 4: "one"}
+    assert versions.versions(three, "trec")[-1].origin == 1
+
+
+def test_rollback_to_damaged_versions_only_names_them_and_changes_nothing(three: Path) -> None:
+    (three / "trec/1/saved_model.pb").unlink()
+    (three / "trec/2/assets/labels.txt").write_text("A\n")
+    with pytest.raises(PipelineError) as caught:
+        versions.rollback(three, "trec")
+    assert str(caught.value) == (
+        f"{three}/trec: nothing was rolled back, every earlier version is damaged: "
+        "2 (its files are not those that assets.extra/push.json records), 1 (no saved_model.pb); "
+        "push a model again"
+    )
+    assert sorted(p.name for p in (three / "trec").iterdir()) == [".highest", ".lock", "1", "2", "3"]
+
+
+def test_rollback_takes_a_model_copied_by_hand_that_has_no_record(tmp_path: Path, serving: Path) -> None:
+    make_model(serving / "trec/1", "by hand")
+    push(make_model(tmp_path / "m", "two"), serving)
+    assert versions.rollback(serving, "trec") == 3
+    assert contents(serving) == {1: "by hand", 2: "two", 3: "by hand"}
+
+
+def test_rollback_keeps_the_newest_only(three: Path) -> None:
+    assert versions.rollback(three, "trec", keep=3) == 4
+    assert contents(three) == {2: "two", 3: "three", 4: "two"}
+
+
+def test_rollback_that_keeps_nothing_is_refused(three: Path) -> None:
+    with pytest.raises(UsageError, match="keep must be at least 1, got 0"):
+        versions.rollback(three, "trec", keep=0)
+    assert contents(three) == {1: "one", 2: "two", 3: "three"}
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+def test_same_model_is_pushed_again_when_the_newest_version_lost_a_file(
+    tmp_path: Path, three: Path, file: str
+) -> None:
+    (three / "trec/3" / file).unlink()
+    assert push(tmp_path / "three", three) == 4
+    assert versions.content_digests(three / "trec/4") == versions.content_digests(tmp_path / "three")
+
+
 def test_listing_a_folder_that_does_not_exist_is_empty(serving: Path) -> None:
     assert versions.versions(serving, "trec") == []
 

@@ -138,6 +138,14 @@ def test_rollback_puts_the_version_before_back_as_the_newest(call, config):
     assert (folder / "saved_model.pb").read_bytes() == b"model 1"
 
 
+def test_rollback_keeps_as_many_versions_as_the_config_says(call, config):
+    add_version(config, 1)
+    add_version(config, 2)
+    assert call("rollback", config, "--set", "push.keep=2")[0] == 0
+    left = sorted(p.name for p in (config.parent / "serving" / "tiny").iterdir() if p.name.isdigit())
+    assert left == ["2", "3"]
+
+
 def test_rollback_without_an_earlier_version_exits_with_2(call, config):
     add_version(config, 1)
     code, _, err = call("rollback", config)
