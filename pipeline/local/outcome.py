@@ -109,9 +109,7 @@ def _verdict(
     if pushed:
         return ("cached" if nodes["Pusher"].state == "cached" else "pushed"), None
     if blessed is False:
-        return "refused", "not blessed: " + (
-            "; ".join(evaluation.refusals) or "the evaluation gave no reason"
-        )
+        return "refused", f"not blessed: {_listed(evaluation.refusals)}"
     refused = _canary_refusal(nodes)
     if refused:
         return "refused", f"not pushed, the canary refuses the model: {refused}"

@@ -149,6 +149,19 @@ def test_a_refusal_on_a_slice_names_the_slice(tmp_path):
     assert outcome.evaluation.metrics["accuracy"] == 0.95
 
 
+def test_a_refusal_on_many_slices_tells_the_first_six_and_how_many_more(tmp_path):
+    validations = [refusal(f"metric_{i}", lower_bound=0.9) for i in range(300)]
+    for other in validations[1:]:
+        validations[0].MergeFrom(other)
+    outcome = gathered(evaluation(tmp_path / "e", whole_split(0.95), validation=validations[0]))
+    assert outcome.reason == (
+        "not blessed: metric_0 could not be computed; metric_1 could not be computed; "
+        "metric_2 could not be computed; metric_3 could not be computed; metric_4 could not be computed; "
+        "metric_5 could not be computed; and 294 more"
+    )
+    assert len(outcome.evaluation.refusals) == 300
+
+
 def statistics(folder: Path) -> NodeRun:
     listed = statistics_pb2.DatasetFeatureStatisticsList()
     dataset = listed.datasets.add(num_examples=3)
