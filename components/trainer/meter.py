@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 
@@ -19,11 +18,12 @@ class Meter:
     The first step, which traces and compiles, does not count in times and rates.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, losses: Sequence[float] = ()) -> None:
+        """`losses` are those since the last evaluation, of an interrupted run."""
         self.seconds = 0.0
         self._steps = self._rows = self._tokens = self._slots = 0
         self._pending: list[tf.Tensor] = []
-        self._since_evaluation: list[float] = []
+        self._since_evaluation = list(losses)
         self._started: float | None = None  # of the step under way; None: do not count it
         self._reported = time.perf_counter()
 
@@ -56,19 +56,20 @@ class Meter:
         """Share of the computed tokens that were padding."""
         return 1.0 - self._tokens / max(1, self._slots)
 
-    def take_loss(self) -> float:
-        """Mean loss of the steps since the last call; the clock of the next step starts now."""
+    def take_loss(self) -> float | None:
+        """Mean loss of the steps since the last call, None without a step; the next step's clock starts now."""
         values = self._read_pending()
         self._reported = self._started = time.perf_counter()
-        return sum(values) / len(values) if values else math.nan
+        return sum(values) / len(values) if values else None
 
-    def epoch_loss(self) -> float:
-        """Mean loss of the steps since the last call of this function."""
-        pending = list(self._pending)
+    def losses(self) -> list[float]:
+        """Losses of the steps since `forget_losses`."""
+        return self._since_evaluation + [float(loss) for loss in self._pending]
+
+    def forget_losses(self) -> None:
+        """Starts anew: the model is evaluated."""
         self._read_pending()
-        self._pending = pending
-        values, self._since_evaluation = self._since_evaluation, []
-        return sum(values) / max(1, len(values))
+        self._since_evaluation = []
 
     def _read_pending(self) -> list[float]:
         values = [float(loss) for loss in self._pending]

@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class History:
     total_steps: int = 0
     steps_per_epoch: float = 0.0
     evaluations: list[dict[str, float]] = field(default_factory=list)
+    unevaluated_losses: list[float] = field(default_factory=list)  # of the steps since, at an interrupt
     best: dict[str, float] = field(default_factory=dict)
     evaluations_since_best: int = 0
     stopped_early: bool = False
@@ -71,10 +72,14 @@ def read_data(
     """File patterns -> checked splits.
 
     Raises:
-      PipelineError: no file matches, a shard cannot be read, or a row does not fit labels or vocabulary.
+      PipelineError: no file matches, a shard cannot be read, a split has no row, or a row does not fit
+        labels or vocabulary.
     """
     shards = [dataset.list_shards(patterns) for patterns in (train, evaluation)]
     summaries = [dataset.summarize_split(s, len(labels), vocabulary, text_pairs) for s in shards]
+    for name, patterns, summary in zip(("train", "eval"), (train, evaluation), summaries, strict=True):
+        if summary.rows == 0:
+            raise PipelineError(f"split {name!r} has 0 rows in {patterns[0]}; see data.path and data.splits")
     return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, text_pairs)
 
 
@@ -190,38 +195,33 @@ class _Loop:
 
     def run(self) -> History:
         self._restore()
-        started = time.perf_counter()
-        seconds_before = self.history.seconds
-        meter = Meter()
+        started = time.perf_counter() - self.history.seconds
+        meter = Meter(self.history.unevaluated_losses)
         try:
+            if self._evaluation_due():  # an interrupt fell into it
+                self._evaluate_and_save(meter, started)
             for batches in self._steps():
                 loss = self._one_step(batches)
                 meter.add(batches, loss)
                 self.history.step += 1
-                if self.history.step in self.evaluation_steps:
-                    before = time.perf_counter()
-                    stop = self._evaluate(meter)
-                    self.history.seconds = seconds_before + time.perf_counter() - started
-                    self._save()
-                    self.history.evaluation_seconds += time.perf_counter() - before
-                    if stop:
-                        break
+                if self._evaluation_due():
+                    self._evaluate_and_save(meter, started)
                 elif meter.rows_per_second > 0.0 and meter.seconds_since_report() > _REPORT_SECONDS:
                     self._report(meter, None)
         except KeyboardInterrupt:
+            if not self._evaluated():
+                self.history.unevaluated_losses = meter.losses()
             self._save()
             raise
-        self.history.seconds = seconds_before + time.perf_counter() - started
+        self.history.seconds = time.perf_counter() - started
         self._take_best()
         return self.history
 
     def _steps(self) -> Iterator[list[dataset.Batch]]:
         """The passes of every optimizer step that is left, from where the state stopped."""
         size = self.settings.gradient_accumulation
-        if self.history.stopped_early:
-            return
         stream = self._passes(self.history.step * size)
-        while self.history.step < self.history.total_steps:
+        while self.history.step < self.history.total_steps and not self.history.stopped_early:
             yield [next(stream) for _ in range(size)]
 
     def _passes(self, done: int) -> Iterator[dataset.Batch]:
@@ -241,29 +241,46 @@ class _Loop:
         last = split_over_replicas(self.strategy, batches[-1])
         return self.train_step.update(last, first + len(batches) - 1, rate)
 
-    def _evaluate(self, meter: Meter) -> bool:
-        """Scores the model and keeps the best weights. Returns whether to stop."""
+    def _evaluated(self) -> bool:
+        return any(record["step"] == self.history.step for record in self.history.evaluations)
+
+    def _evaluation_due(self) -> bool:
+        return self.history.step in self.evaluation_steps and not self._evaluated()
+
+    def _evaluate_and_save(self, meter: Meter, started: float) -> None:
+        before = time.perf_counter()
         scores = self._scores()
-        history, metric = self.history, self.settings.best_metric
-        epoch = history.step / history.steps_per_epoch
-        record = {"step": history.step, "epoch": epoch, "train_loss": meter.epoch_loss(), **scores}
-        history.evaluations.append(record)
+        self._record(scores, meter)
+        self._report(meter, scores)
+        meter.forget_losses()
+        self.history.seconds = time.perf_counter() - started
+        self._save()
+        self.history.evaluation_seconds += time.perf_counter() - before
+
+    def _record(self, scores: Mapping[str, float], meter: Meter) -> None:
+        """Keeps the best weights and decides whether to stop."""
+        history, metric, stopping = self.history, self.settings.best_metric, self.settings.early_stopping
+        record = {"step": history.step, "epoch": history.step / history.steps_per_epoch, **scores}
+        losses = meter.losses()
+        if losses:
+            record["train_loss"] = sum(losses) / len(losses)
         sign = 1.0 if metric == "accuracy" else -1.0
-        stopping = self.settings.early_stopping
         better_by = sign * (scores[metric] - history.best[metric]) if history.best else math.inf
+        enough = better_by > (stopping.min_delta if stopping else 0.0)
+        since_best = 0 if enough else history.evaluations_since_best + 1
+        patience = stopping.patience if stopping else math.inf
         # Any improvement makes the best weights; patience counts only those of at least min_delta.
         if better_by > 0.0:
-            history.best = record
             self.best_weights = [v.numpy() for v in self.variables]
-        enough = better_by > (stopping.min_delta if stopping else 0.0)
-        history.evaluations_since_best = 0 if enough else history.evaluations_since_best + 1
-        history.stopped_early = (
-            stopping is not None
-            and history.evaluations_since_best >= stopping.patience
-            and history.step < history.total_steps
+        # In one assignment, and after the weights: an interrupt finds all of the evaluation or none.
+        self.history = replace(
+            history,
+            evaluations=[*history.evaluations, record],
+            unevaluated_losses=[],
+            best=record if better_by > 0.0 else history.best,
+            evaluations_since_best=since_best,
+            stopped_early=since_best >= patience and history.step < history.total_steps,
         )
-        self._report(meter, scores)
-        return history.stopped_early
 
     def _scores(self) -> dict[str, float]:
         batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
@@ -274,7 +291,7 @@ class _Loop:
         loss = meter.take_loss()
         history.step_seconds, history.padding_share = meter.seconds, meter.padding_share
         history.rows_per_second = meter.rows_per_second
-        if not math.isfinite(loss):
+        if loss is not None and not math.isfinite(loss):
             raise PipelineError(
                 f"training loss is {loss} at step {history.step}; lower train.learning_rate "
                 f"{self.settings.learning_rate}, or use another train.mixed_precision"
@@ -284,7 +301,7 @@ class _Loop:
             step=history.step,
             total_steps=history.total_steps,
             epoch=history.step / history.steps_per_epoch,
-            loss=loss,
+            loss=math.nan if loss is None else loss,
             rows_per_second=history.rows_per_second,
             seconds_left=left * meter.seconds_per_step,
             eval_metrics=scores,
@@ -296,7 +313,8 @@ class _Loop:
     def _log(self, writer: Any, report: progress.TrainProgress) -> None:
         rate = learning_rate(self.settings, report.step, report.total_steps)
         with writer.as_default(step=report.step):
-            _write_scalar("train/loss", report.loss)
+            if not math.isnan(report.loss):
+                _write_scalar("train/loss", report.loss)
             _write_scalar("train/rows_per_second", report.rows_per_second)
             _write_scalar("train/learning_rate", rate)
             for name, value in (report.eval_metrics or {}).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import tensorflow as tf
 from components.checkpoint import load_classifier
 from components.errors import PipelineError
 from components.settings import CheckpointSettings, EarlyStoppingSettings, ModelSettings, TrainSettings
-from components.trainer import progress
+from components.trainer import progress, train_loop
 from components.trainer.distribution import make_strategy
 from components.trainer.train_loop import (
     TrainingData,
@@ -128,6 +129,50 @@ def test_interrupted_run_goes_on_at_its_step_and_ends_where_it_would_have(
     assert largest_difference(weights(resumed), weights(straight)) == 0.0
 
 
+@pytest.mark.parametrize("place", ["dataset.evaluation_batches", "replace"])
+@pytest.mark.parametrize("which", [1, 2, 3])
+def test_interrupt_during_an_evaluation_loses_neither_it_nor_the_best_weights(
+    checkpoint: Path,
+    data: TrainingData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    which: int,
+) -> None:
+    chosen = settings(steps=12, epochs=None, evaluations_per_epoch=3)
+    straight = load(checkpoint)
+    expected = train(straight, data, chosen, STRATEGY, tmp_path / "straight")
+    original, calls = operator.attrgetter(place)(train_loop), []
+
+    def interrupted(*args: Any, **values: Any) -> Any:
+        calls.append(place)
+        if len(calls) == which:
+            raise KeyboardInterrupt
+        return original(*args, **values)
+
+    monkeypatch.setattr(f"components.trainer.train_loop.{place}", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(load(checkpoint), data, chosen, STRATEGY, tmp_path / "state")
+    resumed = load(checkpoint)
+    history = train(resumed, data, chosen, STRATEGY, tmp_path / "state")
+    assert history.resumed_at == [4 * which]
+    assert [e["step"] for e in history.evaluations] == [4, 8, 12]
+    assert history.evaluations == expected.evaluations
+    assert history.unevaluated_losses == []
+    assert history.best == expected.best
+    assert largest_difference(weights(resumed), weights(straight)) == 0.0
+
+
+def test_split_without_rows_is_refused_by_name(tmp_path: Path, write_rows: Callable[..., Path]) -> None:
+    write_rows(tmp_path / "train.gz", learnable_rows(8))
+    write_rows(tmp_path / "eval.gz", [])
+    rows, empty = [str(tmp_path / "train*")], [str(tmp_path / "eval*")]
+    with pytest.raises(PipelineError, match="^split 'eval' has 0 rows in .*/eval[*]; see data.path"):
+        read_data(rows, empty, LABELS, 110, text_pairs=False)
+    with pytest.raises(PipelineError, match="^split 'train' has 0 rows in .*/eval[*]; see data.path"):
+        read_data(empty, rows, LABELS, 110, text_pairs=False)
+
+
 def test_state_of_other_settings_is_not_resumed(checkpoint: Path, data: TrainingData, tmp_path: Path) -> None:
     train(load(checkpoint), data, settings(steps=2, epochs=None), STRATEGY, tmp_path)
     assert (tmp_path / STATE_FILE).is_file()
@@ -214,7 +259,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 from tests.components.trainer import test_train_loop as t
-from components.trainer import progress
+from components.trainer import progress, train_loop
 progress.set_sink(lambda report: None)
 checkpoint, train_file, eval_file, out = map(Path, sys.argv[1:])
 data = t.read_data([str(train_file)], [str(eval_file)], t.LABELS, 110, text_pairs=False)
