@@ -309,7 +309,14 @@ def refusal(findings: list[Finding]) -> str | None:
         return None
     first = errors[0]
     more = f" (and {len(errors) - 1} more, all in the log)" if len(errors) > 1 else ""
-    return f"Data gate refused: {first}; correct the data, or set data.gate.{first.rule}: warn{more}"
+    way_round = "" if _stops_later(first) else f", or set data.gate.{first.rule}: warn"
+    return f"Data gate refused: {first}; correct the data{way_round}{more}"
+
+
+def _stops_later(finding: Finding) -> bool:
+    """Whether the Trainer refuses the rows that the gate would let through."""
+    needed = finding.rule == "missing_split" and finding.split in ("train", "eval")
+    return needed or finding.rule == "unknown_label"
 
 
 def report(findings: list[Finding], rows: Mapping[str, int], gate: DataGateSettings) -> dict[str, Any]:

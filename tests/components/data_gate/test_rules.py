@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,25 @@ def test_refusal_names_the_gravest_error_and_counts_the_others() -> None:
     assert rules.refusal(found) == (
         "Data gate refused: split 'train', column 'text': 1 of 9 rows have missing_column; correct the data, "
         "or set data.gate.missing_column: warn (and 1 more, all in the log)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "split", "advised"),
+    [
+        ("unknown_label", "train", False),
+        ("unknown_label", "test", False),
+        ("missing_split", "train", False),
+        ("missing_split", "eval", False),
+        ("missing_split", "test", True),
+        ("empty_text", "train", True),
+    ],
+)
+def test_warn_is_advised_only_where_training_would_go_on(rule: rules.Rule, split: str, advised: bool) -> None:
+    message = rules.refusal([replace(finding(rule), split=split)])
+    assert message is not None
+    assert message.endswith(
+        f"; correct the data, or set data.gate.{rule}: warn" if advised else "; correct the data"
     )
 
 
