@@ -13,6 +13,7 @@ import tensorflow_transform as tft
 
 from components import features
 from components.errors import PipelineError
+from components.labels import read_labels
 from components.settings import DataSettings
 from components.trainer.model import classify
 
@@ -35,7 +36,7 @@ class ServingModel(tf.Module):
         self._model = _Untracked(model)
         self.weights = list(model.variables)
         self.transform_layer = transform.transform_features_layer()
-        self._classes = len(labels.read_text(encoding="utf-8").splitlines())
+        self._classes = len(read_labels(labels))
         lines = tf.lookup.TextFileInitializer(
             str(labels),
             tf.int64,

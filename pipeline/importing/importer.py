@@ -131,7 +131,7 @@ def import_files(
             import_report.json; not visible before all of it is written.
         name: of the pipeline; the folder's name when absent.
         extra: further columns to keep, by their names (to slice the evaluation by).
-        overwrite: replace the folder of an earlier import, but for its config.
+        overwrite: replace the folder of an earlier import, but for its configs (*.yaml).
         progress: called with the number of rows read, every 10,000.
 
     Raises:
@@ -199,8 +199,8 @@ def write_dataset(
         _refuse_useless(report, layout)
         check(report)
         _write_files(folder, report, layout, further_files or {})
-        if report.config and Path(report.config).is_file():
-            shutil.copy2(report.config, folder)  # the user's by now
+        for config in out_dir.glob("*.yaml"):
+            shutil.copy2(config, folder)  # the user's by now
     return report
 
 

@@ -13,6 +13,7 @@ import gzip
 import json
 import lzma
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -300,16 +301,21 @@ def _read_json_lines(path: Path, columns: Sequence[str]) -> Iterator[Row]:
 def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = (
-            f"{error.msg} at column {error.colno}"
-            if isinstance(error, json.JSONDecodeError)
-            else "nested too deep"
-        )
+    except (ValueError, RecursionError) as error:
+        reason = _why_not_json(error)
         raise PipelineError(f"{path} line {number}: not JSON ({reason}): {_short(line.strip())}") from None
     if not isinstance(record, dict):
         raise PipelineError(f"{path} line {number}: not a JSON object: {_short(record)}")
     return record
+
+
+def _why_not_json(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    # The one other that json raises: Python converts no longer digits.
+    return f"an integer of more than {sys.get_int_max_str_digits():,} digits"
 
 
 # --- Parquet ------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from components.errors import PipelineError, UsageError
 from components.features import LABELS_FILE
+from components.labels import read_labels
 from components.settings import Section
 from components.wheel_fetch import fetch_wheel_members
 from pipeline.importing.cleanup import CLEANUPS, UnexpectedRow
@@ -167,12 +168,11 @@ def _check(report: ImportReport, recipe: Recipe, folder: Path) -> None:
             f"{folder / RECIPE_FILE}: rows is {recipe.rows} but the import leaves {report.rows_written}: "
             f"correct whichever is wrong"
         )
-    try:
-        committed = (folder / LABELS_FILE).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+    if not (folder / LABELS_FILE).is_file():
         raise PipelineError(
             f"{folder / LABELS_FILE}: missing; the labels are {', '.join(report.labels)}, one a line"
-        ) from None
+        )
+    committed = read_labels(folder / LABELS_FILE)
     if committed != report.labels:
         raise PipelineError(
             f"{folder / LABELS_FILE}: holds {', '.join(committed)} but the rows have {', '.join(report.labels)}"

@@ -262,11 +262,13 @@ def test_existing_folder_is_not_touched_unless_told(import_csv, plain_csv, rows_
     assert sorted(path.name for path in out.parent.iterdir()) == ["out", "rows.csv"]
 
 
-def test_overwriting_keeps_the_config_that_is_the_users_by_now(import_csv, plain_csv) -> None:
-    report, _ = import_csv(plain_csv(60))
+def test_overwriting_keeps_the_configs_that_are_the_users_by_now(import_csv, plain_csv) -> None:
+    report, out = import_csv(plain_csv(60))
     Path(report.config).write_text("name: mine\n")
+    (out / "tuned.yaml").write_text("name: tuned\n")
     import_csv(plain_csv(80), overwrite=True)
     assert Path(report.config).read_text() == "name: mine\n"
+    assert (out / "tuned.yaml").read_text() == "name: tuned\n"
 
 
 def test_overwriting_spares_a_folder_with_anything_else_in_it(import_csv, plain_csv, tmp_path: Path) -> None:

@@ -144,6 +144,10 @@ def test_json_lines_keep_integers_and_skip_blank_lines(tmp_path: Path) -> None:
     [
         ('{"text": "a", "label"}', r"x\.jsonl line 2: not JSON \(Expecting ':' .*column 22\)"),
         ("[" * 100_000, r"x\.jsonl line 2: not JSON \(nested too deep\)"),
+        (
+            '{"text": "a", "label": ' + "7" * 5000 + "}",
+            r"x\.jsonl line 2: not JSON \(an integer of more than 4,300 digits\)",
+        ),
         ('["a", "b"]', r"x\.jsonl line 2: not a JSON object: \['a', 'b'\]"),
         ('{"text": "a"}', r"x\.jsonl line 2: no column 'label'; columns found: 'text'"),
     ],
