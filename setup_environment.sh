@@ -28,6 +28,10 @@ done
     fail "the venv module of $python is missing: install python3.11-venv (Debian, Ubuntu)."
 command -v c++ >/dev/null || command -v g++ >/dev/null ||
     fail "a C++ compiler is missing (pyfarmhash has no wheel): install g++ (Debian, Ubuntu) or gcc-c++ (Fedora, RHEL)."
+"$python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.isfile(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' ||
+    fail "the headers of $python are missing (pyfarmhash is compiled): install python3.11-dev (Debian, Ubuntu)" \
+        "or python3.11-devel (Fedora, RHEL)."
 [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
     fail "the locked wheels are for Linux on x86-64, this is $(uname -s) on $(uname -m)."
 

@@ -58,3 +58,15 @@ def test_missing_compiler_names_the_package(machine):
     done = machine(**{"python3.11": base})
     assert done.returncode == 1
     assert "a C++ compiler is missing (pyfarmhash has no wheel): install g++" in done.stderr
+
+
+def test_missing_headers_name_the_package(machine, tmp_path):
+    bare = tmp_path / "bare"
+    bare.write_text(
+        '#!/usr/bin/env bash\ncase "$2" in *sys.executable*) echo "$0" ;; *Python.h*) exit 1 ;; esac\n'
+    )
+    bare.chmod(0o755)
+    done = machine(**{"python3.11": str(bare), "c++": str(bare)})
+    assert done.returncode == 1
+    assert "the headers of " in done.stderr
+    assert "install python3.11-dev (Debian, Ubuntu) or python3.11-devel (Fedora, RHEL)." in done.stderr
