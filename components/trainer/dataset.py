@@ -8,7 +8,9 @@ to nothing is padded, memory stays flat while the data grows, and every row come
 from __future__ import annotations
 
 import glob
+import gzip
 import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +27,7 @@ Batch = dict[str, tf.Tensor]
 _SHUFFLE_ROWS = 50_000  # serialized rows held back for shuffling: about 10 MB of sentences
 _POOL_BATCHES = 128  # more batches in a pool: less padding, coarser shuffling between pools
 _READ_ROWS = 4096
+_BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def summarize_split(shards: Sequence[str], classes: int, vocabulary: int, text_p
     digest = hashlib.sha256()
     for shard in shards:
         try:
+            _check_whole(shard)
             for rows in _parsed(
                 tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, text_pairs
             ):
@@ -85,11 +89,18 @@ def summarize_split(shards: Sequence[str], classes: int, vocabulary: int, text_p
                 tokens += int(ids.flat_values.shape[0])
                 for part in (ids.flat_values, ids.row_splits, labels):
                     digest.update(np.asarray(part).tobytes())
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            raise PipelineError(
-                f"{shard}: not readable as transformed examples: {error.message[:200]}"
-            ) from error
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, *_BROKEN_GZIP) as error:
+            told = getattr(error, "message", str(error))
+            raise PipelineError(f"{shard}: not readable as transformed examples: {told[:200]}") from error
     return SplitSummary(int(counts.sum()), tokens, tuple(int(n) for n in counts), digest.hexdigest())
+
+
+def _check_whole(shard: str) -> None:
+    """TensorFlow takes the end of a cut gzip file for the end of the records when it falls between two."""
+    if _compression(shard):
+        with tf.io.gfile.GFile(shard, "rb") as file, gzip.GzipFile(fileobj=file) as content:
+            while content.read(1 << 20):
+                pass
 
 
 def _check_rows(shard: str, ids: tf.RaggedTensor, labels: np.ndarray, classes: int, vocabulary: int) -> None:

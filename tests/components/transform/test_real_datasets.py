@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 from transformers import BertTokenizerFast
 
+from components.checkpoint import checkpoint_folder
+from components.settings import CheckpointSettings
 from components.transform.wordpiece import encode, load_wordpiece_spec
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -25,13 +27,17 @@ def real_texts(dataset: str) -> list[bytes]:
     ("dataset", "rows"), [("trec", 5381), ("sms_spam", 5171), ("rotten_tomatoes", 12752)]
 )
 def test_ids_of_every_real_row_are_those_of_hugging_face(dataset: str, rows: int) -> None:
-    checkpoints = sorted((REPOSITORY / "checkpoints").glob("all-MiniLM-L6-v2-*/tokenizer.json"))
-    if not checkpoints or not (REPOSITORY / "datasets" / dataset).exists():
+    if not (REPOSITORY / "checkpoints").exists() or not (REPOSITORY / "datasets" / dataset).exists():
         pytest.skip("made by `make data`")
+    checkpoint = checkpoint_folder(
+        CheckpointSettings(recipe="all-MiniLM-L6-v2"),
+        REPOSITORY / "data" / "checkpoints",
+        REPOSITORY / "checkpoints",
+    )
     texts = real_texts(dataset)
-    spec = load_wordpiece_spec(checkpoints[0].parent)
+    spec = load_wordpiece_spec(checkpoint)
     ours = encode(tf.constant(texts), spec, MAX_LENGTH).to_list()
-    tokenizer = BertTokenizerFast.from_pretrained(checkpoints[0].parent)
+    tokenizer = BertTokenizerFast.from_pretrained(checkpoint)
     theirs = tokenizer([text.decode() for text in texts], truncation=True, max_length=MAX_LENGTH)["input_ids"]
     assert len(texts) == rows
     assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 0
