@@ -73,22 +73,25 @@ class AdamW(tf.Module):
         Args:
           gradients: dense, of (loss sum * loss scale), summed over rows, passes and replicas.
           divisor: the sum of the rows' weights; the gradient of the mean loss is gradients / divisor.
+            0 (all rows are of a class of weight 0) skips the update.
           rate: learning rate, float32 scalar.
 
         Returns:
           The norm of the mean gradient before clipping.
         """
-        unscale = 1.0 / (divisor * self.loss_scale)
+        unscale = tf.math.divide_no_nan(1.0, divisor * self.loss_scale)
         norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(g) for g in gradients])) * unscale
         if self._settings.clip_norm is not None:
             unscale *= tf.minimum(1.0, self._settings.clip_norm / (norm + 1e-6))
-        if self._settings.mixed_precision != "float16":
-            self._update(gradients, unscale, rate)
-            self.step.assign_add(1)
-            return norm
+        scaled = self._settings.mixed_precision == "float16"
         finite = tf.math.is_finite(norm)
-        tf.cond(finite, lambda: self._update(gradients, unscale, rate), tf.no_op)
-        self._adjust_scale(finite)
+        if scaled or self._settings.class_weights is not None:
+            useful = tf.logical_and(divisor > 0.0, tf.logical_or(finite, not scaled))
+            tf.cond(useful, lambda: self._update(gradients, unscale, rate), tf.no_op)
+        else:
+            self._update(gradients, unscale, rate)
+        if scaled:
+            self._adjust_scale(finite)
         self.step.assign_add(1)
         return norm
 

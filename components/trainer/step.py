@@ -78,10 +78,8 @@ class TrainStep:
         if context.num_replicas_in_sync > 1:
             values = context.all_reduce(tf.distribute.ReduceOp.SUM, values)
         *gradients, loss, weight = values
-        # A batch may consist of rows of weight 0 only (a class of weight 0): it changes nothing.
-        weight = tf.maximum(weight, 1e-6)
         self._optimizer.apply(gradients, weight, rate)
-        return loss / weight
+        return tf.math.divide_no_nan(loss, weight)
 
     def _backward(self, batch: Inputs, number: tf.Tensor) -> list[tf.Tensor]:
         """Gradients of (loss sum * loss scale), then the loss sum and the sum of the rows' weights."""

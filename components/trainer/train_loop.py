@@ -87,7 +87,7 @@ def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, .
     """Weight of each label id: `balanced` gives rows / (classes * rows of the class).
 
     Raises:
-      PipelineError: a weight is given for a label that is not in the list.
+      PipelineError: a weight is given for a label that is not in the list, or all weights are 0.
     """
     chosen = settings.class_weights
     if chosen is None:
@@ -98,7 +98,12 @@ def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, .
     unknown = sorted(set(chosen) - set(data.labels))
     if unknown:
         raise PipelineError(f"train.class_weights names {unknown}, not in the label list {data.labels}")
-    return tuple(float(chosen.get(label, 1.0)) for label in data.labels)
+    weights = tuple(float(chosen.get(label, 1.0)) for label in data.labels)
+    if not any(weights):
+        raise PipelineError(
+            f"train.class_weights are 0 for all labels, got {chosen}: nothing would be trained"
+        )
+    return weights
 
 
 def train(

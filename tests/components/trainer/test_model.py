@@ -317,6 +317,24 @@ def test_zero_weight_rows_do_not_count(checkpoint: Path) -> None:
         np.testing.assert_allclose(mine, other, atol=2e-6)
 
 
+def test_batch_of_weight_zero_changes_no_weight_and_no_moment(checkpoint: Path) -> None:
+    model = load(checkpoint)
+    before = weights(model)
+    batch = some_batch(rows=3)
+    batch[ROW_WEIGHT] = tf.constant([0.0, 0.0, 0.0])
+    settings = train_settings(class_weights={"animal": 0.0}, weight_decay=0.1)
+    variables = trained_variables(model, settings.freeze)
+    optimizer = AdamW(variables, settings)
+    step = TrainStep(model, variables, optimizer, settings, STRATEGY, text_pairs=False)
+    assert step.update(batch, 0, RATE).numpy() == 0.0
+    assert (optimizer.step.numpy(), optimizer.updates.numpy()) == (1, 0)
+    for mine, other in zip(weights(model), before, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    batch[ROW_WEIGHT] = tf.constant([0.0, 1.0, 0.0])
+    assert step.update(batch, 1, RATE).numpy() > 0.0
+    assert (optimizer.step.numpy(), optimizer.updates.numpy()) == (2, 1)
+
+
 def test_row_weights_weigh_the_loss(checkpoint: Path) -> None:
     model = without_dropout(load(checkpoint))
     batch = some_batch(rows=2)

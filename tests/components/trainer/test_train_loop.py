@@ -167,9 +167,9 @@ def test_split_without_rows_is_refused_by_name(tmp_path: Path, write_rows: Calla
     write_rows(tmp_path / "train.gz", learnable_rows(8))
     write_rows(tmp_path / "eval.gz", [])
     rows, empty = [str(tmp_path / "train*")], [str(tmp_path / "eval*")]
-    with pytest.raises(PipelineError, match="^split 'eval' has 0 rows in .*/eval[*]; see data.path"):
+    with pytest.raises(PipelineError, match=r"^split 'eval' has 0 rows in .*/eval[*]; see data.path"):
         read_data(rows, empty, LABELS, 110, text_pairs=False)
-    with pytest.raises(PipelineError, match="^split 'train' has 0 rows in .*/eval[*]; see data.path"):
+    with pytest.raises(PipelineError, match=r"^split 'train' has 0 rows in .*/eval[*]; see data.path"):
         read_data(empty, rows, LABELS, 110, text_pairs=False)
 
 
@@ -233,6 +233,10 @@ def test_balanced_weights_are_inverse_frequencies(data: TrainingData) -> None:
 def test_weight_of_an_unknown_label_is_refused(data: TrainingData) -> None:
     with pytest.raises(PipelineError, match=r"class_weights names \['planet'\]"):
         class_weights(settings(class_weights={"planet": 2.0}), data)
+    nothing = {"animal": 0.0, "number": 0.0, "place": 0.0}
+    with pytest.raises(PipelineError, match="class_weights are 0 for all labels"):
+        class_weights(settings(class_weights=nothing), data)
+    assert class_weights(settings(class_weights={"place": 0.0}), data) == (1.0, 1.0, 0.0)
 
 
 def test_fractions_of_an_epoch_and_accumulation_count_optimizer_steps(
