@@ -7,6 +7,8 @@ validates it back into the class here. No TensorFlow is imported.
 
 from __future__ import annotations
 
+import keyword
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -76,7 +78,19 @@ class DataSettings(Section):
         columns = [self.text, self.label] + ([self.text_pair] if self.text_pair else [])
         if len(set(columns)) != len(columns):
             raise ValueError(f"text, text_pair and label must be different columns, got {columns}")
+        for key, column in (("text", self.text), ("text_pair", self.text_pair)):
+            if column is not None and not _names_an_argument(column):
+                raise ValueError(
+                    f"{key} becomes an input name of the served model: ASCII letters, digits and _, from a "
+                    f"letter on, no Python keyword, got {column!r}; rename the column with `import`"
+                )
         return self
+
+
+def _names_an_argument(column: str) -> bool:
+    """Whether a SavedModel signature takes the name as it is; "self" is an argument already."""
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", column) is not None
+    return plain and not keyword.iskeyword(column) and column != "self"
 
 
 # --- model --------------------------------------------------------------------------------------

@@ -169,3 +169,11 @@ def test_odd_yaml_is_one_line(write, line, message):
 def test_max_drop_alone_is_refused_because_a_first_model_has_nothing_to_hold(write):
     path = write(GOOD.replace("min: 0.5, max_drop", "max_drop"))
     assert "with max_drop alone" in error_of(path)
+
+
+@pytest.mark.parametrize("key", ["text", "text_pair"])
+@pytest.mark.parametrize("column", ["Review Text", "class", "text.body", "self", "_text", "größe", "1a"])
+def test_text_column_that_no_signature_takes_is_refused(write, key, column):
+    message = error_of(write(GOOD.replace("data:\n", f"data:\n  {key}: {column}\n")))
+    assert f"data: {key} becomes an input name of the served model" in message
+    assert f"got {column!r}; rename the column with `import`" in message
