@@ -21,7 +21,7 @@ LOCAL_BEAM_ARGS: tuple[str, ...] = (
 class PipelinePaths:
     """Folders and files of one pipeline; all absolute.
 
-    `local_paths(Path("/work/runs"), "trec").metadata_path -> Path("/work/runs/trec/metadata.sqlite")`
+    `local_paths(Path("/data/runs"), "trec").metadata_path -> Path("/data/runs/trec/metadata.sqlite")`
     """
 
     root: Path  # everything below lies here: <root of all pipelines>/<name>

@@ -15,20 +15,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from components.example_gen.tfrecord import masked_crc32c
 
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 _BUFFER_BYTES = 1 << 18
 # Level 4 writes text twice as fast as the default 6 and comes out about 3 % larger.
 _GZIP_LEVEL = 4
-
-
-def masked_crc32c(data: bytes) -> int:
-    """crc32c rotated right by 15 bits plus a constant, as TensorFlow stores it (uint32)."""
-    crc: int = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def frame(data: bytes) -> bytes:
