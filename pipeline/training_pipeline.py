@@ -146,7 +146,10 @@ def create_pipeline(
         serving_dir=str(config.push.serving_dir),
         name=config.name,
         keep=config.push.keep,
-        needs_baseline=not config.push.replace_uncompared and config.evaluate.compares(),
+        # A baseline that is looked for in the serving folder cannot miss what is served.
+        needs_baseline=find_baseline is last_blessed
+        and config.evaluate.compares()
+        and not config.push.replace_uncompared,
         code_fingerprint=code_fingerprint("components.pusher.executor"),
     ).with_id("Pusher")
 
