@@ -33,7 +33,7 @@ PUSHED = "pushed"
 PUSHED_DESTINATION = "pushed_destination"
 PUSHED_VERSION = "pushed_version"
 RECORD_FILE = "pushed.json"
-_BASELINE_URI = "baseline_model_uri"  # the Evaluator sets it on its blessing
+_BASELINE_URI = "baseline_model"  # the Evaluator sets it on its blessing (tfx evaluator/constants.py)
 
 _log = logging.getLogger(__name__)
 
