@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components import interrupts
 from components.errors import PipelineError
 from components.settings import TrainSettings
 from components.trainer import dataset, progress
@@ -203,16 +204,18 @@ class _Loop:
         started = time.perf_counter() - self.history.seconds
         meter = Meter(self.history.unevaluated_losses)
         try:
-            if self._evaluation_due():  # an interrupt fell into it
-                self._evaluate_and_save(meter, started)
-            for batches in self._steps():
-                loss = self._one_step(batches)
-                meter.add(batches, loss)
-                self.history.step += 1
-                if self._evaluation_due():
+            with interrupts.remembered(at_once=False) as check_interrupt:
+                if self._evaluation_due():  # an interrupt fell into it
                     self._evaluate_and_save(meter, started)
-                elif meter.rows_per_second > 0.0 and meter.seconds_since_report() > _REPORT_SECONDS:
-                    self._report(meter, None)
+                for batches in self._steps():
+                    check_interrupt()
+                    loss = self._one_step(batches)
+                    meter.add(batches, loss)
+                    self.history.step += 1
+                    if self._evaluation_due():
+                        self._evaluate_and_save(meter, started)
+                    elif meter.rows_per_second > 0.0 and meter.seconds_since_report() > _REPORT_SECONDS:
+                        self._report(meter, None)
         except KeyboardInterrupt:
             if not self._evaluated():
                 self.history.unevaluated_losses = meter.losses()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 
+from components import interrupts
 from components.errors import PipelineError, UsageError
 from pipeline.config import Config, load_config
 from pipeline.local import quiet, run_lock
@@ -252,11 +253,14 @@ def _run_pipeline(
     _forget_what_no_longer_counts(paths)
     display.start(node_ids)
 
-    def observe(node: NodeRun) -> None:
-        progress.nodes[node.id] = node
-        display.node(node)
+    with _training_shown(display), interrupts.remembered(at_once=True) as check_interrupt:
 
-    with _training_shown(display):
+        def observe(node: NodeRun) -> None:
+            progress.nodes[node.id] = node
+            display.node(node)
+            if node.state in ("done", "cached"):
+                check_interrupt()
+
         ObservedDagRunner(run_id, observe).run(pipeline)
 
 
