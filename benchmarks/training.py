@@ -126,9 +126,10 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
     import tensorflow as tf
 
     from components.checkpoint import load_classifier
-    from components.settings import ModelSettings, TrainSettings
+    from components.settings import ModelSettings
     from components.trainer.dataset import list_shards
     from components.trainer.distribution import make_strategy
+    from components.trainer.settings import TrainSettings
     from components.trainer.train_loop import accuracy_and_loss, read_data, train
 
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])

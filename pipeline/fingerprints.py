@@ -17,7 +17,6 @@ from pathlib import Path
 # What our code computes with; another version may compute something else.
 LIBRARIES = (
     "apache-beam",
-    "kserve",
     "tensorflow",
     "tensorflow-model-analysis",
     "tensorflow-text",
@@ -27,6 +26,8 @@ LIBRARIES = (
     "tokenizers",
     "transformers",
 )
+# These count only for code that imports them by name.
+LIBRARIES_OF_ONE_NODE = ("kserve",)
 
 
 def code_fingerprint(*modules: str) -> str:
@@ -40,13 +41,15 @@ def code_fingerprint(*modules: str) -> str:
     for name, path in sorted(found.items()):
         digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())
-    digest.update(_library_versions())
+    imported = {name.partition(".")[0] for path in found.values() for name in _imports(path)}
+    for library in (*LIBRARIES, *(name for name in LIBRARIES_OF_ONE_NODE if name in imported)):
+        digest.update(f"{library}=={_version(library)}\n".encode())
     return digest.hexdigest()[:16]
 
 
 @functools.cache
-def _library_versions() -> bytes:
-    return "".join(f"{name}=={importlib.metadata.version(name)}\n" for name in LIBRARIES).encode()
+def _version(library: str) -> str:
+    return importlib.metadata.version(library)
 
 
 def content_fingerprint(*paths: Path) -> str:
@@ -76,7 +79,7 @@ def _closure(module: str) -> dict[str, Path]:
         if name in found or path is None:
             continue
         found[name] = path
-        waiting.extend(_imports(path, package))
+        waiting.extend(other for other in _imports(path) if other.partition(".")[0] == package)
         waiting.append(name.rpartition(".")[0] or name)
     return found
 
@@ -95,11 +98,12 @@ def _source(name: str) -> Path | None:
 
 
 @functools.cache
-def _imports(path: Path, package: str) -> list[str]:
+def _imports(path: Path) -> list[str]:
+    """Dotted names that a file imports absolutely, modules and what is taken from them alike."""
     names = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.partition(".")[0] == package]
+    return names

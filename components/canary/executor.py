@@ -22,6 +22,7 @@ from tfx.utils import path_utils
 
 from components import features
 from components.canary.report import REPORT_FILE
+from components.canary.settings import CanarySettings
 from components.canary.spec import (
     BLESSING_KEY,
     EXAMPLES_KEY,
@@ -32,7 +33,8 @@ from components.canary.spec import (
 )
 from components.canary.trial import Row, Trial, try_model
 from components.example_gen.tfrecord import read_records
-from components.settings import CanarySettings, DataSettings, ServeSettings
+from components.serving.settings import ServeSettings
+from components.settings import DataSettings
 
 # Where TF Serving looks for the requests to warm up with, and how many it gets.
 WARM_UP_FILE = Path("assets.extra", "tf_serving_warmup_requests")

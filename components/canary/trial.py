@@ -20,7 +20,8 @@ import numpy as np
 
 import components
 from components import features
-from components.settings import CanarySettings, ServeSettings
+from components.canary.settings import CanarySettings
+from components.serving.settings import ServeSettings
 
 NAME = "canary"
 Row = Mapping[str, bytes]  # raw text column -> text

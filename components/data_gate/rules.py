@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from components.settings import DataGateSettings, DataSettings, Severity
+from components.section import Severity
+from components.settings import DataGateSettings, DataSettings
 
 Rule = Literal[
     "missing_split",

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 from components.errors import PipelineError
-from components.settings import ServeSettings
+from components.serving.settings import ServeSettings
 
 
 def main() -> None:

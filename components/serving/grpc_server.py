@@ -26,8 +26,8 @@ from components.serving.errors import InvalidRequest, RequestError, unknown_vers
 from components.serving.observation import Observer, note, note_answer
 from components.serving.predictor import Predictor
 from components.serving.saved_model import ServedModel
+from components.serving.settings import ServeSettings
 from components.serving.tf_serving_json import signature_map
-from components.settings import ServeSettings
 
 _SIGNATURE_DEF = "signature_def"  # the one field that GetModelMetadata knows
 _log = logging.getLogger(__name__)

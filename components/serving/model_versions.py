@@ -16,8 +16,8 @@ from components.errors import PipelineError
 from components.pusher import versions as pushed
 from components.serving.errors import Overloaded, unknown_version
 from components.serving.saved_model import ServedModel
+from components.serving.settings import ServeSettings
 from components.serving.warm_up import warm_up
-from components.settings import ServeSettings
 
 State = Literal["LOADING", "AVAILABLE", "UNLOADING", "END"]
 _log = logging.getLogger(__name__)

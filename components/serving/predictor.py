@@ -11,7 +11,7 @@ from typing import TypeVar
 from components.serving.errors import Overloaded
 from components.serving.model_versions import ModelVersions
 from components.serving.saved_model import ServedModel
-from components.settings import ServeSettings
+from components.serving.settings import ServeSettings
 
 T = TypeVar("T")
 

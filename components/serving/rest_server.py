@@ -31,8 +31,8 @@ from components.serving.kserve_model import FixedModels, ServingDataPlane, reque
 from components.serving.observation import Observer, RequestLog, note, note_answer
 from components.serving.predictor import Predictor
 from components.serving.saved_model import ServedModel
+from components.serving.settings import ServeSettings
 from components.serving.tf_serving_json import answer, metadata, parse_predict
-from components.settings import ServeSettings
 
 _Scope = MutableMapping[str, Any]
 _Message = MutableMapping[str, Any]

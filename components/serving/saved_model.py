@@ -17,7 +17,7 @@ import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
 from components import features
 from components.serving.errors import InvalidRequest, Overloaded
-from components.settings import ServeSettings
+from components.serving.settings import ServeSettings
 
 # UnicodeDecodeError: TensorFlow's message quotes a value of the client, and that is no text.
 _REFUSED_BY_THE_GRAPH = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, UnicodeDecodeError)

@@ -20,7 +20,7 @@ from components.serving.model_versions import ModelVersions
 from components.serving.observation import Observer
 from components.serving.predictor import Predictor
 from components.serving.rest_server import ServingREST
-from components.settings import ServeSettings
+from components.serving.settings import ServeSettings
 
 _log = logging.getLogger(__name__)
 Ready = Callable[[int, int], None]

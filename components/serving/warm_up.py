@@ -11,7 +11,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from components import features
 from components.example_gen.tfrecord import read_records
 from components.serving.saved_model import ServedModel, Signature, Tensors
-from components.settings import ServeSettings
+from components.serving.settings import ServeSettings
 
 # TF Serving reads the same file: a TFRecord of PredictionLogs.
 WARM_UP_FILE = Path("assets.extra", "tf_serving_warmup_requests")

@@ -18,7 +18,7 @@ from transformers.activations_tf import get_tf_activation
 
 from components import features
 from components.errors import PipelineError
-from components.settings import FreezeSettings
+from components.trainer.settings import FreezeSettings
 
 _MASKED = -1e9  # added to a score; exp() of it is exactly 0 in float32
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from components.settings import TrainSettings
+from components.trainer.settings import TrainSettings
 
 _FIRST_LOSS_SCALE = 2.0**15
 _STEPS_TO_GROW_SCALE = 2000

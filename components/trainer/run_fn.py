@@ -9,9 +9,10 @@ import tensorflow_transform as tft
 
 from components.checkpoint import checkpoint_digest, load_classifier
 from components.labels import read_labels
-from components.settings import DataSettings, ModelSettings, TrainSettings
+from components.settings import DataSettings, ModelSettings
 from components.trainer.distribution import is_chief, make_strategy
 from components.trainer.export import ServingModel, export_model
+from components.trainer.settings import TrainSettings
 from components.trainer.train_loop import read_data, train, write_history
 from components.trainer.train_state import clear_state
 

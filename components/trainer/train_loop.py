@@ -18,13 +18,13 @@ import tensorflow as tf
 
 from components import interrupts
 from components.errors import PipelineError
-from components.settings import TrainSettings
 from components.trainer import dataset, progress
 from components.trainer.dataset import Batching, SplitSummary
 from components.trainer.distribution import is_chief, split_over_replicas
 from components.trainer.meter import Meter
 from components.trainer.model import trained_variables
 from components.trainer.optimizer import AdamW, learning_rate
+from components.trainer.settings import TrainSettings
 from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 

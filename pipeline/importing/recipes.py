@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from components.errors import PipelineError, UsageError
 from components.features import LABELS_FILE
 from components.labels import read_labels
-from components.settings import Section
+from components.section import Section
 from components.wheel_fetch import fetch_wheel_members
 from pipeline.importing.cleanup import CLEANUPS, UnexpectedRow
 from pipeline.importing.importer import (

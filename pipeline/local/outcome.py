@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from components.evaluator.settings import LOWER_IS_BETTER
 from components.example_gen.tfrecord import read_records
-from components.settings import LOWER_IS_BETTER
 from pipeline.local.node_run import NodeRun, OutputArtifact
 
 Status = Literal["pushed", "cached", "refused", "failed", "interrupted"]

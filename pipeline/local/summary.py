@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from components.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
+from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
 from pipeline.local.display import SYMBOLS, duration
 from pipeline.local.outcome import Evaluation, Outcome
 

@@ -56,6 +56,7 @@ NODES = {
     "Transform": "components.transform.preprocessing",
     "Trainer": "components.trainer.run_fn",
     "Evaluator": "components.evaluator.metrics",
+    "Canary": "components.serving.__main__",
     "Pusher": "components.pusher.executor",
 }
 
@@ -66,7 +67,9 @@ NODES = {
         ("components/transform/wordpiece.py", ["Transform"]),
         ("components/trainer/train_loop.py", ["Trainer"]),
         ("components/trainer/export.py", ["Trainer"]),
+        ("components/trainer/settings.py", ["Trainer"]),
         ("components/evaluator/metrics.py", ["Evaluator"]),
+        ("components/serving/settings.py", ["Canary"]),
         ("components/pusher/versions.py", ["Pusher"]),
         ("components/data_gate/rules.py", ["DataGate"]),
         ("components/example_gen/tfrecord.py", ["TFRecordExampleGen", "DataGate"]),

@@ -14,8 +14,9 @@ import tensorflow as tf
 from tfx.types import standard_artifacts
 
 from components.canary import executor
+from components.canary.settings import CanarySettings
 from components.canary.trial import try_model
-from components.settings import CanarySettings, ServeSettings
+from components.serving.settings import ServeSettings
 from tests.components.serving.conftest import TEXTS, Exported, exported
 
 __all__ = ["exported"]  # a fixture of the server's tests

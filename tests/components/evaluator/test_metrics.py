@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 
 from components import features
-from components.settings import EvaluateSettings
+from components.evaluator.settings import EvaluateSettings
 from pipeline.eval_config import make_eval_config
 
 LABELS = ["a", "b", "c"]

@@ -14,10 +14,11 @@ from safetensors.numpy import load_file, save_file
 
 from components.checkpoint import CheckpointError, load_classifier
 from components.errors import PipelineError
-from components.settings import CheckpointSettings, FreezeSettings, ModelSettings, TrainSettings
+from components.settings import CheckpointSettings, ModelSettings
 from components.trainer.dataset import ROW_WEIGHT
 from components.trainer.model import Dropout, classify, row_losses, trained_variables
 from components.trainer.optimizer import AdamW, is_decayed, learning_rate
+from components.trainer.settings import FreezeSettings, TrainSettings
 from components.trainer.step import TrainStep
 from tests.components.trainer.conftest import LABELS
 

@@ -17,9 +17,10 @@ import tensorflow as tf
 
 from components.checkpoint import load_classifier
 from components.errors import PipelineError
-from components.settings import CheckpointSettings, EarlyStoppingSettings, ModelSettings, TrainSettings
+from components.settings import CheckpointSettings, ModelSettings
 from components.trainer import progress, train_loop
 from components.trainer.distribution import make_strategy
+from components.trainer.settings import EarlyStoppingSettings, TrainSettings
 from components.trainer.train_loop import (
     TrainingData,
     accuracy_and_loss,

@@ -9,7 +9,7 @@ from rich.console import Console
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
-from components.settings import EvaluateSettings
+from components.evaluator.settings import EvaluateSettings
 from pipeline.importing.tfrecord import frame
 from pipeline.local.node_run import NodeRun, OutputArtifact
 from pipeline.local.outcome import Outcome, as_json, gather

@@ -1,0 +1,88 @@
+"""The config's `evaluate` section."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from components.section import Section
+
+MetricName = Literal[
+    "accuracy",
+    "macro_f1",
+    "macro_precision",
+    "macro_recall",
+    "micro_f1",
+    "cross_entropy",
+    "auc",
+    "example_count",
+]
+LOWER_IS_BETTER: frozenset[str] = frozenset({"cross_entropy"})
+
+
+class ThresholdSettings(Section):
+    """What a metric must hold for the model to be blessed. Bounds are inclusive."""
+
+    min: float | None = Field(None, description="Smallest value that passes.")
+    max: float | None = Field(None, description="Largest value that passes.")
+    max_drop: float | None = Field(
+        None, ge=0, description="How much worse than the last blessed model it may be (absolute)."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> ThresholdSettings:
+        if self.min is None and self.max is None and self.max_drop is None:
+            raise ValueError("give at least one of min, max and max_drop")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min must not be above max, got min {self.min} and max {self.max}")
+        return self
+
+
+class SliceSettings(Section):
+    """One slicing of the evaluation: every value of `columns`, with thresholds of its own if given."""
+
+    columns: list[str] = Field(min_length=1, description="Raw columns whose values make the slices.")
+    thresholds: dict[MetricName, ThresholdSettings] = Field(
+        default_factory=dict, description="Metric -> bounds that every slice must hold."
+    )
+
+
+class EvaluateSettings(Section):
+    """TFMA on the signature that will be served, and the bounds that make the blessing."""
+
+    split: str = Field(
+        "test",
+        description="Split that the model is judged on. Not `train`; `eval` chooses the best weights, so `test` is fairer.",
+    )
+    metrics: list[MetricName] = Field(
+        ["accuracy", "macro_f1", "cross_entropy"],
+        min_length=1,
+        description="Metrics reported beside those that have thresholds, each also per class where it can be.",
+    )
+    thresholds: dict[MetricName, ThresholdSettings] = Field(
+        min_length=1, description="Metric -> bounds. Without any the gate would not be one: refused."
+    )
+    slices: list[SliceSettings] = Field(default_factory=list, description="Slices reported and gated.")
+
+    def compares(self) -> bool:
+        """Whether a threshold holds the candidate against the last blessed model."""
+        everywhere = [self.thresholds, *(slicing.thresholds for slicing in self.slices)]
+        return any(bounds.max_drop is not None for where in everywhere for bounds in where.values())
+
+    @model_validator(mode="after")
+    def _bounded(self) -> EvaluateSettings:
+        if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
+            raise ValueError(
+                "thresholds must give min or max for one metric at least: with max_drop alone there is nothing "
+                f"that a first model could be held to, got {sorted(self.thresholds)}"
+            )
+        for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
+            for metric, bounds in where.items():
+                if metric in ("cross_entropy", "example_count"):
+                    continue
+                for side in ("min", "max"):
+                    value = getattr(bounds, side)
+                    if value is not None and not 0.0 <= value <= 1.0:
+                        raise ValueError(f"thresholds.{metric}.{side} must be in [0, 1], got {value}")
+        return self

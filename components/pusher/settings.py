@@ -1,0 +1,21 @@
+"""The config's `push` section."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from components.section import Section
+
+
+class PushSettings(Section):
+    """Where blessed models go, in TF Serving's layout: <serving_dir>/<name>/<version>/."""
+
+    serving_dir: Path = Field(description="Folder that TF Serving (or `serve`) watches.")
+    keep: int = Field(5, ge=2, description="Versions kept; older ones are removed after a push.")
+    replace_uncompared: bool = Field(
+        False,
+        description="Replace a served version that no run in this --root made, though max_drop was not held "
+        "against it.",
+    )

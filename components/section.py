@@ -1,0 +1,22 @@
+"""What all sections of a config have in common.
+
+A node's section stands beside its code (`components/trainer/settings.py`), so that a new setting re-runs
+only the nodes that read it; what several nodes read is in `components/settings.py`. A node gets its
+section as JSON through `custom_config` or an execution property (the metadata store records every value)
+and validates it back into the class. No TensorFlow is imported.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Severity = Literal["error", "warn"]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """A frozen part of the config: unknown keys are errors, every field says what it means."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)

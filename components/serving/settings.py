@@ -1,0 +1,26 @@
+"""The config's `serve` section."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.section import Section
+
+
+class ServeSettings(Section):
+    """The model server and what one request may ask of it. The command line overrides host and ports."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")
+    port: int = Field(8501, ge=0, le=65535, description="Port of REST and of the metrics; 0: any free one.")
+    grpc_port: int = Field(8500, ge=0, le=65535, description="Port of gRPC; 0: any free one.")
+    max_batch_rows: int = Field(32, ge=1, le=1024, description="Rows that go through the model at once.")
+    batch_threads: int = Field(2, ge=1, le=64, description="Batches that are computed at the same time.")
+    max_waiting: int = Field(
+        128, ge=1, le=4096, description="Requests in work or waiting; one more is sent away with 503."
+    )
+    max_request_rows: int = Field(1024, ge=1, description="Rows of one request.")
+    max_text_bytes: int = Field(65536, ge=1, description="Bytes of one text.")
+    max_request_bytes: int = Field(4 << 20, ge=1024, description="Bytes of one request's body.")
+    read_seconds: float = Field(20.0, gt=0, description="Time for a request's body to arrive.")
+    poll_seconds: float = Field(0.5, gt=0, le=2, description="How often new versions are looked for.")
+    drain_seconds: float = Field(30.0, ge=0, description="Time for accepted requests when the server stops.")

@@ -1,0 +1,83 @@
+"""The config's `train` section."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from components.section import Fraction, Section
+
+
+class EarlyStoppingSettings(Section):
+    """Stops when the evaluation split no longer improves. The best weights are kept in any case."""
+
+    patience: int = Field(2, ge=1, description="Evaluations without improvement before training stops.")
+    min_delta: float = Field(0.0, ge=0.0, description="Smallest change of the metric that counts.")
+
+
+class FreezeSettings(Section):
+    """Which parts of the encoder keep their pretrained weights."""
+
+    embeddings: bool = Field(False, description="Freeze the embedding tables.")
+    layers: int = Field(0, ge=0, description="Freeze this many encoder layers, from the input up.")
+
+
+class TrainSettings(Section):
+    """Fine-tuning. Learning rate in units of the AdamW update; lengths in optimizer steps or epochs."""
+
+    epochs: float | None = Field(
+        3.0, gt=0, description="Passes over the train split; null when steps is given."
+    )
+    steps: int | None = Field(None, ge=1, description="Optimizer steps; give either epochs or steps.")
+    batch_size: int = Field(32, ge=1, description="Rows of one forward pass, over all replicas.")
+    gradient_accumulation: int = Field(1, ge=1, description="Forward passes per optimizer step.")
+    eval_batch_size: int = Field(128, ge=1, description="Rows of one evaluation pass.")
+    learning_rate: float = Field(5e-5, gt=0, le=1, description="Peak learning rate.")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Decay after warm-up.")
+    warmup_ratio: Fraction = Field(0.1, description="Share of all steps that warm up linearly from 0.")
+    weight_decay: float = Field(
+        0.01, ge=0, le=1, description="Decoupled decay; never on biases and LayerNorm."
+    )
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW first-moment decay.")
+    adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW second-moment decay.")
+    adam_epsilon: float = Field(1e-8, gt=0, le=1, description="AdamW epsilon.")
+    clip_norm: float | None = Field(
+        1.0, gt=0, description="Global gradient norm is clipped to this; null: never."
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share spread over all classes."
+    )
+    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+        None, description="`balanced` (inverse frequency), or label -> weight; null: all 1."
+    )
+    freeze: FreezeSettings = Field(FreezeSettings(), description="Layers that are not trained.")
+    evaluations_per_epoch: int = Field(1, ge=1, description="Evaluations on the eval split per epoch.")
+    best_metric: Literal["accuracy", "loss"] = Field(
+        "accuracy", description="Decides which weights are the best."
+    )
+    early_stopping: EarlyStoppingSettings | None = Field(None, description="null: train to the end.")
+    bucket_width: int = Field(
+        1,
+        ge=1,
+        description="Batches (rows of alike length) are padded to a multiple of this many tokens; 8 suits GPUs.",
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, data and machine: same weights.")
+    mixed_precision: Literal["none", "float16", "bfloat16"] = Field(
+        "none", description="Compute type of the encoder."
+    )
+    xla: bool = Field(False, description="Compile the training step with XLA.")
+    strategy: Literal["none", "mirrored", "multi_worker", "tpu"] = Field(
+        "none", description="tf.distribute strategy; multi_worker reads TF_CONFIG."
+    )
+    tensorboard: bool = Field(True, description="Write TensorBoard logs beside the model run.")
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainSettings:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError(f"give either epochs or steps, got epochs {self.epochs} and steps {self.steps}")
+        if isinstance(self.class_weights, dict):
+            bad = {k: v for k, v in self.class_weights.items() if v < 0}
+            if bad:
+                raise ValueError(f"class_weights must not be negative, got {bad}")
+        return self
