@@ -28,24 +28,29 @@ SYSTEMS = ("ours", "hf_trainer", "hf_trainer_grouped", "keras_fit")
 def run(quick: bool, datasets: tuple[str, ...] = ("trec", "rotten_tomatoes")) -> list[dict[str, Any]]:
     """One dict per dataset and system; times also relative to the peers.
 
-    Quick: the first dataset, 1,280 training rows, one epoch, one seed. Full: all rows; the first dataset
-    with two epochs and three seeds, which compare accuracies, the others with one of each. Keras always has
-    one seed and at most 20 batches in quick, 60 in full mode.
+    Quick: the first dataset, 1,280 training rows, one epoch, one seed. Full: the first dataset with all
+    rows, two epochs and three seeds, which compare accuracies; the others with 4,000 rows and one of each.
+    Keras always has one seed and at most 20 batches in quick, 40 in full mode.
     """
     first, *others = datasets
     if quick:
-        return _dataset(first, quick, epochs=1, seeds=[0])
-    rows = _dataset(first, quick, epochs=2, seeds=[0, 1, 2])
-    return rows + [row for name in others for row in _dataset(name, quick, epochs=1, seeds=[0])]
+        return _dataset(first, 1280, epochs=1, seeds=[0], keras_batches=20)
+    rows = _dataset(first, None, epochs=2, seeds=[0, 1, 2], keras_batches=40)
+    return rows + [
+        row for name in others for row in _dataset(name, 4000, epochs=1, seeds=[0], keras_batches=40)
+    ]
 
 
-def _dataset(name: str, quick: bool, epochs: int, seeds: list[int]) -> list[dict[str, Any]]:
+def _dataset(
+    name: str, most_rows: int | None, epochs: int, seeds: list[int], keras_batches: int
+) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
-        job = prepare_job(name, Path(scratch), 1280 if quick else None, epochs)
+        job = prepare_job(name, Path(scratch), most_rows, epochs)
+        job["most_batches"] = keras_batches
         results, rows = {}, len(read_rows(job["train"]))
         for system in SYSTEMS:
             runs = [
-                run_system(system, {**job, "seed": seed}, quick)
+                run_system(system, {**job, "seed": seed})
                 for seed in seeds[: 1 if "keras" in system else None]
             ]
             results[system] = runs
@@ -104,11 +109,9 @@ def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict
     return job
 
 
-def run_system(system: str, job: dict[str, Any], quick: bool) -> dict[str, Any]:
+def run_system(system: str, job: dict[str, Any]) -> dict[str, Any]:
     """Runs one training in its own process; returns seconds_per_epoch, accuracy and peak_mib."""
     job = {**job, "group_by_length": system == "hf_trainer_grouped"}
-    if system == "keras_fit":
-        job["most_batches"] = 20 if quick else 60
     path = Path(job["scratch"]) / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
     return measure([*_command(system), path]).result()

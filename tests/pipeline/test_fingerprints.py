@@ -70,9 +70,12 @@ NODES = {
         ("components/trainer/settings.py", ["Trainer"]),
         ("components/evaluator/metrics.py", ["Evaluator"]),
         ("components/serving/settings.py", ["Canary"]),
-        ("components/pusher/versions.py", ["Pusher"]),
+        ("components/pusher/versions.py", ["Canary", "Pusher"]),  # the server looks for them
         ("components/data_gate/rules.py", ["DataGate"]),
-        ("components/example_gen/tfrecord.py", ["TFRecordExampleGen", "DataGate"]),
+        (
+            "components/example_gen/tfrecord.py",
+            ["TFRecordExampleGen", "DataGate", "Canary", "Pusher"],  # warm-up requests are TFRecords
+        ),
     ],
 )
 def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edited, rerun):
