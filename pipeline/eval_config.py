@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import features
+from components.evaluator.evaluation import ROUNDING
 from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
 
 METRICS_MODULE = "components.evaluator.metrics"
@@ -24,8 +25,6 @@ METRIC_CLASSES: Mapping[str, tuple[str, str | None]] = {
 }
 # Always computed: the summary shows them.
 REPORTED = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "example_count")
-# A difference of two shares that is exactly -max_drop must pass in spite of its rounding.
-ROUNDING = 1e-9
 
 
 def make_eval_config(

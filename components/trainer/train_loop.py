@@ -21,6 +21,7 @@ from components.errors import PipelineError
 from components.trainer import dataset, progress
 from components.trainer.dataset import Batching, SplitSummary
 from components.trainer.distribution import is_chief, split_over_replicas
+from components.trainer.history import HISTORY_FILE
 from components.trainer.meter import Meter
 from components.trainer.model import trained_variables
 from components.trainer.optimizer import AdamW, learning_rate
@@ -139,7 +140,7 @@ def write_history(history: History, folder: Path) -> None:
     """Writes `history.json` to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(history.as_json(), indent=2)
-    (folder / "history.json").write_text(text + "\n", encoding="utf-8")
+    (folder / HISTORY_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def accuracy_and_loss(

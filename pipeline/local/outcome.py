@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-from components.evaluator.settings import LOWER_IS_BETTER
-from components.example_gen.tfrecord import read_records
+from components.evaluator.evaluation import Evaluation, read_evaluation
 from pipeline.local.node_run import NodeRun, OutputArtifact
 
+if TYPE_CHECKING:
+    from components.report.data_statistics import SplitStatistics
+
 Status = Literal["pushed", "cached", "refused", "failed", "interrupted"]
-CANDIDATE, BASELINE = "candidate", "baseline"
 _REFUSALS_TOLD = 6  # in the one-line reason; slices can make it hundreds
-# What is shown of each class, and the metric whose per-class values it is.
-PER_CLASS = {"precision": "macro_precision", "recall": "macro_recall", "f1": "macro_f1"}
-
-
-class Split(NamedTuple):
-    """Rows of one split and, where the statistics list them, rows of each label."""
-
-    name: str
-    rows: int
-    labels: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Metrics of the whole evaluation split, metric -> value; per class it is metric -> class id -> value."""
-
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    baseline: Mapping[str, float] | None = None
-    per_class: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
-    per_class_baseline: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
-    slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    refusals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,14 +27,15 @@ class Outcome:
     status: Status
     seconds: float
     nodes: Sequence[NodeRun] = ()
-    splits: Sequence[Split] = ()
+    splits: Sequence[SplitStatistics] = ()
     warnings: Sequence[str] = ()  # of the data gate
-    evaluation: Evaluation = Evaluation()
+    evaluation: Evaluation = field(default_factory=Evaluation)
     blessed: bool | None = None
     pushed: bool = False
     version: int | None = None
     serving_dir: str = ""
     reason: str | None = None
+    report: str = ""  # path of the HTML page, relative where it is below the current folder
 
     @property
     def all_cached(self) -> bool:
@@ -86,7 +66,9 @@ def gather(
     is_pushed = bool(pushed and pushed.properties.get("pushed") == 1)
     version = str(pushed.properties.get("pushed_version", "")) if pushed else ""
     blessed = None if blessing is None else blessing.properties.get("blessed") == 1
-    status, reason = failure or _verdict(by_id, blessed, is_pushed, evaluation)
+    status, reason = _verdict(by_id, blessed, is_pushed, evaluation)
+    if failure is not None:
+        status, reason = failure[0], _after_the_gates(failure[1], by_id, version, reason)
     return Outcome(
         run_id=run_id,
         status=status,
@@ -100,6 +82,7 @@ def gather(
         version=int(version) if is_pushed and version.isdigit() else None,
         serving_dir=str(serving_dir),
         reason=reason,
+        report=_report(by_id),
     )
 
 
@@ -114,6 +97,23 @@ def _verdict(
     if refused:
         return "refused", f"not pushed, the canary refuses the model: {refused}"
     return "refused", "the Pusher pushed nothing"
+
+
+def _after_the_gates(failure: str, nodes: Mapping[str, NodeRun], version: str, refusal: str | None) -> str:
+    """A node that fails behind the Pusher, the Report, changes nothing of what the gates decided."""
+    if "Pusher" not in nodes or nodes["Pusher"].state not in ("done", "cached"):
+        return failure
+    return f"{failure}; before that: {refusal or f'pushed as version {version}'}"
+
+
+def _report(nodes: Mapping[str, NodeRun]) -> str:
+    page = _only(nodes, "Report", "page")
+    if page is None:
+        return ""
+    from components.report.artifacts import INDEX_FILE
+
+    path = Path(page.uri) / INDEX_FILE
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _canary_refusal(nodes: Mapping[str, NodeRun]) -> str:
@@ -141,27 +141,13 @@ def _only(nodes: Mapping[str, NodeRun], node_id: str, key: str) -> OutputArtifac
 # --- data ---------------------------------------------------------------------------------------
 
 
-def _splits(nodes: Mapping[str, NodeRun], label_column: str) -> list[Split]:
+def _splits(nodes: Mapping[str, NodeRun], label_column: str) -> list[SplitStatistics]:
     statistics = _only(nodes, "StatisticsGen", "statistics")
     if statistics is None:
         return []
-    from tensorflow_metadata.proto.v0 import statistics_pb2
+    from components.report.data_statistics import read_statistics
 
-    splits = []
-    for file in sorted(Path(statistics.uri).glob("Split-*/FeatureStats.pb")):
-        listed = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
-        for dataset in listed.datasets[:1]:
-            labels = _label_counts(dataset, label_column)
-            splits.append(Split(file.parent.name.removeprefix("Split-"), dataset.num_examples, labels))
-    return splits
-
-
-def _label_counts(dataset: Any, label_column: str) -> dict[str, int]:
-    for feature in dataset.features:
-        if label_column in (feature.name, *feature.path.step):
-            buckets = feature.string_stats.rank_histogram.buckets
-            return {bucket.label: int(bucket.sample_count) for bucket in buckets}
-    return {}
+    return read_statistics(Path(statistics.uri), label_column)
 
 
 def _gate_warnings(nodes: Mapping[str, NodeRun]) -> list[str]:
@@ -174,135 +160,9 @@ def _gate_warnings(nodes: Mapping[str, NodeRun]) -> list[str]:
     return [finding["message"] for finding in findings]
 
 
-# --- metrics ------------------------------------------------------------------------------------
-
-
 def _evaluation(nodes: Mapping[str, NodeRun]) -> Evaluation:
     artifact = _only(nodes, "Evaluator", "evaluation")
-    if artifact is None:
-        return Evaluation()
-    # TFMA's messages need these two, and rely on others having imported them: the order counts.
-    import google.protobuf.wrappers_pb2  # noqa: F401
-    import tensorflow_model_analysis.proto.config_pb2  # noqa: F401
-    from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
-
-    folder = Path(artifact.uri)
-    slices = [metrics_for_slice_pb2.MetricsForSlice.FromString(r) for r in _records(folder, "metrics")]
-    validations = [
-        validation_result_pb2.ValidationResult.FromString(r) for r in _records(folder, "validations")
-    ]
-    overall = next((s for s in slices if not s.slice_key.single_slice_keys), None)
-    entries = list(_entries(overall)) if overall is not None else []
-    baseline = {e.name: e.value for e in entries if e.model == BASELINE and e.class_id is None}
-    return Evaluation(
-        metrics={e.name: e.value for e in entries if e.model != BASELINE and e.class_id is None},
-        baseline=baseline or None,
-        per_class=_per_class(e for e in entries if e.model != BASELINE),
-        per_class_baseline=_per_class(e for e in entries if e.model == BASELINE),
-        slices={
-            _slice_name(s.slice_key): {
-                e.name: e.value for e in _entries(s) if e.model != BASELINE and e.class_id is None
-            }
-            for s in slices
-            if s.slice_key.single_slice_keys
-        },
-        refusals=tuple(dict.fromkeys(line for v in validations for line in _refusals(v, slices))),
-    )
-
-
-class _Entry(NamedTuple):
-    name: str
-    model: str
-    class_id: int | None
-    value: float
-
-
-def _records(folder: Path, stem: str) -> Iterator[bytes]:
-    for path in sorted(p for p in folder.glob(f"{stem}*") if p.is_file()):
-        with path.open("rb") as file:
-            yield from read_records(file, str(path))
-
-
-def _entries(metrics: Any) -> Iterator[_Entry]:
-    for entry in metrics.metric_keys_and_values:
-        key = entry.key
-        value = _number(entry.value)
-        if value is not None and not key.is_diff:
-            class_id = key.sub_key.class_id.value if key.sub_key.HasField("class_id") else None
-            yield _Entry(key.name, key.model_name, class_id, value)
-
-
-def _number(value: Any) -> float | None:
-    kind = value.WhichOneof("type")
-    if kind == "double_value":
-        return float(value.double_value.value)
-    if kind == "bounded_value":
-        return float(value.bounded_value.value.value)
-    return None
-
-
-def _per_class(entries: Iterable[_Entry]) -> dict[str, dict[int, float]]:
-    by_metric: dict[str, dict[int, float]] = {}
-    for entry in entries:
-        if entry.class_id is not None:
-            by_metric.setdefault(entry.name, {})[entry.class_id] = entry.value
-    return {shown: by_metric[metric] for shown, metric in PER_CLASS.items() if metric in by_metric}
-
-
-def _slice_name(slice_key: Any) -> str:
-    """`lang=de, topic=sport`; empty for the whole split."""
-    return ", ".join(f"{k.column}={_slice_value(k)}" for k in slice_key.single_slice_keys)
-
-
-def _slice_value(key: Any) -> Any:
-    value = getattr(key, key.WhichOneof("kind"))
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _refusals(validation: Any, slices: Sequence[Any]) -> Iterator[str]:
-    """One clause for each bound that does not hold."""
-    if validation.missing_thresholds:
-        yield "no metric with a threshold was computed"
-    for missing in validation.missing_slices:
-        columns = ", ".join(missing.feature_keys)
-        yield f"a slice with thresholds ({columns}) has no row in the evaluation split"
-    whole_split_first = sorted(
-        validation.metric_validations_per_slice, key=lambda v: _slice_name(v.slice_key)
-    )
-    for per_slice in whole_split_first:
-        where = _slice_name(per_slice.slice_key)
-        for failure in per_slice.failures:
-            reason = _refusal(failure, _values(slices, per_slice.slice_key))
-            yield reason + (f" on slice {where}" if where else "")
-
-
-def _values(slices: Sequence[Any], slice_key: Any) -> dict[tuple[str, str], float]:
-    same = [s for s in slices if s.slice_key == slice_key]
-    return {(e.model, e.name): e.value for s in same for e in _entries(s) if e.class_id is None}
-
-
-def _refusal(failure: Any, values: Mapping[tuple[str, str], float]) -> str:
-    name, bound = failure.metric_key.name, failure.metric_threshold
-    value = values.get((CANDIDATE, name), values.get(("", name)))
-    if value is None:
-        return f"{name} could not be computed" + (f" ({failure.message})" if failure.message else "")
-    baseline = values.get((BASELINE, name))
-    if failure.metric_key.is_diff and baseline is not None:
-        worse = value - baseline if name in LOWER_IS_BETTER else baseline - value
-        return (
-            f"{name} {_shown(value)} is {_shown(worse)} worse than the last blessed model's {_shown(baseline)} "
-            f"(at most {_shown(abs(bound.change_threshold.absolute.value))} is allowed)"
-        )
-    limits = bound.value_threshold
-    if limits.HasField("lower_bound") and not value >= limits.lower_bound.value:
-        return f"{name} {_shown(value)} is below the threshold {_shown(limits.lower_bound.value)}"
-    if limits.HasField("upper_bound") and not value <= limits.upper_bound.value:
-        return f"{name} {_shown(value)} is above the threshold {_shown(limits.upper_bound.value)}"
-    return f"{name} {_shown(value)} does not hold its threshold"
-
-
-def _shown(value: float) -> str:
-    return f"{value:.4f}".rstrip("0").rstrip(".")
+    return Evaluation() if artifact is None else read_evaluation(Path(artifact.uri))
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:

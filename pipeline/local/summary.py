@@ -9,9 +9,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from components.evaluator.evaluation import Evaluation, bounds_told, holds
 from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
 from pipeline.local.display import SYMBOLS, duration
-from pipeline.local.outcome import Evaluation, Outcome
+from pipeline.local.outcome import Outcome
 
 _LABELS_SHOWN = 20  # of a long label list, the weakest classes
 
@@ -88,7 +89,11 @@ def _metrics(evaluation: Evaluation, evaluate: EvaluateSettings) -> RenderableTy
         bounds = evaluate.thresholds.get(name)  # type: ignore[call-overload]  # keys are literals
         before = _before(name, value, baseline) if baseline else []
         table.add_row(
-            name, _number(name, value), *before, _bounds(bounds), _mark(name, value, baseline, bounds)
+            name,
+            _number(name, value),
+            *before,
+            bounds_told(bounds) if bounds else "",
+            _mark(name, value, baseline, bounds),
         )
     return table
 
@@ -106,33 +111,13 @@ def _number(name: str, value: float) -> str:
     return f"{value:,.0f}" if name == "example_count" else f"{value:.4f}"
 
 
-def _bounds(bounds: ThresholdSettings | None) -> str:
-    if bounds is None:
-        return ""
-    told = []
-    if bounds.min is not None:
-        told.append(f"at least {bounds.min:g}")
-    if bounds.max is not None:
-        told.append(f"at most {bounds.max:g}")
-    if bounds.max_drop is not None:
-        told.append(f"at most {bounds.max_drop:g} worse")
-    return ", ".join(told)
-
-
 def _mark(
     name: str, value: float, baseline: Mapping[str, float] | None, bounds: ThresholdSettings | None
 ) -> RenderableType:
     if bounds is None:
         return ""
-    worse = 0.0
-    if baseline and name in baseline:
-        worse = value - baseline[name] if name in LOWER_IS_BETTER else baseline[name] - value
-    holds = (
-        (bounds.min is None or value >= bounds.min)
-        and (bounds.max is None or value <= bounds.max)
-        and (bounds.max_drop is None or worse <= bounds.max_drop + 1e-9)
-    )
-    return Text("✓", "green") if holds else Text("✗", "bold red")
+    within = holds(name, bounds, value, (baseline or {}).get(name))
+    return Text("✓", "green") if within else Text("✗", "bold red")
 
 
 def _classes(evaluation: Evaluation, labels: Sequence[str]) -> RenderableType | None:
@@ -205,4 +190,6 @@ def _next(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[tuple[
     else:
         yield "what can be set", "python runner_local.py config --explain"
         yield "try something else", f"python runner_local.py run {config_path} --set train.learning_rate=1e-4"
+    if outcome.report:
+        yield "the report", outcome.report
     yield "the log", str(log_path)

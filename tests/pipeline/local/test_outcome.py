@@ -200,6 +200,37 @@ def test_a_run_that_failed_early_tells_what_there_is():
     }
 
 
+@pytest.mark.parametrize(
+    ("bound", "pushed", "reason"),
+    [
+        (0.9, 1, "node Report failed: OSError: disk full; before that: pushed as version 3"),
+        (
+            0.96,
+            0,
+            "node Report failed: OSError: disk full; before that: not blessed: "
+            "accuracy 0.95 is below the threshold 0.96",
+        ),
+    ],
+)
+def test_a_failing_report_tells_what_the_gates_had_decided(tmp_path, bound, pushed, reason):
+    validation = None if pushed else refusal("accuracy", lower_bound=bound)
+    outcome = gathered(
+        evaluation(tmp_path / "e", whole_split(0.95), validation=validation),
+        pusher("done", pushed=pushed, pushed_version="3"),
+        NodeRun("Report", "failed", 1.0),
+        failure=("failed", "node Report failed: OSError: disk full"),
+    )
+    assert (outcome.status, outcome.pushed, outcome.reason) == ("failed", bool(pushed), reason)
+
+
+def test_the_summary_names_the_report_as_a_path_from_here(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    page = OutputArtifact(str(tmp_path / "runs/tiny/artifacts/Report/page/9"), {})
+    text = printed(gathered(pusher("done", pushed=1), NodeRun("Report", "done", 1.0, {"page": [page]})))
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "the report runs/tiny/artifacts/Report/page/9/index.html" in lines
+
+
 def test_a_metric_that_is_not_a_number_is_null_in_json(tmp_path):
     outcome = gathered(evaluation(tmp_path / "e", whole_split(float("nan"))))
     assert json.loads(json.dumps(as_json(outcome), allow_nan=False))["metrics"]["accuracy"] is None

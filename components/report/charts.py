@@ -1,0 +1,161 @@
+"""Charts as inline SVG: they scale with the page and take its colours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from components.report.classification import Bin, RocPoint
+from components.report.markup import Child, Html, joined, tag
+
+_WIDTH, _HEIGHT = 460, 270
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 44
+_TICKS = 5
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart."""
+
+    name: str
+    points: Sequence[Point]
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """Maps values to pixels."""
+
+    x: Point
+    y: Point
+    parts: list[Html] = field(default_factory=list)
+
+    def at(self, x: float, y: float) -> Point:
+        """Pixels of a value."""
+        across = (x - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0)
+        up = (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
+        return (
+            round(_LEFT + across * (_WIDTH - _LEFT - _RIGHT), 1),
+            round(_HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM), 1),
+        )
+
+
+def line_chart(title: str, x_label: str, lines: Sequence[Line], y: Point | None = None) -> Html:
+    """Lines with a dot at each point, and a legend.
+
+    Args:
+      title: what the chart shows, for people who cannot see it, too.
+      x_label: below the axis.
+      lines: at least one point among them; values are finite.
+      y: ends of the vertical axis; default: around the values.
+    """
+    points = [point for line in lines for point in line.points]
+    plot = _Plot(_around([p[0] for p in points], 0.0), y or _around([p[1] for p in points], 0.06))
+    marks: list[Child] = [_axes(plot, x_label)]
+    for number, line in enumerate(lines):
+        at = [plot.at(*point) for point in line.points]
+        marks.append(_polyline(at, f"line s{number}"))
+        marks += [
+            tag(
+                "circle",
+                tag("title", f"{line.name} {y:.4g} at {x:.4g}"),
+                cx=px,
+                cy=py,
+                r=3,
+                class_=f"s{number}",
+            )
+            for (px, py), (x, y) in zip(at, line.points, strict=True)
+        ]
+    legend = [
+        tag("span", tag("i", class_=f"s{number}"), line.name, class_="key")
+        for number, line in enumerate(lines)
+    ]
+    return _figure(title, marks, legend)
+
+
+def roc_chart(points: Sequence[RocPoint]) -> Html:
+    """The ROC curve, over the line of guessing."""
+    plot = _Plot((0.0, 1.0), (0.0, 1.0))
+    at = [plot.at(p.false_positive_rate, p.true_positive_rate) for p in points]
+    marks = [_axes(plot, "false positive rate"), _diagonal(plot), _polyline(at, "line s0")]
+    return _figure("True positive rate", marks)
+
+
+def reliability_chart(bins: Sequence[Bin]) -> Html:
+    """Accuracy for each range of confidence; on the diagonal, the model is as good as it says."""
+    plot = _Plot((0.0, 1.0), (0.0, 1.0))
+    bars = [_bar(plot, b, b.accuracy, f"{_range(b)}: accuracy {b.accuracy:.3f}") for b in bins]
+    dots = []
+    for b in bins:
+        x, y = plot.at(b.confidence, b.accuracy)
+        dots.append(tag("circle", cx=x, cy=y, r=3.5, class_="s1"))
+    marks = [_axes(plot, "confidence"), *bars, _diagonal(plot), *dots]
+    return _figure("Accuracy by confidence", marks)
+
+
+def confidence_chart(bins: Sequence[Bin]) -> Html:
+    """How many rows fall into each range of confidence."""
+    plot = _Plot((0.0, 1.0), (0.0, max(b.rows for b in bins) * 1.06))
+    bars = [_bar(plot, b, b.rows, f"{_range(b)}: {b.rows:,} rows") for b in bins]
+    return _figure("Rows by confidence", [_axes(plot, "confidence"), *bars])
+
+
+def _range(b: Bin) -> str:
+    return f"confidence {b.low:.1f} to {b.high:.1f}"
+
+
+def _bar(plot: _Plot, b: Bin, value: float, told: str) -> Html:
+    left, top = plot.at(b.low, value)
+    right, floor = plot.at(b.high, plot.y[0])
+    return tag(
+        "rect",
+        tag("title", told),
+        x=left + 1,
+        y=top,
+        width=round(right - left - 2, 1),
+        height=round(floor - top, 1),
+        class_="bar",
+    )
+
+
+def _diagonal(plot: _Plot) -> Html:
+    return _polyline([plot.at(0.0, 0.0), plot.at(1.0, 1.0)], "guide")
+
+
+def _polyline(points: Sequence[Point], class_: str) -> Html:
+    return tag("polyline", points=" ".join(f"{x},{y}" for x, y in points), class_=class_)
+
+
+def _axes(plot: _Plot, x_label: str) -> Html:
+    parts = []
+    for value in ticks(*plot.y):
+        x, y = plot.at(plot.x[0], value)
+        parts.append(tag("line", x1=x, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="grid"))
+        parts.append(tag("text", f"{value:g}", x=x - 8, y=y + 4, text_anchor="end"))
+    for value in ticks(*plot.x):
+        x, y = plot.at(value, plot.y[0])
+        parts.append(tag("text", f"{value:g}", x=x, y=y + 18, text_anchor="middle"))
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    parts.append(tag("text", x_label, x=middle, y=_HEIGHT - 6, text_anchor="middle"))
+    return joined(parts)
+
+
+def _figure(title: str, marks: Sequence[Child], legend: Sequence[Html] = ()) -> Html:
+    drawing = tag("svg", marks, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=title)
+    return tag("figure", tag("figcaption", tag("b", title), *legend), drawing)
+
+
+def _around(values: Sequence[float], share: float) -> Point:
+    low, high = min(values), max(values)
+    margin = (high - low) * share or (0.0 if high > low else abs(high) * 0.1 or 0.5)
+    return low - margin, high + margin
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values between two ends: `ticks(0.0, 1.0) -> [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]`."""
+    step = 10.0 ** math.floor(math.log10((high - low) / _TICKS))
+    step *= next(s for s in (1, 2, 5, 10) if (high - low) / (step * s) <= _TICKS)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]

@@ -1,0 +1,78 @@
+"""Report: what Kubeflow's run page draws, and the page that the local summary names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+
+from components.report import executor
+from components.report.artifacts import ClassificationMetrics, HtmlPage, MarkdownPage, Metrics
+from components.report.spec import ReportSpec
+
+
+class Report(base_component.BaseComponent):
+    """Reports on a model, blessed or not. Nothing depends on it: no push waits for it or fails with it.
+
+    Outputs: `classification` (confusion matrix, ROC curve for two classes), `metrics` (figures, baseline,
+    differences, thresholds), `page` (one HTML page without scripts or outside resources) and `summary`
+    (Markdown: the decision and how to serve).
+
+    Args:
+      examples: Examples of the ExampleGen; rows of `evaluate.split` are predicted once more.
+      statistics: ExampleStatistics of StatisticsGen.
+      anomalies: ExampleAnomalies of ExampleValidator.
+      data_gate: DataGateReport of the DataGate.
+      model: Model of the Trainer.
+      model_run: ModelRun of the Trainer, with history.json.
+      evaluation: ModelEvaluation of the Evaluator.
+      model_blessing: ModelBlessing of the Evaluator.
+      infra_blessing: InfraBlessing of the Canary.
+      name: name of the served model.
+      serving_dir: folder that models are pushed to.
+      settings: {"data": DataSettings, "evaluate": EvaluateSettings, "report": ReportSettings}, JSON values.
+      code_fingerprint: a change re-runs the node.
+    """
+
+    SPEC_CLASS = ReportSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        statistics: types.BaseChannel,
+        anomalies: types.BaseChannel,
+        data_gate: types.BaseChannel,
+        model: types.BaseChannel,
+        model_run: types.BaseChannel,
+        evaluation: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        infra_blessing: types.BaseChannel,
+        name: str,
+        serving_dir: str,
+        settings: Mapping[str, Any],
+        code_fingerprint: str = "",
+    ) -> None:
+        spec = ReportSpec(
+            examples=examples,
+            statistics=statistics,
+            anomalies=anomalies,
+            data_gate=data_gate,
+            model=model,
+            model_run=model_run,
+            evaluation=evaluation,
+            model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
+            name=name,
+            serving_dir=serving_dir,
+            settings=json.dumps(settings, sort_keys=True),
+            code_fingerprint=code_fingerprint,
+            classification=types.Channel(type=ClassificationMetrics),
+            metrics=types.Channel(type=Metrics),
+            page=types.Channel(type=HtmlPage),
+            summary=types.Channel(type=MarkdownPage),
+        )
+        super().__init__(spec=spec)

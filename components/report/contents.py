@@ -1,0 +1,112 @@
+"""Everything that a report tells, before it becomes figures and pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from components.evaluator.evaluation import Evaluation, bounds_told, holds
+from components.evaluator.settings import EvaluateSettings
+from components.report.classification import Calibration, ConfusionMatrix, RocCurve
+from components.report.data_statistics import Anomaly, SplitStatistics
+from components.report.mistakes import Mistake
+
+
+@dataclass(frozen=True)
+class CanaryVerdict:
+    """What the trial on the model server found; without reasons and figures it was not made."""
+
+    blessed: bool
+    reasons: Sequence[str] = ()
+    figures: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """One model, its data, its training and its verdicts. Texts are as they came: nothing is escaped."""
+
+    name: str
+    serving_dir: str
+    text_columns: Sequence[str]
+    evaluate: EvaluateSettings
+    evaluation: Evaluation
+    blessed: bool
+    canary: CanaryVerdict
+    history: Mapping[str, Any]  # history.json of the Trainer
+    splits: Sequence[SplitStatistics]
+    anomalies: Sequence[Anomaly]
+    rows_predicted: int
+    matrix: ConfusionMatrix
+    roc: RocCurve | None
+    calibration: Calibration | None
+    mistakes: Sequence[Mistake]
+    model_artifact_id: int
+
+    @property
+    def accepted(self) -> bool:
+        """Whether both gates let the model through."""
+        return self.blessed and self.canary.blessed
+
+    @property
+    def rows_evaluated(self) -> int:
+        """Rows of the split that the model was judged on."""
+        return next((s.rows for s in self.splits if s.name == self.evaluate.split), self.rows_predicted)
+
+
+class Headline(NamedTuple):
+    """One metric of the whole evaluation split; `within` is None for a metric without bounds."""
+
+    name: str
+    value: float
+    baseline: float | None
+    bounds: str
+    within: bool | None
+
+    @property
+    def change(self) -> float | None:
+        """Against the last blessed model."""
+        return None if self.baseline is None else self.value - self.baseline
+
+
+def verdict(contents: Contents) -> tuple[str, Sequence[str]]:
+    """One sentence, and the reasons of a refusal."""
+    if not contents.blessed:
+        return "Refused by the Evaluator", contents.evaluation.refusals or ("no reason was recorded",)
+    if not contents.canary.blessed:
+        return "Blessed by the Evaluator, refused by the Canary", contents.canary.reasons
+    return "Accepted by the Evaluator and the Canary", ()
+
+
+def headlines(contents: Contents) -> Iterator[Headline]:
+    """Metrics of the whole split: those with thresholds first, then those asked for, then the others."""
+    metrics, baseline = contents.evaluation.metrics, contents.evaluation.baseline or {}
+    thresholds: Mapping[str, Any] = contents.evaluate.thresholds  # type: ignore[assignment]  # literal keys
+    for name in dict.fromkeys([*thresholds, *contents.evaluate.metrics, *metrics]):
+        if name in metrics:
+            value, before, bounds = metrics[name], baseline.get(name), thresholds.get(name)
+            within = None if bounds is None else holds(name, bounds, value, before)
+            yield Headline(name, value, before, bounds_told(bounds) if bounds else "", within)
+
+
+def scalars(contents: Contents) -> dict[str, float]:
+    """The figures of `system.Metrics`; what is not a finite number is left out.
+
+    `{"accuracy": 0.94, "accuracy.baseline": 0.93, "accuracy.difference": 0.01, "accuracy.min": 0.91,
+    "blessed": 1.0, ...}`: dots, so that they sort beside each other in the dashboard.
+    """
+    figures: dict[str, float | None] = {
+        "blessed": float(contents.blessed),
+        "canary.blessed": float(contents.canary.blessed),
+        "calibration_error": contents.calibration.error if contents.calibration else None,
+        "roc_area": contents.roc.area if contents.roc else None,
+    }
+    for line in headlines(contents):
+        figures[line.name] = line.value
+        figures[f"{line.name}.baseline"] = line.baseline
+        figures[f"{line.name}.difference"] = line.change
+    for name, bounds in contents.evaluate.thresholds.items():
+        for side in ("min", "max", "max_drop"):
+            figures[f"{name}.{side}"] = getattr(bounds, side)
+    return {k: float(v) for k, v in figures.items() if v is not None and math.isfinite(v)}

@@ -1,0 +1,120 @@
+"""Executor of Report: outputs of the other nodes in, figures and pages out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components.util import model_utils
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.canary.report import REPORT_FILE as CANARY_FILE
+from components.evaluator.evaluation import read_evaluation
+from components.evaluator.settings import EvaluateSettings
+from components.report import classification as figures
+from components.report.artifacts import page_file
+from components.report.contents import CanaryVerdict, Contents, scalars
+from components.report.data_statistics import read_anomalies, read_statistics
+from components.report.markdown import markdown
+from components.report.page import page
+from components.report.predictions import predict_split, text_columns
+from components.report.settings import ReportSettings
+from components.report.spec import (
+    ANOMALIES_KEY,
+    CLASSIFICATION_KEY,
+    DATA_GATE_KEY,
+    EVALUATION_KEY,
+    EXAMPLES_KEY,
+    INFRA_BLESSING_KEY,
+    METRICS_KEY,
+    MODEL_BLESSING_KEY,
+    MODEL_KEY,
+    MODEL_RUN_KEY,
+    NAME_KEY,
+    PAGE_KEY,
+    SERVING_DIR_KEY,
+    SETTINGS_KEY,
+    STATISTICS_KEY,
+    SUMMARY_KEY,
+)
+from components.settings import DataSettings
+from components.trainer.history import HISTORY_FILE
+
+Inputs = dict[str, list[types.Artifact]]
+
+
+class Executor(base_executor.BaseExecutor):
+    """Gathers, then writes."""
+
+    def Do(self, input_dict: Inputs, output_dict: Inputs, exec_properties: dict[str, Any]) -> None:
+        """Sets the custom properties of `classification` and `metrics`, and writes both pages.
+
+        Raises:
+          PipelineError: a shard of the evaluation split is damaged.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        contents = gather(input_dict, exec_properties)
+        outputs = {key: artifact_utils.get_single_instance(output_dict[key]) for key in output_dict}
+        _describe_classes(outputs[CLASSIFICATION_KEY], contents)
+        for name, value in scalars(contents).items():
+            outputs[METRICS_KEY].set_float_custom_property(name, value)
+        for key, content in ((PAGE_KEY, page(contents)), (SUMMARY_KEY, markdown(contents))):
+            page_file(outputs[key]).write_text(content, encoding="utf-8")
+
+
+def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
+    """Reads the inputs and predicts the evaluation split."""
+    given = json.loads(exec_properties[SETTINGS_KEY])
+    data, evaluate, settings = (
+        DataSettings.model_validate(given["data"]),
+        EvaluateSettings.model_validate(given["evaluate"]),
+        ReportSettings.model_validate(given["report"]),
+    )
+    folders = {key: Path(artifact_utils.get_single_uri(found)) for key, found in input_dict.items()}
+    model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
+    splits = read_statistics(folders[STATISTICS_KEY], data.label)
+    predicted = predict_split(
+        Path(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))),
+        Path(artifact_utils.get_split_uri(input_dict[EXAMPLES_KEY], evaluate.split)),
+        data,
+        next(split.rows for split in splits if split.name == evaluate.split),
+        settings.max_rows,
+        settings.mistakes,
+    )
+    of_rows = (predicted.label_ids, predicted.probabilities)
+    return Contents(
+        name=exec_properties[NAME_KEY],
+        serving_dir=exec_properties[SERVING_DIR_KEY],
+        text_columns=text_columns(data),
+        evaluate=evaluate,
+        evaluation=read_evaluation(folders[EVALUATION_KEY]),
+        blessed=model_utils.is_model_blessed(
+            artifact_utils.get_single_instance(input_dict[MODEL_BLESSING_KEY])
+        ),
+        canary=_canary(artifact_utils.get_single_instance(input_dict[INFRA_BLESSING_KEY])),
+        history=json.loads((folders[MODEL_RUN_KEY] / HISTORY_FILE).read_text(encoding="utf-8")),
+        splits=splits,
+        anomalies=read_anomalies(folders[ANOMALIES_KEY], folders[DATA_GATE_KEY]),
+        rows_predicted=len(predicted.label_ids),
+        matrix=figures.confusion_matrix(*of_rows, predicted.classes),
+        roc=figures.roc_curve(*of_rows, predicted.classes),
+        calibration=figures.calibration(*of_rows),
+        mistakes=predicted.mistakes,
+        model_artifact_id=model.id,
+    )
+
+
+def _canary(blessing: types.Artifact) -> CanaryVerdict:
+    told = json.loads(Path(blessing.uri, CANARY_FILE).read_text(encoding="utf-8"))
+    return CanaryVerdict(told["blessed"], told["reasons"], told["figures"])
+
+
+def _describe_classes(artifact: types.Artifact, contents: Contents) -> None:
+    matrix = figures.folded(contents.matrix)
+    artifact.set_json_value_custom_property("confusionMatrix", figures.confusion_metadata(matrix))
+    if contents.roc is not None:
+        artifact.set_json_value_custom_property("confidenceMetrics", figures.roc_metadata(contents.roc))

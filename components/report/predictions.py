@@ -1,0 +1,160 @@
+"""Rows of the evaluation split, predicted once more by the signature that was judged and is served."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
+
+from components import features
+from components.example_gen.tfrecord import read_records
+from components.report.mistakes import Mistake
+from components.settings import DataSettings
+
+NO_LABEL = -1  # in `label_ids`: the row's label is not one of the model's classes
+_CHUNK = 1024  # rows in memory; within a chunk, batches are of alike length
+_BATCH = 64
+TEXT_SHOWN = 1000  # characters
+
+Predict = Callable[[Sequence["Row"]], tuple[np.ndarray, tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its texts (two for a pair task) and its label as the label list writes it, "" without one."""
+
+    texts: tuple[bytes, ...]
+    label: str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model says.
+
+    `label_ids` int64 [rows] (NO_LABEL where the label is none of `classes`), `probabilities` float32
+    [rows, classes], `mistakes` with the least probable label first.
+    """
+
+    classes: tuple[str, ...]
+    label_ids: np.ndarray
+    probabilities: np.ndarray
+    mistakes: tuple[Mistake, ...]
+
+
+def is_chosen(index: int, rows: int, limit: int) -> bool:
+    """Whether row `index` is one of the `limit` of `rows` that are looked at: evenly spread, exactly as many."""
+    return rows <= limit or (index + 1) * limit // rows > index * limit // rows
+
+
+def text_columns(data: DataSettings) -> list[str]:
+    """The raw columns with texts."""
+    return [data.text] if data.text_pair is None else [data.text, data.text_pair]
+
+
+def read_rows(folder: Path, data: DataSettings) -> Iterator[Row]:
+    """The rows of a split.
+
+    Raises:
+      PipelineError: a shard is damaged.
+    """
+    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+        with path.open("rb") as file:
+            for record in read_records(file, str(path)):
+                found = tf.train.Example.FromString(record).features.feature
+                yield Row(
+                    tuple(_text(found[column]) for column in text_columns(data)), _label(found[data.label])
+                )
+
+
+def _text(feature: Any) -> bytes:
+    return bytes(feature.bytes_list.value[0]) if feature.bytes_list.value else b""
+
+
+def _label(feature: Any) -> str:
+    if feature.int64_list.value:
+        return str(feature.int64_list.value[0])
+    return _text(feature).decode(errors="replace")
+
+
+@contextlib.contextmanager
+def opened(model_dir: Path, columns: Sequence[str]) -> Iterator[Predict]:
+    """Loads a SavedModel; gives a function from rows to (probabilities float32 [rows, classes], classes).
+
+    In a session of its own: loading is one graph import, and everything is freed at the end.
+    """
+    graph = tf.Graph()
+    with graph.as_default(), tf.compat.v1.Session(graph=graph) as session:
+        loaded = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], str(model_dir))
+        signature = loaded.signature_def[features.SERVING_SIGNATURE]
+        fetches = [signature.outputs[key].name for key in (features.PROBABILITIES, features.CLASSES)]
+        call = session.make_callable(
+            [graph.get_tensor_by_name(name) for name in fetches],
+            [graph.get_tensor_by_name(signature.inputs[column].name) for column in columns],
+        )
+
+        def predict(rows: Sequence[Row]) -> tuple[np.ndarray, tuple[str, ...]]:
+            texts = zip(*(row.texts for row in rows), strict=True)
+            probabilities, classes = call(*(np.array(column, dtype=object) for column in texts))
+            return probabilities, tuple(name.decode() for name in classes[0])
+
+        yield predict
+
+
+def predict_split(
+    model_dir: Path, folder: Path, data: DataSettings, rows: int, limit: int, mistakes: int
+) -> Predictions:
+    """Predicts at most `limit` rows; memory grows with the figures of a row, not with its text.
+
+    Args:
+      model_dir: exported SavedModel.
+      folder: shards of the split.
+      data: the config's `data` section.
+      rows: rows of the split.
+      limit: rows looked at.
+      mistakes: how many are kept with their texts.
+    """
+    chosen = (row for i, row in enumerate(read_rows(folder, data)) if is_chosen(i, rows, limit))
+    classes: tuple[str, ...] = ()
+    label_ids, probabilities = [np.zeros(0, np.int64)], [np.zeros((0, 0), np.float32)]
+    worst: list[Mistake] = []
+    with opened(model_dir, text_columns(data)) as predict:
+        for batch in _batches(chosen):
+            given, classes = predict(batch)
+            ids = np.array([classes.index(r.label) if r.label in classes else NO_LABEL for r in batch])
+            label_ids.append(ids)
+            probabilities.append(given)
+            found = [*worst, *_mistakes(batch, ids, given, classes)]
+            worst = heapq.nsmallest(mistakes, found, key=lambda mistake: mistake.label_probability)
+    return Predictions(
+        classes, np.concatenate(label_ids), np.concatenate(probabilities[1:] or probabilities), tuple(worst)
+    )
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Rows of alike length together, so that little is padded."""
+    while chunk := sorted(itertools.islice(rows, _CHUNK), key=lambda row: len(row.texts[0])):
+        for start in range(0, len(chunk), _BATCH):
+            yield chunk[start : start + _BATCH]
+
+
+def _mistakes(
+    rows: Sequence[Row], label_ids: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+) -> Iterator[Mistake]:
+    for row, label_id, given in zip(rows, label_ids, probabilities, strict=True):
+        best = int(given.argmax())
+        if label_id not in (NO_LABEL, best):
+            texts = tuple(_shown(text) for text in row.texts)
+            yield Mistake(texts, row.label, classes[best], float(given[best]), float(given[label_id]))
+
+
+def _shown(text: bytes) -> str:
+    shown = text[: 4 * TEXT_SHOWN].decode(errors="replace")
+    return shown if len(shown) <= TEXT_SHOWN else shown[:TEXT_SHOWN] + "…"

@@ -1,0 +1,39 @@
+"""Parts that several sections of the page use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from components.report.markup import Child, Html, tag
+
+
+def section(title: str, note: str, *body: Child) -> Html:
+    """A heading, a sentence below it, and what it is about."""
+    return tag("section", tag("h2", title), tag("p", note, class_="soft"), *body)
+
+
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Child]]) -> Html:
+    """A table that scrolls sideways where the page is too narrow."""
+    head = tag("tr", (tag("th", column) for column in columns))
+    body = [tag("tr", (tag("td", cell) for cell in row)) for row in rows]
+    return tag("div", tag("table", tag("thead", head), tag("tbody", body)), class_="scroll")
+
+
+def name(value: str) -> Html:
+    """A label, a slice or a column: cut where it is too long, in its own direction of writing."""
+    return tag("bdi", value, class_="name", title=value)
+
+
+def number(metric: str, value: float) -> str:
+    """`("accuracy", 0.93728) -> "0.9373"`, counts without decimals."""
+    return f"{value:,.0f}" if metric == "example_count" else f"{value:.4f}"
+
+
+def bar(share: float) -> Html:
+    """A meter of a share of 1."""
+    return tag("span", tag("i", style=f"width:{max(0.0, min(share, 1.0)):.1%}"), class_="meter")
+
+
+def shortened(count: int, shown: int) -> str:
+    """`(250, 100) -> ", 100 of 250"`; nothing when all are shown."""
+    return f", {shown:,} of {count:,}" if count > shown else ""
