@@ -1,0 +1,45 @@
+"""Spans: data that arrives as numbered or dated folders or files, named as in every TFX ExampleGen.
+
+`{SPAN}` (also `{SPAN:4}`, with leading zeros) is a number; `{YYYY}`, `{MM}` and `{DD}` a day, whose number
+is the days since 1970-01-01. No TensorFlow is imported.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import PurePath
+
+_SPAN = re.compile(r"\{SPAN(:\d+)?\}")
+_DAY = ("{YYYY}", "{MM}", "{DD}")
+_EPOCH = date(1970, 1, 1)
+
+
+def is_numbered(pattern: str) -> bool:
+    """`is_numbered("span-{SPAN}/train-*")`."""
+    return _SPAN.search(pattern) is not None
+
+
+def is_dated(pattern: str) -> bool:
+    """`is_dated("{YYYY}-{MM}-{DD}/train-*")`."""
+    return all(part in pattern for part in _DAY)
+
+
+def has_spans(pattern: str) -> bool:
+    """Whether a pattern selects one of several spans."""
+    return is_numbered(pattern) or is_dated(pattern)
+
+
+def fixed_folder(path: str) -> tuple[str, str]:
+    """Splits a path in front of its first `{`: ExampleGens take patterns below a folder only.
+
+    `"/data/span-{SPAN}/shards" -> ("/data", "span-{SPAN}/shards/")`, `"/data" -> ("/data", "")`
+    """
+    parts = PurePath(path).parts
+    fixed = next((i for i, part in enumerate(parts) if "{" in part), len(parts))
+    return str(PurePath(*parts[:fixed])), "".join(f"{part}/" for part in parts[fixed:])
+
+
+def span_number(span: int | date) -> int:
+    """`date(1970, 1, 3) -> 2`; a number stays."""
+    return (span - _EPOCH).days if isinstance(span, date) else span
