@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from components.errors import PipelineError, UsageError
+from pipeline.kubeflow.targets import Target
 from pipeline.local import quiet
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -44,7 +45,16 @@ def compile_(
         str, typer.Argument(metavar="CONFIG", help="YAML file of the model, with a kubeflow section.")
     ],
     image: Annotated[str, typer.Option(help="Container image that holds this project.")] = "",
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("pipeline.yaml"),
+    target: Annotated[
+        Target, typer.Option(help="Self-hosted Kubeflow Pipelines, or Vertex AI Pipelines.")
+    ] = Target.KUBEFLOW,
+    pipeline_root: Annotated[
+        str, typer.Option(help="Vertex AI: folder of the outputs, gs://BUCKET/FOLDER.")
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write; default: pipeline.yaml, job.json for Vertex AI."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,27 +65,67 @@ def compile_(
         Path, typer.Option(help="Folder whose copy the image holds at kubeflow.image_dir.")
     ] = PROJECT_DIR,
 ) -> None:
-    """Compile to a PipelineSpec 2.1 package, to be uploaded to Kubeflow Pipelines >= 2.5.
+    """Compile to a PipelineSpec 2.1 package for Kubeflow Pipelines >= 2.5, or to a job of Vertex AI Pipelines.
 
     Exit code: 0 written, 2 bad usage or config, 1 anything else.
     """
     from pipeline.config import load_config
     from pipeline.kubeflow.locations import kubeflow_settings
-    from pipeline.kubeflow.package import compile_package, write_package
+    from pipeline.kubeflow.package import check_out, compile_job, compile_package, write_job, write_package
+    from pipeline.kubeflow.targets import check_pipeline_root, check_target
 
     if not image:
         raise UsageError("--image is missing: the container image that holds this project, registry/name:tag")
+    if pipeline_root and target is not Target.VERTEX:
+        raise UsageError(
+            "--pipeline-root goes with --target vertex: a cluster's root is a setting of the cluster"
+        )
+    out = out or Path("job.json" if target is Target.VERTEX else "pipeline.yaml")
+    check_out(out, target)
     loaded = load_config(config, set_ or ())
-    kubeflow_settings(loaded)
+    check_target(kubeflow_settings(loaded), target)
+    if target is Target.VERTEX:
+        check_pipeline_root(pipeline_root, target)
     from pipeline.kubeflow.inputs import local_inputs
 
     checkpoint_dir = local_inputs(loaded)
     quiet.prepare_environment()
     with tempfile.TemporaryDirectory() as scratch, quiet.redirected(Path(scratch, "log"), verbose=False):
-        spec, platform = compile_package(loaded, image, checkpoint_dir, context)
-    write_package(out, spec, platform)
+        if target is Target.VERTEX:
+            job = compile_job(loaded, image, checkpoint_dir, context, pipeline_root)
+            write_job(out, job)
+            spec = job["pipelineSpec"]
+        else:
+            spec, platform = compile_package(loaded, image, checkpoint_dir, context)
+            write_package(out, spec, platform)
     steps = len(spec["root"]["dag"]["tasks"])
     Console().print(
         Text(f"{out}: pipeline {spec['pipelineInfo']['name']!r}, {steps} steps, image {image}"),
         soft_wrap=True,
     )
+
+
+@app.command()
+def check(
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="YAML file of the model, with a kubeflow section.")
+    ],
+    namespace: Annotated[str, typer.Option(help="Namespace that the steps run in.")] = "kubeflow",
+    kubeconfig: Annotated[
+        Path | None, typer.Option(envvar="KUBECONFIG", help="Access to the cluster; default: ~/.kube/config.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override one key. Repeatable."),
+    ] = None,
+) -> None:
+    """Ask the cluster whether the claims and secrets that the config names are there.
+
+    Exit code: 0 all there, 2 one is missing, 1 no cluster, or no right to look.
+    """
+    from pipeline.config import load_config
+    from pipeline.kubeflow.cluster import check_cluster
+    from pipeline.kubeflow.locations import kubeflow_settings
+
+    found = check_cluster(kubeflow_settings(load_config(config, set_ or ())), namespace, kubeconfig)
+    Console().print(Text(f"namespace {namespace}: {found} claims and secrets are there"), soft_wrap=True)

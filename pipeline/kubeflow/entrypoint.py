@@ -145,8 +145,7 @@ def _execute(
     light_imports.release(load=False)
     executor_class = import_utils.import_class_by_path(class_path)
     for made in (artifact for several in outputs.values() for artifact in several):
-        if artifacts.is_folder(made):
-            Path(made.uri).mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(made.uri) if artifacts.is_folder(made) else Path(made.uri).parent)
     if probes.FINGERPRINT in properties:
         probes.tag_examples(properties, outputs)
     with tempfile.TemporaryDirectory() as scratch:
@@ -160,6 +159,16 @@ def _execute(
             context = base_executor.BaseExecutor.Context(extra_flags=beam_args, **options)
         executor_class(context).Do(inputs, outputs, properties)
     outputs_utils.tag_output_artifacts_with_version(outputs)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PipelineError(
+            f"pipeline root: this step cannot write its outputs to {path} ({error.strerror}); let the image's "
+            "user write there, or give the run another pipeline root"
+        ) from error
 
 
 def _refuse_unpushed(outputs: Artifacts) -> None:

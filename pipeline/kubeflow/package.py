@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from components.errors import UsageError
 from pipeline.config import Config
 from pipeline.kubeflow.locations import in_containers, kubeflow_settings
+from pipeline.kubeflow.targets import Target, check_pipeline_root, check_target
 
 MARKER = "# Made by `runner_kubeflow.py compile`: a pipeline of Kubeflow Pipelines >= 2.5.\n"
 
@@ -31,12 +33,40 @@ def compile_package(
     Raises:
         UsageError: the config cannot run there; the message names the key.
     """
+    settings = kubeflow_settings(config)
+    check_target(settings, Target.KUBEFLOW)
+    spec = _compiled(config, image, checkpoint_dir, context)
     # Here, because they import TFX: a wrong option is told without waiting for it.
+    from pipeline.kubeflow.platform import platform_spec
+    from pipeline.kubeflow.steps import executor_labels
+
+    return spec, platform_spec(executor_labels(spec), settings)
+
+
+def compile_job(
+    config: Config, image: str, checkpoint_dir: Path, context: Path, pipeline_root: str
+) -> dict[str, Any]:
+    """Returns the job that Vertex AI Pipelines takes, as JSON values; arguments as for `compile_package`.
+
+    Args:
+        pipeline_root: `gs://BUCKET/FOLDER`, where artifacts are written.
+
+    Raises:
+        UsageError: the config cannot run there; the message names the key.
+    """
+    settings = kubeflow_settings(config)
+    check_target(settings, Target.VERTEX)
+    check_pipeline_root(pipeline_root, Target.VERTEX)
+    from pipeline.kubeflow.vertex import vertex_job
+
+    return vertex_job(_compiled(config, image, checkpoint_dir, context), settings, pipeline_root)
+
+
+def _compiled(config: Config, image: str, checkpoint_dir: Path, context: Path) -> dict[str, Any]:
     from components.baseline.component import ServedBaseline
     from pipeline.fingerprints import code_fingerprint
-    from pipeline.kubeflow.platform import platform_spec
     from pipeline.kubeflow.run_parameters import run_parameters
-    from pipeline.kubeflow.steps import executor_labels, pipeline_spec
+    from pipeline.kubeflow.steps import pipeline_spec
     from pipeline.training_pipeline import create_pipeline
 
     settings = kubeflow_settings(config)
@@ -51,8 +81,19 @@ def compile_package(
         pipeline = create_pipeline(there, paths, lambda candidate: baseline(candidate).with_id("Baseline"))
         # Kubernetes takes no underscore in a name; the served model keeps its own.
         pipeline.pipeline_info.pipeline_name = config.name.replace("_", "-").rstrip("-")
-        spec = pipeline_spec(pipeline, settings, image, run_parameters(there))
-    return spec, platform_spec(executor_labels(spec), settings)
+        return pipeline_spec(pipeline, settings, image, run_parameters(there))
+
+
+def check_out(path: Path, target: Target) -> None:
+    """Checks the name of the file to write.
+
+    Raises:
+        UsageError: its ending is not the target's.
+    """
+    if target is Target.VERTEX and path.suffix != ".json":
+        raise UsageError(f"-o {path}: Vertex AI Pipelines takes JSON, name it like job.json")
+    if target is Target.KUBEFLOW and path.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"-o {path}: Kubeflow Pipelines takes YAML, name it like pipeline.yaml")
 
 
 def write_package(path: Path, spec: dict[str, Any], platform: dict[str, Any]) -> None:
@@ -61,13 +102,26 @@ def write_package(path: Path, spec: dict[str, Any], platform: dict[str, Any]) ->
     Raises:
         UsageError: the name does not end in .yaml, or the file cannot be written.
     """
-    if path.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"-o {path}: Kubeflow Pipelines takes YAML, name it like pipeline.yaml")
+    check_out(path, Target.KUBEFLOW)
     documents = [spec, platform] if platform else [spec]
+    _write(path, MARKER + yaml.safe_dump_all(documents, sort_keys=True))
+
+
+def write_job(path: Path, job: dict[str, Any]) -> None:
+    """Writes a Vertex AI job as JSON, whole or not at all.
+
+    Raises:
+        UsageError: the name does not end in .json, or the file cannot be written.
+    """
+    check_out(path, Target.VERTEX)
+    _write(path, json.dumps(job, indent=2, sort_keys=True) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(MARKER + yaml.safe_dump_all(documents, sort_keys=True), encoding="utf-8")
+        aside.write_text(text, encoding="utf-8")
         os.replace(aside, path)
     except OSError as error:
         raise UsageError(f"-o {path}: cannot be written: {error.strerror}") from error

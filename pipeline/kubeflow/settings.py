@@ -15,6 +15,23 @@ from pydantic import AfterValidator, Field, model_validator
 from components.section import Section
 
 ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.ai/gaudi", "google.com/tpu")
+# Vertex AI's names; a test compares them with its API.
+VERTEX_ACCELERATORS = (
+    "NVIDIA_TESLA_P100",
+    "NVIDIA_TESLA_V100",
+    "NVIDIA_TESLA_P4",
+    "NVIDIA_TESLA_T4",
+    "NVIDIA_TESLA_A100",
+    "NVIDIA_A100_80GB",
+    "NVIDIA_L4",
+    "NVIDIA_H100_80GB",
+    "NVIDIA_H100_MEGA_80GB",
+    "NVIDIA_H200_141GB",
+    "NVIDIA_B200",
+    "NVIDIA_GB200",
+    "NVIDIA_RTX_PRO_6000",
+)
+BUCKETS_DIR = "/gcs"  # where Vertex AI mounts every Cloud Storage bucket
 _MIG = re.compile(r"nvidia\.com/mig-\d+g\.\d+gb")
 _QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -40,10 +57,17 @@ def _env_name(value: str) -> str:
 
 
 def _accelerator(value: str) -> str:
-    if value not in ACCELERATORS and not _MIG.fullmatch(value):
-        known = ", ".join(ACCELERATORS)
-        raise ValueError(f"unknown accelerator {value!r}; Kubernetes knows it by resource name: {known}")
+    if not is_resource_name(value) and value not in VERTEX_ACCELERATORS:
+        raise ValueError(
+            f"unknown accelerator {value!r}; Kubernetes knows it by resource name: {', '.join(ACCELERATORS)}; "
+            f"Vertex AI as {', '.join(VERTEX_ACCELERATORS)}"
+        )
     return value
+
+
+def is_resource_name(accelerator: str) -> bool:
+    """Whether Kubernetes knows an accelerator by this name; otherwise it is one of Vertex AI's."""
+    return accelerator in ACCELERATORS or _MIG.fullmatch(accelerator) is not None
 
 
 def _container_path(value: str) -> str:
@@ -62,7 +86,8 @@ class GpuSettings(Section):
     """Accelerators of one step."""
 
     type: Annotated[str, AfterValidator(_accelerator)] = Field(
-        "nvidia.com/gpu", description="Resource name of the accelerator in the cluster."
+        "nvidia.com/gpu",
+        description="Resource name of the accelerator in the cluster; on Vertex AI its name there.",
     )
     count: int = Field(1, ge=1, le=64, description="How many the step gets.")
 
@@ -156,12 +181,13 @@ class KubeflowSettings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> KubeflowSettings:
-        if not self.on_volume(self.serving_dir):
+        if not self.on_volume(self.serving_dir) and not in_bucket(self.serving_dir):
             raise ValueError(
                 f"serving_dir {self.serving_dir!r} is below no mount_path of volumes: "
                 "what is pushed there would vanish with the pod"
             )
-        if not self.on_volume(self.data_path) and not _below(self.data_path, self.image_dir):
+        kept = self.on_volume(self.data_path) or in_bucket(self.data_path)
+        if not kept and not _below(self.data_path, self.image_dir):
             raise ValueError(
                 f"data_path {self.data_path!r} is below no mount_path of volumes and not in the image "
                 f"({self.image_dir}): no step could read it"
@@ -186,6 +212,11 @@ class KubeflowSettings(Section):
             both = isinstance(default, dict) and isinstance(own, dict)
             merged[field] = {**default, **own} if both else default if own is None else own
         return changed.model_copy(update=merged)
+
+
+def in_bucket(path: str) -> bool:
+    """Whether a container path lies in a bucket that Vertex AI mounts: `/gcs/my-bucket/serving`."""
+    return len(PurePosixPath(path).parts) > 2 and _below(path, BUCKETS_DIR)
 
 
 def _below(path: str, folder: str) -> bool:

@@ -59,7 +59,10 @@ def test_step_has_the_defaults_and_its_own_values(write):
             "kubeflow.defaults.memory=16GB",
             "kubeflow.defaults.memory: write a Kubernetes quantity such as 16Gi",
         ),
-        ("kubeflow.steps.Trainer.gpu={type: NVIDIA_TESLA_T4}", "unknown accelerator 'NVIDIA_TESLA_T4'"),
+        (
+            "kubeflow.steps.Trainer.gpu={type: T4}",
+            "unknown accelerator 'T4'; Kubernetes knows it by resource",
+        ),
         ("kubeflow.image_pull_secrets=[My_Secret]", "lower case letters, digits, - and . in a name"),
         ("kubeflow.serving_dir=/elsewhere", "would vanish with the pod"),
         ("kubeflow.data_path=/elsewhere", "no step could read it"),

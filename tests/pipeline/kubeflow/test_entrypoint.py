@@ -1,0 +1,35 @@
+"""What a step tells when it cannot do its work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.errors import PipelineError
+from pipeline.kubeflow.entrypoint import run_step
+
+STEP = {
+    "executor": "components.baseline.executor.Executor",
+    "inputs": {},
+    "outputs": {"model": "tfx.types.standard_artifacts.Model"},
+    "integers": [],
+    "parameters": {},
+}
+
+
+def test_pipeline_root_that_the_step_cannot_write_is_one_line(tmp_path: Path):
+    (tmp_path / "root").write_text("a file where a folder is expected")
+    planned = {
+        "outputs": {
+            "artifacts": {"model": {"artifacts": [{"name": "model", "uri": f"{tmp_path}/root/1/model"}]}},
+            "outputFile": f"{tmp_path}/output.json",
+        }
+    }
+    with pytest.raises(PipelineError) as caught:
+        run_step(STEP, json.dumps(planned), [])
+    assert str(caught.value) == (
+        f"pipeline root: this step cannot write its outputs to {tmp_path}/root/1/model (Not a directory); let "
+        "the image's user write there, or give the run another pipeline root"
+    )
