@@ -51,7 +51,9 @@ def _columns(splits: Sequence[SplitStatistics]) -> Iterator[Html]:
         for column in split.columns
     ]
     yield tag("h3", "Columns")
-    yield plain_table(["split", "column", "kind", "missing", "distinct", ""], rows)
+    yield plain_table(
+        ["split", "column", "kind", "missing", "distinct", "values"], rows, ["column", "kind", "values"]
+    )
 
 
 def _anomalies(anomalies: Sequence[Anomaly]) -> Iterator[Html]:

@@ -12,11 +12,12 @@ from components.report.charts import Line, confidence_chart, line_chart, reliabi
 from components.report.classification import ConfusionMatrix, folded
 from components.report.contents import Contents, Headline, headlines, verdict
 from components.report.data_page import data_section
-from components.report.markup import Child, Html, joined, tag
+from components.report.markup import Child, Html, tag
 from components.report.mistakes import Mistake
 from components.report.style import CSS
 from components.report.tables import bar, name, number, plain_table, section, shortened
 
+_CARDS = 4
 _ROWS_SHOWN = 100  # of classes and of slices: the weakest
 _CONFUSIONS_SHOWN = 8
 _MANY_CLASSES = 7  # from here on, the matrix has its column names upright
@@ -73,7 +74,8 @@ def _verdict(contents: Contents) -> Html:
 
 def _cards(contents: Contents) -> Html:
     cards = []
-    for line in list(headlines(contents))[:4]:
+    shares = [line for line in headlines(contents) if line.name != "example_count"]
+    for line in shares[:_CARDS]:
         told = line.bounds or "no threshold"
         cards.append(
             tag(
@@ -90,7 +92,7 @@ def _cards(contents: Contents) -> Html:
 def _mark(within: bool | None) -> Html | None:
     if within is None:
         return None
-    return tag("span", "✓" if within else "✗", class_="good" if within else "bad", style="display:inline")
+    return tag("i", "✓" if within else "✗", class_="mark good" if within else "mark bad")
 
 
 def _change(line: Headline) -> Html | None:
@@ -98,7 +100,7 @@ def _change(line: Headline) -> Html | None:
         return None
     better = line.change < 0 if line.name in LOWER_IS_BETTER else line.change > 0
     style = None if abs(line.change) < 5e-5 else "good" if better else "warn"
-    return tag("span", f"{line.change:+.4f}", class_=style, style="display:inline")
+    return tag("b", f"{line.change:+.4f}", class_=style)
 
 
 def _metrics(contents: Contents) -> Html:
@@ -122,7 +124,7 @@ def _metrics(contents: Contents) -> Html:
     note = f"The whole {contents.evaluate.split} split, {contents.rows_evaluated:,} rows, by the Evaluator."
     if not compared:
         note += " There was no earlier model to compare with."
-    return section("Metrics", note, plain_table(columns, rows))
+    return section("Metrics", note, plain_table(columns, rows, ["threshold"]))
 
 
 def _confusion(contents: Contents) -> Html:
@@ -130,14 +132,15 @@ def _confusion(contents: Contents) -> Html:
     counts, totals = matrix.counts, matrix.counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     many = len(matrix.classes) >= _MANY_CLASSES
-    head = tag("tr", tag("th", "label \\ predicted"), (tag("th", name(c)) for c in matrix.classes))
+    head = tag("tr", tag("th"), (tag("th", name(c)) for c in matrix.classes))
     rows = [
         tag("tr", tag("th", name(label)), (_cell(matrix, shares, i, j) for j in range(len(counts))))
         for i, label in enumerate(matrix.classes)
     ]
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="matrix many" if many else "matrix")
     note = f"Rows are labels, columns predictions. {_rows_told(contents)}"
-    return section("Confusion matrix", note, tag("div", table, class_="scroll"), _confusions(contents.matrix))
+    both = tag("div", tag("div", table, class_="scroll"), _confusions(contents.matrix), class_="beside")
+    return section("Confusion matrix", note, both)
 
 
 def _cell(matrix: ConfusionMatrix, shares: np.ndarray, i: int, j: int) -> Html:
@@ -162,7 +165,8 @@ def _confusions(matrix: ConfusionMatrix) -> Html | None:
     ]
     if not rows:
         return None
-    return joined([tag("h3", "Most frequent mistakes"), plain_table(["label", "predicted as", "rows"], rows)])
+    table = plain_table(["most frequent mistakes", "predicted as", "rows"], rows, ["predicted as"])
+    return tag("div", table)
 
 
 def _rows_told(contents: Contents) -> str:
@@ -248,7 +252,9 @@ def _mistakes(contents: Contents) -> Html:
         "Rows whose own label got the lowest probability: what the model does not know, or what is mislabelled. "
         "Texts of the data are shown; report.mistakes sets how many."
     )
-    return section("Worst mistakes", note, (_mistake(m) for m in contents.mistakes))
+    return section(
+        "Worst mistakes", note, tag("div", (_mistake(m) for m in contents.mistakes), class_="mistakes")
+    )
 
 
 def _mistake(mistake: Mistake) -> Html:

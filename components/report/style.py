@@ -22,6 +22,12 @@ p { margin: 6px 0 12px; max-width: 75ch; }
 .verdict ul { margin: 6px 0 0; padding-left: 20px; overflow-wrap: anywhere; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); gap: 12px; margin: 18px 0 6px; }
 .card { background: var(--card); border-radius: 8px; padding: 12px 14px; }
+.mark { font-style: normal; font-weight: 600; margin-left: 6px; }
+.card b { font-weight: 600; }
+.beside { display: flex; flex-wrap: wrap; gap: 0 48px; align-items: flex-start; }
+.beside > * { max-width: 100%; }
+.mistakes { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 10px;
+  align-items: start; }
 .card span { display: block; color: var(--soft); font-size: 13px; }
 .card strong { display: block; font-size: 25px; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
@@ -44,7 +50,7 @@ bdi.name { display: inline-block; max-width: 17em; overflow: hidden; text-overfl
 .matrix thead th { vertical-align: bottom; }
 .matrix.many thead bdi { writing-mode: vertical-rl; transform: rotate(180deg); max-width: none; max-height: 10em; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 18px; }
-figure { margin: 10px 0; }
+figure { margin: 10px 0; max-width: 540px; }
 figcaption { font-size: 14px; display: flex; flex-wrap: wrap; gap: 2px 14px; }
 svg { width: 100%; height: auto; display: block; }
 svg text { font-size: 13px; fill: var(--soft); }
@@ -53,12 +59,12 @@ svg .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; } svg .bar { 
 svg .s0 { stroke: var(--a); } svg .s1 { stroke: var(--b); } circle.s0 { fill: var(--a); } circle.s1 { fill: var(--b); }
 .key { color: var(--soft); } .key i { display: inline-block; width: 14px; height: 3px; margin: 0 6px 3px 0; }
 i.s0 { background: var(--a); } i.s1 { background: var(--b); }
-.mistake { background: var(--card); border-radius: 8px; padding: 11px 14px; margin: 10px 0; }
+.mistake { background: var(--card); border-radius: 8px; padding: 11px 14px; }
 .mistake blockquote { margin: 0 0 6px; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate;
   max-height: 15em; overflow-y: auto; }
 .mistake blockquote + blockquote { border-top: 1px dashed var(--edge); padding-top: 6px; }
 .mistake div { font-size: 14px; color: var(--soft); overflow-wrap: anywhere; }
 @media (max-width: 520px) { main { padding: 18px 14px 40px; } h1 { font-size: 21px; }
-  .cards { grid-template-columns: 1fr 1fr; } .card strong { font-size: 21px; } .meter { width: 46px; }
+  .cards { grid-template-columns: 1fr 1fr; } .card strong { font-size: 21px; } .meter { display: none; }
   bdi.name { max-width: 9em; } }
 """

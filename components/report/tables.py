@@ -12,10 +12,20 @@ def section(title: str, note: str, *body: Child) -> Html:
     return tag("section", tag("h2", title), tag("p", note, class_="soft"), *body)
 
 
-def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Child]]) -> Html:
-    """A table that scrolls sideways where the page is too narrow."""
-    head = tag("tr", (tag("th", column) for column in columns))
-    body = [tag("tr", (tag("td", cell) for cell in row)) for row in rows]
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Child]], words: Sequence[str] = ()) -> Html:
+    """A table that scrolls sideways where the page is too narrow.
+
+    Args:
+      columns: their heads.
+      rows: as many cells each.
+      words: columns beside the first that hold words, not numbers.
+    """
+    sides = ["left" if column in words else None for column in columns]
+    head = tag("tr", (tag("th", c, class_=side) for c, side in zip(columns, sides, strict=True)))
+    body = [
+        tag("tr", (tag("td", cell, class_=side) for cell, side in zip(row, sides, strict=True)))
+        for row in rows
+    ]
     return tag("div", tag("table", tag("thead", head), tag("tbody", body)), class_="scroll")
 
 
