@@ -6,6 +6,7 @@ file and the key that say it, because a tokenizer that is nearly right costs acc
 
 from __future__ import annotations
 
+import functools
 import json
 import string
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import PipelineError
+
+_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
 
 # RE2 refuses larger counted repetitions, and the long-word rule is one.
 LONGEST_WORD_LIMIT = 1000
@@ -89,6 +92,19 @@ def load_wordpiece_spec(tokenizer_dir: str | Path) -> WordpieceSpec:
             reproduced exactly; the message names the file and the key.
     """
     folder = Path(tokenizer_dir)
+    return _load(folder, tuple(_stamp(folder / name) for name in _FILES))
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    if not file.exists():
+        return None
+    stat = file.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+@functools.lru_cache(maxsize=8)
+def _load(folder: Path, stamps: tuple[tuple[int, int, int] | None, ...]) -> WordpieceSpec:
+    """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
     config_file, map_file = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
     config = _read_json(config_file) if config_file.exists() else {}
     if map_file.exists():  # older checkpoints name their special tokens only there

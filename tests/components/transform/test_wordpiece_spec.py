@@ -53,6 +53,13 @@ def test_tokenizer_json_gives_the_whole_spec(make_tokenizer: MakeTokenizer) -> N
     ]
 
 
+def test_tokenizer_that_was_edited_is_read_again(make_tokenizer: MakeTokenizer) -> None:
+    folder = make_tokenizer(["who"])
+    assert load_wordpiece_spec(folder).max_input_chars_per_word == 100
+    edit(folder / "tokenizer.json", **{"model.max_input_chars_per_word": 7})
+    assert load_wordpiece_spec(folder).max_input_chars_per_word == 7
+
+
 @pytest.mark.parametrize("options", [{}, {"do_lower_case": False}, {"strip_accents": False}])
 def test_vocab_txt_alone_gives_the_same_spec(make_tokenizer: MakeTokenizer, options: dict) -> None:
     folder = make_tokenizer(["who", "##s", "é"], **options)
