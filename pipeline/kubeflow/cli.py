@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from components.errors import PipelineError, UsageError
+from pipeline.kubeflow import client_commands, schedule_commands
 from pipeline.kubeflow.targets import Target
 from pipeline.local import quiet
 
@@ -129,3 +130,14 @@ def check(
 
     found = check_cluster(kubeflow_settings(load_config(config, set_ or ())), namespace, kubeconfig)
     Console().print(Text(f"namespace {namespace}: {found} claims and secrets are there"), soft_wrap=True)
+
+
+for _command in (
+    client_commands.submit,
+    schedule_commands.schedule,
+    schedule_commands.schedules,
+    client_commands.runs,
+    client_commands.stop,
+    client_commands.logs,
+):
+    app.command()(_command)

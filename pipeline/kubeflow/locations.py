@@ -24,6 +24,11 @@ def kubeflow_settings(config: Config) -> KubeflowSettings:
     return config.kubeflow
 
 
+def pipeline_name(config: Config) -> str:
+    """The pipeline's name there: Kubernetes takes no underscore; the served model keeps its own."""
+    return config.name.replace("_", "-").rstrip("-")
+
+
 def in_containers(
     config: Config, checkpoint_dir: Path, context: Path, scratch: Path
 ) -> tuple[Config, PipelinePaths]:

@@ -13,7 +13,7 @@ import yaml
 
 from components.errors import UsageError
 from pipeline.config import Config
-from pipeline.kubeflow.locations import in_containers, kubeflow_settings
+from pipeline.kubeflow.locations import in_containers, kubeflow_settings, pipeline_name
 from pipeline.kubeflow.targets import Target, check_pipeline_root, check_target
 
 MARKER = "# Made by `runner_kubeflow.py compile`: a pipeline of Kubeflow Pipelines >= 2.5.\n"
@@ -79,8 +79,7 @@ def _compiled(config: Config, image: str, checkpoint_dir: Path, context: Path) -
             code_fingerprint=code_fingerprint("components.baseline.executor"),
         )
         pipeline = create_pipeline(there, paths, lambda candidate: baseline(candidate).with_id("Baseline"))
-        # Kubernetes takes no underscore in a name; the served model keeps its own.
-        pipeline.pipeline_info.pipeline_name = config.name.replace("_", "-").rstrip("-")
+        pipeline.pipeline_info.pipeline_name = pipeline_name(config)
         return pipeline_spec(pipeline, settings, image, run_parameters(there))
 
 

@@ -1,0 +1,149 @@
+"""Options that the commands for a Kubeflow Pipelines server share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.errors import UsageError
+from pipeline.kubeflow.run_values import Package, read_package
+from pipeline.kubeflow.server import Access
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+
+ConfigPath = Annotated[
+    str | None,
+    typer.Argument(metavar="CONFIG", help="YAML file of the model; it is compiled. Or give --package."),
+]
+PackagePath = Annotated[
+    Path | None, typer.Option("--package", help="File that `compile` wrote, in place of CONFIG.")
+]
+Image = Annotated[str, typer.Option(help="Container image that holds this project; with CONFIG.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one key of CONFIG. Repeatable."),
+]
+Context = Annotated[Path, typer.Option(help="Folder whose copy the image holds at kubeflow.image_dir.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", help="Parameter of the run: --param epochs=1. Repeatable."),
+]
+Experiment = Annotated[str, typer.Option(help="Experiment; default: the pipeline's name. Made if need be.")]
+PipelineRoot = Annotated[
+    str, typer.Option(help="Bucket folder of the outputs, minio://BUCKET/FOLDER; default: the server's.")
+]
+ServiceAccount = Annotated[
+    str, typer.Option(help="Kubernetes service account of the steps; default: the server's.")
+]
+Host = Annotated[
+    str,
+    typer.Option(
+        envvar=["KFP_HOST", "KF_PIPELINES_ENDPOINT"],
+        help="URL of Kubeflow Pipelines, https://kubeflow.example/pipeline. "
+        "A token comes from --token-file or $KFP_TOKEN, a session cookie from $KFP_COOKIE.",
+    ),
+]
+Namespace = Annotated[
+    str, typer.Option(envvar="KFP_NAMESPACE", help="Namespace of your profile, where there are many users.")
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar=["KFP_TOKEN_FILE", "KF_PIPELINES_SA_TOKEN_PATH"],
+        help="File with the bearer token; read before each request.",
+    ),
+]
+CaCert = Annotated[
+    Path | None, typer.Option(envvar="KFP_CA_CERT", help="Certificate of the server's authority (PEM).")
+]
+
+
+def access(host: str, namespace: str, token_file: Path | None, ca_cert: Path | None) -> Access:
+    """Options and environment together, checked.
+
+    Raises:
+      UsageError: see `Access.check`.
+    """
+    found = Access(
+        host=host,
+        namespace=namespace,
+        token=os.environ.get("KFP_TOKEN", "").strip(),
+        token_file=token_file,
+        cookie=os.environ.get("KFP_COOKIE", "").strip(),
+        ca_cert=ca_cert,
+    )
+    found.check()
+    return found
+
+
+def check_source(config: str | None, package: Path | None, image: str) -> None:
+    """Checks, before anything is asked of a server, that there is something to run.
+
+    Raises:
+      UsageError: not exactly one of CONFIG and --package, or no image to compile for.
+    """
+    if (config is None) == (package is None):
+        raise UsageError("give CONFIG, which is compiled, or --package FILE, which `compile` wrote")
+    if config is not None and not image:
+        raise UsageError("--image is missing: the container image that holds this project, registry/name:tag")
+    if package is not None and image:
+        raise UsageError("--image goes with CONFIG: the package names its image")
+    if package is not None:
+        read_package(package)
+
+
+def check_root(pipeline_root: str) -> None:
+    """Checks the folder of the outputs, if one is given.
+
+    Raises:
+      UsageError: no step could write there.
+    """
+    from pipeline.kubeflow.targets import Target, check_pipeline_root
+
+    if pipeline_root:
+        check_pipeline_root(pipeline_root, Target.KUBEFLOW)
+
+
+@contextlib.contextmanager
+def compiled(
+    config: str | None, package: Path | None, image: str, overrides: Sequence[str], context: Path
+) -> Iterator[Package]:
+    """The package: read, or compiled into a folder that is gone afterwards.
+
+    Raises:
+      UsageError: config or package cannot be used.
+    """
+    if package is not None:
+        yield read_package(package)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "pipeline.yaml")
+        compile_config(config or "", image, overrides, context, path)
+        yield read_package(path)
+
+
+def compile_config(config: str, image: str, overrides: Sequence[str], context: Path, out: Path) -> None:
+    """Compiles a config for self-hosted Kubeflow Pipelines; TFX's log is shown when it fails only.
+
+    Raises:
+      UsageError: the config cannot run there.
+    """
+    from pipeline.config import load_config
+    from pipeline.kubeflow.inputs import local_inputs
+    from pipeline.kubeflow.locations import kubeflow_settings
+    from pipeline.kubeflow.package import compile_package, write_package
+    from pipeline.local import quiet
+
+    loaded = load_config(config, overrides)
+    kubeflow_settings(loaded)
+    checkpoint_dir = local_inputs(loaded)
+    quiet.prepare_environment()
+    with tempfile.TemporaryDirectory() as scratch, quiet.redirected(Path(scratch, "log"), verbose=False):
+        spec, platform = compile_package(loaded, image, checkpoint_dir, context)
+    write_package(out, spec, platform)
