@@ -26,6 +26,7 @@ from components.section import Section
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings, ModelSettings, TransformSettings
 from components.trainer.settings import TrainSettings
+from pipeline.beam.settings import BeamSettings
 from pipeline.kubeflow.settings import KubeflowSettings
 
 Location = tuple[str | int, ...]
@@ -56,6 +57,7 @@ class Config(Section):
         CanarySettings(), description="The trial on the model server before a push."
     )
     push: PushSettings = Field(description="Where a blessed model goes.")
+    beam: BeamSettings = Field(BeamSettings(), description="The engine of the nodes that are Beam pipelines.")
     kubeflow: KubeflowSettings | None = Field(
         None, description="Self-hosted Kubeflow Pipelines; null: this model runs locally only."
     )

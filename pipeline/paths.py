@@ -6,15 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Beam's portable DirectRunner first tries to download a "prism" binary; this one is in-process.
-LOCAL_BEAM_ARGS: tuple[str, ...] = (
-    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
-    "--direct_running_mode=in_memory",
-    "--direct_num_workers=1",
-    # No container is used here. The flag keeps TFX from building a source package of itself (3 s
-    # for each Beam node) for workers that it believes to be elsewhere.
-    "--sdk_container_image=none",
-)
+PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -31,7 +23,7 @@ class PipelinePaths:
     logs_dir: Path  # one log file per run
     lock_path: Path  # held by the process that runs this pipeline
     checkpoint_dir: Path  # the pretrained encoder and its tokenizer files
-    beam_args: tuple[str, ...] = LOCAL_BEAM_ARGS
+    project_dir: Path = PROJECT_DIR  # where nodes find this project's sources
     refusal_dir: str = ""  # where the data gate writes all its findings; "" for the log only
     # Path that nodes will see -> the same file here, where the pipeline is built for other machines.
     local_copies: Mapping[Path, Path] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
+from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
@@ -24,6 +25,7 @@ from components.example_gen.component import TFRecordExampleGen
 from components.labels import read_labels
 from components.pusher.component import VersionedPusher
 from components.settings import DataGateSettings
+from pipeline.beam.arguments import beam_arguments
 from pipeline.config import Config, as_json
 from pipeline.eval_config import make_eval_config
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
@@ -153,23 +155,27 @@ def create_pipeline(
         code_fingerprint=code_fingerprint("components.pusher.executor"),
     ).with_id("Pusher")
 
+    nodes = [
+        example_gen,
+        statistics_gen,
+        schema_gen,
+        example_validator,
+        data_gate,
+        transform,
+        trainer,
+        baseline,
+        evaluator,
+        canary,
+        pusher,
+    ]
+    for node in nodes:
+        if isinstance(node, BaseBeamComponent):
+            node.with_beam_pipeline_args(beam_arguments(config.beam.node(node.id), str(paths.project_dir)))
+
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(paths.pipeline_root),
         metadata_connection_config=sqlite_metadata_connection_config(str(paths.metadata_path)),
-        components=[
-            example_gen,
-            statistics_gen,
-            schema_gen,
-            example_validator,
-            data_gate,
-            transform,
-            trainer,
-            baseline,
-            evaluator,
-            canary,
-            pusher,
-        ],
+        components=nodes,
         enable_cache=True,
-        beam_pipeline_args=list(paths.beam_args),
     )

@@ -6,7 +6,7 @@ without its type, with every property as a double, a string or a wrapped structu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from google.protobuf import json_format, struct_pb2
@@ -17,6 +17,8 @@ from tfx.types.value_artifact import ValueArtifact
 from tfx.utils import import_utils
 
 from components.baseline.executor import ABSENT
+from components.errors import PipelineError
+from components.report.artifacts import PAGES
 
 Artifacts = dict[str, list[tfx_artifact.Artifact]]
 
@@ -38,17 +40,34 @@ def local_path(runtime: pipeline_spec_pb2.RuntimeArtifact) -> str:
     return str(runtime.uri)
 
 
+def remote_path(runtime: pipeline_spec_pb2.RuntimeArtifact) -> str:
+    """The artifact's URI in the object store, for Beam workers that do not have this container's copies.
+
+    Raises:
+        PipelineError: Beam cannot open it.
+    """
+    if not runtime.uri.startswith("gs://"):
+        raise PipelineError(
+            f"beam: this step's workers are on other machines and cannot read {runtime.uri}; give the run a "
+            "pipeline root gs://..., or let the step work in its own pod: beam.runner direct"
+        )
+    return str(runtime.uri)
+
+
 def read_inputs(
-    inputs: Mapping[str, pipeline_spec_pb2.ArtifactList], classes: Mapping[str, str]
+    inputs: Mapping[str, pipeline_spec_pb2.ArtifactList],
+    classes: Mapping[str, str],
+    path: Callable[[pipeline_spec_pb2.RuntimeArtifact], str] = local_path,
 ) -> Artifacts:
     """Input artifacts as TFX wants them, by key; those that their producer marked absent are left out.
 
     Args:
         inputs: `ExecutorInput.inputs.artifacts`.
         classes: key -> dotted path of the artifact class, as the pipeline wires it.
+        path: where the executor is to find an artifact.
     """
     read = {
-        key: [_typed(runtime, classes[key]) for runtime in inputs[key].artifacts]
+        key: [_typed(runtime, classes[key], path(runtime)) for runtime in inputs[key].artifacts]
         for key in classes
         if key in inputs
     }
@@ -59,15 +78,20 @@ def read_inputs(
 
 
 def make_outputs(
-    outputs: Mapping[str, pipeline_spec_pb2.ArtifactList], classes: Mapping[str, str]
+    outputs: Mapping[str, pipeline_spec_pb2.ArtifactList],
+    classes: Mapping[str, str],
+    path: Callable[[pipeline_spec_pb2.RuntimeArtifact], str] = local_path,
 ) -> Artifacts:
     """Output artifacts that the executor fills, by key; `executor-logs` is the launcher's own."""
-    return {key: [_typed(runtime, classes[key]) for runtime in outputs[key].artifacts] for key in classes}
+    return {
+        key: [_typed(runtime, classes[key], path(runtime)) for runtime in outputs[key].artifacts]
+        for key in classes
+    }
 
 
 def is_folder(artifact: tfx_artifact.Artifact) -> bool:
-    """Whether the executor expects a folder at the artifact's URI; value artifacts are files."""
-    return not isinstance(artifact, ValueArtifact)
+    """Whether the executor expects a folder at the artifact's URI; values and the dashboard's pages are files."""
+    return not isinstance(artifact, (ValueArtifact, *PAGES))
 
 
 def executor_output(
@@ -82,9 +106,9 @@ def executor_output(
     return result
 
 
-def _typed(runtime: pipeline_spec_pb2.RuntimeArtifact, class_path: str) -> tfx_artifact.Artifact:
+def _typed(runtime: pipeline_spec_pb2.RuntimeArtifact, class_path: str, path: str) -> tfx_artifact.Artifact:
     artifact = import_utils.import_class_by_path(class_path)()
-    artifact.uri = local_path(runtime)
+    artifact.uri = path
     if runtime.name.isdecimal():  # inputs are named by their id in the metadata store
         artifact.id = int(runtime.name)
     declared = artifact.artifact_type.properties

@@ -2,7 +2,7 @@
 
     --step JSON            how the pipeline wires the step (see `pipeline.kubeflow.steps.Step`)
     --executor_input JSON  what the launcher puts in place of `{{$}}`
-    anything else          Beam arguments
+    $BEAM_ARGUMENTS        Beam's pipeline options of a Beam step, a JSON list
 
 Exit code: 0 done, 3 a gate said no, 2 bad usage, 1 anything else, with one line that says why.
 """
@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import GateRefused, PipelineError
+from pipeline.beam.arguments import works_here
+from pipeline.beam.submission import ready_to_submit
 from pipeline.local import light_imports
 from pipeline.local.quiet import prepare_environment
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 PROBED = "probed"  # parameter with what the probe found, JSON
 RUN_ID = "pipeline_run_id"  # parameter of steps that are never cached
+BEAM_ARGUMENTS = "BEAM_ARGUMENTS"  # environment variable
 _BEAM_EXECUTOR = "tfx.dsl.components.base.base_beam_executor"
 
 
@@ -38,14 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one step; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     prepare_environment()
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the checkpoint is in the image
     light_imports.install()  # 0.6 s instead of 9 s for steps that compute nothing, 5 s for the others
     parser = argparse.ArgumentParser(prog="pipeline.kubeflow.entrypoint", allow_abbrev=False)
     parser.add_argument("--step", required=True, type=json.loads)
     parser.add_argument("--executor_input", required=True)
-    options, beam_args = parser.parse_known_args(arguments)
+    options = parser.parse_args(arguments)
+    if not options.step.get("executor", "").startswith("components.destinations."):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the checkpoint is in the image
+    beam_arguments = json.loads(os.environ.get(BEAM_ARGUMENTS, "[]"))
     try:
-        run_step(options.step, options.executor_input, beam_args)
+        run_step(options.step, options.executor_input, beam_arguments)
     except Exception as error:  # noqa: BLE001 - the process ends here, and with the right exit code
         return _report(error)
     return 0
@@ -62,7 +67,7 @@ def _report(error: Exception) -> int:
     return 1
 
 
-def run_step(step: dict[str, Any], executor_input: str, beam_args: list[str]) -> None:
+def run_step(step: dict[str, Any], executor_input: str, beam_arguments: list[str]) -> None:
     """Runs the executor or the probe that `step` names, and writes what the launcher reads back.
 
     Raises:
@@ -74,18 +79,20 @@ def run_step(step: dict[str, Any], executor_input: str, beam_args: list[str]) ->
     from pipeline.kubeflow import artifacts
 
     given = json_format.Parse(executor_input, ExecutorInput(), ignore_unknown_fields=True)
-    inputs = artifacts.read_inputs(given.inputs.artifacts, step["inputs"])
+    elsewhere = bool(beam_arguments) and not works_here(beam_arguments)
+    path = artifacts.remote_path if elsewhere else artifacts.local_path
+    inputs = artifacts.read_inputs(given.inputs.artifacts, step["inputs"], path)
     properties, run_id = _exec_properties(step, given)
     if "probe" in step:
         _probe(step["probe"], given, inputs, properties)
         return
-    outputs = artifacts.make_outputs(given.outputs.artifacts, step["outputs"])
-    _execute(step["executor"], inputs, outputs, properties, beam_args, run_id)
+    outputs = artifacts.make_outputs(given.outputs.artifacts, step["outputs"], path)
+    _execute(step["executor"], inputs, outputs, properties, beam_arguments, run_id)
     _refuse_unpushed(outputs)
     result = artifacts.executor_output(given.outputs.artifacts, outputs)
-    path = Path(given.outputs.output_file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json_format.MessageToJson(result), encoding="utf-8")
+    output_file = Path(given.outputs.output_file)
+    output_file.parent.mkdir(parents=True, exist_ok=True)
+    output_file.write_text(json_format.MessageToJson(result), encoding="utf-8")
 
 
 def _exec_properties(step: dict[str, Any], given: ExecutorInput) -> tuple[dict[str, Any], str | None]:
@@ -133,18 +140,21 @@ def _execute(
     inputs: Artifacts,
     outputs: Artifacts,
     properties: dict[str, Any],
-    beam_args: list[str],
+    beam_arguments: list[str],
     run_id: str | None,
 ) -> None:
     from tfx.dsl.components.base import base_executor
     from tfx.orchestration.portable import outputs_utils
     from tfx.utils import import_utils
 
+    from components.report.artifacts import Metrics
     from pipeline.kubeflow import artifacts, probes
 
     light_imports.release(load=False)
     executor_class = import_utils.import_class_by_path(class_path)
     for made in (artifact for several in outputs.values() for artifact in several):
+        if "://" in made.uri:  # an object store has no folders
+            continue
         _make_folder(Path(made.uri) if artifacts.is_folder(made) else Path(made.uri).parent)
     if probes.FINGERPRINT in properties:
         probes.tag_examples(properties, outputs)
@@ -154,11 +164,14 @@ def _execute(
         beam = sys.modules.get(_BEAM_EXECUTOR)
         if beam is not None and issubclass(executor_class, beam.BaseBeamExecutor):
             light_imports.load_for_threads()
-            context = beam.BaseBeamExecutor.Context(beam_pipeline_args=beam_args, **options)
+            told = ready_to_submit(class_path, beam_arguments, Path(scratch))
+            context = beam.BaseBeamExecutor.Context(beam_pipeline_args=told, **options)
         else:
-            context = base_executor.BaseExecutor.Context(extra_flags=beam_args, **options)
+            context = base_executor.BaseExecutor.Context(**options)
         executor_class(context).Do(inputs, outputs, properties)
-    outputs_utils.tag_output_artifacts_with_version(outputs)
+    # The dashboard shows every property of Metrics as a figure: TFX's version is none.
+    tagged = {key: made for key, made in outputs.items() if not any(isinstance(a, Metrics) for a in made)}
+    outputs_utils.tag_output_artifacts_with_version(tagged)
 
 
 def _make_folder(path: Path) -> None:

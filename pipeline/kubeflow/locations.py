@@ -74,6 +74,7 @@ def in_containers(
         logs_dir=scratch / "logs",
         lock_path=scratch / "lock",
         checkpoint_dir=checkpoint,
+        project_dir=Path(settings.image_dir),
         refusal_dir="",  # a pod's log is all that outlives it
         local_copies={
             data.data_schema: config.data.data_schema,

@@ -16,7 +16,7 @@ from typing import Any
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_node import BaseNode
-from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec, ExecutorClassSpec
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
     KubeflowV2DagRunner,
     KubeflowV2DagRunnerConfig,
@@ -25,18 +25,21 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.utils import name_utils
 
 from components.baseline.component import ServedBaseline
+from components.canary.component import Canary
 from components.data_gate.component import DataGate
 from components.errors import UsageError
 from components.pusher.component import VersionedPusher
-from pipeline.kubeflow.entrypoint import PROBED, RUN_ID
+from pipeline.kubeflow.entrypoint import BEAM_ARGUMENTS, PROBED, RUN_ID
 from pipeline.kubeflow.settings import KubeflowSettings, StepSettings
 
 COMMAND = ("python", "-m", "pipeline.kubeflow.entrypoint")
 PROBE_SUFFIX = "-probe"
-# What TFX cannot know from here: the effect lies outside of the pipeline, on the serving volume.
-NEVER_CACHED = (VersionedPusher,)
-# A second look at the same data gives the same answer.
-NEVER_RETRIED = (DataGate,)
+# What TFX cannot know from here: a push has its effect outside of the pipeline, and a canary's refusal may
+# be the machine's (it is an output, not a failure: the cache would keep it).
+NEVER_CACHED = (Canary, VersionedPusher)
+# Steps that say no with exit code 3. Kubeflow's retry policy knows no exit codes, and asked again they would
+# say the same.
+NEVER_RETRIED = (DataGate, VersionedPusher)
 
 _NODE_ID = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 _BACKOFF_SECONDS = 30
@@ -127,7 +130,6 @@ def _adapt(
     wiring = _wiring(node, component, parameters)
     container.pop("lifecycle", None)  # the server never runs it: a probe does
     wanted = settings.step(node.id)
-    beam_args = [arg for arg in container["args"] if arg.startswith("--") and "=" in arg]
     for parameter in parameters:
         if node.id in parameter.targets:
             _add_input(task, component, parameter.name, parameter.default, from_run=parameter.name)
@@ -137,11 +139,16 @@ def _adapt(
         _add_input(task, component, PROBED, "", from_task=node.id + PROBE_SUFFIX)
     if isinstance(node, NEVER_CACHED):
         _add_input(task, component, RUN_ID, "{{$.pipeline_job_uuid}}")
-    container["args"] = _arguments(wiring, beam_args)
+    container["args"] = _arguments(wiring)
     task["cachingOptions"] = {"enableCache": wanted.cache is not False and not isinstance(node, NEVER_CACHED)}
     if wanted.retries and not isinstance(node, NEVER_RETRIED):
         task["retryPolicy"] = _retry_policy(wanted)
     _equip(container, wanted)
+    if isinstance(node.executor_spec, BeamExecutorSpec):
+        # Not in the arguments: the server hashes those into the cache key, and where a step's work is done
+        # is not what comes out.
+        beam_arguments = json.dumps(node.executor_spec.beam_pipeline_args)
+        container["env"].append({"name": BEAM_ARGUMENTS, "value": beam_arguments})
 
 
 def _parts(spec: dict[str, Any], node_id: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -166,8 +173,8 @@ def _wiring(node: BaseNode, component: Mapping[str, Any], parameters: list[RunPa
     }
 
 
-def _arguments(wiring: Mapping[str, Any], beam_args: list[str]) -> list[str]:
-    return ["--step", json.dumps(wiring, sort_keys=True), "--executor_input", "{{$}}", *beam_args]
+def _arguments(wiring: Mapping[str, Any]) -> list[str]:
+    return ["--step", json.dumps(wiring, sort_keys=True), "--executor_input", "{{$}}"]
 
 
 def _add_input(
@@ -216,7 +223,7 @@ def _add_probe(
     }
     component["executorLabel"] = f"{name}_executor"
     component["outputDefinitions"] = {"parameters": {PROBED: {"parameterType": "STRING"}}}
-    container["args"] = _arguments({**wiring, "outputs": {}, "probe": probe}, [])
+    container["args"] = _arguments({**wiring, "outputs": {}, "probe": probe})
     _equip(container, wanted.model_copy(update={"gpu": None}))
     if wanted.retries:
         task["retryPolicy"] = _retry_policy(wanted)

@@ -5,8 +5,11 @@ Node executors are imported only when a node really runs, so that a cached run i
 
 from __future__ import annotations
 
+import functools
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ml_metadata import ListOptions
@@ -17,6 +20,7 @@ from tfx.orchestration.local import local_dag_runner, runner_utils
 from tfx.orchestration.portable import base_executor_operator, launcher, runtime_parameter_utils
 from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
+from pipeline.beam.submission import ready_to_submit
 from pipeline.local import light_imports
 from pipeline.local.failures import NodeFailed
 from pipeline.local.node_run import NodeRun, NodeState, Observer, OutputArtifact
@@ -115,19 +119,36 @@ class _PythonOperator(_ImportedWhenRun):
 
 
 class _BeamOperator(_ImportedWhenRun):
+    """Runs a Beam node with the pipeline options that were kept out of its cache key."""
+
     SUPPORTED_EXECUTOR_SPEC_TYPE = [executable_spec_pb2.BeamExecutableSpec]  # noqa: RUF012
     SUPPORTED_PLATFORM_CONFIG_TYPE: list[Any] = []  # noqa: RUF012
+
+    def __init__(self, node_id: str, arguments: Sequence[str], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._node_id, self._arguments = node_id, arguments
 
     def _operator(self) -> Any:
         from tfx.orchestration.portable import beam_executor_operator
 
         return beam_executor_operator.BeamExecutorOperator
 
+    def run_executor(self, execution_info: Any) -> Any:
+        """Imports the executor and runs it, as the launcher asks."""
+        with tempfile.TemporaryDirectory() as scratch:
+            for argument in ready_to_submit(self._node_id, self._arguments, Path(scratch)):
+                self._executor_spec.beam_pipeline_args_placeholders.add().value.string_value = argument
+            return super().run_executor(execution_info)
 
-_OPERATORS = {
-    executable_spec_pb2.PythonClassExecutableSpec: _PythonOperator,
-    executable_spec_pb2.BeamExecutableSpec: _BeamOperator,
-}
+
+def _without_beam_arguments(executor_spec: Any) -> tuple[Any, list[str]]:
+    """Takes them out: TFX hashes the spec into the cache key, and where a node runs is not what it makes."""
+    if not isinstance(executor_spec, executable_spec_pb2.BeamExecutableSpec):
+        return executor_spec, []
+    arguments = list(executor_spec.beam_pipeline_args)
+    executor_spec.ClearField("beam_pipeline_args")
+    executor_spec.ClearField("beam_pipeline_args_placeholders")
+    return executor_spec, arguments
 
 
 def _launch(
@@ -136,14 +157,21 @@ def _launch(
     deployment: Any,
     connection: metadata.Metadata,
 ) -> tuple[NodeState, Mapping[str, Sequence[OutputArtifact]]]:
+    node_id = node.node_info.id
+    executor_spec, beam_arguments = _without_beam_arguments(
+        runner_utils.extract_executor_spec(deployment, node_id)
+    )
     info = launcher.Launcher(
         pipeline_node=node,
         mlmd_connection=connection,
         pipeline_info=pipeline.pipeline_info,
         pipeline_runtime_spec=pipeline.runtime_spec,
-        executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
-        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.node_info.id),
-        custom_executor_operators=_OPERATORS,
+        executor_spec=executor_spec,
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+        custom_executor_operators={
+            executable_spec_pb2.PythonClassExecutableSpec: _PythonOperator,
+            executable_spec_pb2.BeamExecutableSpec: functools.partial(_BeamOperator, node_id, beam_arguments),
+        },
     ).launch()
     [execution] = connection.store.get_executions_by_id([info.execution_id])
     if execution.last_known_state == mlmd.Execution.FAILED:
@@ -151,7 +179,7 @@ def _launch(
         raise RuntimeError(_error_message(execution) or "an input of the node could not be resolved")
     outputs = _outputs(connection.store, info.execution_id)
     cached = execution.last_known_state == mlmd.Execution.CACHED
-    if not runner_utils.extract_executor_spec(deployment, node.node_info.id):
+    if executor_spec is None:
         # A resolver always runs; it counts as cached when it found what it had found before.
         cached = outputs == _previous_outputs(connection.store, node, info.execution_id)
     return "cached" if cached else "done", outputs

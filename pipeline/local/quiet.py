@@ -23,10 +23,17 @@ ENVIRONMENT = {
 }
 
 
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+
+
 def prepare_environment() -> None:
-    """Sets what TensorFlow and transformers read when they are imported."""
+    """Sets what TensorFlow and transformers read when they are imported, and where child processes find us."""
     for key, value in ENVIRONMENT.items():
         os.environ.setdefault(key, value)
+    # Beam starts its worker processes in the current folder, which need not be the project's.
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if str(PROJECT_DIR) not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([*paths, str(PROJECT_DIR)])
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from components import interrupts
 from components.errors import PipelineError, UsageError
+from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
 from pipeline.local import quiet, run_lock
 from pipeline.local.display import Display, make_display
@@ -61,6 +62,7 @@ def run(request: RunRequest) -> int:
     started = time.monotonic()
     try:
         config = load_config(request.config_path, request.overrides)
+        check_local(config.beam)
         paths = local_paths(request.root, config.name)
         log_path = _log_folder(request.root, paths) / f"{run_id}.log"
         with quiet.redirected(log_path, request.verbose) as (out, err):

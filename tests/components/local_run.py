@@ -17,7 +17,7 @@ def run_nodes(root: Path, nodes: list[Any]) -> dict[str, str]:
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
     from tfx.orchestration.pipeline import Pipeline
 
-    from pipeline.paths import LOCAL_BEAM_ARGS
+    from pipeline.beam.arguments import LOCAL_BEAM_ARGS
 
     pipeline = Pipeline(
         pipeline_name="p",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,10 @@ from tfx.types.channel import Channel
 from components.errors import UsageError
 from components.example_gen.component import TFRecordExampleGen
 from pipeline.config import load_config
+from pipeline.kubeflow.inputs import local_inputs
 from pipeline.kubeflow.package import compile_package, write_package
 from pipeline.kubeflow.steps import pipeline_spec
-from pipeline.paths import local_paths
+from pipeline.paths import PROJECT_DIR, local_paths
 from pipeline.training_pipeline import create_pipeline
 from tests.kubeflow.acceptance import refusals
 from tests.kubeflow.stock_nodes import MakeNumber, TakeNumber
@@ -140,9 +143,42 @@ def test_retries_and_caching(package):
     tasks = package[0]["root"]["dag"]["tasks"]
     assert tasks["Trainer"]["retryPolicy"]["maxRetryCount"] == 3
     assert tasks["Trainer"]["retryPolicy"]["backoffDuration"] == "60s"
-    assert "retryPolicy" not in tasks["DataGate"]
     uncached = [name for name, task in tasks.items() if not task["cachingOptions"]["enableCache"]]
-    assert sorted(uncached) == ["Baseline-probe", "Pusher", "StatisticsGen", "TFRecordExampleGen-probe"]
+    assert sorted(uncached) == [
+        "Baseline-probe",
+        "Canary",
+        "Pusher",
+        "StatisticsGen",
+        "TFRecordExampleGen-probe",
+    ]
+
+
+def test_step_that_can_say_no_is_never_retried(package):
+    """Its refusal is exit code 3 of the step, and a retry policy has no condition on the code."""
+    tasks = package[0]["root"]["dag"]["tasks"]
+    gates = []
+    for name in tasks:
+        wiring = json.loads(executor(package, name)["args"][1])
+        executor_module = importlib.import_module(wiring["executor"].rpartition(".")[0])
+        if "GateRefused" in vars(executor_module) and not name.endswith("-probe"):
+            gates.append(name)
+    assert gates == ["DataGate", "Pusher"]
+    assert [name for name, task in tasks.items() if "retryPolicy" not in task] == gates
+
+
+def test_beam_options_reach_the_step_and_are_no_part_of_its_cache_key(package, workplace):
+    """The server hashes command and arguments into the key, and not the environment."""
+    engine = "{runner: flink, job_endpoint: 'flink:8099', environment: docker, image: 'a/b:1'}"
+    config = load_config(workplace / "my.yaml", [f"beam.nodes.Transform={engine}"])
+    moved, _ = compile_package(config, "registry.example/a/b:1", workplace / "encoder", workplace)
+    container = moved["deploymentSpec"]["executors"]["Transform_executor"]["container"]
+    told = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert json.loads(told["BEAM_ARGUMENTS"])[:2] == ["--runner=PortableRunner", "--job_endpoint=flink:8099"]
+    assert container["args"] == executor(package, "Transform")["args"]
+    others = {
+        variable["name"]: variable["value"] for variable in executor(package, "TFRecordExampleGen")["env"]
+    }
+    assert "--direct_running_mode=in_memory" in json.loads(others["BEAM_ARGUMENTS"])
 
 
 def test_parameters_of_a_run_keep_their_defaults(package):
@@ -164,6 +200,20 @@ def test_platform_document(package):
     assert trainer["secretAsEnv"][0]["keyToEnv"] == [{"secretKey": "token", "envVar": "BUCKET_TOKEN"}]
     assert trainer["secretAsVolume"][0]["mountPath"] == "/mnt/certificates"
     assert trainer["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
+
+
+@pytest.mark.real
+def test_committed_config_compiles_to_an_accepted_package():
+    config = load_config(PROJECT_DIR / "configs" / "trec.yaml")
+    spec, platform = compile_package(config, "registry.example/a/b:1", local_inputs(config), PROJECT_DIR)
+    assert refusals(yaml.safe_dump_all([spec, platform])) == []
+    assert (
+        spec["root"]["inputDefinitions"]["parameters"]["serving_dir"]["defaultValue"] == "/mnt/models/serving"
+    )
+    mounts = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["Trainer_executor"][
+        "pvcMount"
+    ]
+    assert [(mount["constant"], mount["mountPath"]) for mount in mounts] == [("models", "/mnt/models")]
 
 
 # --- what a server refuses: stock TFX --------------------------------------------------------------

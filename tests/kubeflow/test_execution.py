@@ -140,7 +140,7 @@ def test_pushed_version_names_the_run_and_holds_a_model(story, site):
 def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story):
     run, served = story["again"]
     ran = [task for task, state in states(run).items() if state != "cached"]
-    assert sorted(ran) == ["Baseline-probe", "Pusher", "TFRecordExampleGen-probe"], last_lines(run)
+    assert sorted(ran) == ["Baseline-probe", "Canary", "Pusher", "TFRecordExampleGen-probe"], last_lines(run)
     assert {run[task].state for task in ran} == {"done"}
     assert served == ["1"]
 
@@ -175,7 +175,7 @@ def test_model_worse_than_the_served_one_is_not_pushed_and_the_run_fails(story):
     run, served = story["worse"]
     assert (run["Trainer"].state, run["Evaluator"].state) == ("cached", "done"), last_lines(run)
     pusher = run["Pusher"]
-    assert (pusher.state, pusher.exit_code) == ("failed", 3)
+    assert (pusher.state, pusher.exit_code, pusher.attempts) == ("failed", 3, 1)
     assert "nothing was pushed" in pusher.log
     assert served == ["1", "2"]
 

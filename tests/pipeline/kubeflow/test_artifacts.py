@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 from tfx.types import standard_artifacts
 
-from components.errors import GateRefused
+from components.errors import GateRefused, PipelineError
 from pipeline.kubeflow import artifacts
 from pipeline.kubeflow.entrypoint import _refuse_unpushed, _set_at
 
@@ -39,6 +39,20 @@ def test_launcher_keeps_a_uri_at(uri, path):
 
 def test_custom_path_wins():
     assert artifacts.local_path(pb.RuntimeArtifact(uri="s3://b/x", custom_path="/here")) == "/here"
+
+
+def test_workers_on_other_machines_get_the_uri_of_the_object_store():
+    given = lists(examples={"name": "12", "uri": "gs://bucket/x"})
+    read = artifacts.read_inputs(given, {"examples": EXAMPLES}, artifacts.remote_path)
+    assert read["examples"][0].uri == "gs://bucket/x"
+
+
+def test_uri_that_workers_on_other_machines_cannot_open():
+    given = lists(examples={"name": "12", "uri": "minio://bucket/x"})
+    with pytest.raises(
+        PipelineError, match="beam: this step's workers are on other machines and cannot read minio"
+    ):
+        artifacts.read_inputs(given, {"examples": EXAMPLES}, artifacts.remote_path)
 
 
 def test_input_without_a_type_gets_class_id_path_and_properties():

@@ -36,7 +36,7 @@ RUN = (
 from components.example_gen.component import TFRecordExampleGen
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
-from pipeline.paths import LOCAL_BEAM_ARGS
+from pipeline.beam.arguments import LOCAL_BEAM_ARGS
 folder, run_id = Path(sys.argv[1]), sys.argv[2]
 examples = TFRecordExampleGen(input_base=str(folder / "data"), splits={"train": "train-*"})
 statistics = StatisticsGen(examples=examples.outputs["examples"])

@@ -1,0 +1,1 @@
+"""Which engine runs the nodes that are Beam pipelines, and what it is told. The nodes do not know."""
