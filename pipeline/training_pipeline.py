@@ -21,6 +21,7 @@ from components.baseline.last_blessed import last_blessed
 from components.canary.component import Canary
 from components.curated_schema import CuratedSchema
 from components.data_gate.component import DataGate
+from components.destinations.component import SecondPusher
 from components.example_gen.component import TFRecordExampleGen
 from components.labels import read_labels
 from components.pusher.component import VersionedPusher
@@ -30,10 +31,14 @@ from pipeline.config import Config, as_json
 from pipeline.eval_config import make_eval_config
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
 from pipeline.paths import PipelinePaths
+from pipeline.provenance import model_facts
 
 
 def create_pipeline(
-    config: Config, paths: PipelinePaths, find_baseline: Callable[[BaseChannel], BaseNode] = last_blessed
+    config: Config,
+    paths: PipelinePaths,
+    find_baseline: Callable[[BaseChannel], BaseNode] = last_blessed,
+    force_push: bool = False,
 ) -> Pipeline:
     """Builds the pipeline of one config; nothing runs yet.
 
@@ -41,11 +46,13 @@ def create_pipeline(
         config: the model.
         paths: where it keeps its state.
         find_baseline: makes the node whose output `model` the candidate is held against.
+        force_push: push also over the model of a newer run, or over a rollback.
 
     Raises:
         UsageError: the label list cannot be used.
     """
     data, labels = config.data, read_labels(paths.readable(config.data.labels))
+    checkpoint_fingerprint = content_fingerprint(paths.readable(paths.checkpoint_dir))
     # What several nodes read; as JSON, so that the metadata store records it.
     shared = {
         # Without the gate's rules: a change of theirs must not train again.
@@ -53,9 +60,7 @@ def create_pipeline(
         "transform": as_json(config.transform),
         "checkpoint_dir": str(paths.checkpoint_dir),
         "labels_path": str(data.labels),
-        "inputs_fingerprint": content_fingerprint(
-            paths.readable(paths.checkpoint_dir), paths.readable(data.labels)
-        ),
+        "inputs_fingerprint": checkpoint_fingerprint + content_fingerprint(paths.readable(data.labels)),
     }
 
     example_gen = TFRecordExampleGen(
@@ -145,15 +150,29 @@ def create_pipeline(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=canary.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        examples=example_gen.outputs["examples"],
         serving_dir=str(config.push.serving_dir),
         name=config.name,
         keep=config.push.keep,
+        info=model_facts(config, checkpoint_fingerprint),
+        force=force_push,
         # A baseline that is looked for in the serving folder cannot miss what is served.
         needs_baseline=find_baseline is last_blessed
         and config.evaluate.compares()
         and not config.push.replace_uncompared,
         code_fingerprint=code_fingerprint("components.pusher.executor"),
     ).with_id("Pusher")
+
+    second_pusher = SecondPusher(
+        pushed_model=pusher.outputs["pushed_model"],
+        name=config.name,
+        destinations=[as_json(destination) for destination in config.push.destinations],
+        keep=config.push.keep,
+        checkpoint_dir=str(paths.checkpoint_dir),
+        max_length=config.transform.max_length,
+        code_fingerprint=code_fingerprint("components.destinations.executor"),
+    )
 
     nodes = [
         example_gen,
@@ -167,6 +186,7 @@ def create_pipeline(
         evaluator,
         canary,
         pusher,
+        *([second_pusher] if config.push.destinations else []),
     ]
     for node in nodes:
         if isinstance(node, BaseBeamComponent):

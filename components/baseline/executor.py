@@ -12,8 +12,9 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.baseline.served import EXTRAS, served_baseline
+from components.baseline.served import served_baseline
 from components.errors import PipelineError
+from components.model_files import EXTRAS
 
 # Custom properties of the output.
 ABSENT = "absent"

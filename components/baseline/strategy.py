@@ -6,7 +6,6 @@ Evaluator then runs once more on an unchanged pipeline, and compares a model wit
 
 from __future__ import annotations
 
-import filecmp
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,9 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
+from tfx.utils import path_utils
+
+from components.model_files import SAVED_MODEL, same_model
 
 CANDIDATE_KEY = "candidate"
 MODEL_KEY = "model"
@@ -21,8 +23,6 @@ MODEL_BLESSING_KEY = "model_blessing"
 
 _MODEL_ID = "current_model_id"  # custom properties that the Evaluator sets on its blessing
 _BLESSED = "blessed"
-_SAVED_MODEL = "saved_model.pb"
-_FINGERPRINT = "fingerprint.pb"  # has a random id, differs between equal models
 
 
 class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
@@ -33,7 +33,7 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
 
     The baseline is the model whose blessing was issued last, from the cache or not: when an older
     config is run again and blessed again, its model is what is served. Skipped are the candidate,
-    models equal to it byte for byte, and models whose folder is gone. Both lists are empty when there
+    models that are the same, and models whose folder is gone. Both lists are empty when there
     is no baseline, as in a first run.
     """
 
@@ -43,7 +43,9 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
         """Returns `candidate` as it came, and at most one `model` with its `model_blessing`."""
         candidates = input_dict.get(CANDIDATE_KEY, [])
         for model, blessing in _blessed_models(store, input_dict):
-            if model.id in {c.id for c in candidates} or any(_same_content(model, c) for c in candidates):
+            if model.id in {c.id for c in candidates} or any(
+                same_model(_folder(model), _folder(c)) for c in candidates
+            ):
                 continue
             return {CANDIDATE_KEY: candidates, MODEL_KEY: [model], MODEL_BLESSING_KEY: [blessing]}
         return {CANDIDATE_KEY: candidates, MODEL_KEY: [], MODEL_BLESSING_KEY: []}
@@ -60,7 +62,7 @@ def _blessed_models(
     issued = _last_issued(store, [b.id for b in blessings])
     for blessing in sorted(blessings, key=lambda b: (issued.get(b.id, 0), b.id), reverse=True):
         model = models.get(blessing.get_int_custom_property(_MODEL_ID))
-        if model is not None and _model_files(model):
+        if model is not None and (_folder(model) / SAVED_MODEL).is_file():
             yield model, blessing
 
 
@@ -73,18 +75,5 @@ def _last_issued(store: MetadataStore, artifact_ids: list[int]) -> dict[int, int
     return last
 
 
-def _model_files(model: types.Artifact) -> dict[str, Path]:
-    """Returns the files of the artifact by relative name; empty without a saved_model.pb."""
-    root = Path(model.uri)
-    files = {
-        p.relative_to(root).as_posix(): p for p in root.rglob("*") if p.is_file() and p.name != _FINGERPRINT
-    }
-    return files if any(Path(name).name == _SAVED_MODEL for name in files) else {}
-
-
-def _same_content(one: types.Artifact, other: types.Artifact) -> bool:
-    # Reads until the first difference, which in trained weights is the first block.
-    mine, theirs = _model_files(one), _model_files(other)
-    return mine.keys() == theirs.keys() and all(
-        filecmp.cmp(path, theirs[name], shallow=False) for name, path in mine.items()
-    )
+def _folder(model: types.Artifact) -> Path:
+    return Path(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model)))

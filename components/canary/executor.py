@@ -21,6 +21,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import features
+from components.canary.op_set import foreign_ops
 from components.canary.report import REPORT_FILE
 from components.canary.settings import CanarySettings
 from components.canary.spec import (
@@ -124,6 +125,9 @@ def _try(source: Path, split: Path, stamped: Path, settings: dict[str, Any]) -> 
     if not rows:
         return Trial((f"the split has no row that fits serve.max_text_bytes {serve.max_text_bytes}",))
     try:
+        foreign = foreign_ops(source, canary.allowed_ops)
+        if foreign:
+            return Trial((f"TF Serving 2.20 does not link ops of its graph: {', '.join(foreign)}",))
         expected = evaluated_answers(source, rows)
         shutil.copytree(source, stamped)
     except Exception as error:  # noqa: BLE001 - a damaged or missing model raises anything, and is not blessed

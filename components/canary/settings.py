@@ -19,3 +19,7 @@ class CanarySettings(Section):
     max_memory_mb: float = Field(8192.0, gt=0, description="Peak memory of the server process, MB.")
     start_seconds: float = Field(180.0, gt=0, description="Time to start and load the model.")
     trial_seconds: float = Field(120.0, gt=0, description="Time for all rows together.")
+    allowed_ops: list[str] = Field(
+        default_factory=list,
+        description="Ops that your own build of TF Serving links besides those of TF Serving 2.20.",
+    )

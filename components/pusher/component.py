@@ -18,7 +18,8 @@ class VersionedPusher(base_component.BaseComponent):
     """Pushes `model` to `<serving_dir>/<name>/<version>` if every blessing given says yes.
 
     Output `pushed_model` (PushedModel) has the custom properties `pushed` (1 or 0),
-    `pushed_destination` (folder of the version) and `pushed_version` (its number as a string).
+    `pushed_destination` (folder of the version) and `pushed_version` (its number as a string), and what
+    push.json says about the version: run, metrics, data, code, checkpoint, config, as texts or JSON.
 
     Args:
       model: Model of the Trainer.
@@ -28,9 +29,12 @@ class VersionedPusher(base_component.BaseComponent):
       model_blessing: ModelBlessing of the Evaluator.
       infra_blessing: InfraBlessing of an InfraValidator; when it holds a model (with warm-up
         requests), that one is pushed.
-      info: JSON values for push.json. They are part of the cache key: no run id, no time
-        (the executor adds both).
+      evaluation: ModelEvaluation of the Evaluator; its metrics are recorded with the version.
+      examples: Examples of the ExampleGen; their span and fingerprint are recorded with the version.
+      info: JSON values for push.json, such as the config. They are part of the cache key: no run id,
+        no time (the executor adds both).
       needs_baseline: the served version is replaced only by a model that was compared with a baseline.
+      force: push also when the folder holds a newer run's model, or a rollback of this one.
       code_fingerprint: a change re-runs the node.
     """
 
@@ -45,19 +49,25 @@ class VersionedPusher(base_component.BaseComponent):
         keep: int,
         model_blessing: types.BaseChannel | None = None,
         infra_blessing: types.BaseChannel | None = None,
+        evaluation: types.BaseChannel | None = None,
+        examples: types.BaseChannel | None = None,
         info: Mapping[str, Any] | None = None,
         needs_baseline: bool = False,
+        force: bool = False,
         code_fingerprint: str = "",
     ) -> None:
         spec = VersionedPusherSpec(
             model=model,
             model_blessing=model_blessing,
             infra_blessing=infra_blessing,
+            evaluation=evaluation,
+            examples=examples,
             serving_dir=serving_dir,
             name=name,
             keep=keep,
             info=json.dumps(info or {}, sort_keys=True),
             needs_baseline=int(needs_baseline),
+            force=int(force),
             code_fingerprint=code_fingerprint,
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )

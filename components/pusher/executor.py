@@ -13,10 +13,12 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.baseline.served import same_model
 from components.errors import GateRefused, PipelineError
+from components.model_files import SAVED_MODEL, file_digests, model_digest, same_model
 from components.pusher import versions
+from components.pusher.provenance import provenance, stored_properties
 from components.pusher.spec import (
+    FORCE_KEY,
     INFO_KEY,
     INFRA_BLESSING_KEY,
     KEEP_KEY,
@@ -25,6 +27,7 @@ from components.pusher.spec import (
     NAME_KEY,
     NEEDS_BASELINE_KEY,
     PUSHED_MODEL_KEY,
+    RUN_STARTED_KEY,
     SERVING_DIR_KEY,
 )
 
@@ -43,7 +46,7 @@ def check_saved_model(model_dir: Path) -> None:
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
-    path = model_dir / "saved_model.pb"
+    path = model_dir / SAVED_MODEL
     try:
         saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     except DecodeError as error:
@@ -93,7 +96,7 @@ def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
 
 def _was_pushed_as(version: versions.ServedVersion, model: Path) -> bool:
     """Whether the version's record names this model: then only damage tells the two apart."""
-    return version.info.get("model_sha256") == versions.model_digest(versions.content_digests(model))
+    return version.info.get("model_sha256") == model_digest(file_digests(model))
 
 
 class Executor(base_executor.BaseExecutor):
@@ -105,10 +108,10 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Sets `pushed`, `pushed_destination` and `pushed_version` on the PushedModel.
+        """Sets `pushed`, `pushed_destination`, `pushed_version` and the version's facts on the PushedModel.
 
         Raises:
-          GateRefused: another model is served that this one was not compared with.
+          GateRefused: another model is served that this one was not compared with, or a newer run's.
           PipelineError: the model could not be pushed; what was served is untouched.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
@@ -122,18 +125,26 @@ class Executor(base_executor.BaseExecutor):
         serving_dir, name = exec_properties[SERVING_DIR_KEY], exec_properties[NAME_KEY]
         if exec_properties.get(NEEDS_BASELINE_KEY) and not was_compared(input_dict):
             refuse_uncompared(Path(source), serving_dir, name)
-        info = {**json.loads(exec_properties[INFO_KEY]), **self._provenance(input_dict)}
-        number = versions.publish(
-            source, serving_dir, name, exec_properties[KEEP_KEY], info, check=check_saved_model
+        info = provenance(
+            input_dict,
+            json.loads(exec_properties[INFO_KEY]),
+            self._context._pipeline_run_id if self._context else None,  # Context has no accessor for it
+            exec_properties.get(RUN_STARTED_KEY),
         )
-        destination = str(Path(serving_dir) / name / str(number))
+        number = versions.publish(
+            source,
+            serving_dir,
+            name,
+            exec_properties[KEEP_KEY],
+            info,
+            check=check_saved_model,
+            force=bool(exec_properties.get(FORCE_KEY)),
+        )
+        destination = Path(serving_dir) / name / str(number)
         _log.info("Pushed %s to %s", source, destination)
-        _record(pushed, {PUSHED: 1, PUSHED_DESTINATION: destination, PUSHED_VERSION: str(number)})
-
-    def _provenance(self, input_dict: dict[str, list[types.Artifact]]) -> dict[str, Any]:
-        model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
-        run_id = self._context._pipeline_run_id if self._context else None  # Context has no accessor for it
-        return {"run_id": run_id, "model_uri": model.uri, "model_artifact_id": model.id}
+        for key, value in stored_properties(versions.read_info(destination)).items():
+            pushed.set_string_custom_property(key, value)
+        _record(pushed, {PUSHED: 1, PUSHED_DESTINATION: str(destination), PUSHED_VERSION: str(number)})
 
 
 def _record(pushed: types.Artifact, facts: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from ml_metadata import MetadataStore, errors
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.model_files import damage
 from components.pusher import versions
 
 _LIVE, _DELETED = mlmd.Artifact.LIVE, mlmd.Artifact.DELETED
@@ -21,9 +22,9 @@ _LIVE, _DELETED = mlmd.Artifact.LIVE, mlmd.Artifact.DELETED
 def forget_lost_pushes(store: MetadataStore) -> list[str]:
     """Marks every lost PushedModel DELETED; returns the folders that they pointed to, sorted.
 
-    A push is lost when its version, or the saved_model.pb in it, is gone, or when a later push took its place: an older config that
-    is run again wants its model served again. A rollback is no later push, so running the
-    same config again does not undo it.
+    A push is lost when its version is gone or damaged (see `damage`), or when a later push took its place:
+    an older config that is run again wants its model served again. A rollback or a promotion is no later
+    push, so running the same config again does not undo it.
     """
     try:
         artifacts = store.get_artifacts_by_type("PushedModel")
@@ -46,9 +47,9 @@ def _is_lost(artifact: mlmd.Artifact) -> bool:
     if artifact.custom_properties["pushed"].int_value != 1:
         return False
     destination = Path(_destination(artifact))
-    if not (destination / "saved_model.pb").is_file():  # a model server cannot load what is left
+    if damage(destination, versions.read_info(destination)):
         return True
     home = destination.parent
     served = versions.versions(home.parent, home.name)
-    pushes = [v for v in served if v.origin == v.number]
+    pushes = [v for v in served if v.is_push]
     return destination not in [v.path for v in (*served[-1:], *pushes[-1:])]

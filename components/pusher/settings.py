@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from components.destinations.settings import DestinationSettings
 from components.section import Section
 
 
@@ -14,6 +15,9 @@ class PushSettings(Section):
 
     serving_dir: Path = Field(description="Folder that TF Serving (or `serve`) watches.")
     keep: int = Field(5, ge=2, description="Versions kept; older ones are removed after a push.")
+    destinations: list[DestinationSettings] = Field(
+        default_factory=list, description="Further places for every pushed version, after the push."
+    )
     replace_uncompared: bool = Field(
         False,
         description="Replace a served version that no run in this --root made, though max_drop was not held "

@@ -8,12 +8,17 @@ from tfx.types.system_executions import Deploy
 MODEL_KEY = "model"
 MODEL_BLESSING_KEY = "model_blessing"
 INFRA_BLESSING_KEY = "infra_blessing"
+EVALUATION_KEY = "evaluation"
+EXAMPLES_KEY = "examples"
 PUSHED_MODEL_KEY = "pushed_model"
 SERVING_DIR_KEY = "serving_dir"
 NAME_KEY = "name"
 KEEP_KEY = "keep"
 INFO_KEY = "info"
 NEEDS_BASELINE_KEY = "needs_baseline"
+FORCE_KEY = "force"
+# Set by an orchestrator whose run ids do not tell when the run started; no part of the cache key.
+RUN_STARTED_KEY = "run_started_at"
 CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 
@@ -26,6 +31,7 @@ class VersionedPusherSpec(component_spec.ComponentSpec):
         KEEP_KEY: component_spec.ExecutionParameter(type=int),
         INFO_KEY: component_spec.ExecutionParameter(type=str),
         NEEDS_BASELINE_KEY: component_spec.ExecutionParameter(type=int),
+        FORCE_KEY: component_spec.ExecutionParameter(type=int),
         CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
@@ -36,6 +42,10 @@ class VersionedPusherSpec(component_spec.ComponentSpec):
         INFRA_BLESSING_KEY: component_spec.ChannelParameter(
             type=standard_artifacts.InfraBlessing, optional=True
         ),
+        EVALUATION_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.ModelEvaluation, optional=True
+        ),
+        EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples, optional=True),
     }
     OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
         PUSHED_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.PushedModel),

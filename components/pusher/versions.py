@@ -1,43 +1,30 @@
-"""The versions of one served model: list, publish, prune, roll back.
+"""The versions of one served model: list, publish, prune, roll back, promote.
 
     <serving_dir>/<name>/3/saved_model.pb ...             a version, whole from the moment it is seen
     <serving_dir>/<name>/3/assets.extra/push.json         who, what and when
     <serving_dir>/<name>/.highest                         highest number ever used
     <serving_dir>/<name>/.lock, .staging-*, .removed-*    never served: model servers take numbers only
 
-A version is copied aside on the same file system, flushed to disk, compared with its source and then
-renamed. A process killed at any moment therefore leaves whole versions only; what it left aside is
-removed by the next push. Plain Python: no TensorFlow, no TFX.
+Plain Python: no TensorFlow, no TFX.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import hashlib
+import functools
 import json
 import logging
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.errors import PipelineError, UsageError
-
-INFO_FILE = Path("assets.extra", "push.json")  # the folder of a SavedModel that loaders leave alone
-HIGHEST_FILE = ".highest"
-LOCK_FILE = ".lock"
-STAGING_PREFIX = ".staging-"
-REMOVED_PREFIX = ".removed-"
+from components.errors import GateRefused, PipelineError, UsageError
+from components.model_files import RECORD_FILE, SAVED_MODEL, damage, file_digests, same_model
+from components.pusher import staging
+from components.pusher.runs import RUN_ID, RUN_STARTED_AT, is_newer
 
 _log = logging.getLogger(__name__)
-_CHUNK = 1 << 20
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -52,6 +39,11 @@ class ServedVersion:
     def origin(self) -> int:
         """The version whose content this is: its own number, unless a rollback made it."""
         return int(self.info.get("restored_from") or self.number)
+
+    @property
+    def is_push(self) -> bool:
+        """Whether a run put it there; a rollback or a promotion is a person's decision."""
+        return not (self.info.get("restored_from") or self.info.get("promoted_from"))
 
 
 def versions(serving_dir: str | Path, name: str) -> list[ServedVersion]:
@@ -70,7 +62,7 @@ def versions(serving_dir: str | Path, name: str) -> list[ServedVersion]:
 def read_info(version_dir: Path) -> dict[str, Any]:
     """Returns the version's push.json, {} when it has none (a model that was copied there by hand)."""
     try:
-        info = json.loads((version_dir / INFO_FILE).read_text(encoding="utf-8"))
+        info = json.loads((version_dir / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return info if isinstance(info, dict) else {}
@@ -83,29 +75,35 @@ def publish(
     keep: int,
     info: Mapping[str, Any],
     check: Callable[[Path], None] | None = None,
+    force: bool = False,
 ) -> int:
     """Makes `model_dir` the newest version of `name` and keeps the newest `keep`; returns its number.
 
-    Numbers grow strictly from 1 and never come back, also after a removal by hand. When the newest
-    version already holds this very content on disk, its number is returned and nothing is written; one
-    that was damaged since its push gets a successor.
+    Numbers grow strictly from 1 and never come back, also after a removal by hand. Nothing is written, and
+    the number of the version is returned, when the newest version is this very model and is whole; or when
+    a rollback or promotion stands on top of such a push: a run does not undo what a person decided.
 
     Args:
-      info: written to push.json beside version, pushed_at, model_sha256 and restored_from; JSON values.
+      info: written to push.json; JSON values. With `run_id` and `run_started_at` (ISO 8601 with a zone)
+        the push is refused when the folder holds a model of a run that started later.
       check: called with the complete copy before it becomes visible; raises PipelineError to refuse it.
+      force: push also over a newer run's model, a rollback or a promotion.
 
     Raises:
+      GateRefused: a newer run has pushed already.
       PipelineError: no model at `model_dir`, disk full, no permission, or the copy differs from its
         source. The served versions are then untouched.
     """
     source = Path(model_dir)
     _require_model(source)
     with _writing(serving_dir, name) as home:
-        digests = content_digests(source)
-        newest = versions(serving_dir, name)[-1:]
-        if newest and _holds(newest[0], digests):
-            return newest[0].number
-        number = _add_version(home, source, digests, dict(info), check)
+        there = _already_there(versions(serving_dir, name), source, force)
+        if there is not None:
+            return there.number
+        admit = None if force else functools.partial(_refuse_older_run, home, info)
+        if admit is not None:
+            admit()
+        number = staging.add_version(home, source, file_digests(source), info, check, admit)
         _prune_after(number, serving_dir, name, keep)
     return number
 
@@ -129,60 +127,111 @@ def rollback(serving_dir: str | Path, name: str, keep: int | None = None) -> int
         served = versions(serving_dir, name)
         earlier = [v for v in served[:-1] if v.origin < served[-1].origin]
         if not earlier:
-            have = ", ".join(str(v.number) for v in served) or "none"
             raise UsageError(
-                f"{home}: nothing to roll back to, it needs an earlier version (served now: {have})"
+                f"{home}: nothing to roll back to, it needs an earlier version (served now: {_numbers(served)})"
             )
-        target, digests = _newest_whole(earlier)
-        info = {**target.info, "restored_from": target.origin}
-        number = _add_version(home, target.path, digests, info, None)
+        target = _newest_whole(earlier)
+        info = {**target.info, "restored_from": target.origin, "promoted_from": None}
+        number = staging.add_version(home, target.path, file_digests(target.path), info)
         if keep is not None:
             _prune_after(number, serving_dir, name, keep)
     return number
 
 
-def prune(serving_dir: str | Path, name: str, keep: int) -> list[int]:
+def promote(
+    serving_dir: str | Path,
+    name: str,
+    number: int,
+    to: str | Path | None = None,
+    keep: int | None = None,
+    force: bool = False,
+) -> int:
+    """Copies version `number` on top of `to` (by default of its own folder); returns the new number.
+
+    Versions 1, 2, 3 and promote 1 -> 4 with the content of 1; from staging to production, which holds 1
+    and 2 -> production's 3. When the newest version there is this very model, its number is returned.
+
+    Args:
+      to: serving folder of the same model elsewhere.
+      keep: newest versions that stay there, the new one included; None removes nothing.
+      force: promote also over a newer run's model in another folder.
+
+    Raises:
+      UsageError: there is no such version, or `keep` is below 1.
+      GateRefused: `to` holds a model of a run that started after this version's.
+      PipelineError: the version is damaged; else as in `publish`.
+    """
+    if keep is not None:
+        _require_keep(keep)
+    chosen = {v.number: v for v in versions(serving_dir, name)}.get(number)
+    if chosen is None:
+        have = _numbers(versions(serving_dir, name))
+        raise UsageError(f"{_home(serving_dir, name)}: there is no version {number} (served now: {have})")
+    broken = damage(chosen.path, chosen.info, thorough=True)
+    if broken:
+        raise PipelineError(f"{chosen.path}: not promoted, the version is damaged: {broken}")
+    elsewhere = to is not None and Path(to).absolute() != Path(serving_dir).absolute()
+    target_dir = to if to is not None else serving_dir
+    source = {"serving_dir": str(Path(serving_dir).absolute()) if elsewhere else None, "version": number}
+    info = {**chosen.info, "restored_from": None, "promoted_from": source}
+    with _writing(target_dir, name) as home:
+        newest = versions(target_dir, name)[-1:]
+        if newest and _is_whole_copy(newest[0], chosen.path):
+            return newest[0].number
+        if elsewhere and not force:
+            _refuse_older_run(home, info)
+        made = staging.add_version(home, chosen.path, file_digests(chosen.path), info)
+        if keep is not None:
+            _prune_after(made, target_dir, name, keep)
+    return made
+
+
+def prune(serving_dir: str | Path, name: str, keep: int, dry_run: bool = False) -> list[int]:
     """Removes all but the newest `keep` versions; returns the numbers removed, oldest first.
+
+    Args:
+      dry_run: only say which.
 
     Raises:
       UsageError: `keep` is below 1.
     """
     _require_keep(keep)
+    if dry_run:
+        return [version.number for version in versions(serving_dir, name)[:-keep]]
     with _writing(serving_dir, name):
         return _prune(serving_dir, name, keep)
-
-
-def content_digests(model_dir: Path) -> dict[str, str]:
-    """Returns file (relative, `/`) -> sha256 (hex) of all that makes the model, push.json left out."""
-    files = sorted(p for p in model_dir.rglob("*") if p.is_file() and p.relative_to(model_dir) != INFO_FILE)
-    return {p.relative_to(model_dir).as_posix(): _sha256(p) for p in files}
-
-
-def model_digest(digests: Mapping[str, str]) -> str:
-    """Returns one sha256 (hex) for the whole model: equal for equal files under equal names."""
-    listing = "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))
-    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _home(serving_dir: str | Path, name: str) -> Path:
     if "://" in str(serving_dir):
         raise UsageError(
             f"serving_dir {str(serving_dir)!r}: versions are made visible by renaming a folder, "
-            "so it must be on a mounted file system, not an object store"
+            "so it must be on a mounted file system, not an object store (push.destinations may be one)"
         )
     if not name or name.startswith(".") or "/" in name:
         raise UsageError(f"model name {name!r} cannot be a folder: use letters, digits, '-' and '_'")
     return Path(serving_dir) / name
 
 
+@contextlib.contextmanager
+def _writing(serving_dir: str | Path, name: str) -> Iterator[Path]:
+    home = _home(serving_dir, name)
+    with staging.writing(home):
+        yield home
+
+
 def _is_version(path: Path) -> bool:
     return path.name.isascii() and path.name.isdigit() and path.is_dir()
 
 
+def _numbers(served: Sequence[ServedVersion]) -> str:
+    return ", ".join(str(version.number) for version in served) or "none"
+
+
 def _require_model(source: Path) -> None:
-    if not (source / "saved_model.pb").is_file():
+    if not (source / SAVED_MODEL).is_file():
         raise PipelineError(
-            f"{source}: no saved_model.pb, so there is no model to push; run the Trainer again"
+            f"{source}: no {SAVED_MODEL}, so there is no model to push; run the Trainer again"
         )
 
 
@@ -191,172 +240,44 @@ def _require_keep(keep: int) -> None:
         raise UsageError(f"keep must be at least 1, got {keep}: the newest version is always kept")
 
 
-def _holds(version: ServedVersion, digests: Mapping[str, str]) -> bool:
-    """Whether the files on disk, not only push.json, are these."""
-    try:
-        return content_digests(version.path) == digests
-    except OSError as error:
-        _log.warning("%s: cannot be read (%s), so it is not taken for the same model", version.path, error)
-        return False
+def _already_there(served: Sequence[ServedVersion], source: Path, force: bool) -> ServedVersion | None:
+    """The version that makes a push of `source` needless."""
+    pushes = [version for version in served if version.is_push]
+    candidates = list(served[-1:]) if force else [*served[-1:], *pushes[-1:]]
+    found = next((version for version in candidates if _is_whole_copy(version, source)), None)
+    if found is not None and found is not served[-1]:
+        _log.warning("Version %d stands: it was put on top of %d by hand", served[-1].number, found.number)
+    return found
 
 
-def _newest_whole(candidates: Sequence[ServedVersion]) -> tuple[ServedVersion, dict[str, str]]:
-    """The last of the candidates (oldest first) that is as it was pushed, with its files' digests."""
+def _is_whole_copy(version: ServedVersion, source: Path) -> bool:
+    return same_model(version.path, source) and not damage(version.path, version.info)
+
+
+def _refuse_older_run(home: Path, info: Mapping[str, Any]) -> None:
+    """Raises GateRefused when a run that started after that of `info` is in the folder already."""
+    for version in reversed(versions(home.parent, home.name)):
+        if is_newer(version.info, info):
+            raise GateRefused(
+                f"{home}: version {version.number} is of run {version.info.get(RUN_ID)}, which started at "
+                f"{version.info[RUN_STARTED_AT]}, after run {info.get(RUN_ID)} ({info[RUN_STARTED_AT]}): nothing "
+                "was pushed; run again to train on what is there now, or use --force to replace it"
+            )
+
+
+def _newest_whole(candidates: Sequence[ServedVersion]) -> ServedVersion:
+    """The last of the candidates (oldest first) that is as it was pushed."""
     damaged = []
     for version in reversed(candidates):
-        try:
-            digests = _whole_digests(version)
-        except (PipelineError, OSError) as error:
-            _log.warning("Not rolled back to version %d: %s", version.number, error)
-            damaged.append(f"{version.number} ({error})")
-        else:
-            return version, digests
+        broken = damage(version.path, version.info, thorough=True)
+        if not broken:
+            return version
+        _log.warning("Not rolled back to version %d: %s", version.number, broken)
+        damaged.append(f"{version.number} ({broken})")
     raise PipelineError(
         f"{candidates[-1].path.parent}: nothing was rolled back, every earlier version is damaged: "
         f"{', '.join(damaged)}; push a model again"
     )
-
-
-def _whole_digests(version: ServedVersion) -> dict[str, str]:
-    if not (version.path / "saved_model.pb").is_file():
-        raise PipelineError("no saved_model.pb")
-    digests = content_digests(version.path)
-    # A model copied there by hand has no record to compare with.
-    if version.info.get("model_sha256") not in (None, model_digest(digests)):
-        raise PipelineError(f"its files are not those that {INFO_FILE} records")
-    return digests
-
-
-@contextlib.contextmanager
-def _writing(serving_dir: str | Path, name: str) -> Iterator[Path]:
-    """One writer at a time; the kernel drops the lock of a killed process."""
-    home = _home(serving_dir, name)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with open(home / LOCK_FILE, "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _remove_left_overs(home)
-            yield home
-    except OSError as error:
-        raise _push_failed(home, error) from error
-
-
-def _push_failed(home: Path, error: OSError) -> PipelineError:
-    if error.errno in _NO_SPACE:
-        free = shutil.disk_usage(home).free if home.is_dir() else 0
-        return PipelineError(
-            f"{home}: disk full ({free / 1e6:.1f} MB free): nothing was pushed and what was served is "
-            "untouched; free some space, or lower push.keep, and run again"
-        )
-    where = error.filename or home
-    return PipelineError(
-        f"{where}: {error.strerror or error}; nothing was pushed, what was served is untouched"
-    )
-
-
-def _remove_left_overs(home: Path) -> None:
-    """Only a process that died can have left these: the lock is ours."""
-    for path in home.iterdir():
-        if path.name.startswith((STAGING_PREFIX, REMOVED_PREFIX)):
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-def _add_version(
-    home: Path,
-    source: Path,
-    digests: dict[str, str],
-    info: dict[str, Any],
-    check: Callable[[Path], None] | None,
-) -> int:
-    # mkdir, not mkdtemp: the folder becomes the version, and the server may run as another user.
-    staging = home / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
-    try:
-        _copy(source, staging, digests)
-        _compare(staging, digests, source)
-        if check is not None:
-            check(staging)
-        return _make_visible(home, staging, digests, info)
-    finally:
-        if staging.exists():
-            shutil.rmtree(staging)
-
-
-def _copy(source: Path, staging: Path, digests: Mapping[str, str]) -> None:
-    staging.mkdir()
-    for relative in digests:
-        target = staging / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / relative, target)
-        _flush(target)
-
-
-def _compare(staging: Path, digests: Mapping[str, str], source: Path) -> None:
-    copied = content_digests(staging)
-    wrong = sorted(path for path in digests if copied.get(path) != digests[path])
-    if wrong:
-        raise PipelineError(
-            f"{staging.parent}: the copy of {wrong[0]!r} differs from {source / wrong[0]} "
-            f"({len(wrong)} of {len(digests)} files); nothing was pushed, check the disk and run again"
-        )
-
-
-def _make_visible(home: Path, staging: Path, digests: Mapping[str, str], info: dict[str, Any]) -> int:
-    while True:
-        number = _next_number(home)
-        _write_info(staging, number, digests, info)
-        _flush_folders(staging)
-        # Recorded before the rename: a crash between the two costs a number, never repeats one.
-        _write_whole(home / HIGHEST_FILE, f"{number}\n")
-        try:
-            os.rename(staging, home / str(number))
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                continue  # taken by a writer that does not use our lock
-            raise
-        _flush(home)
-        return number
-
-
-def _next_number(home: Path) -> int:
-    taken = [int(p.name) for p in home.iterdir() if p.name.isascii() and p.name.isdigit()]
-    try:
-        highest = int((home / HIGHEST_FILE).read_text())
-    except FileNotFoundError:
-        highest = 0
-    except ValueError as error:
-        raise PipelineError(
-            f"{home / HIGHEST_FILE}: not a number; write the highest version used there"
-        ) from error
-    return max([highest, *taken]) + 1
-
-
-def _write_info(staging: Path, number: int, digests: Mapping[str, str], info: dict[str, Any]) -> None:
-    (staging / INFO_FILE).parent.mkdir(exist_ok=True)
-    document = {
-        "restored_from": None,
-        **info,
-        "version": number,
-        "pushed_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model_sha256": model_digest(digests),
-    }
-    _write_whole(staging / INFO_FILE, json.dumps(document, indent=2, sort_keys=True) + "\n")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    aside = path.with_name(f"{STAGING_PREFIX}{path.name}-{uuid.uuid4().hex}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        _flush(aside)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _prune_after(number: int, serving_dir: str | Path, name: str, keep: int) -> None:
@@ -374,29 +295,5 @@ def _prune_after(number: int, serving_dir: str | Path, name: str, keep: int) -> 
 def _prune(serving_dir: str | Path, name: str, keep: int) -> list[int]:
     old = versions(serving_dir, name)[:-keep]
     for version in old:
-        # Out of sight in one step first, so that no server ever loads half of it.
-        aside = version.path.with_name(f"{REMOVED_PREFIX}{version.number}-{uuid.uuid4().hex}")
-        os.rename(version.path, aside)
-        shutil.rmtree(aside)
+        staging.remove_version(version.path)
     return [version.number for version in old]
-
-
-def _flush_folders(root: Path) -> None:
-    for folder in [root, *(p for p in root.rglob("*") if p.is_dir())]:
-        _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

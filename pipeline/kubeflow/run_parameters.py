@@ -7,7 +7,7 @@ from pipeline.kubeflow.steps import RunParameter
 
 
 def run_parameters(config: Config) -> list[RunParameter]:
-    """Parameters with the config's values as defaults: epochs or steps, learning_rate, serving_dir."""
+    """Parameters with the config's values as defaults: epochs or steps, learning_rate, serving_dir, force_push."""
     train = config.train
     if train.epochs is not None:
         length = _train("epochs", float(train.epochs), "Passes over the train split.")
@@ -21,8 +21,16 @@ def run_parameters(config: Config) -> list[RunParameter]:
         RunParameter(
             "serving_dir", str(config.push.serving_dir), "Folder that the model is pushed to.", serving
         ),
+        RunParameter(
+            "force_push",
+            0,
+            "1: push also over the model of a newer run, or over a rollback.",
+            {"Pusher": ["force"]},
+        ),
     ]
 
 
 def _train(key: str, default: int | float, description: str) -> RunParameter:
-    return RunParameter(key, default, description, {"Trainer": ["custom_config", "train", key]})
+    # The Pusher records the config that was in force.
+    targets = {"Trainer": ["custom_config", "train", key], "Pusher": ["info", "config", "train", key]}
+    return RunParameter(key, default, description, targets)

@@ -29,6 +29,7 @@ from components.canary.component import Canary
 from components.data_gate.component import DataGate
 from components.errors import UsageError
 from components.pusher.component import VersionedPusher
+from components.pusher.spec import RUN_STARTED_KEY
 from pipeline.kubeflow.entrypoint import BEAM_ARGUMENTS, PROBED, RUN_ID
 from pipeline.kubeflow.settings import KubeflowSettings, StepSettings
 
@@ -139,6 +140,7 @@ def _adapt(
         _add_input(task, component, PROBED, "", from_task=node.id + PROBE_SUFFIX)
     if isinstance(node, NEVER_CACHED):
         _add_input(task, component, RUN_ID, "{{$.pipeline_job_uuid}}")
+        _add_input(task, component, RUN_STARTED_KEY, "{{$.pipeline_job_create_time_utc}}")
     container["args"] = _arguments(wiring)
     task["cachingOptions"] = {"enableCache": wanted.cache is not False and not isinstance(node, NEVER_CACHED)}
     if wanted.retries and not isinstance(node, NEVER_RETRIED):

@@ -16,6 +16,8 @@ from rich.text import Text
 
 from components.errors import PipelineError, UsageError
 from pipeline.local import run as run_command
+from pipeline.local import version_commands
+from pipeline.local.options import ConfigPath, Overrides
 
 if TYPE_CHECKING:
     from pipeline.importing.importer import ImportReport
@@ -26,14 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, evaluate and push a text classifier: labelled text in, a blessed model out.",
 )
-
-ConfigPath = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="YAML file of the model, such as configs/trec.yaml.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override one key: --set train.epochs=1. Repeatable."),
-]
 
 
 def main() -> None:
@@ -70,13 +64,18 @@ def run(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for another run of this pipeline instead of refusing.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Push also over the model of a newer run, or over a rollback.")
+    ] = False,
 ) -> None:
     """Run the whole pipeline; unchanged steps are cached.
 
     Exit code: 0 pushed (or cached and pushed before), 3 a gate said no, 2 bad usage or config, 130 Ctrl-C,
     1 anything else.
     """
-    request = run_command.RunRequest(config, tuple(set_ or ()), root, not no_cache, json_, verbose, wait)
+    request = run_command.RunRequest(
+        config, tuple(set_ or ()), root, not no_cache, json_, verbose, wait, force
+    )
     run_command.leave(run_command.run(request))
 
 
@@ -170,41 +169,10 @@ def config(
         Console().print(Text(f"{config_path}: valid config of {loaded.name!r}"), soft_wrap=True)
 
 
-@app.command()
-def versions(config: ConfigPath, set_: Overrides = None) -> None:
-    """List the served versions of a model, the newest last."""
-    from components.pusher.versions import versions as list_versions
-    from pipeline.config import load_config
-
-    loaded = load_config(config, set_ or ())
-    found = list_versions(loaded.push.serving_dir, loaded.name)
-    console = Console()
-    if not found:
-        console.print(
-            Text(f"{loaded.push.serving_dir / loaded.name}: nothing was pushed yet"), soft_wrap=True
-        )
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("version", "pushed at", "run", "restored from", "folder"):
-        table.add_column(column, overflow="fold")
-    for version in found:
-        told = [str(version.info.get(key) or "") for key in ("pushed_at", "run_id", "restored_from")]
-        table.add_row(str(version.number), *told, Text(str(version.path)))
-    console.print(table)
-
-
-@app.command()
-def rollback(config: ConfigPath, set_: Overrides = None) -> None:
-    """Put the version before the newest back, as a new and newest version."""
-    from components.pusher.versions import read_info
-    from components.pusher.versions import rollback as roll_back
-    from pipeline.config import load_config
-
-    loaded = load_config(config, set_ or ())
-    number = roll_back(loaded.push.serving_dir, loaded.name, loaded.push.keep)
-    path = loaded.push.serving_dir / loaded.name / str(number)
-    origin = read_info(path).get("restored_from")
-    Console().print(Text(f"version {number} has the content of version {origin}: {path}"), soft_wrap=True)
+app.command()(version_commands.versions)
+app.command()(version_commands.rollback)
+app.command()(version_commands.promote)
+app.command()(version_commands.prune)
 
 
 @app.command()

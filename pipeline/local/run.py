@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from components import interrupts
 from components.errors import PipelineError, UsageError
+from components.pusher.runs import new_run_id
 from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
 from pipeline.local import quiet, run_lock
@@ -47,6 +47,7 @@ class RunRequest:
     json: bool = False
     verbose: bool = False
     wait: bool = False
+    force: bool = False
 
 
 @dataclass
@@ -58,7 +59,7 @@ class _Progress:
 
 def run(request: RunRequest) -> int:
     """Runs the pipeline; returns the exit code: 0 pushed, 1 failed, 2 bad config, 3 refused, 130 Ctrl-C."""
-    run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    run_id = new_run_id()
     started = time.monotonic()
     try:
         config = load_config(request.config_path, request.overrides)
@@ -140,7 +141,35 @@ class _Session:
             lambda holder: say(f"{self.config.name}: waiting for {holder}"),
         ):
             self.paths = _with_inputs(self.config, self.paths, display)
-            _run_pipeline(self.config, self.paths, self.run_id, self.request.cache, display, progress)
+            self._run_pipeline(display, progress)
+
+    def _run_pipeline(self, display: Display, progress: _Progress) -> None:
+        from pipeline.local import light_imports
+
+        quiet.prepare_environment()
+        light_imports.install()
+        from pipeline.local.dag_runner import ObservedDagRunner
+        from pipeline.local.node_run import NodeRun
+        from pipeline.training_pipeline import create_pipeline
+
+        self.paths.root.mkdir(parents=True, exist_ok=True)
+        pipeline = create_pipeline(self.config, self.paths, force_push=self.request.force)
+        if not self.request.cache:
+            pipeline.enable_cache = False
+        node_ids = [component.id for component in pipeline.components]
+        progress.nodes = {node_id: NodeRun(node_id, "waiting") for node_id in node_ids}
+        _forget_what_no_longer_counts(self.paths)
+        display.start(node_ids)
+
+        with _training_shown(display), interrupts.remembered(at_once=True) as check_interrupt:
+
+            def observe(node: NodeRun) -> None:
+                progress.nodes[node.id] = node
+                display.node(node)
+                if node.state in ("done", "cached"):
+                    check_interrupt()
+
+            ObservedDagRunner(self.run_id, observe).run(pipeline)
 
     def _conclude(self, console: Console, nodes: list[NodeRun], failure: BaseException | None) -> int:
         from pipeline.local.outcome import as_json, gather
@@ -233,37 +262,6 @@ def _make_data(config: Config, display: Display) -> None:
         raise UsageError(
             f"data.path: no folder at {config.data.path}; make it with `runner_local.py import`, or name a recipe"
         )
-
-
-def _run_pipeline(
-    config: Config, paths: PipelinePaths, run_id: str, cache: bool, display: Display, progress: _Progress
-) -> None:
-    from pipeline.local import light_imports
-
-    quiet.prepare_environment()
-    light_imports.install()
-    from pipeline.local.dag_runner import ObservedDagRunner
-    from pipeline.local.node_run import NodeRun
-    from pipeline.training_pipeline import create_pipeline
-
-    paths.root.mkdir(parents=True, exist_ok=True)
-    pipeline = create_pipeline(config, paths)
-    if not cache:
-        pipeline.enable_cache = False
-    node_ids = [component.id for component in pipeline.components]
-    progress.nodes = {node_id: NodeRun(node_id, "waiting") for node_id in node_ids}
-    _forget_what_no_longer_counts(paths)
-    display.start(node_ids)
-
-    with _training_shown(display), interrupts.remembered(at_once=True) as check_interrupt:
-
-        def observe(node: NodeRun) -> None:
-            progress.nodes[node.id] = node
-            display.node(node)
-            if node.state in ("done", "cached"):
-                check_interrupt()
-
-        ObservedDagRunner(run_id, observe).run(pipeline)
 
 
 def _forget_what_no_longer_counts(paths: PipelinePaths) -> None:

@@ -30,6 +30,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ class _Run:
     ) -> None:
         self.cluster, self.spec, self.evict = cluster, spec, evict
         self.id = str(uuid.uuid4())
+        self.created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.deployment = json_format.ParseDict(
             json_format.MessageToDict(spec.deployment_spec),
             pb.PipelineDeploymentConfig(),
@@ -184,8 +186,12 @@ class _Run:
             else:
                 assert source.runtime_value.WhichOneof("value") == "constant", kind
                 value.CopyFrom(source.runtime_value.constant)
-                if value.string_value == "{{$.pipeline_job_uuid}}":
-                    value.string_value = self.id
+                placeholders = {
+                    "{{$.pipeline_job_uuid}}": self.id,
+                    "{{$.pipeline_job_create_time_utc}}": self.created,
+                }
+                if value.string_value in placeholders:
+                    value.string_value = placeholders[value.string_value]
             declared = component.input_definitions.parameters[key].parameter_type
             _check_type(key, declared, value)
 

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
 from tfx.types import standard_artifacts
 
 from components.canary import executor
+from components.canary.op_set import TEXT_OPS, foreign_ops
 from components.canary.settings import CanarySettings
 from components.canary.trial import try_model
 from components.serving.settings import ServeSettings
@@ -136,3 +139,36 @@ def test_model_that_only_the_server_cannot_load_is_refused_with_the_servers_word
     trial = try_model(tmp_path, [{"text": b"cat"}], np.zeros((1, 3)), settings, ServeSettings())
     (reason,) = trial.reasons
     assert reason.startswith("the server cannot load the model: ")
+
+
+def with_op(op: str) -> Callable[[Path], None]:
+    """Renames the first op of the first function of the graph's library to `op`."""
+
+    def rename(saved: Path) -> None:
+        path = saved / "saved_model.pb"
+        graph = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+        graph.meta_graphs[0].graph_def.library.function[0].node_def[0].op = op
+        path.write_bytes(graph.SerializeToString())
+
+    return rename
+
+
+def test_graph_with_an_op_that_tf_serving_does_not_link_is_refused_and_the_op_named(judge: Judge) -> None:
+    blessing, report = judge(with_op("Acme>Tokenize"))
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert report["reasons"] == ["TF Serving 2.20 does not link ops of its graph: Acme>Tokenize"]
+
+
+def test_op_of_the_users_own_build_of_tf_serving_is_let_through_the_check(
+    exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    shutil.copytree(exported[0].path, tmp_path / "model")
+    assert foreign_ops(tmp_path / "model") == []
+    with_op("Acme>Tokenize")(tmp_path / "model")
+    assert foreign_ops(tmp_path / "model") == ["Acme>Tokenize"]
+    assert foreign_ops(tmp_path / "model", allowed=["Acme>Tokenize"]) == []
+
+
+def test_every_op_that_tensorflow_text_is_said_to_have_is_one_of_its_ops() -> None:
+    assert [op for op in sorted(TEXT_OPS) if op_def_registry.get(op) is None] == []
+    assert [op for op in sorted(TEXT_OPS) if hasattr(tf.raw_ops, op)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,12 +12,12 @@ from typing import Any
 
 import pytest
 from tfx.types.channel import Channel
-from tfx.types.standard_artifacts import Model
+from tfx.types.standard_artifacts import Model, PushedModel
 
 from components.errors import GateRefused, PipelineError
 from components.pusher import versions
 from components.pusher.component import VersionedPusher
-from components.pusher.executor import refuse_uncompared
+from components.pusher.executor import Executor, refuse_uncompared
 from components.pusher.lost_pushes import forget_lost_pushes
 from tests.components.local_run import last_artifact, open_store, run_nodes
 from tests.components.tiny_nodes import InfraJudge, SavedModelTrainer, TinyEvaluator, TinyTrainer
@@ -116,6 +117,15 @@ def test_damaged_version_of_the_same_model_is_no_uncompared_model(tmp_path: Path
         refuse_uncompared(tmp_path / "two", str(tmp_path / "serving"), "trec")
 
 
+def test_push_whose_weights_were_damaged_is_pushed_again(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    [weights] = (tmp_path / "serving/trec/1/variables").glob("*.data*")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert run(tmp_path, "1") == "COMPLETE"
+    assert pushed(tmp_path)["pushed_version"] == "2"
+    assert run(tmp_path, "1") == "CACHED"
+
+
 def test_serving_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     run(tmp_path, "1")
     shutil.rmtree(tmp_path / "serving")
@@ -139,6 +149,54 @@ def test_rollback_is_not_undone_by_an_identical_run(tmp_path: Path) -> None:
     versions.rollback(tmp_path / "serving", "trec")
     assert run(tmp_path, "2") == "CACHED"
     assert served(tmp_path) == [1, 2, 3]
+
+
+def test_promotion_is_not_undone_by_an_identical_run(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    run(tmp_path, "2")
+    versions.promote(tmp_path / "serving", "trec", 1)
+    assert run(tmp_path, "2") == "CACHED"
+    assert run(tmp_path, "2", code_fingerprint="edited") == "COMPLETE"
+    assert served(tmp_path) == [1, 2, 3]
+
+
+def test_model_of_a_run_that_started_before_the_served_ones_is_refused_unless_forced(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    record = tmp_path / "serving/trec/1/assets.extra/push.json"
+    newer = {"run_id": "later", "run_started_at": "2026-11-22T11:00:00Z"}
+    record.write_text(json.dumps(json.loads(record.read_text()) | newer))
+    run(tmp_path / "other", "2")
+    model, pushed_model = Model(), PushedModel()
+    model.uri, pushed_model.uri = str(tmp_path / "other/artifacts/Trainer/model/1"), str(tmp_path / "pushed")
+    properties = {"serving_dir": str(tmp_path / "serving"), "name": "trec", "keep": 3, "info": "{}"}
+    properties["run_started_at"] = "2026-11-22T10:00:00Z"
+    artifacts = {"model": [model]}, {"pushed_model": [pushed_model]}
+    with pytest.raises(GateRefused, match=r"version 1 is of run later, which started at 2026-11-22T11"):
+        Executor().Do(*artifacts, properties)
+    assert served(tmp_path) == [1]
+    Executor().Do(*artifacts, {**properties, "force": 1})
+    assert served(tmp_path) == [1, 2]
+    assert pushed_model.get_string_custom_property("run_started_at") == "2026-11-22T10:00:00Z"
+
+
+def test_record_and_store_tell_what_the_model_was_made_from(tmp_path: Path) -> None:
+    canonical = b'{"data": {"path": "/data"}, "name": "trec"}'
+    info = {
+        "config": {"name": "trec", "data": {"path": "/data"}},
+        "code": "0011",
+        "checkpoint": {"name": "m"},
+    }
+    run(tmp_path, "1", info=info)
+    record = json.loads((tmp_path / "serving/trec/1/assets.extra/push.json").read_text())
+    assert record["config"] == info["config"]
+    assert record["config_sha256"] == hashlib.sha256(canonical).hexdigest()
+    assert {"saved_model.pb", "fingerprint.pb"} < record["files"].keys()
+    stored = last_artifact(tmp_path, "PushedModel").custom_properties
+    assert json.loads(stored["config"].string_value) == info["config"]
+    assert json.loads(stored["checkpoint"].string_value) == {"name": "m"}
+    assert stored["code"].string_value == "0011"
+    assert stored["config_sha256"].string_value == record["config_sha256"]
+    assert stored["run_id"].string_value == record["run_id"]
 
 
 def test_lost_pushes_are_named(tmp_path: Path) -> None:

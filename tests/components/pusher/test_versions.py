@@ -3,12 +3,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import PipelineError, UsageError
-from components.pusher import versions
-
-ROOT = Path(__file__).parents[3]
+from components.model_files import file_digests, model_digest
+from components.pusher import staging, versions
 
 
 def make_model(folder: Path, content: str, size: int = 1000) -> Path:
@@ -63,7 +58,7 @@ def test_push_json_holds_the_given_facts_and_the_models_digest(tmp_path: Path, s
     model = make_model(tmp_path / "m", "one")
     push(model, serving, accuracy=0.95)
     info = json.loads((serving / "trec/1/assets.extra/push.json").read_text())
-    digest = versions.model_digest(versions.content_digests(model))
+    digest = model_digest(file_digests(model))
     assert (info["version"], info["accuracy"], info["model_sha256"], info["restored_from"]) == (
         1,
         0.95,
@@ -78,7 +73,7 @@ def test_every_file_of_the_model_is_in_the_version_and_others_may_read_it(
 ) -> None:
     model = make_model(tmp_path / "m", "one")
     push(model, serving)
-    assert versions.content_digests(serving / "trec/1") == versions.content_digests(model)
+    assert file_digests(serving / "trec/1") == file_digests(model)
     umask = os.umask(0)
     os.umask(umask)
     assert (serving / "trec/1").stat().st_mode & 0o777 == 0o777 & ~umask
@@ -172,7 +167,7 @@ def test_rollback_to_damaged_versions_only_names_them_and_changes_nothing(three:
         versions.rollback(three, "trec")
     assert str(caught.value) == (
         f"{three}/trec: nothing was rolled back, every earlier version is damaged: "
-        "2 (its files are not those that assets.extra/push.json records), 1 (no saved_model.pb); "
+        "2 (assets/labels.txt has 2 bytes, 4 were pushed), 1 (no saved_model.pb); "
         "push a model again"
     )
     assert sorted(p.name for p in (three / "trec").iterdir()) == [".highest", ".lock", "1", "2", "3"]
@@ -202,7 +197,7 @@ def test_same_model_is_pushed_again_when_the_newest_version_lost_a_file(
 ) -> None:
     (three / "trec/3" / file).unlink()
     assert push(tmp_path / "three", three) == 4
-    assert versions.content_digests(three / "trec/4") == versions.content_digests(tmp_path / "three")
+    assert file_digests(three / "trec/4") == file_digests(tmp_path / "three")
 
 
 def test_listing_a_folder_that_does_not_exist_is_empty(serving: Path) -> None:
@@ -239,9 +234,9 @@ def test_copy_that_the_check_refuses_never_becomes_visible(tmp_path: Path, three
 
 def test_copy_that_differs_from_its_source_never_becomes_visible(tmp_path: Path, three: Path) -> None:
     source = make_model(tmp_path / "m", "new")
-    digests = versions.content_digests(source) | {"assets/labels.txt": "0" * 64}
+    digests = file_digests(source) | {"assets/labels.txt": "0" * 64}
     with pytest.raises(PipelineError, match=r"the copy of 'assets/labels\.txt' differs.*1 of 3 files"):
-        versions._add_version(three / "trec", source, digests, {}, None)
+        staging.add_version(three / "trec", source, digests, {})
     assert contents(three) == {1: "one", 2: "two", 3: "three"}
 
 
@@ -286,50 +281,6 @@ def test_full_disk_is_a_clear_error_and_what_is_served_stays_whole(tmp_path: Pat
             push(large, disk)
         assert "\n" not in str(caught.value)
         assert contents(disk) == {1: "first"}
-        assert versions.content_digests(disk / "trec/1") == versions.content_digests(first)
+        assert file_digests(disk / "trec/1") == file_digests(first)
         assert sorted(p.name for p in (disk / "trec").iterdir()) == [".highest", ".lock", "1"]
         assert push(make_model(tmp_path / "small", "small"), disk) == 2
-
-
-# One process that pushes the models it is given in a circle, a line for each, until it is killed.
-_PUSH_FOREVER = """
-import itertools, sys
-from components.pusher import versions
-for model in itertools.cycle(sys.argv[2:]):
-    print(versions.publish(model, sys.argv[1], "trec", 3, {}), flush=True)
-"""
-
-
-def _kill_while_pushing(serving: Path, models: list[Path], moment: float) -> None:
-    """Kills a process `moment` (0 to 1) of the time that a push takes after it has pushed twice."""
-    command = [sys.executable, "-c", _PUSH_FOREVER, str(serving), *map(str, models)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline()
-        start = time.monotonic()
-        assert process.stdout.readline()
-        time.sleep(moment * (time.monotonic() - start))
-        process.send_signal(signal.SIGKILL)
-
-
-def _aside(serving: Path) -> list[str]:
-    return [p.name for p in (serving / "trec").iterdir() if p.name.startswith((".staging-", ".removed-"))]
-
-
-def test_kill_at_random_moments_leaves_whole_versions_only(tmp_path: Path, serving: Path) -> None:
-    models = [make_model(tmp_path / f"m{i}", f"model {i} ", size=20_000) for i in range(3)]
-    digests = {versions.model_digest(versions.content_digests(m)) for m in models}
-    moments = random.Random(7)
-    newest, killed_within = 0, 0
-    for _ in range(25):
-        _kill_while_pushing(serving, models, moments.random())
-        served = versions.versions(serving, "trec")
-        for version in served:
-            assert versions.model_digest(versions.content_digests(version.path)) in digests
-            assert version.info["version"] == version.number
-        assert served[-1].number >= newest + 1
-        newest = served[-1].number
-        killed_within += bool(_aside(serving))
-    assert killed_within > 0
-    assert push(make_model(tmp_path / "last", "last"), serving) > newest
-    assert _aside(serving) == []

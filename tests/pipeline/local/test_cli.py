@@ -48,8 +48,8 @@ def call(monkeypatch, capfd):
     return _call
 
 
-def add_version(config: Path, number: int, **info: object) -> None:
-    folder = config.parent / "serving" / "tiny" / str(number)
+def add_version(path: Path, number: int, /, **info: object) -> None:
+    folder = path.parent / "serving" / "tiny" / str(number)
     (folder / "assets.extra").mkdir(parents=True)
     (folder / "saved_model.pb").write_bytes(b"model %d" % number)
     (folder / "assets.extra" / "push.json").write_text(json.dumps(info))
@@ -58,7 +58,7 @@ def add_version(config: Path, number: int, **info: object) -> None:
 def test_help_lists_every_command(call):
     code, out, _ = call("--help")
     assert code == 0
-    for command in ("run", "import", "data", "config", "versions", "rollback"):
+    for command in ("run", "import", "data", "config", "versions", "rollback", "promote", "prune"):
         assert f" {command} " in out
 
 
@@ -93,6 +93,7 @@ def test_the_json_schema_names_the_keys_of_the_file(call):
         "evaluate",
         "canary",
         "push",
+        "beam",
         "serve",
         "kubeflow",
     }
@@ -117,11 +118,72 @@ def test_wrong_usage_exits_with_2(call, arguments):
     assert call(*arguments)[0] == 2
 
 
-def test_versions_lists_what_is_served(call, config):
+def test_versions_tells_of_each_version_when_by_which_run_from_what_and_how_good(call, config):
     add_version(config, 1, pushed_at="2026-01-02T03:04:05+00:00", run_id="run-7")
+    add_version(
+        config,
+        2,
+        pushed_at="2026-01-03T03:04:05+00:00",
+        run_id="run-8",
+        metrics={"accuracy": 0.95, "auc": None},
+        baseline_metrics={"accuracy": 0.9},
+        data={"path": "/data/trec", "span": 3, "fingerprint": "split:train,..."},
+        checkpoint={"name": "all-MiniLM-L6-v2", "fingerprint": "0123"},
+        code="00112233aabbccdd",
+        config_sha256="44556677" * 8,
+        restored_from=1,
+        files={"weights": {"bytes": 1, "mtime_ns": 1, "sha256": ""}},
+    )
     code, out, _ = call("versions", config)
     assert code == 0
-    assert "1        2026-01-02T03:04:05+00:00  run-7" in out
+    assert out.splitlines() == [
+        "1  2026-01-02T03:04:05+00:00  run-7",
+        f"     folder      {config.parent}/serving/tiny/1",
+        "2  2026-01-03T03:04:05+00:00  run-8  newest",
+        "     damaged     weights is gone",
+        "     content of  version 1, by a rollback",
+        "     metrics     accuracy 0.95 (before: 0.9)",
+        "     data        span 3, /data/trec",
+        "     checkpoint  all-MiniLM-L6-v2 0123",
+        "     hashes      code 00112233aabb, config 445566774455",
+        f"     folder      {config.parent}/serving/tiny/2",
+    ]
+
+
+def test_versions_as_json_holds_push_json_without_its_bulk(call, config):
+    add_version(config, 1, run_id="run-7", metrics={"accuracy": 0.95}, files={}, config={"name": "tiny"})
+    code, out, _ = call("versions", config, "--json")
+    folder = f"{config.parent}/serving/tiny/1"
+    told = {"run_id": "run-7", "metrics": {"accuracy": 0.95}, "version": 1, "path": folder, "damage": None}
+    assert (code, json.loads(out)) == (0, [told])
+
+
+def test_promote_puts_a_version_on_top_of_its_own_or_of_another_folder(call, config):
+    add_version(config, 1)
+    add_version(config, 2)
+    home = config.parent / "serving" / "tiny"
+    code, out, _ = call("promote", config, 1)
+    assert (code, out) == (0, f"version 3 has the content of version 1: {home}/3\n")
+    production = config.parent / "production"
+    code, out, _ = call("promote", config, 2, "--to", production)
+    assert (code, out) == (0, f"version 1 has the content of version 2: {production}/tiny/1\n")
+    assert (production / "tiny/1/saved_model.pb").read_bytes() == b"model 2"
+    _, out, _ = call("versions", config, "--set", f"push.serving_dir={production}")
+    assert f"     content of  version 2 of {config.parent}/serving, promoted" in out.splitlines()
+    code, _, err = call("promote", config, 9)
+    assert (code, err) == (2, f"error: {home}: there is no version 9 (served now: 1, 2, 3)\n")
+
+
+def test_prune_removes_all_but_the_newest_and_a_dry_run_nothing(call, config):
+    for number in (1, 2, 3, 4):
+        add_version(config, number)
+    home = config.parent / "serving" / "tiny"
+    assert call("prune", config, "--keep", 2, "--dry-run") == (0, "would be removed: 1, 2\n", "")
+    assert (home / "1").is_dir()
+    assert call("prune", config, "--keep", 2) == (0, "removed: 1, 2\n", "")
+    assert sorted(p.name for p in home.iterdir() if p.name.isdigit()) == ["3", "4"]
+    assert call("prune", config) == (0, "removed: none\n", "")  # push.keep is 5
+    assert call("prune", config, "--keep", 0)[0] == 2
 
 
 def test_versions_of_a_model_that_was_never_pushed(call, config):
@@ -231,6 +293,8 @@ def test_commands_other_than_run_and_early_errors_import_nothing_heavy(config):
         ["config", "--schema"],
         ["versions", str(config)],
         ["rollback", str(config)],
+        ["promote", str(config), "1"],
+        ["prune", str(config), "--dry-run"],
         ["import", str(rows), "--text", "text", "--label", "label", "--out", str(config.parent / "mine")],
         ["run", str(config), "--set", "bogus=1"],
         ["run", str(config), "--root", str(config.parent / "runs")],
@@ -250,4 +314,4 @@ print(codes, [m for m in ("tensorflow", "tfx", "apache_beam", "transformers", "p
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT_DIR, check=False
     )
-    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0, 2, 0, 2, 2] []", done.stderr
+    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2] []", done.stderr

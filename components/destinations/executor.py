@@ -1,0 +1,65 @@
+"""Executor of SecondPusher."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from components.destinations.artifacts import REPORT_FILE
+from components.destinations.folder import push_to_folder
+from components.destinations.hub import push_to_hub
+from components.destinations.settings import DestinationSettings
+from components.errors import PipelineError
+
+_log = logging.getLogger(__name__)
+
+
+class Executor(base_executor.BaseExecutor):
+    """Pushes the version to every destination, and tells which failed."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes pushes.json.
+
+        Raises:
+          PipelineError: a destination failed; the message has the reason of each that did.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        pushed = artifact_utils.get_single_instance(input_dict["pushed_model"])
+        report = artifact_utils.get_single_instance(output_dict["pushes"])
+        done: dict[str, str] = {}
+        failed: list[str] = []
+        if pushed.get_int_custom_property("pushed") == 1:
+            version = Path(pushed.get_string_custom_property("pushed_destination"))
+            for value in json.loads(exec_properties["destinations"]):
+                destination = DestinationSettings.model_validate(value)
+                try:
+                    done[str(destination)] = _push(destination, version, exec_properties)
+                    _log.info("Pushed %s to %s", version, done[str(destination)])
+                except PipelineError as error:
+                    failed.append(f"{destination}: {error}")
+            if failed:
+                raise PipelineError(
+                    f"version {version.name} is pushed to {version.parent}, but not to {'; '.join(failed)} "
+                    "(the next run tries again)"
+                )
+        Path(report.uri).mkdir(parents=True, exist_ok=True)
+        Path(report.uri, REPORT_FILE).write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
+
+
+def _push(destination: DestinationSettings, version: Path, exec_properties: dict[str, Any]) -> str:
+    name = exec_properties["name"]
+    if destination.folder is not None:
+        return push_to_folder(version, destination.folder, name, exec_properties["keep"])
+    checkpoint = Path(exec_properties["checkpoint_dir"])
+    return push_to_hub(version, destination, name, checkpoint, exec_properties["max_length"])

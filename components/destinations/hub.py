@@ -1,0 +1,71 @@
+"""A version as one commit of a Hugging Face Hub repository."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from components.destinations.hub_files import write_hub_files
+from components.destinations.settings import DestinationSettings
+from components.errors import PipelineError
+from components.pusher.versions import read_info
+
+
+def push_to_hub(
+    version: Path, destination: DestinationSettings, name: str, checkpoint: Path, max_length: int
+) -> str:
+    """Commits a version to the hub, in one commit, and returns its address.
+
+    The repository is made when it is not there. Nothing is committed when all files are there already. The
+    token goes to the client only: not into logs, messages or metadata.
+
+    Args:
+      version: folder of a served version.
+      destination: with `hub`.
+      name: name of the served model.
+      checkpoint: folder of the pretrained encoder.
+      max_length: most tokens of a row.
+
+    Raises:
+      PipelineError: no token, no such right, no network, or the hub's own reason.
+    """
+    import huggingface_hub
+    from huggingface_hub.utils import disable_progress_bars
+
+    repository = str(destination.hub)
+    disable_progress_bars()
+    with tempfile.TemporaryDirectory() as folder:
+        write_hub_files(version, checkpoint, name, max_length, Path(folder))
+        token = _token(destination)
+        try:
+            hub = huggingface_hub.HfApi(token=token)
+            hub.create_repo(repository, private=destination.private, exist_ok=True)
+            commit = hub.upload_folder(
+                repo_id=repository, folder_path=folder, commit_message=_message(name, version)
+            )
+        except (OSError, ValueError) as error:  # the hub client's errors derive from these two
+            raise PipelineError(_reason(error, token)) from None
+    return str(commit.commit_url)
+
+
+def _token(destination: DestinationSettings) -> str | bool:
+    """True lets the client look: HF_TOKEN, or what a login left; it is an error if there is none."""
+    if destination.token_file is None:
+        return True
+    try:
+        return destination.token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PipelineError(
+            f"push.destinations: token_file {destination.token_file} cannot be read ({type(error).__name__})"
+        ) from None
+
+
+def _message(name: str, version: Path) -> str:
+    return f"{name}, version {version.name}, run {read_info(version).get('run_id')}"
+
+
+def _reason(error: Exception, token: str | bool) -> str:
+    told = " ".join(str(error).split())[:400] or "no message"
+    if isinstance(token, str) and token:
+        told = told.replace(token, "***")
+    return f"the hub refused the push ({type(error).__name__}: {told})"

@@ -1,0 +1,127 @@
+"""A served version as the files that `transformers` loads: safetensors, config, tokenizer, model card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import yaml
+from tensorflow.core.protobuf import saved_model_pb2
+
+from components.checkpoint import ARCHITECTURES
+from components.errors import PipelineError
+from components.labels import read_labels
+from components.model_files import EXTRAS, SAVED_MODEL
+from components.pusher.versions import read_info
+
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "README.md"
+_VALUE = ".ATTRIBUTES/VARIABLE_VALUE"
+
+
+def write_hub_files(version: Path, checkpoint: Path, name: str, max_length: int, out: Path) -> None:
+    """Writes everything that a repository of the hub gets into `out`.
+
+    Args:
+      version: folder of a served version.
+      checkpoint: folder of the pretrained encoder: its config and its tokenizer.
+      name: name of the served model.
+      max_length: most tokens of a row, special tokens included.
+      out: existing folder.
+
+    Raises:
+      PipelineError: the version is not a model of this project's Trainer.
+    """
+    import transformers
+    from safetensors.numpy import save_file
+
+    labels = read_labels(version / EXTRAS / "labels.txt")
+    save_file(named_weights(version), str(out / WEIGHTS_FILE), metadata={"format": "pt"})
+    config = transformers.AutoConfig.from_pretrained(
+        str(checkpoint),
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: number for number, label in enumerate(labels)},
+    )
+    config.architectures = [ARCHITECTURES[config.model_type].removeprefix("TF")]
+    config.problem_type = "single_label_classification"
+    config.save_pretrained(str(out))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(checkpoint), model_max_length=max_length)
+    tokenizer.save_pretrained(str(out))
+    (out / CARD_FILE).write_text(model_card(name, labels, read_info(version)), encoding="utf-8")
+
+
+def named_weights(saved_model: Path) -> dict[str, np.ndarray]:
+    """PyTorch's tensor name -> value, of the weights in a SavedModel folder that the Trainer exported.
+
+    `bert.pooler.dense.weight` float32 [hidden, hidden], transposed as PyTorch keeps it.
+
+    Raises:
+      PipelineError: the SavedModel keeps no list of weights.
+    """
+    from transformers.modeling_tf_pytorch_utils import TransposeType, convert_tf_weight_name_to_pt_weight_name
+
+    reader = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
+    weights: dict[str, np.ndarray] = {}
+    for position, variable in _variables(saved_model).items():
+        value = reader.get_tensor(f"weights/{position}/{_VALUE}")
+        name, transpose = convert_tf_weight_name_to_pt_weight_name(variable, tf_weight_shape=value.shape)
+        value = value.T if transpose is TransposeType.SIMPLE else value
+        weights[name] = np.ascontiguousarray(value)
+    return weights
+
+
+def _variables(saved_model: Path) -> dict[str, str]:
+    """Position in the list of weights -> name of the variable, as Keras gave it."""
+    message = saved_model_pb2.SavedModel.FromString((saved_model / SAVED_MODEL).read_bytes())
+    nodes = message.meta_graphs[0].object_graph_def.nodes
+    children = {child.local_name: child.node_id for child in nodes[0].children}
+    if "weights" not in children:
+        raise PipelineError(
+            f"{saved_model}: not exported by this project's Trainer (it has no list of weights)"
+        )
+    listed = nodes[children["weights"]].children
+    return {child.local_name: nodes[child.node_id].variable.name for child in listed}
+
+
+def model_card(name: str, labels: Sequence[str], record: Mapping[str, Any]) -> str:
+    """The README.md: what the model is for, how good it is, and what it was made from."""
+    head = {"library_name": "transformers", "pipeline_tag": "text-classification", "tags": ["tfx"]}
+    lines = ["---", yaml.safe_dump(head, sort_keys=True).rstrip(), "---", "", f"# {name}", ""]
+    lines += [f"A text classifier for {len(labels)} labels: {', '.join(labels)}.", ""]
+    lines += _metrics(record.get("metrics") or {}, record.get("baseline_metrics") or {})
+    lines += ["## Made from", ""]
+    lines += [f"- {what}: {value}" for what, value in _facts(record).items() if value]
+    settings = (record.get("config") or {}).get("train")
+    if settings:
+        lines += ["", "## Training", "", "```json", json.dumps(settings, indent=2, sort_keys=True), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(metrics: Mapping[str, float | None], baseline: Mapping[str, float | None]) -> list[str]:
+    if not metrics:
+        return []
+    rows = [f"| {name} | {_shown(value)} | {_shown(baseline.get(name))} |" for name, value in metrics.items()]
+    return ["## Metrics", "", "| metric | value | model before |", "|---|---|---|", *rows, ""]
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
+    data, checkpoint = record.get("data") or {}, record.get("checkpoint") or {}
+    return {
+        "version": record.get("version"),
+        "run": record.get("run_id"),
+        # The name only: where the files lie is nobody's business on a hub.
+        "checkpoint": Path(str(checkpoint.get("name") or "")).name,
+        "data span": data.get("span"),
+        "code": record.get("code"),
+        "config (sha256)": record.get("config_sha256"),
+        "served model (sha256)": record.get("model_sha256"),
+    }

@@ -1,0 +1,95 @@
+"""The sub-commands for what was pushed: versions, rollback, promote, prune. No TensorFlow is imported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from pipeline.local.options import ConfigPath, Overrides
+
+
+def versions(
+    config: ConfigPath,
+    set_: Overrides = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON list instead.")] = False,
+) -> None:
+    """List the served versions of a model, the newest last: when, by which run, from what, how good."""
+    from components.pusher.versions import versions as list_versions
+    from pipeline.config import load_config
+    from pipeline.local.version_list import as_json, as_lines
+
+    loaded = load_config(config, set_ or ())
+    found = list_versions(loaded.push.serving_dir, loaded.name)
+    if json_:
+        print(json.dumps(as_json(found), indent=2))
+    elif found:
+        console = Console()
+        for line in as_lines(found):
+            console.print(line, soft_wrap=True)
+    else:
+        folder = loaded.push.serving_dir / loaded.name
+        _say(f"{folder}: nothing was pushed yet")
+
+
+def rollback(config: ConfigPath, set_: Overrides = None) -> None:
+    """Put the version before the newest back, as a new and newest version."""
+    from components.pusher.versions import read_info
+    from components.pusher.versions import rollback as roll_back
+    from pipeline.config import load_config
+
+    loaded = load_config(config, set_ or ())
+    number = roll_back(loaded.push.serving_dir, loaded.name, loaded.push.keep)
+    path = loaded.push.serving_dir / loaded.name / str(number)
+    origin = read_info(path).get("restored_from")
+    _say(f"version {number} has the content of version {origin}: {path}")
+
+
+def promote(
+    config: ConfigPath,
+    version: Annotated[int, typer.Argument(help="Number of a served version.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="Serving folder to put it into, such as production's; default: on top of its own folder."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also over a newer run's model in another folder.")
+    ] = False,
+    set_: Overrides = None,
+) -> None:
+    """Put one version on top, in its own serving folder or in another one, as a new and newest version."""
+    from components.pusher.versions import promote as promote_version
+    from pipeline.config import load_config
+
+    loaded = load_config(config, set_ or ())
+    push = loaded.push
+    number = promote_version(push.serving_dir, loaded.name, version, to, push.keep, force)
+    path = (to or push.serving_dir) / loaded.name / str(number)
+    _say(f"version {number} has the content of version {version}: {path}")
+
+
+def prune(
+    config: ConfigPath,
+    keep: Annotated[int | None, typer.Option(help="Newest versions that stay; default: push.keep.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    set_: Overrides = None,
+) -> None:
+    """Remove all but the newest versions."""
+    from components.pusher.versions import prune as prune_versions
+    from pipeline.config import load_config
+
+    loaded = load_config(config, set_ or ())
+    keep = loaded.push.keep if keep is None else keep
+    gone = prune_versions(loaded.push.serving_dir, loaded.name, keep, dry_run)
+    told = ", ".join(map(str, gone)) or "none"
+    _say(f"{'would be removed' if dry_run else 'removed'}: {told}")
+
+
+def _say(message: str) -> None:
+    Console().print(Text(message), soft_wrap=True)

@@ -1,0 +1,93 @@
+"""How `versions` tells what is served: for people, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from components.model_files import damage
+from components.pusher.versions import ServedVersion
+
+_SHORT = 12  # digits of a digest that tell versions apart at a glance
+_BULKY = ("files", "config")  # in push.json for machines; the hash and the path stand for them here
+
+
+def as_lines(served: Sequence[ServedVersion]) -> Iterator[Text]:
+    """A block of lines for each version, the newest last."""
+    for version in served:
+        info = version.info
+        head = (
+            str(version.number),
+            info.get("pushed_at") or "copied there by hand",
+            info.get("run_id") or "",
+        )
+        yield Text("  ".join(head).rstrip(), "bold") + Text(
+            "  newest" if version is served[-1] else "", "green"
+        )
+        for what, value in _details(version):
+            yield Text(f"     {what:<12}", "dim") + Text(value)
+
+
+def as_json(served: Sequence[ServedVersion]) -> list[dict[str, Any]]:
+    """push.json of each version, with its folder and what is damaged in it (null when nothing is)."""
+    return [
+        {
+            **{key: value for key, value in version.info.items() if key not in _BULKY},
+            "version": version.number,
+            "path": str(version.path),
+            "damage": damage(version.path, version.info) or None,
+        }
+        for version in served
+    ]
+
+
+def _details(version: ServedVersion) -> Iterator[tuple[str, str]]:
+    info = version.info
+    broken = damage(version.path, info)
+    if broken:
+        yield "damaged", broken
+    source = _source(info)
+    if source:
+        yield "content of", source
+    if info.get("metrics"):
+        yield "metrics", _metrics(info["metrics"], info.get("baseline_metrics") or {})
+    if info.get("data"):
+        yield "data", _data(info["data"])
+    if info.get("checkpoint"):
+        yield "checkpoint", " ".join(str(info["checkpoint"].get(key, "")) for key in ("name", "fingerprint"))
+    hashes = {
+        "code": info.get("code"),
+        "config": info.get("config_sha256"),
+        "model": info.get("model_sha256"),
+    }
+    told = [f"{what} {str(value)[:_SHORT]}" for what, value in hashes.items() if value]
+    if told:
+        yield "hashes", ", ".join(told)
+    yield "folder", str(version.path)
+
+
+def _source(info: Mapping[str, Any]) -> str:
+    if info.get("restored_from"):
+        return f"version {info['restored_from']}, by a rollback"
+    promoted = info.get("promoted_from")
+    if not promoted:
+        return ""
+    where = f" of {promoted['serving_dir']}" if promoted.get("serving_dir") else ""
+    return f"version {promoted['version']}{where}, promoted"
+
+
+def _metrics(metrics: Mapping[str, float | None], baseline: Mapping[str, float | None]) -> str:
+    return ", ".join(
+        f"{name} {value:.4g}" + (f" (before: {before:.4g})" if before is not None else "")
+        for name, value in metrics.items()
+        if value is not None
+        for before in [baseline.get(name)]
+    )
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    span = f"span {data['span']}" if data.get("span") is not None else ""
+    version = f"version {data['version']}" if data.get("version") is not None else ""
+    return ", ".join(filter(None, [span, version, str(data.get("path") or "")]))

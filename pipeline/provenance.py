@@ -1,0 +1,37 @@
+"""What the pipeline knows, when it is built, about the model that it will push: for push.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.settings import CheckpointSettings
+from pipeline.config import Config
+from pipeline.fingerprints import code_fingerprint
+
+# Where a model is made and where it goes is not what it is.
+_LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report"}
+
+
+def model_facts(config: Config, checkpoint_fingerprint: str) -> dict[str, Any]:
+    """Returns JSON values: the resolved config, the checkpoint, and a hash of the code that makes a model.
+
+    A config holds no secrets, only the names of files and variables that do.
+
+    Args:
+        config: the model.
+        checkpoint_fingerprint: of the checkpoint's files.
+    """
+    return {
+        "config": config.model_dump(mode="json", by_alias=True, exclude=_LEFT_OUT),
+        "checkpoint": {
+            "name": _checkpoint_name(config.model.checkpoint),
+            "fingerprint": checkpoint_fingerprint,
+        },
+        "code": code_fingerprint("components.transform.preprocessing", "components.trainer.run_fn"),
+    }
+
+
+def _checkpoint_name(checkpoint: CheckpointSettings) -> str:
+    if checkpoint.hub is not None:
+        return f"{checkpoint.hub}@{checkpoint.revision}"
+    return checkpoint.recipe or str(checkpoint.path)
