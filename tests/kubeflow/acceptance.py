@@ -18,6 +18,8 @@ from google.protobuf.message import Message
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 
+from tests.kubeflow.conditions import condition_problems
+
 SCHEMA_VERSION = "2.1.0"
 _PIPELINE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _TASK_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")  # Argo's, for templates and tasks
@@ -152,7 +154,7 @@ def _task_problems(
         if key not in task.inputs.artifacts and not component.input_definitions.artifacts[key].is_optional:
             yield f"input artifact {key!r} is not given"
     if task.trigger_policy.condition:
-        yield from _condition_problems(task.trigger_policy.condition, component)
+        yield from condition_problems(task.trigger_policy.condition, component)
 
 
 def _producer_problem(
@@ -245,23 +247,6 @@ def _container_problems(
         "/" not in kind or not _QUANTITY.fullmatch(accelerator.resource_count or str(accelerator.count))
     ):
         yield f"accelerator {kind!r} is no extended resource such as nvidia.com/gpu"
-
-
-def _condition_problems(condition: str, component: pb.ComponentSpec) -> Iterator[str]:
-    """v2/expression/expression.go: CEL over the ExecutorInput.
-
-    Not a CEL compiler: what it looks at is that names in it are inputs, quotes and brackets match, and `==`
-    does not compare with an integer, which CEL finds no overload for (all numbers are doubles).
-    """
-    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "''", condition)
-    if "'" in bare.replace("''", "") or any(bare.count(a) != bare.count(b) for a, b in ("()", "[]")):
-        yield f"condition {condition!r}: quotes or brackets do not match"
-    for what, name in re.findall(r"inputs\.(artifacts|parameter_values)\['([^']*)'\]", condition):
-        declared = component.input_definitions
-        if name not in (declared.artifacts if what == "artifacts" else declared.parameters):
-            yield f"condition names unknown input {name!r}"
-    if re.search(r"[=<>]=?\s*-?\d+(?![\d.])", bare):
-        yield f"condition {condition!r} compares a number with an integer, numbers are doubles"
 
 
 def _cycles(tasks: Mapping[str, pb.PipelineTaskSpec]) -> Iterator[str]:

@@ -185,6 +185,7 @@ def test_parameters_of_a_run_keep_their_defaults(package):
     assert {name: p["defaultValue"] for name, p in parameters.items()} == {
         "epochs": 3.0,
         "learning_rate": 5e-05,
+        "force_push": 0,
         "serving_dir": "/mnt/models/serving",
     }
 
@@ -303,12 +304,6 @@ BROKEN: list[tuple[Callable[[dict[str, Any]], object], str]] = [
         ),
         "got '16GB'",
     ),
-    (
-        lambda s: trainer_of(s).update(
-            triggerPolicy={"condition": "inputs.artifacts['schema'].artifacts[0].metadata['n'] == 1"}
-        ),
-        "compares a number with an integer",
-    ),
 ]
 
 
@@ -317,6 +312,43 @@ def test_broken_package_is_refused(spec, damage, reason):
     damage(spec)
     problems = refusals(yaml.safe_dump(spec))
     assert any(reason in problem for problem in problems), problems
+
+
+SCORE = "inputs.artifacts['schema'].artifacts[0].metadata['score']"
+
+
+def condition_problems(spec: dict[str, Any], condition: str) -> list[str]:
+    trainer_of(spec)["triggerPolicy"] = {"condition": condition}
+    return refusals(yaml.safe_dump(spec))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        f"{SCORE} * 100.0 > 90.0",
+        f"({SCORE} == 1.0) && !(inputs.parameter_values['run_fn'] == 'none')",
+        f"int({SCORE}) >= 1",
+        "parseJson(inputs.parameter_values['custom_config'])['name'] == 'my_model'",
+    ],
+)
+def test_condition_that_the_driver_compiles_is_accepted(spec, condition):
+    assert condition_problems(spec, condition) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        (f"{SCORE} == 1", "compares a number with an integer"),
+        (f"({SCORE} > 90.0", "Syntax error: missing ')'"),
+        ("inputs.params['run_fn'] == 'none'", "undefined field 'params'"),
+        ("inputs.parameter_values['runfn'] == 'none'", "condition names unknown input 'runfn'"),
+        ("input.parameter_values['run_fn'] == 'none'", "undeclared reference to 'input.parameter_values'"),
+        ("inputs.artifacts['schema'].artifacts[0].uri == 1.0", "no matching overload for '_==_'"),
+        ("inputs.artifacts['schema'].artifacts[0].uri", "return type is not bool, got STRING"),
+    ],
+)
+def test_condition_that_the_driver_does_not_compile_is_refused(spec, condition, reason):
+    assert any(reason in problem for problem in condition_problems(spec, condition))
 
 
 def test_platform_document_with_an_unknown_executor_or_key_is_refused(package):
