@@ -22,6 +22,7 @@ from components.canary.settings import CanarySettings
 from components.errors import UsageError
 from components.evaluator.settings import EvaluateSettings
 from components.pusher.settings import PushSettings
+from components.report.settings import ReportSettings
 from components.section import Section
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings, ModelSettings, TransformSettings
@@ -57,6 +58,7 @@ class Config(Section):
         CanarySettings(), description="The trial on the model server before a push."
     )
     push: PushSettings = Field(description="Where a blessed model goes.")
+    report: ReportSettings = Field(ReportSettings(), description="The report on a run, blessed or not.")
     beam: BeamSettings = Field(BeamSettings(), description="The engine of the nodes that are Beam pipelines.")
     kubeflow: KubeflowSettings | None = Field(
         None, description="Self-hosted Kubeflow Pipelines; null: this model runs locally only."

@@ -25,6 +25,7 @@ from components.destinations.component import SecondPusher
 from components.example_gen.component import TFRecordExampleGen
 from components.labels import read_labels
 from components.pusher.component import VersionedPusher
+from components.report.component import Report
 from components.settings import DataGateSettings
 from pipeline.beam.arguments import beam_arguments
 from pipeline.config import Config, as_json
@@ -174,6 +175,27 @@ def create_pipeline(
         code_fingerprint=code_fingerprint("components.destinations.executor"),
     )
 
+    # Nothing depends on it, and among equals nodes run by name: after the Pusher.
+    report = Report(
+        examples=example_gen.outputs["examples"],
+        statistics=statistics_gen.outputs["statistics"],
+        anomalies=example_validator.outputs["anomalies"],
+        data_gate=data_gate.outputs["report"],
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=canary.outputs["blessing"],
+        name=config.name,
+        serving_dir=str(config.push.serving_dir),
+        settings={
+            "data": shared["data"],
+            "evaluate": as_json(config.evaluate),
+            "report": as_json(config.report),
+        },
+        code_fingerprint=code_fingerprint("components.report.executor"),
+    )
+
     nodes = [
         example_gen,
         statistics_gen,
@@ -186,6 +208,7 @@ def create_pipeline(
         evaluator,
         canary,
         pusher,
+        report,
         *([second_pusher] if config.push.destinations else []),
     ]
     for node in nodes:

@@ -10,6 +10,7 @@ from components.report.markup import Html, tag
 from components.report.tables import bar, name, plain_table, section, shortened
 
 _LABELS_SHOWN = 50
+_COLUMNS_SHOWN = 100  # of all splits together
 _ANOMALIES_SHOWN = 50
 
 
@@ -43,17 +44,16 @@ def _columns(splits: Sequence[SplitStatistics]) -> Iterator[Html]:
             split.name,
             name(column.name),
             column.kind,
-            f"{column.missing:,}" if column.missing else "0",
+            f"{column.missing:,}",
             "" if column.distinct is None else f"{column.distinct:,}",
             column.facts,
         ]
         for split in splits
         for column in split.columns
     ]
-    yield tag("h3", "Columns")
-    yield plain_table(
-        ["split", "column", "kind", "missing", "distinct", "values"], rows, ["column", "kind", "values"]
-    )
+    heads = ["split", "column", "kind", "missing", "distinct", "values"]
+    yield tag("h3", f"Columns{shortened(len(rows), _COLUMNS_SHOWN)}")
+    yield plain_table(heads, rows[:_COLUMNS_SHOWN], ["column", "kind", "values"])
 
 
 def _anomalies(anomalies: Sequence[Anomaly]) -> Iterator[Html]:

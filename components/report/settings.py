@@ -11,7 +11,7 @@ class ReportSettings(Section):
     """The report on a run: what of the evaluation split is predicted once more, and what of it is shown."""
 
     max_rows: int = Field(
-        10_000,
+        5_000,
         ge=1,
         description="Rows of evaluate.split, spread evenly, that confusion matrix, calibration and mistakes look at.",
     )

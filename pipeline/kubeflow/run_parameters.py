@@ -14,7 +14,7 @@ def run_parameters(config: Config) -> list[RunParameter]:
     else:
         assert train.steps is not None  # the config has exactly one of the two
         length = _train("steps", train.steps, "Optimizer steps.")
-    serving = {"Baseline": ["serving_dir"], "Pusher": ["serving_dir"]}
+    serving = {"Baseline": ["serving_dir"], "Pusher": ["serving_dir"], "Report": ["serving_dir"]}
     return [
         length,
         _train("learning_rate", train.learning_rate, "Peak learning rate."),

@@ -42,10 +42,10 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
     def run_with_ir(
         self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None
     ) -> None:
-        """Runs all nodes in order.
+        """Runs all nodes in order; those that do not depend on a failed one run too, as on Kubeflow.
 
         Raises:
-            NodeFailed: a node raised; the nodes after it were not started.
+            NodeFailed: a node raised, the first one that did.
         """
         if run_options:
             raise NotImplementedError("partial runs are not offered: unchanged nodes are cached")
@@ -56,8 +56,19 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
         connection = _OneConnection(_connection_config(deployment))
         with connection:
             _cancel_unfinished(connection.store)
-            for node in pipeline.nodes:
-                self._run_node(node.pipeline_node, pipeline, deployment, connection)
+            failures: list[NodeFailed] = []
+            without: set[str] = set()  # failed, or left out because of it
+            for node in (n.pipeline_node for n in pipeline.nodes):
+                if without & set(node.upstream_nodes):
+                    without.add(node.node_info.id)
+                    continue
+                try:
+                    self._run_node(node, pipeline, deployment, connection)
+                except NodeFailed as error:
+                    failures.append(error)
+                    without.add(node.node_info.id)
+        if failures:
+            raise failures[0]
 
     def _run_node(
         self,

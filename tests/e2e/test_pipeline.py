@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -137,7 +138,12 @@ def test_unreachable_threshold_is_not_pushed_and_the_reason_names_it(story):
 
 def test_only_the_evaluation_runs_again_when_only_a_threshold_changed(story):
     states = story["unreachable"][0].states()
-    assert [node for node, state in states.items() if state == "done"] == ["Evaluator", "Canary", "Pusher"]
+    assert [node for node, state in states.items() if state == "done"] == [
+        "Evaluator",
+        "Canary",
+        "Pusher",
+        "Report",
+    ]
 
 
 def test_better_model_is_pushed_as_the_next_version_and_compared_with_the_first(story):
@@ -157,8 +163,27 @@ def test_model_that_is_too_slow_on_the_server_is_refused_by_the_canary(story):
     assert (done.exit_code, done.result["blessed"], done.result["pushed"]) == (3, True, False)
     assert "the canary refuses the model: p99 latency " in done.result["reason"]
     assert "Traceback" not in done.stderr
-    assert [node for node, state in done.states().items() if state == "done"] == ["Canary", "Pusher"]
+    assert [node for node, state in done.states().items() if state == "done"] == [
+        "Canary",
+        "Pusher",
+        "Report",
+    ]
     assert served == ["1", "2"]
+
+
+def test_every_run_has_a_report_that_says_why_a_model_was_refused(story, folder):
+    pages = sorted((folder / "runs/tiny/artifacts/Report/page").iterdir(), key=lambda path: int(path.name))
+    verdicts = [
+        re.search(r'class="verdict[^"]*" role="status"><b>([^<]*)', (page / "index.html").read_text())[1]
+        for page in pages
+    ]
+    assert verdicts == [
+        "Accepted by the Evaluator and the Canary",
+        "Refused by the Evaluator",
+        "Accepted by the Evaluator and the Canary",
+        "Blessed by the Evaluator, refused by the Canary",
+        "Refused by the Evaluator",
+    ]
 
 
 def test_pushed_model_carries_warm_up_requests(story, folder):

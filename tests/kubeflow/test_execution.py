@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.config import load_config
 from pipeline.importing.importer import import_files
 from pipeline.kubeflow.package import compile_package, write_package
+from tests.kubeflow import frontend
 from tests.kubeflow.emulator import Cluster, StepResult
 from tests.tiny_model import rows, write_checkpoint
 
@@ -140,7 +143,14 @@ def test_pushed_version_names_the_run_and_holds_a_model(story, site):
 def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story):
     run, served = story["again"]
     ran = [task for task, state in states(run).items() if state != "cached"]
-    assert sorted(ran) == ["Baseline-probe", "Canary", "Pusher", "TFRecordExampleGen-probe"], last_lines(run)
+    # The Report tells what the Canary found now.
+    assert sorted(ran) == [
+        "Baseline-probe",
+        "Canary",
+        "Pusher",
+        "Report",
+        "TFRecordExampleGen-probe",
+    ], last_lines(run)
     assert {run[task].state for task in ran} == {"done"}
     assert served == ["1"]
 
@@ -178,6 +188,53 @@ def test_model_worse_than_the_served_one_is_not_pushed_and_the_run_fails(story):
     assert (pusher.state, pusher.exit_code, pusher.attempts) == ("failed", 3, 1)
     assert "nothing was pushed" in pusher.log
     assert served == ["1", "2"]
+
+
+def reported(site: Site, run: dict[str, StepResult]) -> dict[str, mlmd.Artifact]:
+    """Output of the Report -> the artifact in the metadata store."""
+    assert run["Report"].state == "done", last_lines(run)
+    return {key: site.cluster.artifacts[number] for key, number in run["Report"].artifacts.items()}
+
+
+def test_dashboard_draws_matrix_and_figures_of_the_first_run(story, site):
+    made = reported(site, story["first"][0])
+    labels, cells = frontend.confusion_matrix(made["classification"])
+    assert labels == ["animal", "number", "place"]
+    figures = frontend.figures(made["metrics"])
+    assert sum(map(sum, cells)) == figures["example_count"]
+    right = sum(cells[i][i] for i in range(3))
+    assert right / figures["example_count"] == pytest.approx(figures["accuracy"])
+    assert (figures["accuracy.min"], figures["blessed"], figures["canary.blessed"]) == (0.2, 1.0, 1.0)
+    assert "accuracy.baseline" not in figures
+
+
+def test_dashboard_finds_its_artifacts_by_the_names_of_their_types(story, site):
+    [package] = site.workplace.parent.glob("plain.yaml")
+    spec = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
+    outputs = spec["components"]["Report"]["outputDefinitions"]["artifacts"]
+    titles = {
+        key: yaml.safe_load(declared["artifactType"]["instanceSchema"])["title"]
+        for key, declared in outputs.items()
+    }
+    assert titles == {
+        "classification": "system.ClassificationMetrics",
+        "metrics": "system.Metrics",
+        "page": "system.HTML",
+        "summary": "system.Markdown",
+    }
+
+
+def test_dashboard_shows_pages_that_are_one_file_each_also_of_a_refused_model(story, site):
+    for name, verdict in (("first", "Accepted by the Evaluator"), ("worse", "Refused by the Evaluator")):
+        made = reported(site, story[name][0])
+        page = site.cluster.stored(made["page"].uri).read_text(encoding="utf-8")
+        assert page.startswith("<!doctype html>")
+        assert verdict in page
+        assert verdict in site.cluster.stored(made["summary"].uri).read_text(encoding="utf-8")
+    figures = frontend.figures(reported(site, story["worse"][0])["metrics"])
+    assert figures["accuracy.difference"] == pytest.approx(figures["accuracy"] - figures["accuracy.baseline"])
+    assert figures["accuracy.difference"] < 0
+    assert figures["blessed"] == 0.0
 
 
 def test_examples_carry_span_and_fingerprint_of_the_files(story, site):

@@ -58,6 +58,7 @@ NODES = {
     "Evaluator": "components.evaluator.metrics",
     "Canary": "components.serving.__main__",
     "Pusher": "components.pusher.executor",
+    "Report": "components.report.executor",
 }
 
 
@@ -72,9 +73,11 @@ NODES = {
         ("components/serving/settings.py", ["Canary"]),
         ("components/pusher/versions.py", ["Canary", "Pusher"]),  # the server looks for them
         ("components/data_gate/rules.py", ["DataGate"]),
+        ("components/report/charts.py", ["Report"]),
         (
             "components/example_gen/tfrecord.py",
-            ["TFRecordExampleGen", "DataGate", "Canary", "Pusher"],  # warm-up requests are TFRecords
+            # Warm-up requests are TFRecords.
+            ["TFRecordExampleGen", "DataGate", "Canary", "Pusher", "Report"],
         ),
     ],
 )

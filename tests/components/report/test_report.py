@@ -51,6 +51,11 @@ def artifact(kind: type, folder: Path, **properties: int) -> Any:
     return made
 
 
+def write_json(path: Path, content: object) -> None:
+    path.parent.mkdir()
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
 def write_data(folder: Path, rows: list[bytes]) -> None:
     """Two shards, statistics and anomalies of the split `test`."""
     for part in ("examples", "statistics", "anomalies"):
@@ -99,27 +104,19 @@ def report(evaluated: Path, tmp_path: Path) -> Report:
         **settings: Any,
     ) -> dict[str, Any]:
         write_data(tmp_path, rows or row_bytes())
-        (tmp_path / "run").mkdir()
-        (tmp_path / "run/history.json").write_text(json.dumps(HISTORY))
-        (tmp_path / "gate").mkdir()
-        (tmp_path / "gate/report.json").write_text(
-            json.dumps({"findings": [{"message": "1 of 6 rows is odd"}]})
-        )
+        write_json(tmp_path / "run/history.json", HISTORY)
+        write_json(tmp_path / "gate/report.json", {"findings": [{"message": "1 of 6 rows is odd"}]})
         tried = {
             "blessed": bool(canary),
             "reasons": [] if canary else ["p99 latency 9 ms"],
             "figures": {"rows": 5.0},
         }
-        (tmp_path / "canary").mkdir()
-        (tmp_path / "canary/canary.json").write_text(json.dumps(tried))
+        write_json(tmp_path / "canary/canary.json", tried)
         examples = artifact(standard_artifacts.Examples, tmp_path / "examples")
         examples.split_names = '["test"]'
-        for part in ("statistics", "anomalies"):
-            (tmp_path / part).mkdir(exist_ok=True)
-        statistics = artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")
         inputs = {
             "examples": examples,
-            "statistics": statistics,
+            "statistics": artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics"),
             "anomalies": artifact(standard_artifacts.ExampleAnomalies, tmp_path / "anomalies"),
             "data_gate": artifact(DataGateReport, tmp_path / "gate"),
             "model": artifact(standard_artifacts.Model, evaluated / "model"),

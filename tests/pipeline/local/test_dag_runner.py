@@ -122,6 +122,26 @@ def test_a_failing_node_ends_the_run_with_one_line(tmp_path, behaviour, reason, 
     assert execution_states(tmp_path) == ["COMPLETE", "FAILED"]
 
 
+def test_a_node_that_does_not_depend_on_the_failed_one_runs_and_one_that_does_is_left_out(tmp_path):
+    producer = Producer(rows=1)
+    consumers = [
+        Consumer(examples=producer.outputs["examples"], behaviour=behaviour).with_id(name)
+        for name, behaviour in (("Breaks", "bug"), ("DoesNotDepend", "fine"), ("Depends", "fine"))
+    ]
+    consumers[2].add_upstream_node(consumers[0])
+    pipeline = Pipeline(
+        "tiny",
+        str(tmp_path / "artifacts"),
+        metadata_connection_config=sqlite_metadata_connection_config(str(tmp_path / "metadata.sqlite")),
+        components=[producer, *consumers],
+    )
+    events: list[NodeRun] = []
+    with pytest.raises(NodeFailed) as raised:
+        ObservedDagRunner("first", events.append).run(pipeline)
+    assert raised.value.node_id == "Breaks"
+    assert states(events)[1::2] == [("Producer", "done"), ("Breaks", "failed"), ("DoesNotDepend", "done")]
+
+
 def test_an_interrupted_node_is_closed_and_the_next_run_goes_on(tmp_path):
     with pytest.raises(KeyboardInterrupt) as raised:
         run(tmp_path, "first", "ctrl-c")
