@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 
 from components.errors import PipelineError
 from components.example_gen.tfrecord import read_records
+from pipeline.beam.settings import BeamNode
 from pipeline.config import load_config
 from pipeline.importing.importer import import_files
 from pipeline.local.dag_runner import ObservedDagRunner
@@ -168,6 +170,13 @@ def assert_same_outputs(runs: dict[str, NodeRun], expected: dict[str, NodeRun]) 
 def _content(path: Path) -> dict[str, bytes]:
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     return {file.name: file.read_bytes() for file in files}
+
+
+def test_section_knows_the_nodes_that_are_beam_pipelines(site):
+    config = load_config(site.folder / "tiny.yaml")
+    paths = local_paths(site.folder / "unused", config.name, site.folder / "encoder")
+    nodes = create_pipeline(config, paths).components
+    assert {node.id for node in nodes if isinstance(node, BaseBeamComponent)} == set(get_args(BeamNode))
 
 
 def test_one_process_makes_what_the_other_tests_compare_with(in_process):
