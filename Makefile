@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 CONFIG ?= configs/trec.yaml
 ARGS ?=
+IMAGE ?= localhost/training-pipeline:latest
 UV_VERSION := 0.13.9
 PYTHON := .venv/bin/python
 READY := .venv/.ready
@@ -16,10 +17,10 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE ?= copy
 export TF_USE_LEGACY_KERAS := 1
 
-.PHONY: help setup data run serve test lint format bench clean
+.PHONY: help setup data run serve test lint format bench image test-containers clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Install the locked environment into .venv (instant when done)
 
@@ -55,6 +56,12 @@ bench: $(READY) $(BENCH_READY) ## Measure against the peers, side by side: QUICK
 $(BENCH_READY): benchmarks/requirements.txt setup_environment.sh
 	@./setup_environment.sh $(UV_VERSION) .venv-bench --requirements benchmarks/requirements.txt
 	@touch $@
+
+image: ## Build the container image: IMAGE=registry/name:tag
+	@deploy/image/build.sh $(IMAGE) $(ARGS)
+
+test-containers: data ## Run the compiled pipeline in containers of the image (needs podman and runc)
+	@deploy/image/test_containers.sh $(PYTHON) $(IMAGE)
 
 clean: ## Remove the runs and the served models (asks first); datasets and environments stay
 	@read -r -p "Remove runs/ and serving/? [y/N] " answer && [ "$$answer" = y ] && rm -rf runs serving

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The steps that fill the image; the Dockerfile calls them, each in its own layer.
+#   install.sh compiler               what pyfarmhash is compiled with, in a stage that is thrown away
+#   install.sh environment VERSION    the locked environment in .venv, with uv VERSION, and made smaller
+#   install.sh project FOLDER         checkpoint, bytecode and rights of the project in FOLDER
+set -euo pipefail
+
+compiler() {
+    local packages=(g++)
+    # Debian's Python comes without headers and venv, Docker's with both.
+    python3.11 -c 'import ensurepip, os, sys, sysconfig
+sys.exit(not os.path.isfile(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' 2>/dev/null ||
+        packages+=(python3.11-dev python3.11-venv)
+    apt-get update
+    apt-get install --yes --no-install-recommends "${packages[@]}"
+    rm -rf /var/lib/apt/lists/*
+}
+
+environment() {
+    ./setup_environment.sh "$1" .venv --frozen --no-install-project --no-dev
+    local site=.venv/lib/python3.11/site-packages
+    # Headers for those who compile TensorFlow ops, and a C parser that no code here loads.
+    rm -rf "$site"/tensorflow/include "$site"/clang "$site"/tfx/components/testdata
+    local package
+    for package in pandas scipy sklearn pyarrow google/genai; do
+        find "$site/$package" -type d -name tests -prune -exec rm -rf {} +
+    done
+    # Symbols for debuggers only; what programs link against stays.
+    strip --strip-unneeded "$site"/tensorflow/libtensorflow_cc.so.2 \
+        "$site"/tensorflow/libtensorflow_framework.so.2
+}
+
+project() {
+    local python=$PWD/.venv/bin/python
+    cd "$1"
+    if ! compgen -G 'checkpoints/*/config.json' >/dev/null; then
+        "$python" runner_local.py data --out /tmp/datasets
+    fi
+    rm -rf .cache checkpoints/wheels checkpoints/*.lock
+    # What recipes unpacked on the way; an encoder has its config at the top.
+    local folder
+    for folder in checkpoints/*/; do
+        [ -f "$folder/config.json" ] || rm -rf "$folder"
+    done
+    # Hashed, not timed: the image's user cannot write bytecode, and copies change times.
+    "$python" -m compileall -q --invalidation-mode unchecked-hash components pipeline runner_*.py
+    chmod -R a+rX .
+}
+
+"$@"
