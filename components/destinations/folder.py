@@ -1,4 +1,4 @@
-"""A version in TF Serving's layout on any file system that TensorFlow knows (`gs://`, `hdfs://`, `file://` ...).
+"""A version in TF Serving's layout on any file system that TensorFlow has (`gs://`, a mounted folder ...).
 
 Object stores rename no folders, so a version cannot appear in one step there. What they do is to show a file
 whole or not at all. So `saved_model.pb` comes last, under another name first, and is renamed: a folder that has it is

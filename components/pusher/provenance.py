@@ -85,9 +85,14 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _data(examples: types.Artifact) -> dict[str, Any]:
-    properties = examples.mlmd_artifact.custom_properties
-    found = {ours: properties[theirs] for theirs, ours in _DATA_PROPERTIES.items() if theirs in properties}
-    return {key: getattr(value, value.WhichOneof("value")) for key, value in found.items()}
+    # A driver sets custom properties; Kubeflow hands them back as those that the type declares.
+    artifact = examples.mlmd_artifact
+    found = {**artifact.properties, **artifact.custom_properties}
+    return {
+        ours: getattr(found[theirs], found[theirs].WhichOneof("value"))
+        for theirs, ours in _DATA_PROPERTIES.items()
+        if theirs in found
+    }
 
 
 def _data_path(info: Mapping[str, Any]) -> str | None:

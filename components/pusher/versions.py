@@ -170,7 +170,7 @@ def promote(
     broken = damage(chosen.path, chosen.info, thorough=True)
     if broken:
         raise PipelineError(f"{chosen.path}: not promoted, the version is damaged: {broken}")
-    elsewhere = to is not None and Path(to).absolute() != Path(serving_dir).absolute()
+    elsewhere = to is not None and Path(to).resolve() != Path(serving_dir).resolve()
     target_dir = to if to is not None else serving_dir
     source = {"serving_dir": str(Path(serving_dir).absolute()) if elsewhere else None, "version": number}
     info = {**chosen.info, "restored_from": None, "promoted_from": source}
@@ -261,7 +261,7 @@ def _refuse_older_run(home: Path, info: Mapping[str, Any]) -> None:
             raise GateRefused(
                 f"{home}: version {version.number} is of run {version.info.get(RUN_ID)}, which started at "
                 f"{version.info[RUN_STARTED_AT]}, after run {info.get(RUN_ID)} ({info[RUN_STARTED_AT]}): nothing "
-                "was pushed; run again to train on what is there now, or use --force to replace it"
+                "was pushed; a run that starts now may replace it, or --force (on Kubeflow force_push: 1)"
             )
 
 

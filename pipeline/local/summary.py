@@ -11,6 +11,7 @@ from rich.text import Text
 
 from components.evaluator.evaluation import Evaluation, bounds_told, holds
 from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
+from components.pusher.versions import versions
 from pipeline.local.display import SYMBOLS, duration
 from pipeline.local.outcome import Outcome
 
@@ -172,6 +173,7 @@ def _verdict(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[Ren
             )
         else:
             yield Text(f"Blessed and pushed as version {outcome.version}: {where} ({took})", "bold green")
+        yield from _put_on_top(outcome)
     else:
         again = " (every step was cached)" if outcome.all_cached else ""
         yield Text(f"Not pushed{again}: {outcome.reason}", "bold red")
@@ -179,6 +181,18 @@ def _verdict(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[Ren
     yield Text("Next", "bold")
     for what, command in _next(outcome, config_path, log_path):
         yield Text(f"  {what:<22}", "dim") + Text(command)
+
+
+def _put_on_top(outcome: Outcome) -> Iterator[RenderableType]:
+    """A line when a person's rollback or promotion is served instead of the push."""
+    home = Path(outcome.serving_dir)
+    for newest in versions(home.parent, home.name)[-1:]:
+        if not newest.is_push:
+            yield Text(
+                f"What is served is version {newest.number}, which a rollback or promotion put on top of it; "
+                "`run --force` pushes over that",
+                "yellow",
+            )
 
 
 def _next(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[tuple[str, str]]:

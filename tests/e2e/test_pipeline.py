@@ -192,6 +192,24 @@ def test_pushed_model_carries_warm_up_requests(story, folder):
         assert recorded.stat().st_size > 0
 
 
+def test_every_version_tells_what_it_was_made_from_and_how_good_it_is(story, folder):
+    listed = call(folder, "versions", "tiny.yaml", "--json")
+    assert listed.returncode == 0, listed.stderr
+    first, second = json.loads(listed.stdout)
+    assert second["run_id"] == story["better"][0].result["run_id"]
+    assert first["run_started_at"] < second["run_started_at"]
+    assert second["metrics"]["accuracy"] == story["better"][0].result["metrics"]["accuracy"]
+    assert second["baseline_metrics"]["accuracy"] == pytest.approx(first["metrics"]["accuracy"])
+    assert (second["data"]["path"], second["data"]["span"]) == (str(folder / "data"), 0)
+    assert second["data"]["fingerprint"].startswith("split:")
+    assert second["checkpoint"]["name"] == str(folder / "encoder")
+    assert first["code"] == second["code"]
+    assert first["config_sha256"] != second["config_sha256"]
+    assert (first["damage"], second["damage"]) == (None, None)
+    record = json.loads((folder / "serving/tiny/2/assets.extra/push.json").read_text())
+    assert record["config"]["train"]["steps"] == 150
+
+
 def test_worse_model_is_refused_and_the_served_version_stays(story):
     done, served = story["worse"]
     assert (done.exit_code, done.result["blessed"], done.result["pushed"]) == (3, False, False)
@@ -241,3 +259,20 @@ def test_served_model_answers_as_the_evaluated_one_with_the_runs_folders_gone(st
     assert difference <= 1e-5
     right = sum(label == told for label, (_, told) in zip(served["label"], rows(100, seed=7), strict=True))
     assert right >= 90
+
+
+def test_failing_destination_leaves_the_push_and_the_next_run_tries_it_again(story, folder):
+    bucket = folder / "bucket"
+    bucket.write_text("in the way of the folder")
+    overrides = (*BETTER, f"push.destinations=[{{folder: 'file://{bucket}'}}]")
+    failed = run(folder, *overrides)
+    assert (failed.exit_code, failed.result["status"], failed.result["pushed"]) == (1, "failed", True)
+    assert failed.result["reason"].startswith(
+        f"version 2 is pushed to {folder}/serving/tiny, but not to file:"
+    )
+    assert "Traceback" not in failed.stderr
+    bucket.unlink()
+    done = run(folder, *overrides)
+    assert (done.exit_code, versions(folder)) == (0, ["1", "2"]), done.stderr
+    assert [node for node, state in done.states().items() if state == "done"] == ["SecondPusher"]
+    assert (bucket / "tiny/2/saved_model.pb").is_file()

@@ -38,7 +38,7 @@ name: my_model
 data: {path: data, schema: schema.pbtxt, labels: labels.txt}
 model: {checkpoint: {path: encoder}}
 evaluate: {thresholds: {accuracy: {min: 0.5}}}
-push: {serving_dir: serving}
+push: {serving_dir: serving, destinations: [{folder: "gs://bucket/models"}]}
 kubeflow:
   data_path: /mnt/models/data
   serving_dir: /mnt/models/serving

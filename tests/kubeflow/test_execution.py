@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,13 @@ def test_pushed_version_names_the_run_and_holds_a_model(story, site):
     assert (version / "saved_model.pb").is_file()
     info = json.loads((version / "assets.extra/push.json").read_text())
     assert len(info["run_id"]) == 36
+    assert datetime.fromisoformat(info["run_started_at"]).tzinfo is not None
+    assert info["metrics"]["accuracy"] >= 0.2
+    assert (info["data"]["path"], info["data"]["span"]) == (str(site.volume / "data"), 0)
+    assert info["config"]["train"]["steps"] == 8
+    pushed = site.cluster.artifacts[story["first"][0]["Pusher"].artifacts["pushed_model"]].custom_properties
+    assert pushed["config_sha256"].string_value == info["config_sha256"]
+    assert json.loads(pushed["metrics"].string_value) == info["metrics"]
 
 
 def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story):
@@ -179,6 +187,8 @@ def test_parameter_of_the_run_reaches_the_trainer_and_its_better_model_beats_the
     assert blessing["baseline_model_id"].double_value == baseline
     assert blessing["current_model_id"].double_value == run["Trainer"].artifacts["model"]
     assert served == ["1", "2"]
+    info = json.loads((site.volume / "serving/tiny_model/2/assets.extra/push.json").read_text())
+    assert info["config"]["train"]["steps"] == 150
 
 
 def test_model_worse_than_the_served_one_is_not_pushed_and_the_run_fails(story):

@@ -50,8 +50,8 @@ def test_push_over_the_model_of_a_run_that_started_later_is_refused(
         push(models["two"], serving, **run_of(10))
     assert str(caught.value) == (
         f"{serving}/trec: version 1 is of run run-11, which started at 2026-11-22T11:00:00+00:00, after run "
-        "run-10 (2026-11-22T10:00:00+00:00): nothing was pushed; run again to train on what is there now, or "
-        "use --force to replace it"
+        "run-10 (2026-11-22T10:00:00+00:00): nothing was pushed; a run that starts now may "
+        "replace it, or --force (on Kubeflow force_push: 1)"
     )
     assert contents(serving) == {1: "one"}
     assert not list((serving / "trec").glob(".staging-*"))

@@ -94,6 +94,7 @@ def test_the_json_schema_names_the_keys_of_the_file(call):
         "canary",
         "push",
         "beam",
+        "report",
         "serve",
         "kubeflow",
     }

@@ -1,7 +1,9 @@
 """Reads what TFMA and TFDV write; their messages are made here with their own classes."""
 
+import dataclasses
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -269,6 +271,18 @@ def test_the_summary_of_a_cached_run_says_that_nothing_changed():
     text = printed(gathered(pusher("cached", pushed=1, pushed_version="1")))
     assert "Nothing changed: every step was cached (12 s)." in text
     assert "pushed by an earlier run as version 1: /serving/tiny/1" in text
+
+
+def test_the_summary_says_when_a_rollback_is_served_instead_of_the_push(tmp_path):
+    for number, record in ((1, {}), (2, {}), (3, {"restored_from": 1})):
+        extras = tmp_path / "tiny" / str(number) / "assets.extra"
+        extras.mkdir(parents=True)
+        (extras / "push.json").write_text(json.dumps(record))
+    outcome = gathered(pusher("cached", pushed=1, pushed_version="2"))
+    served = dataclasses.replace(outcome, serving_dir=str(tmp_path / "tiny"))
+    assert "What is served is version 3, which a rollback or promotion put on top of it" in printed(served)
+    shutil.rmtree(tmp_path / "tiny/3")
+    assert "What is served" not in printed(served)
 
 
 def test_the_summary_of_a_refused_model_marks_the_bound_that_does_not_hold(tmp_path):
