@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from components.report.classification import Bin, RocPoint
 from components.report.markup import Child, Html, joined, tag
@@ -30,44 +30,33 @@ class _Plot:
 
     x: Point
     y: Point
-    parts: list[Html] = field(default_factory=list)
 
     def at(self, x: float, y: float) -> Point:
         """Pixels of a value."""
-        across = (x - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0)
-        up = (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
+        across = (x - self.x[0]) / (self.x[1] - self.x[0])
+        up = (y - self.y[0]) / (self.y[1] - self.y[0])
         return (
             round(_LEFT + across * (_WIDTH - _LEFT - _RIGHT), 1),
             round(_HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM), 1),
         )
 
 
-def line_chart(title: str, x_label: str, lines: Sequence[Line], y: Point | None = None) -> Html:
-    """Lines with a dot at each point, and a legend.
+def line_chart(title: str, x_label: str, lines: Sequence[Line]) -> Html:
+    """Lines with a dot at each point, from x = 0 on, and a legend.
 
     Args:
       title: what the chart shows, for people who cannot see it, too.
       x_label: below the axis.
-      lines: at least one point among them; values are finite.
-      y: ends of the vertical axis; default: around the values.
+      lines: at least one point among them; values are finite, x above 0.
     """
     points = [point for line in lines for point in line.points]
-    plot = _Plot(_around([p[0] for p in points], 0.0), y or _around([p[1] for p in points], 0.06))
+    plot = _Plot((0.0, max(x for x, _ in points)), _around([y for _, y in points]))
     marks: list[Child] = [_axes(plot, x_label)]
     for number, line in enumerate(lines):
         at = [plot.at(*point) for point in line.points]
         marks.append(_polyline(at, f"line s{number}"))
-        marks += [
-            tag(
-                "circle",
-                tag("title", f"{line.name} {y:.4g} at {x:.4g}"),
-                cx=px,
-                cy=py,
-                r=3,
-                class_=f"s{number}",
-            )
-            for (px, py), (x, y) in zip(at, line.points, strict=True)
-        ]
+        told = [f"{line.name} {y:.4g} at {x:.4g}" for x, y in line.points]
+        marks += [_dot(p, f"s{number}", text) for p, text in zip(at, told, strict=True)]
     legend = [
         tag("span", tag("i", class_=f"s{number}"), line.name, class_="key")
         for number, line in enumerate(lines)
@@ -87,10 +76,9 @@ def reliability_chart(bins: Sequence[Bin]) -> Html:
     """Accuracy for each range of confidence; on the diagonal, the model is as good as it says."""
     plot = _Plot((0.0, 1.0), (0.0, 1.0))
     bars = [_bar(plot, b, b.accuracy, f"{_range(b)}: accuracy {b.accuracy:.3f}") for b in bins]
-    dots = []
-    for b in bins:
-        x, y = plot.at(b.confidence, b.accuracy)
-        dots.append(tag("circle", cx=x, cy=y, r=3.5, class_="s1"))
+    dots = [
+        _dot(plot.at(b.confidence, b.accuracy), "s1", f"mean confidence {b.confidence:.3f}") for b in bins
+    ]
     marks = [_axes(plot, "confidence"), *bars, _diagonal(plot), *dots]
     return _figure("Accuracy by confidence", marks)
 
@@ -120,6 +108,10 @@ def _bar(plot: _Plot, b: Bin, value: float, told: str) -> Html:
     )
 
 
+def _dot(place: Point, class_: str, told: str) -> Html:
+    return tag("circle", tag("title", told), cx=place[0], cy=place[1], r=3.2, class_=class_)
+
+
 def _diagonal(plot: _Plot) -> Html:
     return _polyline([plot.at(0.0, 0.0), plot.at(1.0, 1.0)], "guide")
 
@@ -147,9 +139,9 @@ def _figure(title: str, marks: Sequence[Child], legend: Sequence[Html] = ()) -> 
     return tag("figure", tag("figcaption", tag("b", title), *legend), drawing)
 
 
-def _around(values: Sequence[float], share: float) -> Point:
+def _around(values: Sequence[float]) -> Point:
     low, high = min(values), max(values)
-    margin = (high - low) * share or (0.0 if high > low else abs(high) * 0.1 or 0.5)
+    margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
     return low - margin, high + margin
 
 

@@ -54,6 +54,11 @@ class Contents:
         """Rows of the split that the model was judged on."""
         return next((s.rows for s in self.splits if s.name == self.evaluate.split), self.rows_predicted)
 
+    @property
+    def rows_of_labels(self) -> Mapping[str, int]:
+        """Label -> rows of that split; empty where the statistics do not count labels (integers)."""
+        return next((s.labels for s in self.splits if s.name == self.evaluate.split), {})
+
 
 class Headline(NamedTuple):
     """One metric of the whole evaluation split; `within` is None for a metric without bounds."""

@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from components.evaluator.settings import LOWER_IS_BETTER
-from components.report.charts import Line, confidence_chart, line_chart, reliability_chart, roc_chart
-from components.report.classification import ConfusionMatrix, folded
+from components.report.charts import Line, line_chart
 from components.report.contents import Contents, Headline, headlines, verdict
 from components.report.data_page import data_section
+from components.report.figures_page import (
+    calibration_section,
+    classes_section,
+    confusion_section,
+    roc_section,
+    slices_section,
+)
 from components.report.markup import Child, Html, tag
 from components.report.mistakes import Mistake
 from components.report.style import CSS
-from components.report.tables import bar, name, number, plain_table, section, shortened
+from components.report.tables import number, plain_table, section
 
 _CARDS = 4
-_ROWS_SHOWN = 100  # of classes and of slices: the weakest
-_CONFUSIONS_SHOWN = 8
-_MANY_CLASSES = 7  # from here on, the matrix has its column names upright
 # Nothing may be fetched and nothing may run, whatever a text contains.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -42,15 +43,15 @@ def page(contents: Contents) -> str:
 def _sections(contents: Contents) -> Iterator[Html]:
     yield _metrics(contents)
     if contents.matrix.counts.any():
-        yield _confusion(contents)
+        yield confusion_section(contents)
     if contents.evaluation.per_class:
-        yield _classes(contents)
+        yield classes_section(contents)
     if contents.evaluation.slices:
-        yield _slices(contents)
+        yield slices_section(contents)
     if contents.calibration:
-        yield _calibration(contents)
+        yield calibration_section(contents)
     if contents.roc:
-        yield _roc(contents)
+        yield roc_section(contents)
     if contents.mistakes:
         yield _mistakes(contents)
     if contents.history.get("evaluations"):
@@ -105,21 +106,7 @@ def _change(line: Headline) -> Html | None:
 
 def _metrics(contents: Contents) -> Html:
     compared = contents.evaluation.baseline is not None
-    rows = []
-    for line in headlines(contents):
-        before: list[Child] = [
-            "" if line.baseline is None else number(line.name, line.baseline),
-            _change(line),
-        ]
-        rows.append(
-            [
-                line.name,
-                number(line.name, line.value),
-                *(before if compared else []),
-                line.bounds,
-                _mark(line.within),
-            ]
-        )
+    rows = [_metric_row(line, compared) for line in headlines(contents)]
     columns = ["metric", "value", *(["last blessed", "change"] if compared else []), "threshold", ""]
     note = f"The whole {contents.evaluate.split} split, {contents.rows_evaluated:,} rows, by the Evaluator."
     if not compared:
@@ -127,124 +114,10 @@ def _metrics(contents: Contents) -> Html:
     return section("Metrics", note, plain_table(columns, rows, ["threshold"]))
 
 
-def _confusion(contents: Contents) -> Html:
-    matrix = folded(contents.matrix)
-    counts, totals = matrix.counts, matrix.counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    many = len(matrix.classes) >= _MANY_CLASSES
-    head = tag("tr", tag("th"), (tag("th", name(c)) for c in matrix.classes))
-    rows = [
-        tag("tr", tag("th", name(label)), (_cell(matrix, shares, i, j) for j in range(len(counts))))
-        for i, label in enumerate(matrix.classes)
-    ]
-    table = tag("table", tag("thead", head), tag("tbody", rows), class_="matrix many" if many else "matrix")
-    note = f"Rows are labels, columns predictions. {_rows_told(contents)}"
-    both = tag("div", tag("div", table, class_="scroll"), _confusions(contents.matrix), class_="beside")
-    return section("Confusion matrix", note, both)
-
-
-def _cell(matrix: ConfusionMatrix, shares: np.ndarray, i: int, j: int) -> Html:
-    count = int(matrix.counts[i, j])
-    if not count:
-        return tag("td", "0", class_="zero")
-    told = (
-        f"{matrix.classes[i]} predicted as {matrix.classes[j]}: {count} rows, {shares[i, j]:.1%} of the label"
-    )
-    strength = 0.10 + 0.55 * float(shares[i, j])
-    return tag("td", count, class_="hit" if i == j else None, style=f"--v:{strength:.2f}", title=told)
-
-
-def _confusions(matrix: ConfusionMatrix) -> Html | None:
-    wrong = matrix.counts.copy()
-    np.fill_diagonal(wrong, 0)
-    order = [np.unravel_index(i, wrong.shape) for i in np.argsort(-wrong, axis=None, kind="stable")]
-    rows: list[list[Child]] = [
-        [name(matrix.classes[i]), name(matrix.classes[j]), int(wrong[i, j])]
-        for i, j in order[:_CONFUSIONS_SHOWN]
-        if wrong[i, j]
-    ]
-    if not rows:
-        return None
-    table = plain_table(["most frequent mistakes", "predicted as", "rows"], rows, ["predicted as"])
-    return tag("div", table)
-
-
-def _rows_told(contents: Contents) -> str:
-    if contents.rows_predicted < contents.rows_evaluated:
-        return (
-            f"From {contents.rows_predicted:,} of {contents.rows_evaluated:,} rows, spread evenly over the split "
-            "(report.max_rows)."
-        )
-    return f"From all {contents.rows_predicted:,} rows."
-
-
-def _classes(contents: Contents) -> Html:
-    per_class = contents.evaluation.per_class
-    measures = list(per_class)
-    last = per_class[measures[-1]]
-    before = contents.evaluation.per_class_baseline.get(measures[-1], {})
-    labels, rows = contents.matrix.classes, contents.matrix.counts.sum(axis=1)
-    body = []
-    for i in sorted(last, key=lambda i: last[i])[:_ROWS_SHOWN]:
-        known = i < len(labels)
-        body.append(
-            [
-                name(labels[i] if known else str(i)),
-                f"{rows[i]:,}" if known else "",
-                *(f"{per_class[m][i]:.3f}" if i in per_class[m] else "" for m in measures),
-                *([f"{last[i] - before[i]:+.3f}" if i in before else ""] if before else []),
-                bar(last[i]),
-            ]
-        )
-    columns = ["class", "rows", *measures, *([f"change of {measures[-1]}"] if before else []), ""]
-    note = f"The weakest first{shortened(len(last), _ROWS_SHOWN)}."
-    return section("By class", note, plain_table(columns, body))
-
-
-def _slices(contents: Contents) -> Html:
-    slices, before = contents.evaluation.slices, contents.evaluation.slices_baseline
-    shown = [m for m in ("accuracy", "macro_f1", "example_count") if any(m in s for s in slices.values())]
-    first = shown[0] if shown else ""
-    body = []
-    for key in sorted(slices, key=lambda k: _sortable(slices[k].get(first)))[:_ROWS_SHOWN]:
-        values, old = slices[key], before.get(key, {}).get(first)
-        change = f"{values[first] - old:+.3f}" if old is not None and first in values else ""
-        body.append(
-            [
-                name(key),
-                *(number(m, values[m]) if m in values else "" for m in shown),
-                *([change] if before else []),
-                bar(values.get(first, 0.0)) if first == "accuracy" else None,
-            ]
-        )
-    columns = ["slice", *shown, *([f"change of {first}"] if before else []), ""]
-    note = f"By the Evaluator, the weakest first{shortened(len(slices), _ROWS_SHOWN)}."
-    return section("By slice", note, plain_table(columns, body))
-
-
-def _sortable(value: float | None) -> float:
-    return math.inf if value is None or math.isnan(value) else value
-
-
-def _calibration(contents: Contents) -> Html:
-    assert contents.calibration is not None
-    bins, error = contents.calibration.bins, contents.calibration.error
-    sure = sum(b.rows * b.confidence for b in bins) / sum(b.rows for b in bins)
-    right = sum(b.rows * b.accuracy for b in bins) / sum(b.rows for b in bins)
-    word = "more" if sure > right else "less"
-    note = (
-        f"On average the model is {sure:.1%} sure and {right:.1%} right: {word} sure than it should be by "
-        f"{abs(sure - right):.1%}. Expected calibration error {error:.4f}. Bars are accuracy, dots stand at the mean "
-        f"confidence; on the dashed line the two are equal. {_rows_told(contents)}"
-    )
-    charts = tag("div", reliability_chart(bins), confidence_chart(bins), class_="charts")
-    return section("Calibration", note, charts)
-
-
-def _roc(contents: Contents) -> Html:
-    assert contents.roc is not None
-    note = f"Positive is {contents.roc.positive}. Area under the curve {contents.roc.area:.4f}."
-    return section("ROC curve", note, tag("div", roc_chart(contents.roc.points), class_="charts"))
+def _metric_row(line: Headline, compared: bool) -> list[Child]:
+    before = "" if line.baseline is None else number(line.name, line.baseline)
+    change: list[Child] = [before, _change(line)] if compared else []
+    return [line.name, number(line.name, line.value), *change, line.bounds, _mark(line.within)]
 
 
 def _mistakes(contents: Contents) -> Html:

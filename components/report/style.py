@@ -66,5 +66,5 @@ i.s0 { background: var(--a); } i.s1 { background: var(--b); }
 .mistake div { font-size: 14px; color: var(--soft); overflow-wrap: anywhere; }
 @media (max-width: 520px) { main { padding: 18px 14px 40px; } h1 { font-size: 21px; }
   .cards { grid-template-columns: 1fr 1fr; } .card strong { font-size: 21px; } .meter { display: none; }
-  bdi.name { max-width: 9em; } }
+  bdi.name { max-width: 9em; } td.words { min-width: 11em; } }
 """
