@@ -177,3 +177,19 @@ def test_text_column_that_no_signature_takes_is_refused(write, key, column):
     message = error_of(write(GOOD.replace("data:\n", f"data:\n  {key}: {column}\n")))
     assert f"data: {key} becomes an input name of the served model" in message
     assert f"got {column!r}; rename the column with `import`" in message
+
+
+@pytest.mark.parametrize(
+    ("destination", "message"),
+    [
+        ("{}", "give exactly one of folder and hub, got none"),
+        ("{folder: /a, hub: b/c}", "give exactly one of folder and hub, got folder and hub"),
+        ("{folder: bucket}", "folder must be a URL or an absolute path, got 'bucket'"),
+        ("{hub: model}", "hub must be owner/name, got 'model'"),
+        ("{folder: /a, token_file: /b}", "token_file goes with hub"),
+        ("{hub: a/b, token_file: b}", "token_file must be an absolute path, got 'b'"),
+    ],
+)
+def test_destination_that_names_no_one_place_is_refused(write, destination, message):
+    path = write(GOOD.replace("  serving_dir", f"  destinations: [{destination}]\n  serving_dir"))
+    assert error_of(path).endswith(f": push.destinations.0: {message}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,26 @@ def test_newer_run_that_pushes_without_our_lock_while_we_copy_is_noticed_before_
     with pytest.raises(GateRefused, match="version 1 is of run run-11"):
         versions.publish(models["one"], serving, "trec", 5, run_of(10), check=other_machine_pushes)
     assert contents(serving) == {1: "theirs"}
+
+
+def test_of_runs_that_push_at_once_no_older_one_gets_on_top_of_a_newer_one(
+    tmp_path: Path, serving: Path
+) -> None:
+    hours = [3, 7, 1, 8, 5, 2, 6, 4]
+    sources = {hour: make_model(tmp_path / f"m{hour}", f"model {hour}") for hour in hours}
+
+    def try_to_push(hour: int) -> bool:
+        try:
+            push(sources[hour], serving, keep=9, **run_of(hour))
+        except GateRefused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(hours)) as pool:
+        pushed = [hour for hour, done in zip(hours, pool.map(try_to_push, hours), strict=True) if done]
+    started = [version.info["run_started_at"] for version in versions.versions(serving, "trec")]
+    assert started == [run_of(hour)["run_started_at"] for hour in sorted(pushed)]
+    assert pushed.count(8) == 1
 
 
 def test_run_id_tells_when_the_run_started() -> None:
