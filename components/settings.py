@@ -57,12 +57,17 @@ class DataSettings(Section):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True)
 
+    @property
+    def text_columns(self) -> list[str]:
+        """The raw columns that a model is asked with."""
+        return [self.text] if self.text_pair is None else [self.text, self.text_pair]
+
     @model_validator(mode="after")
     def _check(self) -> DataSettings:
         missing = [name for name in ("train", "eval") if name not in self.splits]
         if missing:
             raise ValueError(f"splits must name {' and '.join(missing)}, got {sorted(self.splits)}")
-        columns = [self.text, self.label] + ([self.text_pair] if self.text_pair else [])
+        columns = [*self.text_columns, self.label]
         if len(set(columns)) != len(columns):
             raise ValueError(f"text, text_pair and label must be different columns, got {columns}")
         for key, column in (("text", self.text), ("text_pair", self.text_pair)):

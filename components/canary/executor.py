@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from components.canary.spec import (
     SPLIT_KEY,
 )
 from components.canary.trial import Row, Trial, try_model
-from components.example_gen.tfrecord import read_records
+from components.example_gen.rows import read_examples, text_of
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings
 
@@ -47,21 +47,9 @@ _log = logging.getLogger(__name__)
 
 def read_rows(folder: Path, columns: Sequence[str], limit: int, max_bytes: int) -> list[Row]:
     """The first `limit` rows of a split, texts only; rows that the server's own limit forbids are left out."""
-    rows = ({column: _text(example, column) for column in columns} for example in _examples(folder))
+    rows = ({column: text_of(example, column) for column in columns} for example in read_examples(folder))
     fitting = (row for row in rows if max(map(len, row.values())) <= max_bytes)
     return list(itertools.islice(fitting, limit))
-
-
-def _examples(folder: Path) -> Iterator[tf.train.Example]:
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
-        with path.open("rb") as file:
-            for record in read_records(file, str(path)):
-                yield tf.train.Example.FromString(record)
-
-
-def _text(example: tf.train.Example, column: str) -> bytes:
-    values = example.features.feature[column].bytes_list.value
-    return bytes(values[0]) if values else b""
 
 
 def evaluated_answers(model_dir: Path, rows: Sequence[Row]) -> np.ndarray:
@@ -120,8 +108,7 @@ def _try(source: Path, split: Path, stamped: Path, settings: dict[str, Any]) -> 
         CanarySettings.model_validate(settings["canary"]),
         ServeSettings.model_validate(settings["serve"]),
     )
-    columns = [data.text] if data.text_pair is None else [data.text, data.text_pair]
-    rows = read_rows(split, columns, canary.rows, serve.max_text_bytes)
+    rows = read_rows(split, data.text_columns, canary.rows, serve.max_text_bytes)
     if not rows:
         return Trial((f"the split has no row that fits serve.max_text_bytes {serve.max_text_bytes}",))
     try:

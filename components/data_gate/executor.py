@@ -45,11 +45,10 @@ def scan_split(
 ) -> rules.SplitTally:
     """Reads the rows of one split once and counts what is wrong with text and label."""
     tally = rules.SplitTally()
-    texts = [column for column in (data.text, data.text_pair) if column]
     for where, example in _examples(folder):
         tally.rows += 1
         features = example.features.feature
-        for column in texts:
+        for column in data.text_columns:
             values, kind = _values(features, column)
             rules.check_text(tally, column, values, kind, where)
         values, kind = _values(features, data.label)

@@ -21,7 +21,7 @@ from components.report.contents import CanaryVerdict, Contents, scalars
 from components.report.data_statistics import read_anomalies, read_statistics
 from components.report.markdown import markdown
 from components.report.page import page
-from components.report.predictions import predict_split, text_columns
+from components.report.predictions import predict_split
 from components.report.settings import ReportSettings
 from components.report.spec import (
     ANOMALIES_KEY,
@@ -89,7 +89,7 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
     return Contents(
         name=exec_properties[NAME_KEY],
         serving_dir=exec_properties[SERVING_DIR_KEY],
-        text_columns=text_columns(data),
+        text_columns=data.text_columns,
         evaluate=evaluate,
         evaluation=read_evaluation(folders[EVALUATION_KEY]),
         blessed=model_utils.is_model_blessed(

@@ -8,14 +8,13 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
 from components import features
-from components.example_gen.tfrecord import read_records
+from components.example_gen.rows import read_examples, text_of
 from components.report.mistakes import Mistake
 from components.settings import DataSettings
 
@@ -54,34 +53,21 @@ def is_chosen(index: int, rows: int, limit: int) -> bool:
     return rows <= limit or (index + 1) * limit // rows > index * limit // rows
 
 
-def text_columns(data: DataSettings) -> list[str]:
-    """The raw columns with texts."""
-    return [data.text] if data.text_pair is None else [data.text, data.text_pair]
-
-
 def read_rows(folder: Path, data: DataSettings) -> Iterator[Row]:
     """The rows of a split.
 
     Raises:
       PipelineError: a shard is damaged.
     """
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
-        with path.open("rb") as file:
-            for record in read_records(file, str(path)):
-                found = tf.train.Example.FromString(record).features.feature
-                yield Row(
-                    tuple(_text(found[column]) for column in text_columns(data)), _label(found[data.label])
-                )
+    for example in read_examples(folder):
+        yield Row(
+            tuple(text_of(example, column) for column in data.text_columns), _label(example, data.label)
+        )
 
 
-def _text(feature: Any) -> bytes:
-    return bytes(feature.bytes_list.value[0]) if feature.bytes_list.value else b""
-
-
-def _label(feature: Any) -> str:
-    if feature.int64_list.value:
-        return str(feature.int64_list.value[0])
-    return _text(feature).decode(errors="replace")
+def _label(example: tf.train.Example, column: str) -> str:
+    integers = example.features.feature[column].int64_list.value
+    return str(integers[0]) if integers else text_of(example, column).decode(errors="replace")
 
 
 @contextlib.contextmanager
@@ -125,7 +111,7 @@ def predict_split(
     classes: tuple[str, ...] = ()
     label_ids, probabilities = [np.zeros(0, np.int64)], [np.zeros((0, 0), np.float32)]
     worst: list[Mistake] = []
-    with opened(model_dir, text_columns(data)) as predict:
+    with opened(model_dir, data.text_columns) as predict:
         for batch in _batches(chosen):
             given, classes = predict(batch)
             ids = np.array([classes.index(r.label) if r.label in classes else NO_LABEL for r in batch])

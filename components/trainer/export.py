@@ -45,7 +45,7 @@ class ServingModel(tf.Module):
             tf.lookup.TextFileIndex.WHOLE_LINE,
         )
         self.labels = tf.lookup.StaticHashTable(lines, default_value="")
-        self._columns = text_columns(data)
+        self._columns = data.text_columns
         self._raw_spec = {name: transform.raw_feature_spec().get(name) for name in self._columns}
         missing = sorted(name for name, spec in self._raw_spec.items() if spec is None)
         if missing:
@@ -114,11 +114,6 @@ def export_model(module: ServingModel, labels: Path, out: Path) -> None:
     extra = out / "assets.extra"
     extra.mkdir(exist_ok=True)
     shutil.copyfile(labels, extra / features.LABELS_FILE)
-
-
-def text_columns(data: DataSettings) -> list[str]:
-    """The raw columns that a model is asked with."""
-    return [data.text] if data.text_pair is None else [data.text, data.text_pair]
 
 
 def _as_raw(values: tf.Tensor, spec: Any) -> Any:

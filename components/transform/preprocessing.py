@@ -63,7 +63,7 @@ def text_to_features(
     Returns:
         INPUT_IDS, and TOKEN_TYPE_IDS for pairs, both ragged int64 [batch, <= max_length].
     """
-    wanted = [data.text] if data.text_pair is None else [data.text, data.text_pair]
+    wanted = data.text_columns
     for name in wanted:
         if name not in columns:
             raise PipelineError(
