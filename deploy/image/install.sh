@@ -33,15 +33,10 @@ environment() {
 project() {
     local python=$PWD/.venv/bin/python
     cd "$1"
-    if ! compgen -G 'checkpoints/*/config.json' >/dev/null; then
+    if ! find checkpoints -name config.json 2>/dev/null | grep -q .; then
         "$python" runner_local.py data --out /tmp/datasets
     fi
     rm -rf .cache checkpoints/wheels checkpoints/*.lock
-    # What recipes unpacked on the way; an encoder has its config at the top.
-    local folder
-    for folder in checkpoints/*/; do
-        [ -f "$folder/config.json" ] || rm -rf "$folder"
-    done
     # Hashed, not timed: the image's user cannot write bytecode, and copies change times.
     "$python" -m compileall -q --invalidation-mode unchecked-hash components pipeline runner_*.py
     chmod -R a+rX .

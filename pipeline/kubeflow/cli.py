@@ -26,11 +26,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps `compile` a sub-command while it is the only one."""
-
-
 def main() -> None:
     """Entry point: prints errors that were raised for the user as one line and exits with their code."""
     try:
@@ -79,7 +74,7 @@ def compile_(
         raise UsageError("--image is missing: the container image that holds this project, registry/name:tag")
     if pipeline_root and target is not Target.VERTEX:
         raise UsageError(
-            "--pipeline-root goes with --target vertex: a cluster's root is a setting of the cluster"
+            "--pipeline-root goes with --target vertex; for a cluster give it to `submit` or `schedule`"
         )
     out = out or Path("job.json" if target is Target.VERTEX else "pipeline.yaml")
     check_out(out, target)
@@ -111,7 +106,9 @@ def check(
     config: Annotated[
         str, typer.Argument(metavar="CONFIG", help="YAML file of the model, with a kubeflow section.")
     ],
-    namespace: Annotated[str, typer.Option(help="Namespace that the steps run in.")] = "kubeflow",
+    namespace: Annotated[
+        str, typer.Option(envvar="KFP_NAMESPACE", help="Namespace that the steps run in.")
+    ] = "kubeflow",
     kubeconfig: Annotated[
         Path | None, typer.Option(envvar="KUBECONFIG", help="Access to the cluster; default: ~/.kube/config.")
     ] = None,
