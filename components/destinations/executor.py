@@ -16,6 +16,8 @@ from components.destinations.folder import push_to_folder
 from components.destinations.hub import push_to_hub
 from components.destinations.settings import DestinationSettings
 from components.errors import PipelineError
+from components.model_files import damage
+from components.pusher.versions import read_info
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ class Executor(base_executor.BaseExecutor):
         """Writes pushes.json.
 
         Raises:
-          PipelineError: a destination failed; the message has the reason of each that did.
+          PipelineError: the version is damaged, or a destination failed; the message has the reason of each.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(input_dict["pushed_model"])
@@ -41,6 +43,7 @@ class Executor(base_executor.BaseExecutor):
         failed: list[str] = []
         if pushed.get_int_custom_property("pushed") == 1:
             version = Path(pushed.get_string_custom_property("pushed_destination"))
+            _require_whole(version)
             for value in json.loads(exec_properties["destinations"]):
                 destination = DestinationSettings.model_validate(value)
                 try:
@@ -55,6 +58,14 @@ class Executor(base_executor.BaseExecutor):
                 )
         Path(report.uri).mkdir(parents=True, exist_ok=True)
         Path(report.uri, REPORT_FILE).write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
+
+
+def _require_whole(version: Path) -> None:
+    broken = damage(version, read_info(version), thorough=True)
+    if broken:
+        raise PipelineError(
+            f"{version} is damaged and goes nowhere else: {broken}; run again to push it anew"
+        )
 
 
 def _push(destination: DestinationSettings, version: Path, exec_properties: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.errors import PipelineError
-from components.model_files import RECORD_FILE, SAVED_MODEL, damage
+from components.model_files import RECORD_FILE, SAVED_MODEL
 from components.pusher.versions import read_info
 
 _PART = f".part-{SAVED_MODEL}"
@@ -32,18 +32,13 @@ def push_to_folder(version: Path, folder: str, name: str, keep: int) -> str:
       keep: versions kept, the new one included.
 
     Raises:
-      PipelineError: the version is damaged, the store cannot be written, or holds another model under
-        this number.
+      PipelineError: the store cannot be written, or holds another model under this number.
     """
     home = f"{folder.rstrip('/')}/{name}"
     target = f"{home}/{version.name}"
-    record = read_info(version)
-    broken = damage(version, record, thorough=True)
-    if broken:
-        raise PipelineError(f"{version} is damaged: {broken}")
     try:
         if tf.io.gfile.exists(f"{target}/{SAVED_MODEL}"):
-            _require_same(target, record)
+            _require_same(target, read_info(version))
         else:
             _upload(version, target)
         _prune(home, keep)

@@ -27,7 +27,7 @@ def push_to_hub(
       max_length: most tokens of a row.
 
     Raises:
-      PipelineError: no token, no such right, no network, or the hub's own reason.
+      PipelineError: no files of the checkpoint, no token, no such right, no network, the hub's own reason.
     """
     import huggingface_hub
     from huggingface_hub.utils import disable_progress_bars
@@ -35,15 +35,15 @@ def push_to_hub(
     repository = str(destination.hub)
     disable_progress_bars()
     with tempfile.TemporaryDirectory() as folder:
-        write_hub_files(version, checkpoint, name, max_length, Path(folder))
         token = _token(destination)
         try:
+            write_hub_files(version, checkpoint, name, max_length, Path(folder))
             hub = huggingface_hub.HfApi(token=token)
             hub.create_repo(repository, private=destination.private, exist_ok=True)
             commit = hub.upload_folder(
                 repo_id=repository, folder_path=folder, commit_message=_message(name, version)
             )
-        except (OSError, ValueError) as error:  # the hub client's errors derive from these two
+        except (OSError, ValueError, KeyError) as error:  # all of the hub client's and of transformers'
             raise PipelineError(_reason(error, token)) from None
     return str(commit.commit_url)
 
@@ -68,4 +68,4 @@ def _reason(error: Exception, token: str | bool) -> str:
     told = " ".join(str(error).split())[:400] or "no message"
     if isinstance(token, str) and token:
         told = told.replace(token, "***")
-    return f"the hub refused the push ({type(error).__name__}: {told})"
+    return f"the push failed ({type(error).__name__}: {told})"

@@ -80,11 +80,14 @@ def _source(info: Mapping[str, Any]) -> str:
 
 def _metrics(metrics: Mapping[str, float | None], baseline: Mapping[str, float | None]) -> str:
     return ", ".join(
-        f"{name} {value:.4g}" + (f" (before: {before:.4g})" if before is not None else "")
+        f"{name} {value:.4g}" + _before(baseline.get(name))
         for name, value in metrics.items()
         if value is not None
-        for before in [baseline.get(name)]
     )
+
+
+def _before(value: float | None) -> str:
+    return "" if value is None else f" (before: {value:.4g})"
 
 
 def _data(data: Mapping[str, Any]) -> str:

@@ -94,14 +94,6 @@ def test_newest_versions_are_kept(tmp_path: Path, disk: str) -> None:
     assert sorted(entry.rstrip("/") for entry in tf.io.gfile.listdir(f"{disk}/trec")) == ["2", "3"]
 
 
-def test_damaged_version_goes_nowhere(tmp_path: Path, store: str) -> None:
-    pushed = version(tmp_path, "one")
-    (pushed / "assets/labels.txt").write_text("A\n")
-    with pytest.raises(PipelineError, match=r"is damaged: assets/labels\.txt has 2 bytes, 4 were pushed"):
-        push_to_folder(pushed, store, "trec", 5)
-    assert not tf.io.gfile.exists(f"{store}/trec/1")
-
-
 def test_scheme_that_tensorflow_does_not_know_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"cannot be written .*nosuch") as caught:
         push_to_folder(version(tmp_path, "one"), "nosuch://bucket/models", "trec", 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -185,7 +186,7 @@ def test_refused_token_is_an_error_that_does_not_tell_it(
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("HF_TOKEN", token or "")
     monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-login"))
-    with pytest.raises(PipelineError, match=r"hub acme/tiny: the hub refused the push \(") as caught:
+    with pytest.raises(PipelineError, match=r"hub acme/tiny: the push failed \(") as caught:
         push(version, checkpoint, tmp_path, {"hub": "acme/tiny"})
     assert "\n" not in str(caught.value)
     assert token is None or token not in str(caught.value) + caplog.text
@@ -201,7 +202,7 @@ def test_failing_destination_does_not_keep_the_others_and_is_retried(
         push(version, checkpoint, tmp_path, *places)
     told = str(caught.value)
     assert told.startswith(
-        f"version 1 is pushed to {version.parent}, but not to hub acme/tiny: the hub refused"
+        f"version 1 is pushed to {version.parent}, but not to hub acme/tiny: the push failed"
     )
     assert "503" in told
     assert told.endswith("(the next run tries again)")
@@ -217,3 +218,18 @@ def test_what_was_not_pushed_goes_nowhere(hub: Hub, checkpoint: Path, tmp_path: 
     properties = {"destinations": json.dumps([{"hub": "acme/tiny"}])}
     executor.Executor().Do({"pushed_model": [pushed]}, {"pushes": [report]}, properties)
     assert (json.loads((tmp_path / "pushes/pushes.json").read_text()), hub.files) == ({}, {})
+
+
+def test_damaged_version_goes_nowhere(hub: Hub, version: Path, checkpoint: Path, tmp_path: Path) -> None:
+    damaged = shutil.copytree(version, tmp_path / "1")
+    [weights] = damaged.glob("variables/*.data*")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(PipelineError, match=r"1 is damaged and goes nowhere else: variables/variables\.data"):
+        push(damaged, checkpoint, tmp_path, {"hub": "acme/tiny"}, {"folder": f"{tmp_path}/bucket"})
+    assert (hub.files, (tmp_path / "bucket").exists()) == ({}, False)
+
+
+def test_checkpoint_that_is_gone_is_told_in_one_line(hub: Hub, version: Path, tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"not to hub acme/tiny: the push failed \(OSError: ") as caught:
+        push(version, tmp_path / "gone", tmp_path, {"hub": "acme/tiny"})
+    assert "\n" not in str(caught.value)
