@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import keyword
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
+from components.example_gen.spans import has_spans, is_dated
 from components.section import Fraction, Section, Severity
 
 # --- data -------------------------------------------------------------------------------------------
@@ -39,7 +41,11 @@ class DataSettings(Section):
     """Where the examples are and what their columns mean."""
 
     path: Path = Field(
-        description="Folder of TFRecord shards of tf.Examples (made by `make data` or `import`)."
+        description="Folder of TFRecord shards of tf.Examples (made by `make data` or `import`); with {SPAN}, or "
+        "{YYYY}, {MM} and {DD}, in it where data arrives in numbered folders or in one a day."
+    )
+    span: Annotated[int, Field(ge=0)] | date | None = Field(
+        None, description="Number or day of the span to take; null: the newest."
     )
     recipe: str | None = Field(
         None, description="Dataset recipe (a folder of data/) that makes `path` when it does not exist yet."
@@ -64,6 +70,7 @@ class DataSettings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> DataSettings:
+        self._check_span()
         missing = [name for name in ("train", "eval") if name not in self.splits]
         if missing:
             raise ValueError(f"splits must name {' and '.join(missing)}, got {sorted(self.splits)}")
@@ -77,6 +84,19 @@ class DataSettings(Section):
                     f"letter on, no Python keyword, got {column!r}; rename the column with `import`"
                 )
         return self
+
+    def _check_span(self) -> None:
+        if self.recipe is not None and "{" in str(self.path):
+            raise ValueError(f"a recipe makes one folder: path must have no {{ in it, got {str(self.path)!r}")
+        if self.span is None:
+            return
+        patterns = [f"{self.path}/{shards}" for shards in self.splits.values()]
+        if not all(map(has_spans, patterns)):
+            raise ValueError(
+                f"span {self.span} needs {{SPAN}}, or {{YYYY}}, {{MM}} and {{DD}}, in path or splits"
+            )
+        if isinstance(self.span, date) and not all(map(is_dated, patterns)):
+            raise ValueError(f"span {self.span} is a day: path or splits need {{YYYY}}, {{MM}} and {{DD}}")
 
 
 def _names_an_argument(column: str) -> bool:

@@ -23,6 +23,7 @@ from components.curated_schema import CuratedSchema
 from components.data_gate.component import DataGate
 from components.destinations.component import SecondPusher
 from components.example_gen.component import TFRecordExampleGen
+from components.example_gen.spans import span_number
 from components.labels import read_labels
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
@@ -56,8 +57,8 @@ def create_pipeline(
     checkpoint_fingerprint = content_fingerprint(paths.readable(paths.checkpoint_dir))
     # What several nodes read; as JSON, so that the metadata store records it.
     shared = {
-        # Without the gate's rules: a change of theirs must not train again.
-        "data": as_json(data.model_copy(update={"gate": DataGateSettings()})),
+        # Without the gate's rules: a change of theirs must not train again. The examples know their span.
+        "data": as_json(data.model_copy(update={"gate": DataGateSettings(), "span": None})),
         "transform": as_json(config.transform),
         "checkpoint_dir": str(paths.checkpoint_dir),
         "labels_path": str(data.labels),
@@ -67,6 +68,7 @@ def create_pipeline(
     example_gen = TFRecordExampleGen(
         input_base=str(data.path),
         splits=data.splits,
+        span=None if data.span is None else span_number(data.span),
         code_fingerprint=code_fingerprint("components.example_gen.executor"),
     ).with_id("TFRecordExampleGen")
 

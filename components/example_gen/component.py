@@ -10,9 +10,11 @@ from tfx.components.example_gen import component as tfx_example_gen
 from tfx.components.example_gen import driver
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.utils import proto_utils
 
 from components.errors import PipelineError
 from components.example_gen import executor
+from components.example_gen.spans import fixed_folder
 
 
 class TFRecordDriver(driver.FileBasedDriver):
@@ -30,10 +32,20 @@ class TFRecordDriver(driver.FileBasedDriver):
         try:
             return super().resolve_exec_properties(exec_properties, *args, **kwargs)
         except ValueError as error:
-            base = exec_properties.get("input_base")
+            base, span = exec_properties.get("input_base"), _asked_span(exec_properties)
+            told = str(error) if span is None else f"{error}, span {span}"
             raise PipelineError(
-                f"{base}: {error}; correct data.path or the patterns of data.splits"
+                f"{base}: {told}; correct data.path or the patterns of data.splits"
             ) from error
+
+
+def _asked_span(exec_properties: dict[str, Any]) -> int | None:
+    asked = exec_properties.get("range_config")
+    if not asked:
+        return None
+    range_config = range_config_pb2.RangeConfig()
+    proto_utils.json_to_proto(asked, range_config)
+    return int(range_config.static_range.start_span_number)
 
 
 class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
@@ -45,8 +57,9 @@ class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
     Args:
       input_base: folder of the shards.
       splits: split name -> glob under `input_base`, `{"train": "train-*", "eval": "eval-*"}`;
-        {SPAN}, {VERSION}, {YYYY}{MM}{DD} select the newest, as in every TFX ExampleGen.
-      range_config: which span to take instead of the newest.
+        {SPAN}, {VERSION}, {YYYY}{MM}{DD} select the newest, as in every TFX ExampleGen, and may stand in
+        `input_base` too.
+      span: number of the span to take instead of the newest; of a day, the days since 1970-01-01.
       code_fingerprint: a change re-runs the node.
     """
 
@@ -57,20 +70,27 @@ class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
         self,
         input_base: str,
         splits: Mapping[str, str],
-        range_config: range_config_pb2.RangeConfig | None = None,
+        span: int | None = None,
         code_fingerprint: str = "",
     ) -> None:
+        base, below = fixed_folder(input_base)
         super().__init__(
-            input_base=input_base,
+            input_base=base,
             input_config=example_gen_pb2.Input(
-                splits=[example_gen_pb2.Input.Split(name=n, pattern=p) for n, p in splits.items()]
+                splits=[example_gen_pb2.Input.Split(name=n, pattern=below + p) for n, p in splits.items()]
             ),
             # Given and empty: otherwise a single split would be divided into train and eval.
             output_config=example_gen_pb2.Output(),
             custom_config=_custom_config(code_fingerprint),
-            range_config=range_config,
+            range_config=None if span is None else range_of(span),
             output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
         )
+
+
+def range_of(span: int) -> range_config_pb2.RangeConfig:
+    """The range that is one span."""
+    one = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
+    return range_config_pb2.RangeConfig(static_range=one)
 
 
 def _custom_config(code_fingerprint: str) -> example_gen_pb2.CustomConfig:

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from components.errors import GateRefused, PipelineError
 from pipeline.beam.arguments import works_here
 from pipeline.beam.submission import ready_to_submit
+from pipeline.kubeflow.run_date import RUN_DATE
+from pipeline.kubeflow.verdicts import REFUSED
 from pipeline.local import light_imports
 from pipeline.local.quiet import prepare_environment
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pipeline.kubeflow.artifacts import Artifacts
 
 PROBED = "probed"  # parameter with what the probe found, JSON
+SCHEDULED = "scheduled"  # parameter of the ExampleGen's probe: when the run was to start
 RUN_ID = "pipeline_run_id"  # parameter of steps that are never cached
 BEAM_ARGUMENTS = "BEAM_ARGUMENTS"  # environment variable
 _BEAM_EXECUTOR = "tfx.dsl.components.base.base_beam_executor"
@@ -79,6 +82,9 @@ def run_step(step: dict[str, Any], executor_input: str, beam_arguments: list[str
     from pipeline.kubeflow import artifacts
 
     given = json_format.Parse(executor_input, ExecutorInput(), ignore_unknown_fields=True)
+    if "verdict" in step:
+        _say_no(given.inputs.parameter_values[REFUSED].string_value)
+        return
     elsewhere = bool(beam_arguments) and not works_here(beam_arguments)
     path = artifacts.remote_path if elsewhere else artifacts.local_path
     inputs = artifacts.read_inputs(given.inputs.artifacts, step["inputs"], path)
@@ -87,12 +93,42 @@ def run_step(step: dict[str, Any], executor_input: str, beam_arguments: list[str
         _probe(step["probe"], given, inputs, properties)
         return
     outputs = artifacts.make_outputs(given.outputs.artifacts, step["outputs"], path)
-    _execute(step["executor"], inputs, outputs, properties, beam_arguments, run_id)
-    _refuse_unpushed(outputs)
+    refused = _refusal(step["executor"], inputs, outputs, properties, beam_arguments, run_id)
+    if REFUSED in given.outputs.parameters:
+        _write(given.outputs.parameters[REFUSED].output_file, refused)
+    else:
+        _say_no(refused)
     result = artifacts.executor_output(given.outputs.artifacts, outputs)
-    output_file = Path(given.outputs.output_file)
-    output_file.parent.mkdir(parents=True, exist_ok=True)
-    output_file.write_text(json_format.MessageToJson(result), encoding="utf-8")
+    _write(given.outputs.output_file, json_format.MessageToJson(result))
+
+
+def _refusal(
+    class_path: str,
+    inputs: Artifacts,
+    outputs: Artifacts,
+    properties: dict[str, Any],
+    beam_arguments: list[str],
+    run_id: str | None,
+) -> str:
+    """Runs the executor; returns why it says no, empty when it does not."""
+    try:
+        _execute(class_path, inputs, outputs, properties, beam_arguments, run_id)
+        _refuse_unpushed(outputs)
+    except GateRefused as refusal:
+        print(f"refused: {refusal}", file=sys.stderr, flush=True)
+        return str(refusal)
+    return ""
+
+
+def _write(file: str, text: str) -> None:
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _say_no(refused: str) -> None:
+    if refused:
+        raise GateRefused(refused)
 
 
 def _exec_properties(step: dict[str, Any], given: ExecutorInput) -> tuple[dict[str, Any], str | None]:
@@ -127,12 +163,12 @@ def _probe(
     from pipeline.kubeflow import probes
 
     if probe["of"] == "examples":
-        found = probes.newest_examples(probe["driver"], properties)
+        day = probes.day_of_run(properties)
+        _write(given.outputs.parameters[RUN_DATE].output_file, day.isoformat())
+        found = probes.wanted_examples(probe["driver"], properties, day)
     else:
         found = probes.newest_baseline(inputs, properties)
-    path = Path(given.outputs.parameters[PROBED].output_file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, sort_keys=True), encoding="utf-8")
+    _write(given.outputs.parameters[PROBED].output_file, json.dumps(found, sort_keys=True))
 
 
 def _execute(

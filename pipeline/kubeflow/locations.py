@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from components.errors import UsageError
+from components.example_gen.spans import has_spans
+from components.settings import DataSettings
 from pipeline.config import Config
 from pipeline.kubeflow.settings import KubeflowSettings
 from pipeline.paths import PipelinePaths
@@ -47,6 +49,7 @@ def in_containers(
         UsageError: no kubeflow section, or a file outside of `context` that the image cannot hold.
     """
     settings = kubeflow_settings(config)
+    _check_span(config.data, settings.data_path)
     image = _Image(context.resolve(), PurePosixPath(settings.image_dir))
     data = config.data.model_copy(
         update={
@@ -82,6 +85,14 @@ def in_containers(
             checkpoint: checkpoint_dir,
         },
     )
+
+
+def _check_span(data: DataSettings, data_path: str) -> None:
+    patterns = [f"{data_path}/{shards}" for shards in data.splits.values()]
+    if data.span is not None and not all(map(has_spans, patterns)):
+        raise UsageError(
+            f"data.span {data.span}: kubeflow.data_path {data_path!r} needs {{SPAN}}, or {{YYYY}}, {{MM}} and {{DD}}"
+        )
 
 
 class _Image:

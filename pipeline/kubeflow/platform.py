@@ -10,18 +10,21 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 
 from pipeline.kubeflow.settings import KubeflowSettings, StepSettings
 from pipeline.kubeflow.steps import PROBE_SUFFIX
+from pipeline.kubeflow.verdicts import VERDICT_SUFFIX
 
 
 def platform_spec(labels: Mapping[str, str], settings: KubeflowSettings) -> dict[str, Any]:
     """Returns `{"platforms": {"kubernetes": {"deploymentSpec": {"executors": {label: ...}}}}}`, {} for nothing.
 
     Args:
-        labels: task -> label of its executor. A probe gets what its step gets, without accelerators.
+        labels: task -> label of its executor. Probes and verdicts get what their step gets, without accelerators.
         settings: the config's `kubeflow` section.
     """
     executors = {}
     for task, label in sorted(labels.items()):
-        config = executor_config(settings, settings.step(task.removesuffix(PROBE_SUFFIX)))
+        config = executor_config(
+            settings, settings.step(task.removesuffix(PROBE_SUFFIX).removesuffix(VERDICT_SUFFIX))
+        )
         if content := json_format.MessageToDict(config):
             executors[label] = content
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}} if executors else {}

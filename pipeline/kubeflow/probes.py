@@ -6,31 +6,56 @@ never cached; what it found is a *parameter* of the step behind it, and so part 
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from tfx.components.example_gen.driver import update_output_artifact
-from tfx.utils import import_utils
+from tfx.utils import import_utils, proto_utils
 
 from components.baseline.executor import VERSION_KEY, find_version
+from components.errors import PipelineError
+from components.example_gen.component import range_of
+from components.example_gen.spans import has_spans
 from pipeline.kubeflow.artifacts import Artifacts
+from pipeline.kubeflow.entrypoint import SCHEDULED
+from pipeline.kubeflow.run_date import RUN_DATE, SPAN, find_run_date, find_span, now
 
 INPUT_CONFIG = "input_config"
+RANGE_CONFIG = "range_config"
 FINGERPRINT = "input_fingerprint"
-SPAN = "span"
 VERSION = "version"
 
 
-def newest_examples(driver_class: str, exec_properties: dict[str, Any]) -> dict[str, Any]:
-    """Span, version and fingerprint of the files that an ExampleGen would read now.
+def day_of_run(exec_properties: dict[str, Any]) -> date:
+    """The day that the run stands for; takes what tells it out of the properties."""
+    return find_run_date(exec_properties.pop(RUN_DATE), exec_properties.pop(SCHEDULED), now())
+
+
+def wanted_examples(driver_class: str, exec_properties: dict[str, Any], run_date: date) -> dict[str, Any]:
+    """Span, version and fingerprint of the files that an ExampleGen is to read now.
 
     `{"span": 0, "version": None, "input_fingerprint": "split:train,...", "input_config": "{...}"}`
 
     Args:
         driver_class: dotted path of the ExampleGen's own driver.
-        exec_properties: of the ExampleGen.
+        exec_properties: of the ExampleGen, and the parameter `span` of the run.
+        run_date: the day that the span `run_date` means.
+
+    Raises:
+        PipelineError: there is no such span, or the data has none.
     """
+    wanted = dict(exec_properties)
+    given = wanted.pop(SPAN)
+    number = find_span(given, run_date)
+    if number is not None:
+        if not has_spans(wanted[INPUT_CONFIG]):
+            raise PipelineError(
+                f"span={given}: the data of this pipeline has no spans: kubeflow.data_path needs {{SPAN}}, or "
+                "{YYYY}, {MM} and {DD}"
+            )
+        wanted[RANGE_CONFIG] = proto_utils.proto_to_json(range_of(number))
     driver = import_utils.import_class_by_path(driver_class)(None)  # asks no metadata store
-    resolved = driver.resolve_exec_properties(dict(exec_properties), None, None)
+    resolved = driver.resolve_exec_properties(wanted, None, None)
     return {key: resolved[key] for key in (INPUT_CONFIG, SPAN, VERSION, FINGERPRINT)}
 
 

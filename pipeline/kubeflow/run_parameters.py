@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pipeline.config import Config
-from pipeline.kubeflow.steps import RunParameter
+from pipeline.kubeflow.run_date import NEWEST, RUN_DATE, SPAN
+from pipeline.kubeflow.steps import PROBE_SUFFIX, RunParameter
+
+_PROBE = "TFRecordExampleGen" + PROBE_SUFFIX
 
 
 def run_parameters(config: Config) -> list[RunParameter]:
-    """Parameters with the config's values as defaults: epochs or steps, learning_rate, serving_dir, force_push."""
+    """Parameters with the config's values as defaults.
+
+    epochs or steps, learning_rate, serving_dir, force_push, span and run_date.
+    """
     train = config.train
     if train.epochs is not None:
         length = _train("epochs", float(train.epochs), "Passes over the train split.")
@@ -15,6 +21,7 @@ def run_parameters(config: Config) -> list[RunParameter]:
         assert train.steps is not None  # the config has exactly one of the two
         length = _train("steps", train.steps, "Optimizer steps.")
     serving = {"Baseline": ["serving_dir"], "Pusher": ["serving_dir"], "Report": ["serving_dir"]}
+    span = NEWEST if config.data.span is None else str(config.data.span)
     return [
         length,
         _train("learning_rate", train.learning_rate, "Peak learning rate."),
@@ -26,6 +33,18 @@ def run_parameters(config: Config) -> list[RunParameter]:
             0,
             "1: push also over the model of a newer run, or over a rollback.",
             {"Pusher": ["force"]},
+        ),
+        RunParameter(
+            SPAN,
+            span,
+            "Span of the data: its number, its day, run_date for the day of the run, or nothing for the newest.",
+            {_PROBE: [SPAN]},
+        ),
+        RunParameter(
+            RUN_DATE,
+            "UTC",
+            "Day that the run stands for; a time zone: the day that it is scheduled for, there.",
+            {_PROBE: [RUN_DATE]},
         ),
     ]
 

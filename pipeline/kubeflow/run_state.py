@@ -3,7 +3,7 @@
 The server tells the nodes of an Argo workflow, not the steps of a pipeline: the step `Trainer` is a node
 `Trainer-driver` and a node `Trainer` with a child `executor`, whose pod does the work. A cached step succeeds
 with its executor skipped. No node carries a message or an exit code, so a gate says no through a step of its
-own, `<gate>-verdict`, that fails (`pipeline.kubeflow.steps`).
+own (`pipeline.kubeflow.verdicts`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-VERDICT_SUFFIX = "-verdict"
+from pipeline.kubeflow.verdicts import VERDICT_SUFFIX
+
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 _EXECUTOR = re.compile(r"executor(\(\d+\))?")
 _STATES = {

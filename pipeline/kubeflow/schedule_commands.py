@@ -75,14 +75,16 @@ def schedule(
         )
         return
     options.check_source(config, package, image)
-    table = _timetable(cron, timezone, server_timezone, start, end)
+    zone = timezone or server_timezone
+    first, last = _instant(start, "--start", zone), _instant(end, "--end", zone)
+    table = _timetable(cron, zone, server_timezone, first, last)
     reached = options.access(host, namespace, token_file, ca_cert)
     options.check_root(pipeline_root)
     from pipeline.kubeflow.server import connect
 
     server = connect(reached)
     with options.compiled(config, package, image, set_ or (), context) as found:
-        values = _values(found, param or (), timezone or server_timezone)
+        values = _values(found, param or (), zone)
         _show(table, values)
         _confirm(yes)
         from pipeline.kubeflow.recurring import Recurrence, put
@@ -91,14 +93,14 @@ def schedule(
         pipeline_id, version_id, _ = upload(server, found)
         wanted = Recurrence(
             name=name or found.name,
-            description=f"{cron} in {timezone or server_timezone}, made by runner_kubeflow.py",
+            description=f"{cron} in {zone}, made by runner_kubeflow.py",
             experiment_id=experiment_id(server, experiment or found.name),
             pipeline_id=pipeline_id,
             version_id=version_id,
             cron=str(table.cron),
             values=values,
-            start=_instant(start, "--start", timezone or server_timezone),
-            end=_instant(end, "--end", timezone or server_timezone),
+            start=first,
+            end=last,
             max_concurrency=max_concurrency,
             catch_up=catchup,
             enabled=enable is not False,
@@ -141,12 +143,11 @@ def schedules(
         _say(f"{told['recurring_run_id']} {told['status']} '{told['cron']}' {told['name']}")
 
 
-def _timetable(cron: str, timezone: str, server_timezone: str, start: str, end: str) -> Timetable:
+def _timetable(
+    cron: str, zone: str, server_timezone: str, first: datetime | None, last: datetime | None
+) -> Timetable:
     server_zone = time_zone(server_timezone, "--server-timezone")
-    zone = time_zone(timezone, "--timezone") if timezone else server_zone
-    first = _instant(start, "--start", timezone or server_timezone)
-    last = _instant(end, "--end", timezone or server_timezone)
-    return make_timetable(cron, zone, server_zone, now(), first, last)
+    return make_timetable(cron, time_zone(zone, "--timezone"), server_zone, now(), first, last)
 
 
 def _instant(text: str, option: str, zone: str) -> datetime | None:

@@ -8,15 +8,13 @@ TFX would have run, parameters of the run, caching, retries, environment and res
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tfx.components.example_gen.component import FileBasedExampleGen
-from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_node import BaseNode
-from tfx.dsl.components.base.executor_spec import BeamExecutorSpec, ExecutorClassSpec
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
     KubeflowV2DagRunner,
     KubeflowV2DagRunnerConfig,
@@ -30,19 +28,21 @@ from components.data_gate.component import DataGate
 from components.errors import UsageError
 from components.pusher.component import VersionedPusher
 from components.pusher.spec import RUN_STARTED_KEY
-from pipeline.kubeflow.entrypoint import BEAM_ARGUMENTS, PROBED, RUN_ID
+from pipeline.kubeflow.entrypoint import BEAM_ARGUMENTS, PROBED, RUN_ID, SCHEDULED
+from pipeline.kubeflow.node_checks import check_nodes, check_step_names
+from pipeline.kubeflow.run_date import RUN_DATE, SCHEDULE_TIME
 from pipeline.kubeflow.settings import KubeflowSettings, StepSettings
+from pipeline.kubeflow.verdicts import add_verdict
 
 COMMAND = ("python", "-m", "pipeline.kubeflow.entrypoint")
 PROBE_SUFFIX = "-probe"
 # What TFX cannot know from here: a push has its effect outside of the pipeline, and a canary's refusal may
 # be the machine's (it is an output, not a failure: the cache would keep it).
 NEVER_CACHED = (Canary, VersionedPusher)
-# Steps that say no with exit code 3. Kubeflow's retry policy knows no exit codes, and asked again they would
-# say the same.
-NEVER_RETRIED = (DataGate, VersionedPusher)
 
-_NODE_ID = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
+# What can say no; that is an output, so a retry policy asks none of them twice (`pipeline.kubeflow.verdicts`).
+GATES = (DataGate, VersionedPusher)
+
 _BACKOFF_SECONDS = 30
 _TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
 
@@ -78,8 +78,8 @@ def pipeline_spec(
     if not image.strip() or any(c.isspace() for c in image):
         raise UsageError(f"--image {image!r}: give the image that holds this project, registry/name:tag")
     nodes = list(pipeline.components)
-    _check_nodes(nodes)
-    _check_step_names(settings, nodes)
+    check_nodes(nodes)
+    check_step_names(settings, nodes)
     runner = KubeflowV2DagRunner(
         KubeflowV2DagRunnerConfig(
             default_image=image, default_commands=list(COMMAND), use_pipeline_spec_2_1=True
@@ -91,6 +91,9 @@ def pipeline_spec(
         raise UsageError(f"TFX cannot compile this pipeline for Kubeflow: {error}") from error
     for node in nodes:
         _adapt(spec, node, settings, parameters)
+        if isinstance(node, GATES):
+            add_verdict(spec, node.id)
+    _tell_run_date(spec, nodes)
     _declare(spec, parameters)
     return spec
 
@@ -102,26 +105,6 @@ def executor_labels(spec: Mapping[str, Any]) -> dict[str, str]:
         name: spec["components"][task["componentRef"]["name"]]["executorLabel"]
         for name, task in tasks.items()
     }
-
-
-def _check_nodes(nodes: list[BaseNode]) -> None:
-    for node in nodes:
-        if not _NODE_ID.fullmatch(node.id):
-            raise UsageError(
-                f"node {node.id!r}: Kubernetes takes letters, digits and - in a name; call with_id() with one"
-            )
-        if not isinstance(node, BaseComponent) or not isinstance(node.executor_spec, ExecutorClassSpec):
-            raise UsageError(
-                f"node {node.id!r} ({type(node).__name__}) cannot run on Kubeflow: only components with an "
-                "executor class can; resolvers and containers of their own are refused by the server"
-            )
-
-
-def _check_step_names(settings: KubeflowSettings, nodes: list[BaseNode]) -> None:
-    known = [node.id for node in nodes]
-    for name in settings.steps:
-        if name not in known:
-            raise UsageError(f"kubeflow.steps: no step {name!r}; the pipeline has {', '.join(known)}")
 
 
 def _adapt(
@@ -136,14 +119,14 @@ def _adapt(
             _add_input(task, component, parameter.name, parameter.default, from_run=parameter.name)
     probe = _probe_of(node)
     if probe is not None:
-        _add_probe(spec, node.id, probe, wiring, wanted)
+        _add_probe(spec, node.id, probe, wiring, wanted, parameters)
         _add_input(task, component, PROBED, "", from_task=node.id + PROBE_SUFFIX)
     if isinstance(node, NEVER_CACHED):
         _add_input(task, component, RUN_ID, "{{$.pipeline_job_uuid}}")
         _add_input(task, component, RUN_STARTED_KEY, "{{$.pipeline_job_create_time_utc}}")
     container["args"] = _arguments(wiring)
     task["cachingOptions"] = {"enableCache": wanted.cache is not False and not isinstance(node, NEVER_CACHED)}
-    if wanted.retries and not isinstance(node, NEVER_RETRIED):
+    if wanted.retries:
         task["retryPolicy"] = _retry_policy(wanted)
     _equip(container, wanted)
     if isinstance(node.executor_spec, BeamExecutorSpec):
@@ -214,9 +197,12 @@ def _add_probe(
     probe: Mapping[str, str],
     wiring: Mapping[str, Any],
     wanted: StepSettings,
+    parameters: list[RunParameter],
 ) -> None:
-    """Puts a step before `node_id` with its inputs, whose only output is a parameter."""
+    """Puts a step before `node_id` with its inputs, whose only outputs are parameters."""
     name = node_id + PROBE_SUFFIX
+    own = {p.name: p.targets[name] for p in parameters if name in p.targets}
+    wiring = {**wiring, "parameters": {**wiring["parameters"], **own}, "outputs": {}, "probe": probe}
     task, component, container = json.loads(json.dumps(_parts(spec, node_id)))
     task |= {
         "taskInfo": {"name": name},
@@ -225,13 +211,32 @@ def _add_probe(
     }
     component["executorLabel"] = f"{name}_executor"
     component["outputDefinitions"] = {"parameters": {PROBED: {"parameterType": "STRING"}}}
-    container["args"] = _arguments({**wiring, "outputs": {}, "probe": probe})
+    for parameter in parameters:
+        if name in parameter.targets:
+            _add_input(task, component, parameter.name, parameter.default, from_run=parameter.name)
+    if probe["of"] == "examples":
+        _add_input(task, component, SCHEDULED, SCHEDULE_TIME)
+        component["outputDefinitions"]["parameters"][RUN_DATE] = {"parameterType": "STRING"}
+    container["args"] = _arguments(wiring)
     _equip(container, wanted.model_copy(update={"gpu": None}))
     if wanted.retries:
         task["retryPolicy"] = _retry_policy(wanted)
     spec["root"]["dag"]["tasks"][name] = task
     spec["components"][name] = component
     spec["deploymentSpec"]["executors"][f"{name}_executor"] = {"container": container}
+
+
+def _tell_run_date(spec: dict[str, Any], nodes: list[BaseNode]) -> None:
+    """Has the Pusher record the day that the ExampleGen's probe found: two steps could find two days."""
+    probes = [node.id + PROBE_SUFFIX for node in nodes if isinstance(node, FileBasedExampleGen)]
+    for node in nodes:
+        if not (probes and isinstance(node, VersionedPusher)):
+            continue
+        task, component, container = _parts(spec, node.id)
+        _add_input(task, component, RUN_DATE, "", from_task=probes[0])
+        wiring = json.loads(container["args"][1])
+        wiring["parameters"][RUN_DATE] = ["info", RUN_DATE]
+        container["args"][1] = json.dumps(wiring, sort_keys=True)
 
 
 def _declare(spec: dict[str, Any], parameters: list[RunParameter]) -> None:

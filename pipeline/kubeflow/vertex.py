@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.kubeflow.settings import KubeflowSettings, StepSettings
 from pipeline.kubeflow.steps import PROBE_SUFFIX, executor_labels
+from pipeline.kubeflow.verdicts import VERDICT_SUFFIX
 
 _NOT_A_LABEL = re.compile(r"[^-_a-z0-9]")
 _GB = 10**9
@@ -36,8 +37,8 @@ def vertex_job(spec: Mapping[str, Any], settings: KubeflowSettings, pipeline_roo
     """
     executors = spec["deploymentSpec"]["executors"]
     for task, label in executor_labels(spec).items():
-        is_probe = task.endswith(PROBE_SUFFIX)
-        step = settings.step(task.removesuffix(PROBE_SUFFIX))
+        is_probe = task.endswith((PROBE_SUFFIX, VERDICT_SUFFIX))
+        step = settings.step(task.removesuffix(PROBE_SUFFIX).removesuffix(VERDICT_SUFFIX))
         container = executors[label]["container"]
         container.pop("resources", None)
         if resources := _resources(step, accelerators=not is_probe):

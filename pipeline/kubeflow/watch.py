@@ -14,8 +14,9 @@ from rich.text import Text
 
 from components.errors import PipelineError
 from pipeline.kubeflow.logs import read_log, reason
-from pipeline.kubeflow.run_state import ENDED, VERDICT_SUFFIX, StepState, refused_gates, step_states
+from pipeline.kubeflow.run_state import ENDED, StepState, refused_gates, step_states
 from pipeline.kubeflow.server import Server, ServerError
+from pipeline.kubeflow.verdicts import VERDICT_SUFFIX
 from pipeline.local.display import SYMBOLS, duration
 
 PUSHED, FAILED, REFUSED = 0, 1, 3  # exit codes, as the local runner's

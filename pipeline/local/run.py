@@ -16,6 +16,7 @@ from rich.console import Console
 
 from components import interrupts
 from components.errors import PipelineError, UsageError
+from components.example_gen.spans import fixed_folder
 from components.pusher.runs import new_run_id
 from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
@@ -258,7 +259,7 @@ def _make_data(config: Config, display: Display) -> None:
             display.say(f"Making the dataset {config.data.recipe} in {config.data.path}")
         if not exists or is_made_by_recipe(config.data.path):  # else it is the user's own
             make_dataset(config.data.recipe, RECIPES_DIR, config.data.path, CACHE_DIR)
-    elif not config.data.path.is_dir():
+    elif not Path(fixed_folder(str(config.data.path))[0]).is_dir():
         raise UsageError(
             f"data.path: no folder at {config.data.path}; make it with `runner_local.py import`, or name a recipe"
         )

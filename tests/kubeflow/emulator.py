@@ -189,6 +189,7 @@ class _Run:
                 placeholders = {
                     "{{$.pipeline_job_uuid}}": self.id,
                     "{{$.pipeline_job_create_time_utc}}": self.created,
+                    "{{$.pipeline_job_schedule_time_utc}}": self.created,
                 }
                 if value.string_value in placeholders:
                     value.string_value = placeholders[value.string_value]

@@ -103,13 +103,13 @@ def test_every_node_of_the_local_pipeline_is_a_step(package, workplace):
     local = create_pipeline(
         load_config(workplace / "my.yaml"), local_paths(workplace / "runs", "my_model", workplace / "encoder")
     )
-    steps = {name for name in package[0]["root"]["dag"]["tasks"] if not name.endswith("-probe")}
+    steps = {name for name in package[0]["root"]["dag"]["tasks"] if not name.endswith(("-probe", "-verdict"))}
     assert steps - {"Baseline"} == {node.id for node in local.components} - {"BaselineResolver"}
 
 
 def test_order_of_the_nodes_is_that_of_the_local_pipeline(package):
     tasks = package[0]["root"]["dag"]["tasks"]
-    assert "DataGate" in tasks["Transform"]["dependentTasks"]
+    assert {"DataGate", "DataGate-verdict"} <= set(tasks["Transform"]["dependentTasks"])
     assert tasks["Pusher"]["inputs"]["artifacts"]["model_blessing"]["taskOutputArtifact"] == {
         "producerTask": "Evaluator",
         "outputArtifactKey": "blessing",
@@ -146,23 +146,29 @@ def test_retries_and_caching(package):
     assert sorted(uncached) == [
         "Baseline-probe",
         "Canary",
+        "DataGate-verdict",
         "Pusher",
+        "Pusher-verdict",
         "StatisticsGen",
         "TFRecordExampleGen-probe",
     ]
 
 
-def test_step_that_can_say_no_is_never_retried(package):
-    """Its refusal is exit code 3 of the step, and a retry policy has no condition on the code."""
+def test_step_that_can_say_no_has_a_verdict_and_that_is_never_retried(package):
+    """A refusal is an output of the step: a retry policy, which knows no exit codes, does not ask again."""
     tasks = package[0]["root"]["dag"]["tasks"]
     gates = []
     for name in tasks:
         wiring = json.loads(executor(package, name)["args"][1])
+        if "probe" in wiring or "verdict" in wiring:
+            continue
         executor_module = importlib.import_module(wiring["executor"].rpartition(".")[0])
-        if "GateRefused" in vars(executor_module) and not name.endswith("-probe"):
+        if "GateRefused" in vars(executor_module):
             gates.append(name)
     assert gates == ["DataGate", "Pusher"]
-    assert [name for name, task in tasks.items() if "retryPolicy" not in task] == gates
+    assert [name for name, task in tasks.items() if "retryPolicy" not in task] == [
+        f"{gate}-verdict" for gate in gates
+    ]
 
 
 def test_beam_options_reach_the_step_and_are_no_part_of_its_cache_key(package, workplace):
@@ -180,6 +186,20 @@ def test_beam_options_reach_the_step_and_are_no_part_of_its_cache_key(package, w
     assert "--direct_running_mode=in_memory" in json.loads(others["BEAM_ARGUMENTS"])
 
 
+def test_what_waits_for_a_gate_waits_for_its_verdict(package):
+    tasks = package[0]["root"]["dag"]["tasks"]
+    waiting = {n for n, t in tasks.items() if "DataGate" in t.get("dependentTasks", [])}
+    assert "Transform" in waiting
+    behind = {n for n, t in tasks.items() if "DataGate-verdict" in t.get("dependentTasks", [])}
+    assert behind == waiting - {"DataGate-verdict"}
+    verdict = executor(package, "DataGate-verdict")
+    assert verdict["command"] == executor(package, "DataGate")["command"]
+    verdict_pod = package[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"][
+        "DataGate-verdict_executor"
+    ]
+    assert verdict_pod["imagePullSecret"][0]["secretName"] == "registry"
+
+
 def test_parameters_of_a_run_keep_their_defaults(package):
     parameters = package[0]["root"]["inputDefinitions"]["parameters"]
     assert {name: p["defaultValue"] for name, p in parameters.items()} == {
@@ -187,6 +207,8 @@ def test_parameters_of_a_run_keep_their_defaults(package):
         "learning_rate": 5e-05,
         "force_push": 0,
         "serving_dir": "/mnt/models/serving",
+        "span": "",
+        "run_date": "UTC",
     }
 
 

@@ -7,18 +7,22 @@ script of each test (see `api_stub`).
 from __future__ import annotations
 
 import base64
+import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from components.errors import PipelineError
 from pipeline.kubeflow import watch
 from pipeline.kubeflow.cli import app
+from pipeline.kubeflow.server import Access, connect
 from tests.kubeflow.api_stub import ApiStub
 
 PACKAGE = """\
@@ -194,6 +198,21 @@ def test_states_of_steps_are_told_until_the_run_succeeded(site):
         "Trainer: done in 1 min 15 s",
     ]
     assert told.out.splitlines()[-1].startswith("pushed: http://127.0.0.1")
+
+
+def test_terminal_shows_a_list_that_is_redrawn(site):
+    site.submit("--no-wait")
+    (run_id,) = site.stub.runs
+    site.stub.script = [{"DataGate": "RUNNING"}, DONE]
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    server = connect(Access(site.host))
+    run = watch.follow(server, run_id, ["DataGate", "DataGate-verdict", "Trainer"], console, 0.05)
+    assert run.state == "SUCCEEDED"
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    shown = [line.split() for line in text.splitlines()]
+    assert ["»", "DataGate", "running"] in shown
+    assert ["·", "Trainer", "waiting"] in shown
+    assert ["✓", "Trainer", "done", "1", "min", "15", "s"] in shown
 
 
 def test_refusal_of_a_gate_is_exit_code_3_with_its_reason(site):

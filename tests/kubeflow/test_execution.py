@@ -47,7 +47,7 @@ push:
   serving_dir: serving
 kubeflow:
   image_dir: {image}
-  data_path: {volume}/data
+  data_path: {volume}/data/span-{{SPAN}}
   serving_dir: {volume}/serving
   state_dir: {volume}/state
   volumes:
@@ -88,7 +88,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     write_checkpoint(workplace / "encoder")
     (workplace / "tiny.yaml").write_text(CONFIG.format(image=image, volume=volume), encoding="utf-8")
     shutil.copytree(workplace, image)
-    shutil.copytree(workplace / "data", volume / "data")
+    shutil.copytree(workplace / "data", volume / "data" / "span-0")
     # The steps import the project as they would in the image.
     return Site(workplace, volume, Cluster(base / "cluster", {"PYTHONPATH": str(ROOT)}))
 
@@ -100,11 +100,12 @@ def story(site: Site) -> dict[str, tuple[dict[str, StepResult], list[str]]]:
     site.workplace.rename(site.workplace.with_name("gone"))
     told = {}
     for name, package, parameters in (
-        ("first", plain, {}),
+        ("first", plain, {"run_date": "2026-02-03"}),
         ("again", plain, {}),
         ("bad data", gate, {}),
         ("better", plain, {"steps": 150}),
         ("worse", plain, {}),
+        ("no such span", plain, {"span": "5"}),
     ):
         run = site.cluster.run(
             package, parameters, evict=lambda task, attempt: (task, attempt) == ("StatisticsGen", 1)
@@ -141,11 +142,12 @@ def test_pushed_version_names_the_run_and_holds_a_model(story, site):
     assert len(info["run_id"]) == 36
     assert datetime.fromisoformat(info["run_started_at"]).tzinfo is not None
     assert info["metrics"]["accuracy"] >= 0.2
-    assert (info["data"]["path"], info["data"]["span"]) == (str(site.volume / "data"), 0)
+    assert (info["data"]["path"], info["data"]["span"]) == (str(site.volume / "data/span-{SPAN}"), 0)
     assert info["config"]["train"]["steps"] == 8
     pushed = site.cluster.artifacts[story["first"][0]["Pusher"].artifacts["pushed_model"]].custom_properties
     assert pushed["config_sha256"].string_value == info["config_sha256"]
     assert json.loads(pushed["metrics"].string_value) == info["metrics"]
+    assert info["run_date"] == "2026-02-03"
 
 
 def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story):
@@ -155,7 +157,9 @@ def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story
     assert sorted(ran) == [
         "Baseline-probe",
         "Canary",
+        "DataGate-verdict",
         "Pusher",
+        "Pusher-verdict",
         "Report",
         "TFRecordExampleGen-probe",
     ], last_lines(run)
@@ -165,9 +169,10 @@ def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story
 
 def test_data_gate_refuses_at_once_and_nothing_behind_it_runs(story):
     run, served = story["bad data"]
-    gate = run["DataGate"]
-    assert (gate.state, gate.exit_code, gate.attempts) == ("failed", 3, 1)
-    error = next(line for line in gate.log.splitlines() if line.startswith("error: "))
+    gate, verdict = run["DataGate"], run["DataGate-verdict"]
+    assert (gate.state, gate.attempts) == ("done", 1)
+    assert (verdict.state, verdict.exit_code, verdict.attempts) == ("failed", 3, 1)
+    error = next(line for line in verdict.log.splitlines() if line.startswith("error: "))
     assert "1000" in error
     assert {run[task].state for task in ("Transform", "Trainer", "Evaluator", "Pusher")} == {"skipped"}
     assert served == ["1"]
@@ -189,14 +194,15 @@ def test_parameter_of_the_run_reaches_the_trainer_and_its_better_model_beats_the
     assert served == ["1", "2"]
     info = json.loads((site.volume / "serving/tiny_model/2/assets.extra/push.json").read_text())
     assert info["config"]["train"]["steps"] == 150
+    assert info["run_date"] == info["run_started_at"][:10]  # the day that it was scheduled for, in UTC
 
 
 def test_model_worse_than_the_served_one_is_not_pushed_and_the_run_fails(story):
     run, served = story["worse"]
     assert (run["Trainer"].state, run["Evaluator"].state) == ("cached", "done"), last_lines(run)
-    pusher = run["Pusher"]
-    assert (pusher.state, pusher.exit_code, pusher.attempts) == ("failed", 3, 1)
-    assert "nothing was pushed" in pusher.log
+    verdict = run["Pusher-verdict"]
+    assert (run["Pusher"].state, verdict.state, verdict.exit_code) == ("done", "failed", 3)
+    assert "error: nothing was pushed" in verdict.log
     assert served == ["1", "2"]
 
 
@@ -251,6 +257,15 @@ def test_examples_carry_span_and_fingerprint_of_the_files(story, site):
     examples = site.cluster.artifacts[story["first"][0]["TFRecordExampleGen"].artifacts["examples"]]
     assert examples.custom_properties["span"].double_value == 0
     assert examples.custom_properties["input_fingerprint"].string_value.startswith("split:train")
+
+
+def test_span_that_is_not_there_stops_the_run_before_anything_is_read(story):
+    run, served = story["no such span"]
+    probe = run["TFRecordExampleGen-probe"]
+    assert (probe.state, run["TFRecordExampleGen"].state) == ("failed", "skipped"), probe.log[-3000:]
+    error = next(line for line in probe.log.splitlines() if line.startswith("error: "))
+    assert "span 5; correct data.path" in error
+    assert served == ["1", "2"]
 
 
 def test_first_run_has_no_baseline(story, site):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import UsageError
+from components.example_gen.spans import span_number
 from pipeline.config import Config, explain, load_config
 
 GOOD = """\
@@ -193,3 +194,28 @@ def test_text_column_that_no_signature_takes_is_refused(write, key, column):
 def test_destination_that_names_no_one_place_is_refused(write, destination, message):
     path = write(GOOD.replace("  serving_dir", f"  destinations: [{destination}]\n  serving_dir"))
     assert error_of(path).endswith(f": push.destinations.0: {message}")
+
+
+@pytest.mark.parametrize(
+    ("path", "span", "number"), [("rows/span-{SPAN}", "7", 7), ("{YYYY}/{MM}/{DD}", "1970-01-03", 2)]
+)
+def test_span_is_a_number_or_a_day(write, path, span, number):
+    loaded = load_config(write(GOOD), [f"data.path='{path}'", f"data.span={span}"])
+    assert span_number(loaded.data.span) == number
+    assert Config.model_validate_json(loaded.model_dump_json(by_alias=True)) == loaded
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["data.span=7"], "span 7 needs {SPAN}, or {YYYY}, {MM} and {DD}, in path or splits"),
+        (
+            ["data.path='rows/{SPAN}'", "data.span=1970-01-03"],
+            "span 1970-01-03 is a day: path or splits need",
+        ),
+        (["data.path='rows/{SPAN}'", "data.span=-1"], "data.span"),
+        (["data.path='rows/{SPAN}'", "data.recipe=trec"], "a recipe makes one folder: path must have no {"),
+    ],
+)
+def test_span_that_the_data_cannot_have_is_refused(write, overrides, told):
+    assert told in error_of(write(GOOD), *overrides)

@@ -27,8 +27,10 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def run(root: Path, data: Path, splits: dict[str, str] = SPLITS, code: str = "") -> str:
-    node = TFRecordExampleGen(str(data), splits, code_fingerprint=code)
+def run(
+    root: Path, data: Path, splits: dict[str, str] = SPLITS, code: str = "", span: int | None = None
+) -> str:
+    node = TFRecordExampleGen(str(data), splits, span, code_fingerprint=code)
     return run_nodes(root, [node])["TFRecordExampleGen"]
 
 
@@ -83,11 +85,43 @@ def test_cached_until_data_or_code_changes(tmp_path: Path, data: Path) -> None:
     assert run(tmp_path, data, code="2") == "COMPLETE"
 
 
+def write_spans(folder: Path, *spans: str) -> None:
+    for span in spans:
+        (folder / span).mkdir(parents=True)
+        for split in ("train", "eval"):
+            content = tfrecord([example(text=f"span {span}".encode())])
+            (folder / span / f"{split}-0.tfrecord").write_bytes(content)
+
+
+def test_span_in_the_folder_is_taken_and_cached_by_its_content(tmp_path: Path) -> None:
+    write_spans(tmp_path / "data", "span-1", "span-2")
+    data = tmp_path / "data" / "span-{SPAN}"
+    assert run(tmp_path, data) == "COMPLETE"
+    assert set(output(tmp_path).values()) == {tfrecord([example(text=b"span span-2")])}
+    assert run(tmp_path, data, span=1) == "COMPLETE"
+    assert set(output(tmp_path).values()) == {tfrecord([example(text=b"span span-1")])}
+    assert last_artifact(tmp_path, "Examples").custom_properties["span"].int_value == 1
+    assert run(tmp_path, data, span=1) == "CACHED"
+    write_spans(tmp_path / "data", "span-3")
+    assert run(tmp_path, data, span=1) == "CACHED"
+    assert run(tmp_path, data) == "COMPLETE"
+    assert last_artifact(tmp_path, "Examples").custom_properties["span"].int_value == 3
+
+
+def test_span_of_a_day(tmp_path: Path) -> None:
+    write_spans(tmp_path / "data", "2026-11-21", "2026-11-22")
+    run(tmp_path, tmp_path / "data" / "{YYYY}-{MM}-{DD}", span=20778)
+    assert set(output(tmp_path).values()) == {tfrecord([example(text=b"span 2026-11-21")])}
+
+
+def test_span_that_is_not_there_names_the_folder(tmp_path: Path) -> None:
+    write_spans(tmp_path / "data", "span-1")
+    with pytest.raises(PipelineError, match=r"span-\{SPAN\}/train-\*, span 7; correct data.path"):
+        run(tmp_path, tmp_path / "data" / "span-{SPAN}", span=7)
+
+
 def test_newest_span_is_taken(tmp_path: Path, data: Path) -> None:
-    for span in (1, 2):
-        (tmp_path / f"spans/{span}").mkdir(parents=True)
-        (tmp_path / f"spans/{span}/train-0.tfrecord").write_bytes(tfrecord([example(text=b"span %d" % span)]))
-        (tmp_path / f"spans/{span}/eval-0.tfrecord").write_bytes(tfrecord([example(text=b"span %d" % span)]))
+    write_spans(tmp_path / "spans", "1", "2")
     splits = {"train": "{SPAN}/train-*", "eval": "{SPAN}/eval-*"}
     run(tmp_path, tmp_path / "spans", splits)
     assert set(output(tmp_path).values()) == {tfrecord([example(text=b"span 2")])}
