@@ -74,6 +74,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub that the client may reach, with the token in the environment."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     reset_sessions()
     with running_hub() as running:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", running.url)  # as HF_ENDPOINT does
