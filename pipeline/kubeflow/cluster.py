@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from components.errors import PipelineError, UsageError
-from pipeline.kubeflow.settings import KubeflowSettings
+from pipeline.kubeflow.settings import KubeflowSettings, SecretSettings
 
 _TIMEOUT_SECONDS = 20
 _PULL_SECRET_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
@@ -33,16 +33,21 @@ def check_cluster(settings: KubeflowSettings, namespace: str, kubeconfig: Path |
     from kubernetes import client, config
     from urllib3.exceptions import HTTPError
 
+    access = client.Configuration()
     try:
-        config.load_kube_config(None if kubeconfig is None else str(kubeconfig))
-        problems = list(_problems(settings, client.CoreV1Api(), namespace))
+        config.load_kube_config(None if kubeconfig is None else str(kubeconfig), client_configuration=access)
     except (config.ConfigException, yaml.YAMLError) as error:
         named = kubeconfig or "~/.kube/config"
         raise UsageError(
             f"--kubeconfig: {named} gives no access to a cluster: {_first_line(error)}"
         ) from error
+    access.retries = False  # urllib3's, which warns of each on stderr
+    try:
+        problems = list(_problems(settings, client.CoreV1Api(client.ApiClient(access)), namespace))
     except HTTPError as error:
-        raise PipelineError(f"the cluster does not answer: {_first_line(error)}") from error
+        raise PipelineError(
+            f"the cluster at {access.host} does not answer: check --kubeconfig and the network"
+        ) from error
     if problems:
         raise UsageError("; ".join(problems))
     return len(settings.volumes) + len(settings.secrets) + len(settings.image_pull_secrets)
@@ -57,27 +62,37 @@ def _problems(settings: KubeflowSettings, core: Any, namespace: str) -> Iterator
                 "deploy/kubernetes/storage.yaml is an example"
             )
     for number, secret in enumerate(settings.secrets):
-        where = f"kubeflow.secrets[{number}].name"
-        found = _read(core.read_namespaced_secret, where, secret.name, namespace)
-        if found is None and not secret.optional:
-            yield (
-                f"{where}: no Secret {secret.name!r} in namespace {namespace!r}; create it with kubectl create "
-                f"secret generic {secret.name}, or set optional: true"
-            )
-        for key in (secret.env or {}) if found is not None and not secret.optional else ():
-            if key not in (found.data or {}):
-                held = ", ".join(sorted(found.data or {})) or "nothing"
-                yield f"kubeflow.secrets[{number}].env: Secret {secret.name!r} has no key {key!r}, it has {held}"
+        where = f"kubeflow.secrets[{number}]"
+        found = _read(core.read_namespaced_secret, f"{where}.name", secret.name, namespace)
+        if not secret.optional:
+            yield from _secret_problems(secret, found, where, namespace)
     for number, name in enumerate(settings.image_pull_secrets):
         where = f"kubeflow.image_pull_secrets[{number}]"
         found = _read(core.read_namespaced_secret, where, name, namespace)
-        if found is None:
-            yield (
-                f"{where}: no Secret {name!r} in namespace {namespace!r}; create it with kubectl create "
-                f"secret docker-registry {name}"
-            )
-        elif found.type not in _PULL_SECRET_TYPES:
-            yield f"{where}: Secret {name!r} is of type {found.type!r}, must be {_PULL_SECRET_TYPES[0]}"
+        yield from _pull_secret_problems(name, found, where, namespace)
+
+
+def _secret_problems(secret: SecretSettings, found: Any, where: str, namespace: str) -> Iterator[str]:
+    if found is None:
+        yield (
+            f"{where}.name: no Secret {secret.name!r} in namespace {namespace!r}; create it with kubectl create "
+            f"secret generic {secret.name}, or set optional: true"
+        )
+        return
+    held = found.data or {}
+    for key in sorted((secret.env or {}).keys() - held.keys()):
+        known = ", ".join(sorted(held)) or "nothing"
+        yield f"{where}.env: Secret {secret.name!r} has no key {key!r}, it has {known}"
+
+
+def _pull_secret_problems(name: str, found: Any, where: str, namespace: str) -> Iterator[str]:
+    if found is None:
+        yield (
+            f"{where}: no Secret {name!r} in namespace {namespace!r}; create it with kubectl create "
+            f"secret docker-registry {name}"
+        )
+    elif found.type not in _PULL_SECRET_TYPES:
+        yield f"{where}: Secret {name!r} is of type {found.type!r}, must be {_PULL_SECRET_TYPES[0]}"
 
 
 def _read(read: Callable[..., Any], where: str, name: str, namespace: str) -> Any:

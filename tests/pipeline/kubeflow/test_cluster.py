@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,7 +78,7 @@ def write_kubeconfig(folder: Path, server: str, token: str) -> None:
 @pytest.fixture
 def check(tmp_path: Path) -> Iterator[Callable[..., Result]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     (tmp_path / "tiny.yaml").write_text(CONFIG)
 
     def _check(*overrides: str, token: str = "right", namespace: str = "team") -> Result:
@@ -139,6 +140,19 @@ def test_expired_token(check):
     assert str(result.exception) == (
         "kubeflow.volumes[0].claim: the cluster answers 403 Forbidden when asked for 'models' in namespace "
         "'team'; log in again, or ask for the right to get it"
+    )
+
+
+def test_cluster_that_does_not_answer(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    write_kubeconfig(tmp_path, f"http://127.0.0.1:{port}", "right")
+    arguments = ["check", str(tmp_path / "tiny.yaml"), "--kubeconfig", str(tmp_path / "kubeconfig")]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, PipelineError)
+    assert str(result.exception) == (
+        f"the cluster at http://127.0.0.1:{port} does not answer: check --kubeconfig and the network"
     )
 
 
