@@ -14,7 +14,7 @@ from tfx.utils import proto_utils
 
 from components.errors import PipelineError
 from components.example_gen import executor
-from components.example_gen.spans import fixed_folder
+from components.example_gen.spans import day_of, fixed_folder, is_dated
 
 
 class TFRecordDriver(driver.FileBasedDriver):
@@ -33,10 +33,14 @@ class TFRecordDriver(driver.FileBasedDriver):
             return super().resolve_exec_properties(exec_properties, *args, **kwargs)
         except ValueError as error:
             base, span = exec_properties.get("input_base"), _asked_span(exec_properties)
-            told = str(error) if span is None else f"{error}, span {span}"
+            told = str(error) if span is None else f"{error}, span {_named(span, exec_properties)}"
             raise PipelineError(
                 f"{base}: {told}; correct data.path or the patterns of data.splits"
             ) from error
+
+
+def _named(span: int, exec_properties: dict[str, Any]) -> str:
+    return str(day_of(span)) if is_dated(exec_properties["input_config"]) else str(span)
 
 
 def _asked_span(exec_properties: dict[str, Any]) -> int | None:

@@ -7,7 +7,7 @@ is the days since 1970-01-01. No TensorFlow is imported.
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import PurePath
 
 _SPAN = re.compile(r"\{SPAN(:\d+)?\}")
@@ -43,3 +43,8 @@ def fixed_folder(path: str) -> tuple[str, str]:
 def span_number(span: int | date) -> int:
     """`date(1970, 1, 3) -> 2`; a number stays."""
     return (span - _EPOCH).days if isinstance(span, date) else span
+
+
+def day_of(span: int) -> date:
+    """`2 -> date(1970, 1, 3)`."""
+    return _EPOCH + timedelta(days=span)

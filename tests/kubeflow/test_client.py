@@ -24,6 +24,7 @@ from pipeline.kubeflow import watch
 from pipeline.kubeflow.cli import app
 from pipeline.kubeflow.server import Access, connect
 from tests.kubeflow.api_stub import ApiStub
+from tests.tiny_model import write_checkpoint
 
 PACKAGE = """\
 schemaVersion: 2.1.0
@@ -58,6 +59,18 @@ deploymentSpec:
     Trainer_executor: {container: {image: 'a/b:1', command: [python]}}
     DataGate_executor: {container: {image: 'a/b:1', command: [python]}}
     DataGate-verdict_executor: {container: {image: 'a/b:1', command: [python]}}
+"""
+CONFIG = """\
+name: my_model
+data: {path: data, schema: schema.pbtxt, labels: labels.txt}
+model: {checkpoint: {path: encoder}}
+transform: {max_length: 32}
+evaluate: {thresholds: {accuracy: {min: 0.5}}}
+push: {serving_dir: serving}
+kubeflow:
+  data_path: /mnt/models/{YYYY}-{MM}-{DD}
+  serving_dir: /mnt/models/serving
+  volumes: [{claim: models, mount_path: /mnt/models}]
 """
 DONE = {"DataGate": "SUCCEEDED", "DataGate-verdict": "SUCCEEDED", "Trainer": "SUCCEEDED", "run": "SUCCEEDED"}
 
@@ -127,6 +140,24 @@ def test_first_submit_makes_experiment_pipeline_and_run(site):
     (run,) = site.stub.runs.values()
     assert (run["display_name"], run["runtime_config"]["parameters"]) == ("first", {})
     assert told.out == f"run {run['run_id']}: {site.host}/#/runs/details/{run['run_id']}\n"
+
+
+def test_config_is_compiled_submitted_and_scheduled_for_the_data_of_its_day(site, tmp_path):
+    write_checkpoint(tmp_path / "encoder")
+    (tmp_path / "schema.pbtxt").write_text('feature { name: "text" type: BYTES }\n')
+    (tmp_path / "labels.txt").write_text("no\nyes\n")
+    (tmp_path / "my.yaml").write_text(CONFIG)
+    source = (str(tmp_path / "my.yaml"), "--image", "registry.example/a/b:1", "--context", str(tmp_path))
+    told = site.run("submit", *source, "--no-wait", "--param", "epochs=1", "--param", "span=7")
+    assert told.code == 0, told.error
+    assert [p["display_name"] for p in site.stub.pipelines.values()] == ["my-model"]
+    (run,) = site.stub.runs.values()
+    assert run["runtime_config"]["parameters"] == {"epochs": 1.0, "span": "7"}
+    told = site.run("schedule", *source, "--yes", "--cron", "30 6 * * *")
+    assert told.code == 0, told.error
+    (made,) = site.stub.recurring.values()
+    assert made["runtime_config"]["parameters"] == {"run_date": "UTC", "span": "run_date"}
+    assert made["pipeline_version_reference"] == run["pipeline_version_reference"]
 
 
 def test_changed_package_becomes_a_version_and_an_equal_one_does_not(site):
@@ -469,24 +500,6 @@ def test_schedule_shows_the_next_times_and_makes_a_recurring_run(site):
     assert site.recurring() == [("0 0 1 * * *", "ENABLED")]
     assert (made["display_name"], made["max_concurrency"], made["no_catchup"]) == ("tiny", "2", True)
     assert made["runtime_config"]["parameters"] == {"run_date": "Asia/Kolkata"}
-
-
-def test_schedule_of_data_by_day_takes_the_span_of_its_day(site):
-    dated = PACKAGE.replace(
-        "        componentRef: {name: Trainer}\n",
-        "        componentRef: {name: Trainer}\n"
-        "        inputs: {parameters: {input_config: {runtimeValue: {constant: "
-        '\'{"splits": [{"pattern": "{YYYY}-{MM}-{DD}/train-*"}]}\'}}}}\n',
-    ).replace(
-        "  Trainer: {executorLabel: Trainer_executor}\n",
-        "  Trainer:\n    executorLabel: Trainer_executor\n"
-        "    inputDefinitions: {parameters: {input_config: {parameterType: STRING}}}\n",
-    )
-    site.package.write_text(dated)
-    told = site.schedule("--cron", "30 6 * * *")
-    assert told.code == 0, told.error
-    (made,) = site.stub.recurring.values()
-    assert made["runtime_config"]["parameters"] == {"run_date": "UTC", "span": "run_date"}
 
 
 def test_schedule_in_a_zone_with_summer_time_is_warned_of(site):

@@ -114,6 +114,12 @@ def test_span_of_a_day(tmp_path: Path) -> None:
     assert set(output(tmp_path).values()) == {tfrecord([example(text=b"span 2026-11-21")])}
 
 
+def test_day_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write_spans(tmp_path / "data", "2026-11-21")
+    with pytest.raises(PipelineError, match=r"\{DD\}/train-\*, span 2026-11-22; correct data.path"):
+        run(tmp_path, tmp_path / "data" / "{YYYY}-{MM}-{DD}", span=20779)
+
+
 def test_span_that_is_not_there_names_the_folder(tmp_path: Path) -> None:
     write_spans(tmp_path / "data", "span-1")
     with pytest.raises(PipelineError, match=r"span-\{SPAN\}/train-\*, span 7; correct data.path"):
