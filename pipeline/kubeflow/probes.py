@@ -44,7 +44,8 @@ def wanted_examples(driver_class: str, exec_properties: dict[str, Any], run_date
     Raises:
         PipelineError: there is no such span, or the data has none.
     """
-    wanted = dict(exec_properties)
+    # The parameter's default is the span of the config: another one of the run takes its place.
+    wanted = {key: value for key, value in exec_properties.items() if key != RANGE_CONFIG}
     given = wanted.pop(SPAN)
     number = find_span(given, run_date)
     if number is not None:

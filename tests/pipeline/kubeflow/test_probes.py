@@ -18,8 +18,8 @@ from tests.components.local_run import example, tfrecord
 DAY = date(1970, 1, 3)
 
 
-def find(data: Path, span: str) -> dict[str, Any]:
-    node = TFRecordExampleGen(str(data), {"train": "train-*", "eval": "eval-*"})
+def find(data: Path, span: str, compiled: int | None = None) -> dict[str, Any]:
+    node = TFRecordExampleGen(str(data), {"train": "train-*", "eval": "eval-*"}, compiled)
     driver = name_utils.get_full_name(TFRecordDriver)
     return wanted_examples(driver, {**node.exec_properties, "span": span}, DAY)
 
@@ -40,6 +40,11 @@ def test_span_of_a_run_is_found(data, given, span):
     assert found["span"] == span
     assert f"span-{span}/train-*" in found["input_config"]
     assert found["input_fingerprint"].startswith("split:train,num_files:1")
+
+
+@pytest.mark.parametrize(("given", "span"), [("", 3), ("1", 1)])
+def test_span_of_a_run_takes_the_place_of_the_config_s(data, given, span):
+    assert find(data / "span-{SPAN}", given, compiled=2)["span"] == span
 
 
 def test_another_span_is_another_cache_key(data):
