@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -276,3 +277,17 @@ def test_failing_destination_leaves_the_push_and_the_next_run_tries_it_again(sto
     assert (done.exit_code, versions(folder)) == (0, ["1", "2"]), done.stderr
     assert [node for node, state in done.states().items() if state == "done"] == ["SecondPusher"]
     assert (bucket / "tiny/2/saved_model.pb").is_file()
+
+
+def test_model_of_a_newer_run_is_replaced_by_force_only(story, folder):
+    served = folder / "serving" / "tiny"
+    shutil.rmtree(served / "2")  # so that it is pushed again
+    record = served / "1/assets.extra/push.json"
+    newer = {"run_id": "of another machine", "run_started_at": "2999-01-01T00:00:00+00:00"}
+    record.write_text(json.dumps(json.loads(record.read_text()) | newer))
+    refused = run(folder, *BETTER)
+    assert (refused.exit_code, refused.result["status"], versions(folder)) == (3, "refused", ["1"])
+    assert "version 1 is of run of another machine" in refused.result["reason"]
+    assert "Traceback" not in refused.stderr
+    forced = call(folder, "run", "tiny.yaml", "--set", BETTER[0], "--force")
+    assert (forced.returncode, versions(folder)) == (0, ["1", "3"]), forced.stderr
