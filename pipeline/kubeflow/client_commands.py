@@ -158,13 +158,18 @@ def logs(
 
 def _follow(server: Any, run_id: str, names: Any, poll_seconds: float) -> None:
     """Shows the run until it ends, and exits as it ended."""
+    from pipeline.kubeflow.server import ServerError
     from pipeline.kubeflow.watch import conclude, follow
 
+    goes_on = f"run {run_id} goes on. Follow it: runs {run_id} --wait   Stop it: stop {run_id}"
     try:
         run = follow(server, run_id, names, Console(), poll_seconds)
     except KeyboardInterrupt:
-        _say(f"run {run_id} goes on. Follow it: runs {run_id} --wait   Stop it: stop {run_id}")
+        _say(goes_on)
         raise typer.Exit(INTERRUPTED) from None
+    except ServerError:
+        _say(goes_on)
+        raise
     exit_code, lines = conclude(server, run, names)
     for line in lines:
         _say(line)

@@ -20,6 +20,7 @@ from pipeline.kubeflow.verdicts import VERDICT_SUFFIX
 from pipeline.local.display import SYMBOLS, duration
 
 PUSHED, FAILED, REFUSED = 0, 1, 3  # exit codes, as the local runner's
+_BUSY = (408, 429)
 _MISSES = 20  # answers in a row that may fail to come before we give up; the run itself goes on
 
 
@@ -45,8 +46,9 @@ def follow(server: Server, run_id: str, names: Sequence[str], console: Console, 
                     run = client.get_run(run_id)
             except ServerError as error:
                 misses += 1
-                # A refusal will not pass; a server that restarts will be back.
-                if misses >= _MISSES or 400 <= error.status < 500:
+                # A refusal will not pass; a server that restarts or is busy will be back.
+                refused = 400 <= error.status < 500 and error.status not in _BUSY
+                if misses >= _MISSES or refused:
                     raise
             else:
                 misses = 0
@@ -62,15 +64,18 @@ def conclude(server: Server, run: Any, names: Sequence[str]) -> tuple[int, list[
     if run.state == "SUCCEEDED":
         return PUSHED, [f"pushed: {link}"]
     steps = step_states(run, names)
-    gates = refused_gates(steps)
-    if gates:
-        why = [_why(server, run.run_id, steps[gate + VERDICT_SUFFIX]) for gate in gates]
-        return REFUSED, [f"refused by {gate}: {said}" for gate, said in zip(gates, why, strict=True)] + [link]
-    if run.state == "FAILED":
-        failed = [step for step in steps.values() if step.state == "failed"]
-        told = [f"{step.name} failed: {_why(server, run.run_id, step)}" for step in failed]
-        return FAILED, [*(told or ["the run failed before a step did"]), link]
-    return FAILED, [f"the run ended {run.state}: {link}"]
+    refused = [
+        f"refused by {gate}: {_why(server, run.run_id, steps[gate + VERDICT_SUFFIX])}"
+        for gate in refused_gates(steps)
+    ]
+    failed = [
+        f"{step.name} failed: {_why(server, run.run_id, step)}"
+        for step in steps.values()
+        if step.state == "failed" and not step.name.endswith(VERDICT_SUFFIX)
+    ]
+    # As locally: what is broken counts more than what was refused.
+    exit_code = REFUSED if refused and not failed else FAILED
+    return exit_code, [*refused, *failed, f"the run ended {run.state}: {link}"]
 
 
 def _why(server: Server, run_id: str, step: StepState) -> str:

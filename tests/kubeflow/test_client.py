@@ -269,6 +269,24 @@ def test_failed_step_is_exit_code_1_with_its_last_error(site):
     assert "Trainer failed: split 'train' has 0 rows" in told.out
 
 
+def test_broken_step_counts_more_than_a_refusal(site):
+    site.stub.script = [{"DataGate-verdict": "FAILED", "Trainer": "FAILED", "run": "FAILED"}]
+    site.stub.logs = {"DataGate-verdict": "error: 7 rows\n", "Trainer": "error: out of memory\n"}
+    told = site.submit()
+    assert told.code == 1
+    assert {"refused by DataGate: 7 rows", "Trainer failed: out of memory"} <= set(told.out.splitlines())
+
+
+def test_token_that_ends_while_waiting_is_told_and_the_run_goes_on(site):
+    site.stub.script = [{"DataGate": "RUNNING"}]
+    site.stub.trouble = lambda method, path: 401 if "/runs/" in path else None
+    told = site.submit()
+    assert told.code == 1
+    assert "(401)" in told.error
+    (run_id,) = site.stub.runs
+    assert f"run {run_id} goes on. Follow it: runs {run_id} --wait" in told.out
+
+
 def test_stopped_run_is_exit_code_1(site):
     site.stub.script = [{"DataGate": "RUNNING", "run": "CANCELED"}]
     assert site.submit().code == 1
