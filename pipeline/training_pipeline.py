@@ -28,6 +28,7 @@ from components.labels import read_labels
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
 from components.settings import DataGateSettings
+from components.statistics_options import SketchedStatsOptions
 from pipeline.beam.arguments import beam_arguments
 from pipeline.config import Config, as_json
 from pipeline.eval_config import make_eval_config
@@ -72,7 +73,9 @@ def create_pipeline(
         code_fingerprint=code_fingerprint("components.example_gen.executor"),
     ).with_id("TFRecordExampleGen")
 
-    statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
+    statistics_gen = StatisticsGen(
+        examples=example_gen.outputs["examples"], stats_options=SketchedStatsOptions()
+    )
 
     schema_gen = CuratedSchema(
         schema_file=str(data.data_schema),

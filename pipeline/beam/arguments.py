@@ -9,9 +9,12 @@ from pipeline.beam.settings import BeamRunnerSettings
 
 # Beam's portable DirectRunner first tries to download a "prism" binary; this one needs nothing.
 _FN_API = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+_PROCESSES = "--runner=pipeline.beam.processes.ProcessesRunner"
 # TFX ships a source package of itself (3 s for each node, and not our code) unless a worker image or a
 # setup file is named. Only Dataflow starts the image; elsewhere the flag is a hint to TFX.
 _NO_PACKAGE_OF_TFX = "--sdk_container_image=none"
+# Worker processes import it first; a node's own process has done so by itself.
+_FIRST_IMPORT = "--beam_plugins=pipeline.beam.worker"
 _WORKERS = {
     "direct": "direct_num_workers",
     "flink": "parallelism",
@@ -32,13 +35,13 @@ def beam_arguments(settings: BeamRunnerSettings, project_dir: str) -> list[str]:
     """
     made = {"direct": _direct, "dataflow": _dataflow}.get(settings.runner, _portable)(settings)
     sources = [f"--setup_file={project_dir}/setup.py"] if settings.setup_file else []
-    return [*made, *sources, *settings.args]
+    return [*made, *sources, _FIRST_IMPORT, *settings.args]
 
 
 def _direct(settings: BeamRunnerSettings) -> Iterator[str]:
-    yield _FN_API
-    yield _NO_PACKAGE_OF_TFX
     mode = settings.direct_running_mode or "in_memory"
+    yield _PROCESSES if mode == "multi_processing" else _FN_API
+    yield _NO_PACKAGE_OF_TFX
     every_core = 0
     yield f"--direct_running_mode={mode}"
     yield f"--direct_num_workers={settings.workers or (1 if mode == 'in_memory' else every_core)}"
@@ -84,7 +87,5 @@ def option(arguments: Sequence[str], name: str) -> str | None:
 
 def works_here(arguments: Sequence[str]) -> bool:
     """Whether all of the node's work is done on this machine, so that its local files can be read."""
-    return (
-        f"--runner={option(arguments, 'runner')}" == _FN_API
-        or option(arguments, "environment_type") == "LOOPBACK"
-    )
+    runner = f"--runner={option(arguments, 'runner')}"
+    return runner in (_FN_API, _PROCESSES) or option(arguments, "environment_type") == "LOOPBACK"

@@ -41,7 +41,9 @@ SCHEMA_FILE = "schema.pbtxt"
 REPORT_FILE = "import_report.json"
 # What an import writes, and may therefore replace.
 OWN_FILES = ("*.tfrecord.gz", "*.yaml", LABELS_FILE, SCHEMA_FILE, REPORT_FILE, "made_from.sha256")
-_SHARD_BYTES = 64 << 20  # of uncompressed records
+# Of uncompressed records. Gzip cannot be read from the middle, so a shard is what one worker takes at a time, and
+# Beam's reader holds up to all of it.
+_SHARD_BYTES = 16 << 20
 _SAMPLES = 5
 _PROGRESS_ROWS = 10_000
 # The data gate's own default: fewer rows of a split stop the run there.

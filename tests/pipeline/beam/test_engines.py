@@ -40,7 +40,7 @@ transform: {max_length: 32}
 evaluate: {thresholds: {accuracy: {min: 0.2}}}
 push: {serving_dir: serving}
 """
-NODES = ("TFRecordExampleGen", "ImportSchemaGen", "Transform")
+NODES = ("TFRecordExampleGen", "StatisticsGen", "ImportSchemaGen", "Transform")
 PROCESSES = "{direct_running_mode: multi_processing, workers: 2}"
 _PATIENCE_SECONDS = 180
 
@@ -167,6 +167,14 @@ def assert_same_outputs(runs: dict[str, NodeRun], expected: dict[str, NodeRun]) 
         assert _content(graph / name) == _content(same / name)
 
 
+def statistics_of(runs: dict[str, NodeRun], split: str) -> Any:
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    folder = Path(runs["StatisticsGen"].outputs["statistics"][0].uri)
+    content = (folder / f"Split-{split}" / "FeatureStats.pb").read_bytes()
+    return statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
+
+
 def _content(path: Path) -> dict[str, bytes]:
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     return {file.name: file.read_bytes() for file in files}
@@ -187,7 +195,8 @@ def test_one_process_makes_what_the_other_tests_compare_with(in_process):
 
 
 def test_portable_job_service_with_worker_processes(site, in_process, job_service):
-    runs = site.run("portable", *_on(job_service.section()))
+    nodes = ["TFRecordExampleGen", "ImportSchemaGen", "Transform"]
+    runs = site.run("portable", *_on(job_service.section()), nodes=nodes)
     assert_same_outputs(runs, in_process)
     workers = job_service.workers()
     assert len(set(workers)) == len(workers) == 2  # one for each of the two jobs
@@ -210,7 +219,13 @@ def test_record_that_is_broken_is_named_through_the_job_service(site, job_servic
 
 
 def test_direct_runner_with_worker_processes(site, in_process):
-    assert_same_outputs(site.run("processes", f"beam.nodes.Transform={PROCESSES}"), in_process)
+    runs = site.run(
+        "processes", f"beam.nodes.StatisticsGen={PROCESSES}", nodes=["TFRecordExampleGen", "StatisticsGen"]
+    )
+    for split in ("train", "eval", "test"):
+        made, same = (statistics_of(run, split) for run in (runs, in_process))
+        assert made == same
+        assert made.datasets[0].num_examples > 10
 
 
 def test_where_a_node_runs_is_no_part_of_its_cache_key(site, in_process):

@@ -94,6 +94,7 @@ def arguments(folder: Path, section: str, node: str = "Transform") -> list[str]:
     return beam_arguments(beam_of(folder, section).node(node), "/app")
 
 
+FIRST_IMPORT = "--beam_plugins=pipeline.beam.worker"
 FN_API = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
@@ -103,6 +104,7 @@ def test_without_a_section_a_node_works_in_its_own_process(tmp_path):
         "--sdk_container_image=none",
         "--direct_running_mode=in_memory",
         "--direct_num_workers=1",
+        FIRST_IMPORT,
     ]
 
 
@@ -124,6 +126,7 @@ def test_flink_with_worker_containers(tmp_path):
         "--environment_config=a/b:1",
         "--sdk_container_image=a/b:1",
         "--parallelism=8",
+        FIRST_IMPORT,
         "--max_parallelism=16",
     ]
 
@@ -139,6 +142,7 @@ def test_spark_with_worker_processes(tmp_path):
         "--environment_type=PROCESS",
         '--environment_config={"command": "/opt/apache/beam/boot"}',
         "--setup_file=/app/setup.py",
+        FIRST_IMPORT,
     ]
 
 
@@ -150,6 +154,7 @@ def test_dataflow_and_a_node_that_has_its_own_engine(tmp_path):
         "--temp_location=gs://my-bucket/tmp",
         "--sdk_container_image=registry/name:1",
         "--max_num_workers=20",
+        FIRST_IMPORT,
     ]
     assert arguments(tmp_path, DATAFLOW, "TFRecordExampleGen")[0] == FN_API
 
@@ -162,7 +167,12 @@ def test_dataflow_is_refused_where_artifacts_are_local(tmp_path):
 
 
 def test_beam_itself_understands_the_options(tmp_path):
-    from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, WorkerOptions
+    from apache_beam.options.pipeline_options import (
+        PipelineOptions,
+        PortableOptions,
+        SetupOptions,
+        WorkerOptions,
+    )
     from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
     from apache_beam.runners.portability.portable_runner import PortableRunner
 
@@ -172,12 +182,14 @@ def test_beam_itself_understands_the_options(tmp_path):
     assert options.view_as(PortableOptions).job_endpoint == "flink:8099"
     dataflow = PipelineOptions(arguments(tmp_path, DATAFLOW + "  workers: 20\n"))
     assert dataflow.view_as(WorkerOptions).max_num_workers == 20
+    assert dataflow.view_as(SetupOptions).beam_plugins == ["pipeline.beam.worker"]
 
 
 @pytest.mark.parametrize(
     ("args", "here"),
     [
-        ([FN_API, "--direct_running_mode=multi_processing"], True),
+        ([FN_API], True),
+        (["--runner=pipeline.beam.processes.ProcessesRunner"], True),
         (["--runner=PortableRunner", "--environment_type=LOOPBACK"], True),
         (["--runner=PortableRunner", "--environment_type=DOCKER"], False),
         (["--runner=DataflowRunner"], False),
