@@ -12,7 +12,14 @@ import orjson
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady
+from kserve.errors import (
+    InferenceError,
+    InvalidInput,
+    ModelNotFound,
+    ModelNotReady,
+    ServerNotLive,
+    ServerNotReady,
+)
 from kserve.protocol.rest.server import RESTServer, metrics_handler
 from kserve.protocol.rest.v2_datamodels import InferenceRequest, ModelMetadataResponse, ModelReadyResponse
 from kserve.protocol.rest.v2_endpoints import V2Endpoints, register_v2_endpoints
@@ -99,7 +106,8 @@ class ServingREST(RESTServer):
         register_v2_endpoints(app, self.dataplane, self.model_repository_extension)
 
     def _add_exception_handlers(self, app: FastAPI) -> None:
-        for kind in (RequestError, InvalidInput, InferenceError, ModelNotFound, ModelNotReady):
+        not_yet = (ModelNotReady, ServerNotReady, ServerNotLive)
+        for kind in (RequestError, InvalidInput, InferenceError, ModelNotFound, *not_yet):
             app.add_exception_handler(kind, _on_error)
         app.add_exception_handler(RequestValidationError, _on_error)
         app.add_exception_handler(HTTPException, _on_error)
@@ -324,7 +332,7 @@ def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
         return error.status_code, _printable(str(error.detail)), dict(error.headers or {})
     if isinstance(error, ModelNotFound):
         return 404, _printable(str(error)), {}
-    if isinstance(error, ModelNotReady):
+    if isinstance(error, ModelNotReady | ServerNotReady | ServerNotLive):
         return 503, _printable(str(error)), {"Retry-After": "1"}
     if isinstance(error, InvalidInput | InferenceError):
         return 400, _printable(str(error)), {}

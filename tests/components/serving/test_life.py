@@ -83,6 +83,15 @@ def test_switches_under_load_fail_no_request_and_leave_no_memory(
     assert after <= 1.1 * before, f"{before / 1e6:.0f} MB grew to {after / 1e6:.0f} MB"
 
 
+def test_readiness_without_a_version_is_503_and_no_error_in_the_log(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    with running(tmp_path / "models", None) as server:
+        answer = httpx.get(f"{server.url}/v2/health/ready", timeout=60)
+        assert (answer.status_code, answer.json()) == (503, {"error": "Server is not ready."})
+        assert httpx.get(f"{server.url}/v2/health/live", timeout=60).status_code == 200
+        assert "Traceback" not in server.log.read_text()
+
+
 def test_version_that_does_not_load_is_reported_and_gets_no_traffic(
     exported: tuple[Exported, Exported], tmp_path: Path
 ) -> None:
