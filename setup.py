@@ -1,4 +1,4 @@
-"""Beam ships our packages to its workers through `--setup_file`; all metadata is in pyproject.toml."""
+"""For tools that want a setup.py; all metadata is in pyproject.toml."""
 
 from setuptools import setup
 
