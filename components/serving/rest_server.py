@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
@@ -25,6 +26,7 @@ from kserve.protocol.rest.v2_datamodels import InferenceRequest, ModelMetadataRe
 from kserve.protocol.rest.v2_endpoints import V2Endpoints, register_v2_endpoints
 from starlette.exceptions import HTTPException
 
+from components.serving.connection import TimedConnection
 from components.serving.errors import (
     InvalidRequest,
     Overloaded,
@@ -81,6 +83,7 @@ class ServingREST(RESTServer):
         self.config.app = _Guard(app, observer, settings)
         self.config.host = settings.host
         self.config.access_log = False  # ours is JSON
+        self.config.http = functools.partial(TimedConnection, read_seconds=settings.read_seconds)
         self._server = _Server(self.config)
 
     async def start(self) -> None:

@@ -21,6 +21,8 @@ class ServeSettings(Section):
     max_request_rows: int = Field(1024, ge=1, description="Rows of one request.")
     max_text_bytes: int = Field(65536, ge=1, description="Bytes of one text.")
     max_request_bytes: int = Field(4 << 20, ge=1024, description="Bytes of one request's body.")
-    read_seconds: float = Field(20.0, gt=0, description="Time for a request's body to arrive.")
+    read_seconds: float = Field(
+        20.0, gt=0, description="Time for a request's headers to arrive, and for its body."
+    )
     poll_seconds: float = Field(0.5, gt=0, le=2, description="How often new versions are looked for.")
     drain_seconds: float = Field(30.0, ge=0, description="Time for accepted requests when the server stops.")

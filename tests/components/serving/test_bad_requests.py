@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import socket
+import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from typing import Any
 
 import grpc
@@ -218,6 +221,44 @@ def test_body_that_does_not_come_gets_408(server: Server) -> None:
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n".encode()
     assert raw(server, head + b'{"inst', finish=False).startswith(b"HTTP/1.1 408")
     assert is_alive(server)
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\nX-A: "])
+def test_headers_that_trickle_get_408(server: Server, begin: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.rest), timeout=0.2) as connection:
+        connection.sendall(begin)
+        answer = trickle(connection, b"a" if begin else b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert is_alive(server)
+
+
+def trickle(connection: socket.socket, data: bytes) -> bytes:
+    """Sends `data` again and again until something comes back."""
+    for _ in range(300):
+        connection.sendall(data)
+        with contextlib.suppress(TimeoutError):
+            return connection.recv(65536)
+    raise AssertionError("the connection is still open")
+
+
+def test_connection_that_rests_between_requests_is_kept(server: Server) -> None:
+    with contextlib.closing(HTTPConnection("127.0.0.1", server.rest, timeout=30)) as connection:
+        connection.connect()
+        connection.auto_open = False  # so that a closed connection is an error
+        for _ in range(4):
+            connection.request("GET", "/v2/health/live")
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (200, b'{"live":true}')
+            time.sleep(0.8)  # longer than read_seconds in all, shorter than uvicorn's keep-alive at a time
+
+
+def test_half_headers_behind_a_request_do_not_cost_its_answer(server: Server) -> None:
+    both = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nX-A: "
+    with socket.create_connection(("127.0.0.1", server.rest), timeout=30) as connection:
+        connection.sendall(both)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"HTTP/1.1 408" in answer
 
 
 @pytest.mark.parametrize(

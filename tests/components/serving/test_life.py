@@ -16,7 +16,10 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pytest
+from pydantic import ValidationError
 
+from components.serving.settings import ServeSettings
 from tests.components.serving.conftest import NAME, TEXTS, Exported, Server, push, running
 
 CLIENTS, SWITCHES = 16, 20
@@ -90,6 +93,11 @@ def test_readiness_without_a_version_is_503_and_no_error_in_the_log(tmp_path: Pa
         assert (answer.status_code, answer.json()) == (503, {"error": "Server is not ready."})
         assert httpx.get(f"{server.url}/v2/health/live", timeout=60).status_code == 200
         assert "Traceback" not in server.log.read_text()
+
+
+def test_new_versions_are_looked_for_every_two_seconds_at_least() -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 2"):
+        ServeSettings(poll_seconds=2.1)
 
 
 def test_version_that_does_not_load_is_reported_and_gets_no_traffic(
