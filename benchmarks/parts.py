@@ -49,6 +49,12 @@ def _scale(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     return scale.run(quick, workspace)
 
 
+def _serving(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import serving
+
+    return serving.run(quick, workspace)
+
+
 # In the order of the table; each imports only its own module.
 PARTS: Mapping[str, Part] = {
     "imports": _imports,
@@ -56,6 +62,7 @@ PARTS: Mapping[str, Part] = {
     "transform": _transform,
     "training": _training,
     "evaluate": _evaluate,
+    "serving": _serving,
     "scale": _scale,
 }
 

@@ -1,0 +1,233 @@
+"""The model server under load, beside what one would write by hand.
+
+The same weights and questions for all; closed loop of 1, 16 and 64 clients from a process of its own, one
+server at a time. Before anything is timed, every system answers every question, and the labels must be equal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.processes import (
+    PEER_PYTHON,
+    PROJECT_DIR,
+    PYTHON,
+    BenchmarkError,
+    Command,
+    environment,
+    measure,
+)
+from benchmarks.rows import make_row
+from benchmarks.workspace import Workspace
+
+CLIENTS = (1, 16, 64)
+NAME = "trec"  # of the served model
+_START_SECONDS = 180  # a server that is not ready by then is broken
+_SEEN_SECONDS = 60  # so is one that has not seen a new version
+
+
+class System(NamedTuple):
+    """A server: how it is started, and where it is asked."""
+
+    name: str
+    command: Command
+    ready: str
+    predict: str
+
+
+def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    """Requests/s and p50, p99 at each number of clients against two servers; p50 of one client against
+    the bare SavedModel; how soon a new version answers."""
+    folder = workspace.folder / "serving"
+    measure([PYTHON, "-m", "benchmarks.serving_model", folder])
+    seconds = 1.0 if quick else 8.0
+    saved_model, questions = folder / "serving" / NAME / "1", folder / "questions.json"
+    bare = measure(
+        [PYTHON, "-m", "benchmarks.peers.savedmodel_loop", saved_model, questions, str(seconds)]
+    ).result()
+    ours, *peers = [_measure_system(system, folder, seconds) for system in systems(folder)]
+    for found in peers:
+        _require_equal(found["name"], found["labels"], ours["labels"])
+    _require_equal("bare SavedModel", bare["labels"], ours["labels"])
+    rows = [row for peer in peers for row in _against_server(ours, peer)]
+    return [*rows, *_against_bare(ours, bare), _version_row(ours["version_seconds"])]
+
+
+def systems(folder: Path) -> list[System]:
+    """Ours first; each on a free port of its own."""
+    first, second, third = _free_ports(3)
+    settings = json.dumps({"port": first, "grpc_port": 0})
+    saved_model = folder / "serving" / NAME / "1"
+    predict = f"/v1/models/{NAME}:predict"
+    ours: Command = [PYTHON, "-m", "components.serving", folder / "serving", NAME, settings]
+    torch: Command = [PEER_PYTHON, "-m", "benchmarks.peers.pipeline_server", folder / "transformers"]
+    kserve: Command = [PYTHON, "-m", "benchmarks.peers.kserve_server", saved_model]
+    return [
+        System("ours", ours, f"http://127.0.0.1:{first}/v2/health/ready", predict),
+        System(
+            "FastAPI + pipeline (PyTorch)",
+            [*torch, str(second)],
+            f"http://127.0.0.1:{second}/health",
+            "/predict",
+        ),
+        System(
+            "KServe SDK, no batching",
+            [*kserve, str(third)],
+            f"http://127.0.0.1:{third}/v2/health/ready",
+            predict,
+        ),
+    ]
+
+
+def _measure_system(system: System, folder: Path, seconds: float) -> dict[str, Any]:
+    questions = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
+    port = int(re.findall(r":(\d+)/", system.ready)[0])
+    job = {"port": port, "path": system.predict, "questions": questions}
+    with _running(system) as process:
+        labels = _load(job | {"clients": 16, "seconds": 0})["labels"]
+        levels = {clients: _load(job | {"clients": clients, "seconds": seconds}) for clients in CLIENTS}
+        found = {"name": system.name, "labels": labels, "levels": levels, "peak_mib": _peak_mib(process.pid)}
+        if system.name == "ours":
+            found["version_seconds"] = _seconds_to_new_version(job, folder)
+        return found
+
+
+@contextlib.contextmanager
+def _running(system: System) -> Iterator[subprocess.Popen[bytes]]:
+    with tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(
+            [str(part) for part in system.command],
+            stdin=subprocess.PIPE,  # ours stops when it ends
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            cwd=PROJECT_DIR,
+            env=environment(),
+        )
+        try:
+            if not _is_ready(process, system.ready):
+                err.seek(0)
+                raise BenchmarkError(f"{system.name} does not start:\n{err.read()[-3000:]}")
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        # Not listening, or not ready yet.
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError),
+            urllib.request.urlopen(url, timeout=10),
+        ):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _load(job: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(job, file)
+        file.flush()
+        return measure([PYTHON, "-m", "benchmarks.load", file.name]).result()
+
+
+def _seconds_to_new_version(job: dict[str, Any], folder: Path) -> float:
+    """From the new version's folder to its first sight in the status, while 16 clients ask."""
+    home = folder / "serving" / NAME
+    shutil.copytree(home / "1", home / "copy")
+    url = f"http://127.0.0.1:{job['port']}/v1/models/{NAME}"
+    with ThreadPoolExecutor(1) as threads:
+        load = threads.submit(_load, job | {"clients": 16, "seconds": 4.0})
+        time.sleep(1.0)  # the load is there
+        (home / "copy").rename(home / "2")
+        seconds = _until_seen(url, "2")
+        load.result()
+    return seconds
+
+
+def _until_seen(url: str, version: str) -> float:
+    started = time.monotonic()
+    while time.monotonic() < started + _SEEN_SECONDS:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            if any(told["version"] == version for told in json.load(answer)["model_version_status"]):
+                return time.monotonic() - started
+        time.sleep(0.02)
+    raise BenchmarkError(f"the new version was not noticed within {_SEEN_SECONDS} s")
+
+
+def _require_equal(name: str, labels: list[str], ours: list[str]) -> None:
+    differing = [number for number, pair in enumerate(zip(labels, ours, strict=True)) if len(set(pair)) != 1]
+    if differing:
+        raise BenchmarkError(f"{name} gives other labels than ours to the questions {differing[:10]}")
+
+
+def _against_server(ours: dict[str, Any], peer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    target = ">= 2" if "KServe" in peer["name"] else ">= 2.5"
+    for clients in CLIENTS:
+        mine, theirs = ours["levels"][clients], peer["levels"][clients]
+        yield make_row(
+            f"server, {clients} client{'s' if clients > 1 else ''}",
+            mine["per_second"],
+            "req/s",
+            peer_name=peer["name"],
+            peer=theirs["per_second"],
+            target=target if clients == 16 else "",
+            ours_peak_mib=ours["peak_mib"],
+            peer_peak_mib=peer["peak_mib"],
+            rows=len(ours["labels"]),
+            note=f"p50 / p99 ms: ours {_latencies(mine)}; {peer['name']} {_latencies(theirs)}",
+        )
+
+
+def _against_bare(ours: dict[str, Any], bare: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    mine = ours["levels"][1]
+    yield make_row(
+        "server, p50 of 1 client",
+        mine["p50_ms"],
+        "ms",
+        peer_name="bare SavedModel in a loop",
+        peer=bare["p50_ms"],
+        target="<= 1.3",
+        ours_peak_mib=ours["peak_mib"],
+        peer_peak_mib=bare["peak_mib"],
+        rows=len(ours["labels"]),
+        note=f"p99 ms: ours {mine['p99_ms']:.1f}, bare {bare['p99_ms']:.1f}; the load generator shares the cores",
+    )
+
+
+def _version_row(seconds: float) -> dict[str, Any]:
+    return make_row("server, new version noticed under 16 clients", seconds, "s", target="<= 2")
+
+
+def _latencies(level: dict[str, Any]) -> str:
+    return f"{level['p50_ms']:.1f} / {level['p99_ms']:.1f}"
+
+
+def _peak_mib(pid: int) -> float:
+    """Peak resident memory of a running process, MiB."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
