@@ -21,7 +21,7 @@ DATASET = "rotten_tomatoes"
 CONFIG = PROJECT_DIR / "configs" / f"{DATASET}.yaml"
 COLUMNS = ("text", "label", "movie_name")
 SPLITS = ("train", "eval", "test")
-LAST_NODE = "Pusher"
+LAST_NODE = "Report"
 
 
 def repeats(quick: bool, factor: int) -> int:
