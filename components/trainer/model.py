@@ -65,7 +65,9 @@ def classify(
     rows, tokens = tf.shape(ids)[0], tf.shape(ids)[1]
     hidden = _embed(model.bert.embeddings, ids, inputs.get(features.TOKEN_TYPE_IDS))
     hidden = dropout(hidden, config.hidden_dropout_prob)
-    bias = (1.0 - tf.cast(inputs[features.ATTENTION_MASK], tf.float32))[:, None, None, :] * _MASKED
+    padding = 1.0 - tf.cast(inputs[features.ATTENTION_MASK], tf.float32)
+    # Not `padding[:, None, None]`: that is a StridedSlice that TFLite does not have.
+    bias = tf.expand_dims(tf.expand_dims(padding, 1), 1) * _MASKED
     layers = model.bert.encoder.layer
     for layer in layers:
         queries = hidden if layer is not layers[-1] else _first_tokens(hidden, rows, tokens)

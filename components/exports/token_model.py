@@ -1,0 +1,148 @@
+"""What all formats are made from: the served model from token ids to probabilities, and nothing else.
+
+No format runs tensorflow-text's ops or tables of strings, so tokenization and the names of the labels stay
+outside. The weights become constants: what the converters would do first anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from components import features
+from components.errors import PipelineError
+
+_REASON_CHARACTERS = 300
+
+
+def save_token_model(saved_model: Path, out: Path) -> None:
+    """Writes a SavedModel whose `serving_default` is `token_function`, and which has no variables.
+
+    Args:
+      saved_model: folder that `components.trainer.export.export_model` wrote.
+      out: folder to make.
+
+    Raises:
+      PipelineError: `saved_model` is no such folder.
+    """
+    module = tf.Module()
+    module.serve = token_function(saved_model)
+    tf.saved_model.save(module, str(out), signatures=module.serve)
+
+
+def token_function(saved_model: Path) -> Any:
+    """The signature `serve_tokens` of a SavedModel folder, without its labels and on int32.
+
+    Returns:
+      ConcreteFunction: input_ids, attention_mask (token_type_ids for text pairs) int32 [batch, tokens]
+        -> {"probabilities": float32 [batch, classes]}.
+
+    Raises:
+      PipelineError: the folder cannot be read, or its signature is not one of this project's Trainer.
+    """
+    graph, ends, output = _computation(saved_model)
+
+    def serve(**tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        given = {end: tokens[name] for end, name in ends.items()}
+        [probabilities] = tf.graph_util.import_graph_def(graph, given, [output], name="")
+        return {features.PROBABILITIES: probabilities}
+
+    names = dict.fromkeys(ends.values())
+    specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
+    return tf.function(serve).get_concrete_function(**specs)
+
+
+def _computation(saved_model: Path) -> tuple[tf.compat.v1.GraphDef, dict[str, str], str]:
+    """The graph that makes the probabilities, which of its tensors are which input, and the output."""
+    loaded = _load(saved_model)
+    signature = loaded.signatures.get(features.TOKENS_SIGNATURE)
+    if signature is None or features.PROBABILITIES not in signature.structured_outputs:
+        raise PipelineError(
+            f"{saved_model}: no signature {features.TOKENS_SIGNATURE!r} that gives {features.PROBABILITIES!r}; "
+            "was it exported by this project's Trainer?"
+        )
+    # All functions are inlined, so that the labels' table is no part of what the probabilities need.
+    frozen = convert_variables_to_constants_v2(signature, aggressive_inlining=True)
+    output = frozen.outputs[sorted(signature.structured_outputs).index(features.PROBABILITIES)]
+    nodes = {node.name: node for node in frozen.graph.as_graph_def().node}
+    names = set(signature.structured_input_signature[1])
+    casts = {name: source for name in nodes if (source := _cast_input(nodes, name)) in names}
+    missing = sorted(names - set(casts.values()))
+    if missing:
+        raise PipelineError(
+            f"{saved_model}: the inputs {missing} are not cast to int32; was it exported by this project's Trainer?"
+        )
+    return (
+        _part(nodes, output.op.name, casts),
+        {f"{cast}:0": name for cast, name in casts.items()},
+        output.name,
+    )
+
+
+def _load(saved_model: Path) -> Any:
+    try:
+        return tf.saved_model.load(str(saved_model))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise PipelineError(
+            f"{saved_model}: not a SavedModel that can be loaded: {one_line(error)}"
+        ) from error
+
+
+def _cast_input(nodes: Mapping[str, Any], name: str) -> str | None:
+    """The input that a node casts to int32: the formats count in int32, on half the bytes of the served model."""
+    node = nodes[name]
+    if node.op != "Cast" or node.attr["DstT"].type != tf.int32.as_datatype_enum:
+        return None
+    source = nodes[_node_name(node.input[0])]
+    while source.op == "Identity":
+        source = nodes[_node_name(source.input[0])]
+    return str(source.name)
+
+
+def _part(nodes: Mapping[str, Any], output: str, ends: Container[str]) -> tf.compat.v1.GraphDef:
+    """All that `output` is computed from, up to `ends`, which are left out."""
+    part, waiting, seen = tf.compat.v1.GraphDef(), [output], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name in ends:
+            continue
+        seen.add(name)
+        node = part.node.add()
+        node.CopyFrom(nodes[name])
+        # What only orders side effects goes: nothing here has any.
+        values = [value for value in node.input if not value.startswith("^")]
+        node.ClearField("input")
+        node.input.extend(values)
+        waiting += map(_node_name, values)
+    return part
+
+
+def _node_name(tensor: str) -> str:
+    """`"MatMul_1:0" -> "MatMul_1"`."""
+    return tensor.partition(":")[0]
+
+
+@contextmanager
+def converting(saved_model: Path, to: str) -> Iterator[None]:
+    """Makes one line of what a converter raises.
+
+    Raises:
+      PipelineError: the block raised anything else.
+    """
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise PipelineError(f"{saved_model}: not converted to {to}: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """The class and the beginning of the message: converters quote whole graphs."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:_REASON_CHARACTERS]
