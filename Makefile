@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE ?= copy
 export TF_USE_LEGACY_KERAS := 1
 
-.PHONY: help setup data run serve test lint format bench image test-containers clean
+.PHONY: help setup data run serve tfjs test lint format bench image test-containers clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +37,12 @@ run: $(READY) ## Run the whole pipeline: CONFIG=configs/trec.yaml ARGS="--set tr
 serve: $(READY) ## Serve what was pushed, REST and gRPC: ARGS="--port 8501 --grpc-port 8500"
 	@$(PYTHON) runner_local.py serve $(CONFIG) $(ARGS)
 
+tfjs: $(READY) ## Fetch what the TensorFlow.js export needs into .venv-tfjs (the first export does too)
+	@$(PYTHON) -m components.exports.tfjs_environment
+
 test: $(READY) ## Run all tests: ARGS="-k name" for some
 	@$(PYTHON) runner_local.py data
+	@$(PYTHON) -m components.exports.tfjs_environment || echo "test: tests of TensorFlow.js will be skipped"
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(READY) ## Ruff (lint and format) and mypy
