@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from components.canary.settings import CanarySettings
 from components.errors import UsageError
 from components.evaluator.settings import EvaluateSettings
+from components.exports.settings import ExportSettings
 from components.pusher.settings import PushSettings
 from components.report.settings import ReportSettings
 from components.section import Section
@@ -58,6 +59,7 @@ class Config(Section):
         CanarySettings(), description="The trial on the model server before a push."
     )
     push: PushSettings = Field(description="Where a blessed model goes.")
+    export: ExportSettings = Field(ExportSettings(), description="Further formats of a pushed model.")
     report: ReportSettings = Field(ReportSettings(), description="The report on a run, blessed or not.")
     beam: BeamSettings = Field(BeamSettings(), description="The engine of the nodes that are Beam pipelines.")
     kubeflow: KubeflowSettings | None = Field(

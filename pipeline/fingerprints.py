@@ -27,7 +27,7 @@ LIBRARIES = (
     "transformers",
 )
 # These count only for code that imports them by name.
-LIBRARIES_OF_ONE_NODE = ("kserve",)
+LIBRARIES_OF_ONE_NODE = ("ai-edge-litert", "kserve", "onnx", "onnxruntime", "tf2onnx")
 
 
 def code_fingerprint(*modules: str) -> str:
@@ -42,7 +42,8 @@ def code_fingerprint(*modules: str) -> str:
         digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())
     imported = {name.partition(".")[0] for path in found.values() for name in _imports(path)}
-    for library in (*LIBRARIES, *(name for name in LIBRARIES_OF_ONE_NODE if name in imported)):
+    of_one = [name for name in LIBRARIES_OF_ONE_NODE if name.replace("-", "_") in imported]
+    for library in (*LIBRARIES, *of_one):
         digest.update(f"{library}=={_version(library)}\n".encode())
     return digest.hexdigest()[:16]
 

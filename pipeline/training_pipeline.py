@@ -24,6 +24,7 @@ from components.data_gate.component import DataGate
 from components.destinations.component import SecondPusher
 from components.example_gen.component import TFRecordExampleGen
 from components.example_gen.spans import span_number
+from components.exports.component import NODE_IDS, Exporter
 from components.labels import read_labels
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
@@ -180,6 +181,25 @@ def create_pipeline(
         code_fingerprint=code_fingerprint("components.destinations.executor"),
     )
 
+    exporters = [
+        Exporter(
+            model=trainer.outputs["model"],
+            pushed_model=pusher.outputs["pushed_model"],
+            transformed_examples=transform.outputs["transformed_examples"],
+            format_name=format_name,
+            settings=settings,
+            rows=config.export.rows,
+            text_columns=data.text_columns,
+            checkpoint_dir=paths.checkpoint_dir,
+            max_length=config.transform.max_length,
+            inputs_fingerprint=checkpoint_fingerprint,
+            code_fingerprint=code_fingerprint(
+                "components.exports.executor", f"components.exports.{format_name}"
+            ),
+        ).with_id(NODE_IDS[format_name])
+        for format_name, settings in config.export.chosen().items()
+    ]
+
     # Nothing depends on it, and among equals nodes run by name: after the Pusher.
     report = Report(
         examples=example_gen.outputs["examples"],
@@ -215,6 +235,7 @@ def create_pipeline(
         pusher,
         report,
         *([second_pusher] if config.push.destinations else []),
+        *exporters,
     ]
     for node in nodes:
         if isinstance(node, BaseBeamComponent):

@@ -62,7 +62,9 @@ class ExportSettings(Section):
     tflite: TFLiteSettings | None = Field(None, description="TensorFlow Lite.")
     onnx: ONNXSettings | None = Field(None, description="ONNX.")
     tfjs: TFJSSettings | None = Field(None, description="TensorFlow.js.")
-    rows: int = Field(4096, ge=1, description="Rows of the eval split that each is held to the served model on.")
+    rows: int = Field(
+        4096, ge=1, description="Rows of the eval split that each is held to the served model on."
+    )
 
     def chosen(self) -> dict[FormatName, TFLiteSettings | ONNXSettings | TFJSSettings]:
         """Format -> its settings, of those that are made."""

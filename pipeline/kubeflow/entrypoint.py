@@ -2,7 +2,7 @@
 
     --step JSON            how the pipeline wires the step (see `pipeline.kubeflow.steps.Step`)
     --executor_input JSON  what the launcher puts in place of `{{$}}`
-    $BEAM_ARGUMENTS        Beam's pipeline options of a Beam step, a JSON list
+    $BEAM_ARGUMENTS        Beam's pipeline options of a Beam step, a JSON list; without it, this process does the work
 
 Exit code: 0 done, 3 a gate said no, 2 bad usage, 1 anything else, with one line that says why.
 """
@@ -16,12 +16,12 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import GateRefused, PipelineError
-from pipeline.beam.arguments import works_here
+from pipeline.beam.arguments import LOCAL_BEAM_ARGS, works_here
 from pipeline.beam.submission import ready_to_submit
 from pipeline.kubeflow.run_date import RUN_DATE
 from pipeline.kubeflow.verdicts import REFUSED
@@ -51,12 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.step.get("executor", "").startswith("components.destinations."):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the checkpoint is in the image
-    beam_arguments = json.loads(os.environ.get(BEAM_ARGUMENTS, "[]"))
     try:
-        run_step(options.step, options.executor_input, beam_arguments)
+        run_step(options.step, options.executor_input, beam_arguments_of(os.environ))
     except Exception as error:  # noqa: BLE001 - the process ends here, and with the right exit code
         return _report(error)
     return 0
+
+
+def beam_arguments_of(environment: Mapping[str, str]) -> list[str]:
+    """Beam's options for a step: those that the package gives it, else those of a local run.
+
+    With none at all Beam would try to download a runner before it falls back to this process.
+    """
+    told = environment.get(BEAM_ARGUMENTS)
+    return list(json.loads(told)) if told else list(LOCAL_BEAM_ARGS)
 
 
 def _report(error: Exception) -> int:
@@ -85,8 +93,7 @@ def run_step(step: dict[str, Any], executor_input: str, beam_arguments: list[str
     if "verdict" in step:
         _say_no(given.inputs.parameter_values[REFUSED].string_value)
         return
-    elsewhere = bool(beam_arguments) and not works_here(beam_arguments)
-    path = artifacts.remote_path if elsewhere else artifacts.local_path
+    path = artifacts.local_path if works_here(beam_arguments) else artifacts.remote_path
     inputs = artifacts.read_inputs(given.inputs.artifacts, step["inputs"], path)
     properties, run_id = _exec_properties(step, given)
     if "probe" in step:
@@ -114,6 +121,7 @@ def _refusal(
     try:
         _execute(class_path, inputs, outputs, properties, beam_arguments, run_id)
         _refuse_unpushed(outputs)
+        _refuse_unexported(outputs)
     except GateRefused as refusal:
         print(f"refused: {refusal}", file=sys.stderr, flush=True)
         return str(refusal)
@@ -229,6 +237,17 @@ def _refuse_unpushed(outputs: Artifacts) -> None:
             raise GateRefused(
                 "nothing was pushed: the Evaluator or the Canary did not bless the model; the Evaluator's "
                 "output `evaluation` says which threshold was missed, the Canary's `blessing` what it found"
+            )
+
+
+def _refuse_unexported(outputs: Artifacts) -> None:
+    from components.exports.artifacts import REFUSED as WHY
+    from components.exports.artifacts import ExportedModel
+
+    for made in (artifact for several in outputs.values() for artifact in several):
+        if isinstance(made, ExportedModel) and made.get_string_custom_property(WHY):
+            raise GateRefused(
+                f"not exported, the pushed version stays: {made.get_string_custom_property(WHY)}"
             )
 
 

@@ -26,6 +26,7 @@ from components.baseline.component import ServedBaseline
 from components.canary.component import Canary
 from components.data_gate.component import DataGate
 from components.errors import UsageError
+from components.exports.component import Exporter
 from components.pusher.component import VersionedPusher
 from components.pusher.spec import RUN_STARTED_KEY
 from pipeline.kubeflow.entrypoint import BEAM_ARGUMENTS, PROBED, RUN_ID, SCHEDULED
@@ -41,7 +42,7 @@ PROBE_SUFFIX = "-probe"
 NEVER_CACHED = (Canary, VersionedPusher)
 
 # What can say no; that is an output, so a retry policy asks none of them twice (`pipeline.kubeflow.verdicts`).
-GATES = (DataGate, VersionedPusher)
+GATES = (DataGate, VersionedPusher, Exporter)
 
 _BACKOFF_SECONDS = 30
 _TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}

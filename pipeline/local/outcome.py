@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ from components.evaluator.evaluation import Evaluation, read_evaluation
 from pipeline.local.node_run import NodeRun, OutputArtifact
 
 if TYPE_CHECKING:
+    from components.exports.report import ExportReport
     from components.report.data_statistics import SplitStatistics
 
 Status = Literal["pushed", "cached", "refused", "failed", "interrupted"]
@@ -35,6 +36,7 @@ class Outcome:
     version: int | None = None
     serving_dir: str = ""
     reason: str | None = None
+    exports: Sequence[ExportReport] = ()
     report: str = ""  # path of the HTML page, relative where it is below the current folder
 
     @property
@@ -66,7 +68,11 @@ def gather(
     is_pushed = bool(pushed and pushed.properties.get("pushed") == 1)
     version = str(pushed.properties.get("pushed_version", "")) if pushed else ""
     blessed = None if blessing is None else blessing.properties.get("blessed") == 1
+    exports = list(_exports(nodes))
     status, reason = _verdict(by_id, blessed, is_pushed, evaluation)
+    not_exported = "; ".join(export.refused for export in exports if export.refused)
+    if not_exported:
+        status, reason = "refused", f"version {version} is pushed, but not exported: {not_exported}"
     if failure is not None:
         status, reason = failure[0], _after_the_gates(failure[1], by_id, version, reason)
     return Outcome(
@@ -82,6 +88,7 @@ def gather(
         version=int(version) if is_pushed and version.isdigit() else None,
         serving_dir=str(serving_dir),
         reason=reason,
+        exports=exports,
         report=_report(by_id),
     )
 
@@ -104,6 +111,16 @@ def _after_the_gates(failure: str, nodes: Mapping[str, NodeRun], version: str, r
     if "Pusher" not in nodes or nodes["Pusher"].state not in ("done", "cached"):
         return failure
     return f"{failure}; before that: {refusal or f'pushed as version {version}'}"
+
+
+def _exports(nodes: Sequence[NodeRun]) -> Iterator[ExportReport]:
+    """What the Exporters tried; nothing of those that had no pushed model."""
+    for artifact in (a for node in nodes for a in node.outputs.get("exported_model", ())):
+        from components.exports.report import read_report
+
+        found = read_report(Path(artifact.uri))
+        if found.variants:
+            yield found
 
 
 def _report(nodes: Mapping[str, NodeRun]) -> str:
@@ -181,6 +198,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "serving_dir": outcome.serving_dir,
         "reason": outcome.reason,
+        "exports": [asdict(export) for export in outcome.exports],
     }
 
 

@@ -102,6 +102,7 @@ def _json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]
         "seconds": round(seconds, 3),
         "serving_dir": "",
         "reason": reason,
+        "exports": [],
     }
 
 
@@ -188,7 +189,7 @@ class _Session:
             _print_failure(console, outcome)
         else:
             self._print_summary(console, outcome)
-            exit_code = 0 if outcome.pushed else 3
+            exit_code = 3 if outcome.status == "refused" else 0
         if self.request.json:
             self.out.write(json.dumps(as_json(outcome)) + "\n")
             self.out.flush()
@@ -273,11 +274,13 @@ def _forget_what_no_longer_counts(paths: PipelinePaths) -> None:
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
     from components.canary.refusals import forget_refusals
+    from components.exports.lost_exports import forget_lost_exports
     from components.pusher.lost_pushes import forget_lost_pushes
 
     store = MetadataStore(sqlite_metadata_connection_config(str(paths.metadata_path)))
     forget_lost_pushes(store)
     forget_refusals(store)
+    forget_lost_exports(store)
 
 
 @contextlib.contextmanager

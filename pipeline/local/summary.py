@@ -11,6 +11,7 @@ from rich.text import Text
 
 from components.evaluator.evaluation import Evaluation, bounds_told, holds
 from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
+from components.exports.report import LATENCY_ROWS, ExportReport, Figures
 from components.pusher.versions import versions
 from pipeline.local.display import SYMBOLS, duration
 from pipeline.local.outcome import Outcome
@@ -33,6 +34,7 @@ def print_summary(
         (f"Metrics on the {evaluate.split} split", _metrics(outcome.evaluation, evaluate)),
         ("By class", _classes(outcome.evaluation, labels)),
         ("By slice", _slices(outcome.evaluation)),
+        ("Exports, held to the served model on the eval split", _exports(outcome.exports)),
     ):
         if body is not None:
             console.print(Text(f"\n{title}", "bold"))
@@ -161,6 +163,31 @@ def _slices(evaluation: Evaluation) -> RenderableType | None:
     return table
 
 
+def _exports(exports: Sequence[ExportReport]) -> RenderableType | None:
+    if not exports:
+        return None
+    table = _table(
+        "format", "size", *(f"ms, batch {n}" for n in LATENCY_ROWS), "metric", "value", "change", ""
+    )
+    for export in exports:
+        served = ["served model", *_export_figures(export.served), export.metric]
+        table.add_row(*served, "" if export.served is None else f"{export.served.value:.4f}", "", "")
+        for variant in export.variants:
+            value = "" if variant.figures is None else f"{variant.figures.value:.4f}"
+            change = "" if variant.difference is None else f"{variant.difference:+.4f}"
+            mark = Text("✗", "bold red") if variant.reason else Text("✓", "green")
+            cells = [*_export_figures(variant.figures), export.metric, value, change]
+            table.add_row(f"{export.format} {variant.name}", *cells, mark)
+    return table
+
+
+def _export_figures(figures: Figures | None) -> list[str]:
+    if figures is None:
+        return [""] * (1 + len(LATENCY_ROWS))
+    times = (figures.milliseconds[str(rows)] for rows in LATENCY_ROWS)
+    return [f"{figures.bytes / 1e6:.1f} MB", *(f"{ms:.1f}" for ms in times)]
+
+
 def _verdict(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[RenderableType]:
     took = duration(outcome.seconds)
     if outcome.pushed:
@@ -174,6 +201,11 @@ def _verdict(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[Ren
         else:
             yield Text(f"Blessed and pushed as version {outcome.version}: {where} ({took})", "bold green")
         yield from _put_on_top(outcome)
+        for export in outcome.exports:
+            if export.destination:
+                yield Text(f"Exported as {', '.join(export.accepted)}: {export.destination}", "green")
+        if outcome.status == "refused":
+            yield Text(f"Refused: {outcome.reason}", "bold red")
     else:
         again = " (every step was cached)" if outcome.all_cached else ""
         yield Text(f"Not pushed{again}: {outcome.reason}", "bold red")

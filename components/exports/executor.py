@@ -1,0 +1,136 @@
+"""Executor of Exporter: convert, try, judge, ship."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.errors import PipelineError
+from components.exports import trial
+from components.exports.artifacts import DESTINATION, REFUSED
+from components.exports.opened import NotInstalledError
+from components.exports.report import ExportReport, Variant, scalars, write_report
+from components.exports.shipping import ship
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is exported, to what, held to what."""
+
+    saved_model: Path
+    split: Path
+    out: Path
+    format: str
+    settings: dict[str, Any]
+    version: Path
+
+
+class Executor(base_executor.BaseExecutor):
+    """Makes the variants of one format and keeps those that hold."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the accepted variants and export.json, ships them, and sets the properties of both outputs.
+
+        Raises:
+          NotInstalledError: a tool that the format needs is missing.
+          PipelineError: the eval split cannot be read, or the serving folder not written.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        exported = artifact_utils.get_single_instance(output_dict["exported_model"])
+        metrics = artifact_utils.get_single_instance(output_dict["metrics"])
+        pushed = artifact_utils.get_single_instance(input_dict["pushed_model"])
+        out, settings = Path(exported.uri), json.loads(exec_properties["settings"])
+        out.mkdir(parents=True, exist_ok=True)
+        report = ExportReport(exec_properties["format"], settings["metric"])
+        if pushed.get_int_custom_property("pushed") == 1:
+            model = artifact_utils.get_single_instance(input_dict["model"])
+            report = _export(
+                _Job(
+                    Path(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))),
+                    Path(artifact_utils.get_split_uri(input_dict["transformed_examples"], "eval")),
+                    out,
+                    exec_properties["format"],
+                    settings,
+                    Path(pushed.get_string_custom_property("pushed_destination")),
+                )
+            )
+        write_report(out, report)
+        exported.set_string_custom_property(REFUSED, report.refused)
+        exported.set_string_custom_property(DESTINATION, report.destination)
+        for name, value in scalars(report).items():
+            metrics.set_float_custom_property(name, value)
+
+
+def _export(job: _Job) -> ExportReport:
+    """Tries every variant, ships what was accepted."""
+    metric, columns = job.settings["metric"], job.settings["text_columns"]
+    held_to = trial.read_trial(job.split, len(columns) > 1, job.settings["rows"])
+    size = sum(path.stat().st_size for path in job.saved_model.rglob("*") if path.is_file())
+    served = trial.try_model(trial.open_served(job.saved_model), held_to, size, metric)
+    variants = tuple(_variants(job, held_to, served))
+    report = ExportReport(job.format, metric, held_to.rows, served.figures, variants, job.version.name)
+    for variant in variants:
+        if variant.reason:
+            _log.warning("Export %s %s is refused: %s", job.format, variant.name, variant.reason)
+    if not report.accepted:
+        return report
+    _format(job.format).ship_beside(
+        job.saved_model,
+        Path(job.settings["checkpoint_dir"]),
+        job.settings["max_length"],
+        columns,
+        report.accepted,
+        job.out,
+    )
+    write_report(job.out, report)  # travels with the files
+    return replace(report, destination=str(ship(job.out, job.version, job.format)))
+
+
+def _variants(job: _Job, held_to: trial.Trial, served: trial.Tried) -> Iterator[Variant]:
+    for name in job.settings["variants"]:
+        variant = _variant(name, job, held_to, served)
+        if variant.reason:
+            for path in _format(job.format).files(job.out, name):
+                path.unlink(missing_ok=True)
+        yield variant
+
+
+def _variant(name: str, job: _Job, held_to: trial.Trial, served: trial.Tried) -> Variant:
+    module = _format(job.format)
+    try:
+        module.convert(job.saved_model, name, job.out)
+        size = sum(path.stat().st_size for path in module.files(job.out, name))
+        with module.opened(job.out, name) as opened:
+            tried = trial.try_model(opened, held_to, size, job.settings["metric"])
+    except NotInstalledError:
+        raise
+    except PipelineError as error:
+        return Variant(name, str(error))
+    except Exception as error:  # noqa: BLE001 - converters and runtimes raise anything; then it is refused
+        _log.exception("Export %s %s failed", job.format, name)
+        return Variant(
+            name, f"it does not work: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        )
+    return trial.judge(name, tried, served, job.settings["metric"], job.settings["max_drop"])
+
+
+def _format(name: str) -> Any:
+    """The module of a format: convert, opened, files, ship_beside. By name, so that each loads its own tools."""
+    return importlib.import_module(f"components.exports.{name}")

@@ -1,0 +1,35 @@
+"""Makes a cached export count only while what it shipped is there, and tries a refused one again.
+
+As for a push (`components.pusher.lost_pushes`): the effect is elsewhere than the node's own output. A refusal
+may be the machine's, a converter that ran out of memory, say, so it must not stay in the cache.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ml_metadata import MetadataStore, errors
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.exports.artifacts import DESTINATION, REFUSED, ExportedModel
+from components.exports.report import REPORT_FILE
+
+
+def forget_lost_exports(store: MetadataStore) -> int:
+    """Marks every ExportedModel that no longer counts DELETED, which the cache passes over; returns how many."""
+    try:
+        found = store.get_artifacts_by_type(ExportedModel.TYPE_NAME)
+    except errors.NotFoundError:  # nothing was ever exported with this store
+        return 0
+    lost = [artifact for artifact in found if artifact.state == mlmd.Artifact.LIVE and _is_lost(artifact)]
+    for artifact in lost:
+        artifact.state = mlmd.Artifact.DELETED
+    if lost:
+        store.put_artifacts(lost)
+    return len(lost)
+
+
+def _is_lost(artifact: mlmd.Artifact) -> bool:
+    shipped = artifact.custom_properties[DESTINATION].string_value
+    refused = artifact.custom_properties[REFUSED].string_value
+    return bool(refused) or bool(shipped and not Path(shipped, REPORT_FILE).is_file())

@@ -1,0 +1,136 @@
+"""Holds a variant of a format to the SavedModel that is served: same rows, same token ids."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
+
+from components import features
+from components.errors import PipelineError
+from components.exports.opened import Opened, Tokens, timed
+from components.exports.report import LATENCY_ROWS, Figures, Variant
+from components.trainer.dataset import Batching, evaluation_batches, list_shards
+
+_BATCH = 64
+_REPEATS = 10
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Rows to try models on. `batches`: tokens and label ids int32 [rows], alike in length."""
+
+    batches: Sequence[tuple[Tokens, np.ndarray]]
+    timed_batches: dict[str, Tokens]
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return sum(len(labels) for _, labels in self.batches)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Answers to every row of a trial: probabilities float32 [rows, classes]."""
+
+    probabilities: np.ndarray
+    figures: Figures
+
+
+def read_trial(split: Path, text_pairs: bool, limit: int) -> Trial:
+    """At most `limit` rows of a split of transformed examples.
+
+    Raises:
+      PipelineError: the split has no rows.
+    """
+    found = evaluation_batches(list_shards([f"{split}/*"]), Batching(_BATCH, text_pairs=text_pairs))
+    batches = list(itertools.islice(map(_as_arrays, found), -(-limit // _BATCH)))
+    if not batches:
+        raise PipelineError(f"{split}: no rows to hold an export to the served model on")
+    # Of middling length: the pool is sorted by length.
+    tokens = batches[len(batches) // 2][0]
+    return Trial(batches, {str(rows): _first(tokens, rows) for rows in LATENCY_ROWS})
+
+
+def _as_arrays(batch: dict[str, tf.Tensor]) -> tuple[Tokens, np.ndarray]:
+    names = (features.INPUT_IDS, features.ATTENTION_MASK, features.TOKEN_TYPE_IDS)
+    return {name: batch[name].numpy() for name in names if name in batch}, batch[features.LABEL_ID].numpy()
+
+
+def _first(tokens: Tokens, rows: int) -> Tokens:
+    """As many rows, repeated when there are fewer."""
+    return {name: np.resize(value, (rows, value.shape[1])) for name, value in tokens.items()}
+
+
+def open_served(saved_model: Path) -> Opened:
+    """The signature of the SavedModel that takes token ids."""
+    loaded = tf.saved_model.load(str(saved_model))
+    signature = loaded.signatures[features.TOKENS_SIGNATURE]
+
+    def predict(tokens: Tokens) -> np.ndarray:
+        given = {name: tf.constant(value, tf.int64) for name, value in tokens.items()}
+        return np.asarray(signature(**given)[features.PROBABILITIES].numpy())
+
+    predict.keep = loaded  # type: ignore[attr-defined]  # its variables die with it
+    return timed(predict)
+
+
+def try_model(opened: Opened, trial: Trial, size: int, metric: str) -> Tried:
+    """Predicts all rows and measures."""
+    probabilities = np.concatenate([opened.predict(tokens) for tokens, _ in trial.batches])
+    labels = np.concatenate([label_ids for _, label_ids in trial.batches])
+    milliseconds = {
+        rows: round(statistics.median(opened.seconds(tokens, _REPEATS)) * 1e3, 3)
+        for rows, tokens in trial.timed_batches.items()
+    }
+    value = METRICS[metric](labels, probabilities.argmax(-1))
+    return Tried(probabilities, Figures(size, value, milliseconds))
+
+
+def judge(name: str, tried: Tried, served: Tried, metric: str, max_drop: float) -> Variant:
+    """The variant's figures, and why it is refused if it is."""
+    largest = float(np.abs(tried.probabilities - served.probabilities).max())
+    difference = tried.figures.value - served.figures.value
+    if not np.isfinite(tried.probabilities).all() or not math.isfinite(largest):
+        return Variant(name, "an answer is not a number")
+    drop = -difference
+    reason = ""
+    if drop > max_drop + 1e-12:
+        reason = (
+            f"{metric} {tried.figures.value:.4f} is {drop:.4f} below the served model's "
+            f"{served.figures.value:.4f}, at most {max_drop:g} is allowed (max_drop)"
+        )
+    agreement = float((tried.probabilities.argmax(-1) == served.probabilities.argmax(-1)).mean())
+    return Variant(name, reason, tried.figures, difference, largest, agreement)
+
+
+def accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of rows with the right label.
+
+    >>> accuracy(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]))
+    0.75
+    """
+    return float((labels == predicted).mean())
+
+
+def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean over the classes that occur of 2 tp / (2 tp + fp + fn).
+
+    >>> round(macro_f1(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2])), 4)
+    0.7778
+    """
+    scores = []
+    for label in np.union1d(labels, predicted):
+        hits = int(((labels == label) & (predicted == label)).sum())
+        scores.append(2 * hits / int((labels == label).sum() + (predicted == label).sum()))
+    return float(np.mean(scores))
+
+
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"accuracy": accuracy, "macro_f1": macro_f1}

@@ -1,0 +1,102 @@
+"""The gate of an export, and how its files appear beside the served versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.errors import PipelineError
+from components.exports.report import ExportReport, Figures, Variant, read_report, scalars, write_report
+from components.exports.shipping import ship
+from components.exports.trial import Tried, judge, macro_f1
+
+SERVED = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]], np.float32)
+
+
+def tried(probabilities: np.ndarray, value: float) -> Tried:
+    return Tried(probabilities, Figures(100, value, {"1": 1.0, "32": 2.0}))
+
+
+def test_a_drop_beyond_the_tolerance_is_refused_with_both_values():
+    flipped = SERVED.copy()
+    flipped[2] = [0.55, 0.45]
+    variant = judge("int8", tried(flipped, 0.75), tried(SERVED, 1.0), "accuracy", 0.2)
+    assert variant.reason == (
+        "accuracy 0.7500 is 0.2500 below the served model's 1.0000, at most 0.2 is allowed (max_drop)"
+    )
+    assert (variant.difference, variant.agreement) == (-0.25, 0.75)
+    assert variant.max_probability_difference == pytest.approx(0.15)
+
+
+def test_a_drop_of_exactly_the_tolerance_passes():
+    assert judge("int8", tried(SERVED, 0.7), tried(SERVED, 0.8), "accuracy", 0.1).reason == ""
+
+
+def test_a_better_variant_passes():
+    assert judge("int8", tried(SERVED, 0.9), tried(SERVED, 0.8), "accuracy", 0.0).reason == ""
+
+
+def test_answers_that_are_no_numbers_are_refused_whatever_the_metric_says():
+    broken = SERVED.copy()
+    broken[0] = np.nan
+    assert judge("float16", tried(broken, 1.0), tried(SERVED, 0.5), "accuracy", 1.0) == Variant(
+        "float16", "an answer is not a number"
+    )
+
+
+def test_macro_f1_counts_every_class_alike():
+    labels, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0])
+    assert macro_f1(labels, predicted) == pytest.approx(6 / 7 / 2)
+
+
+def test_a_report_reads_back_as_it_was_written(tmp_path):
+    variants = (Variant("float32", "", Figures(7, 0.5, {"1": 1.5}), 0.0, 1e-7, 1.0), Variant("int8", "no"))
+    report = ExportReport("onnx", "accuracy", 12, Figures(9, 0.5, {"1": 3.0}), variants, "4", "/exports")
+    write_report(tmp_path, report)
+    assert read_report(tmp_path) == report
+    assert read_report(tmp_path).refused == "onnx int8: no"
+    assert scalars(report)["float32.ms_batch_1"] == 1.5
+    assert scalars(report)["int8.accepted"] == 0.0
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Path:
+    folder = tmp_path / "serving" / "trec" / "2"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    return folder
+
+
+def made(tmp_path: Path, content: str) -> Path:
+    folder = tmp_path / "made" / content
+    (folder / "float32").mkdir(parents=True)
+    (folder / "float32" / "model").write_text(content)
+    return folder
+
+
+def test_exports_are_shipped_beside_the_served_versions(tmp_path, version):
+    target = ship(made(tmp_path, "one"), version, "tfjs")
+    assert target == tmp_path / "serving/trec.exports/2/tfjs"
+    assert (target / "float32/model").read_text() == "one"
+
+
+def test_a_second_export_of_the_same_version_replaces_the_first(tmp_path, version):
+    ship(made(tmp_path, "one"), version, "tfjs")
+    target = ship(made(tmp_path, "two"), version, "tfjs")
+    assert (target / "float32/model").read_text() == "two"
+    assert [path.name for path in target.parent.parent.iterdir() if path.is_dir()] == ["2"]
+
+
+def test_exports_of_versions_that_are_no_longer_served_are_removed(tmp_path, version):
+    old = tmp_path / "serving/trec.exports/1/tflite"
+    old.mkdir(parents=True)
+    ship(made(tmp_path, "one"), version, "tflite")
+    assert sorted(path.name for path in old.parent.parent.iterdir() if path.is_dir()) == ["2"]
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path, version):
+    (tmp_path / "serving/trec.exports").write_text("a file where the folder should be")
+    with pytest.raises(PipelineError, match=r"trec\.exports.*nothing was pushed"):
+        ship(made(tmp_path, "one"), version, "tflite")
