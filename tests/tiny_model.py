@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,15 @@ def vocabulary() -> list[str]:
     return [*SPECIAL, *FILLERS, *words, *letters, *(f"##{c}" for c in letters)]
 
 
-def write_checkpoint(folder: Path, hidden: int = 32, layers: int = 2, seed: int = 0) -> Path:
-    """Writes an uncased BERT encoder with random weights as PyTorch would save it (safetensors)."""
-    vocab = vocabulary()
+def write_checkpoint(
+    folder: Path, hidden: int = 32, layers: int = 2, seed: int = 0, words: Sequence[str] = ()
+) -> Path:
+    """Writes an uncased BERT encoder with random weights as PyTorch would save it (safetensors).
+
+    Args:
+      words: all that it knows, beside special tokens; default: what the rows below are made of.
+    """
+    vocab = [*SPECIAL, *words] if words else vocabulary()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(vocab) + "\n", encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(

@@ -83,6 +83,8 @@ def _serving(contents: Contents) -> Iterator[str]:
 def _where(contents: Contents) -> Iterator[str]:
     yield "## Where things are"
     yield ""
-    yield f"- The model: output `model` of the Trainer, artifact {contents.model_artifact_id}."
+    # Kubeflow's dashboard shows an artifact at this address; elsewhere it leads nowhere.
+    artifact = contents.model_artifact_id
+    yield f"- The model: output `model` of the Trainer, [artifact {artifact}](#/artifacts/{artifact})."
     yield "- Its evaluation in full: output `evaluation` of the Evaluator; the canary's: output `blessing` of the Canary."
     yield "- Classes, slices, learning curve, calibration, mistakes and data: output `page` of this step."

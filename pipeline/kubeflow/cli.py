@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +12,12 @@ from rich.text import Text
 
 from components.errors import PipelineError, UsageError
 from pipeline.kubeflow import client_commands, schedule_commands
+from pipeline.kubeflow import client_options as options
 from pipeline.kubeflow.targets import Target
-from pipeline.local import quiet
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
+ConfigPath = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="YAML file of the model, with a kubeflow section.")
+]
 
 app = typer.Typer(
     add_completion=False,
@@ -37,10 +38,8 @@ def main() -> None:
 
 @app.command(name="compile")
 def compile_(
-    config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="YAML file of the model, with a kubeflow section.")
-    ],
-    image: Annotated[str, typer.Option(help="Container image that holds this project.")] = "",
+    config: ConfigPath,
+    image: options.Image = "",
     target: Annotated[
         Target, typer.Option(help="Self-hosted Kubeflow Pipelines, or Vertex AI Pipelines.")
     ] = Target.KUBEFLOW,
@@ -51,49 +50,23 @@ def compile_(
         Path | None,
         typer.Option("--out", "-o", help="File to write; default: pipeline.yaml, job.json for Vertex AI."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Override one key: --set train.epochs=1. Repeatable."
-        ),
-    ] = None,
-    context: Annotated[
-        Path, typer.Option(help="Folder whose copy the image holds at kubeflow.image_dir.")
-    ] = PROJECT_DIR,
+    set_: options.Overrides = None,
+    context: options.Context = options.PROJECT_DIR,
 ) -> None:
     """Compile to a PipelineSpec 2.1 package for Kubeflow Pipelines >= 2.5, or to a job of Vertex AI Pipelines.
 
     Exit code: 0 written, 2 bad usage or config, 1 anything else.
     """
-    from pipeline.config import load_config
-    from pipeline.kubeflow.locations import kubeflow_settings
-    from pipeline.kubeflow.package import check_out, compile_job, compile_package, write_job, write_package
-    from pipeline.kubeflow.targets import check_pipeline_root, check_target
+    from pipeline.kubeflow.package import compile_file
 
     if not image:
-        raise UsageError("--image is missing: the container image that holds this project, registry/name:tag")
+        raise UsageError(options.NO_IMAGE)
     if pipeline_root and target is not Target.VERTEX:
         raise UsageError(
             "--pipeline-root goes with --target vertex; for a cluster give it to `submit` or `schedule`"
         )
     out = out or Path("job.json" if target is Target.VERTEX else "pipeline.yaml")
-    check_out(out, target)
-    loaded = load_config(config, set_ or ())
-    check_target(kubeflow_settings(loaded), target)
-    if target is Target.VERTEX:
-        check_pipeline_root(pipeline_root, target)
-    from pipeline.kubeflow.inputs import local_inputs
-
-    checkpoint_dir = local_inputs(loaded)
-    quiet.prepare_environment()
-    with tempfile.TemporaryDirectory() as scratch, quiet.redirected(Path(scratch, "log"), verbose=False):
-        if target is Target.VERTEX:
-            job = compile_job(loaded, image, checkpoint_dir, context, pipeline_root)
-            write_job(out, job)
-            spec = job["pipelineSpec"]
-        else:
-            spec, platform = compile_package(loaded, image, checkpoint_dir, context)
-            write_package(out, spec, platform)
+    spec = compile_file(config, set_ or (), image, context, out, target, pipeline_root)
     steps = len(spec["root"]["dag"]["tasks"])
     Console().print(
         Text(f"{out}: pipeline {spec['pipelineInfo']['name']!r}, {steps} steps, image {image}"),
@@ -103,19 +76,14 @@ def compile_(
 
 @app.command()
 def check(
-    config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="YAML file of the model, with a kubeflow section.")
-    ],
+    config: ConfigPath,
     namespace: Annotated[
         str, typer.Option(envvar="KFP_NAMESPACE", help="Namespace that the steps run in.")
     ] = "kubeflow",
     kubeconfig: Annotated[
         Path | None, typer.Option(envvar="KUBECONFIG", help="Access to the cluster; default: ~/.kube/config.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override one key. Repeatable."),
-    ] = None,
+    set_: options.Overrides = None,
 ) -> None:
     """Ask the cluster whether the claims and secrets that the config names are there.
 

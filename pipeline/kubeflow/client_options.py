@@ -16,6 +16,7 @@ from pipeline.kubeflow.run_values import Package, read_package
 from pipeline.kubeflow.server import Access
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
+NO_IMAGE = "--image is missing: the container image that holds this project, registry/name:tag"
 
 ConfigPath = Annotated[
     str | None,
@@ -24,7 +25,7 @@ ConfigPath = Annotated[
 PackagePath = Annotated[
     Path | None, typer.Option("--package", help="File that `compile` wrote, in place of CONFIG.")
 ]
-Image = Annotated[str, typer.Option(help="Container image that holds this project; with CONFIG.")]
+Image = Annotated[str, typer.Option(help="Container image that holds this project.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one key of CONFIG. Repeatable."),
@@ -91,7 +92,7 @@ def check_source(config: str | None, package: Path | None, image: str) -> None:
     if (config is None) == (package is None):
         raise UsageError("give CONFIG, which is compiled, or --package FILE, which `compile` wrote")
     if config is not None and not image:
-        raise UsageError("--image is missing: the container image that holds this project, registry/name:tag")
+        raise UsageError(NO_IMAGE)
     if package is not None and image:
         raise UsageError("--image goes with CONFIG: the package names its image")
     if package is not None:
@@ -122,28 +123,9 @@ def compiled(
     if package is not None:
         yield read_package(package)
         return
+    from pipeline.kubeflow.package import compile_file
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "pipeline.yaml")
-        compile_config(config or "", image, overrides, context, path)
+        compile_file(config or "", overrides, image, context, path)
         yield read_package(path)
-
-
-def compile_config(config: str, image: str, overrides: Sequence[str], context: Path, out: Path) -> None:
-    """Compiles a config for self-hosted Kubeflow Pipelines; TFX's log is shown when it fails only.
-
-    Raises:
-      UsageError: the config cannot run there.
-    """
-    from pipeline.config import load_config
-    from pipeline.kubeflow.inputs import local_inputs
-    from pipeline.kubeflow.locations import kubeflow_settings
-    from pipeline.kubeflow.package import compile_package, write_package
-    from pipeline.local import quiet
-
-    loaded = load_config(config, overrides)
-    kubeflow_settings(loaded)
-    checkpoint_dir = local_inputs(loaded)
-    quiet.prepare_environment()
-    with tempfile.TemporaryDirectory() as scratch, quiet.redirected(Path(scratch, "log"), verbose=False):
-        spec, platform = compile_package(loaded, image, checkpoint_dir, context)
-    write_package(out, spec, platform)

@@ -54,6 +54,7 @@ def in_containers(
     data = config.data.model_copy(
         update={
             "path": Path(settings.data_path),
+            "recipe": None,  # steps make no dataset; and one of a recipe could have no spans
             "data_schema": image.path("data.schema", config.data.data_schema),
             "labels": image.path("data.labels", config.data.labels),
         }

@@ -6,17 +6,57 @@ import functools
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from components.errors import UsageError
-from pipeline.config import Config
+from pipeline.config import Config, load_config
 from pipeline.kubeflow.locations import in_containers, kubeflow_settings, pipeline_name
 from pipeline.kubeflow.targets import Target, check_pipeline_root, check_target
+from pipeline.local import quiet
 
 MARKER = "# Made by `runner_kubeflow.py compile`: a pipeline of Kubeflow Pipelines >= 2.5.\n"
+
+
+def compile_file(
+    config_path: str,
+    overrides: Sequence[str],
+    image: str,
+    context: Path,
+    out: Path,
+    target: Target = Target.KUBEFLOW,
+    pipeline_root: str = "",
+) -> dict[str, Any]:
+    """Compiles a config file to `out`; returns the PipelineSpec. TFX's log stays off the terminal.
+
+    Args:
+        config_path: YAML file of the model.
+        overrides: as for `load_config`; the others are those of `compile_package` and `compile_job`.
+
+    Raises:
+        UsageError: the config cannot run there, or `out` cannot be written.
+        PipelineError: the checkpoint cannot be fetched or used.
+    """
+    check_out(out, target)
+    config = load_config(config_path, overrides)
+    check_target(kubeflow_settings(config), target)
+    if target is Target.VERTEX:
+        check_pipeline_root(pipeline_root, target)
+    from pipeline.kubeflow.inputs import local_inputs
+
+    checkpoint_dir = local_inputs(config)
+    quiet.prepare_environment()
+    with tempfile.TemporaryDirectory() as scratch, quiet.redirected(Path(scratch, "log"), verbose=False):
+        if target is Target.VERTEX:
+            job = compile_job(config, image, checkpoint_dir, context, pipeline_root)
+            write_job(out, job)
+            return dict(job["pipelineSpec"])
+        spec, platform = compile_package(config, image, checkpoint_dir, context)
+        write_package(out, spec, platform)
+        return spec
 
 
 def compile_package(

@@ -17,7 +17,19 @@ from components.errors import UsageError
 from components.example_gen.spans import is_dated
 from pipeline.kubeflow.run_date import RUN_DATE, SPAN, check_run_date, check_span
 
-_CHECKS: dict[str, Callable[[str, str], None]] = {RUN_DATE: check_run_date, SPAN: check_span}
+
+def _check_folder(value: str, what: str) -> None:
+    if not value.startswith("/"):
+        raise UsageError(
+            f"{what}: write a folder as steps see it, on a mounted claim, such as /mnt/models/serving"
+        )
+
+
+_CHECKS: dict[str, Callable[[str, str], None]] = {
+    RUN_DATE: check_run_date,
+    SPAN: check_span,
+    "serving_dir": _check_folder,
+}
 _BOOLEANS = {"true": True, "false": False}
 
 

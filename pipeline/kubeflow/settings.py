@@ -35,6 +35,7 @@ BUCKETS_DIR = "/gcs"  # where Vertex AI mounts every Cloud Storage bucket
 _MIG = re.compile(r"nvidia\.com/mig-\d+g\.\d+gb")
 _QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_VOLUME_NAME = 63
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -136,7 +137,9 @@ class VolumeSettings(Section):
 
     claim: DnsName = Field(description="Name of the PersistentVolumeClaim.")
     mount_path: ContainerPath = Field(description="Where steps see it.")
-    sub_path: str = Field("", description="Folder of the volume to mount instead of all of it.")
+    sub_path: str = Field(
+        "", description="Folder of the volume to mount; servers before 2.16 mount all of it all the same."
+    )
 
 
 class SecretSettings(Section):
@@ -192,11 +195,10 @@ class KubeflowSettings(Section):
                 f"data_path {self.data_path!r} is below no mount_path of volumes and not in the image "
                 f"({self.image_dir}): no step could read it"
             )
-        paths = [volume.mount_path for volume in self.volumes]
-        paths += [secret.mount_path for secret in self.secrets if secret.mount_path]
-        for path in paths:
-            if paths.count(path) > 1:
-                raise ValueError(f"mount_path {path!r} is used twice")
+        _check_mounts(
+            [(volume.claim, volume.mount_path) for volume in self.volumes]
+            + [(secret.name, secret.mount_path) for secret in self.secrets if secret.mount_path]
+        )
         return self
 
     def on_volume(self, path: str) -> bool:
@@ -217,6 +219,23 @@ class KubeflowSettings(Section):
 def in_bucket(path: str) -> bool:
     """Whether a container path lies in a bucket that Vertex AI mounts: `/gcs/my-bucket/serving`."""
     return len(PurePosixPath(path).parts) > 2 and _below(path, BUCKETS_DIR)
+
+
+def _check_mounts(mounts: list[tuple[str, str]]) -> None:
+    """Checks (name of a claim or secret, mount path). The server names a pod's volume after each."""
+    names, paths = [name for name, _ in mounts], [path for _, path in mounts]
+    for name, path in mounts:
+        if paths.count(path) > 1:
+            raise ValueError(f"mount_path {path!r} is used twice")
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{name!r} is mounted twice, which no pod can have: mount it once, above both folders"
+            )
+        if "." in name or len(name) > _LONGEST_VOLUME_NAME:
+            raise ValueError(
+                f"{name!r} cannot be mounted: a pod's volume is named after it, without dots and in at most "
+                f"{_LONGEST_VOLUME_NAME} characters"
+            )
 
 
 def _below(path: str, folder: str) -> bool:

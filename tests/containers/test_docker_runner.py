@@ -79,13 +79,8 @@ def run_package(package: Path, volume: Path, pipeline_root: Path) -> None:
     pipeline_root.mkdir()
     pipeline_root.chmod(0o777)
     mount = Mount("/mnt/models", str(volume), type="bind")
-    # The runner passes over the environment that the package gives each step: that of a Beam step, for all.
-    spec = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
-    given = spec["deploymentSpec"]["executors"]["Transform_executor"]["container"]["env"]
-    environment = {variable["name"]: variable["value"] for variable in given}
-    assert "BEAM_ARGUMENTS" in environment
     local.init(
-        local.DockerRunner(network_mode="host", mounts=[mount], environment=environment),
+        local.DockerRunner(network_mode="host", mounts=[mount]),
         pipeline_root=str(pipeline_root),
         workspace_root=str(pipeline_root.with_name(pipeline_root.name + "-workspace")),
     )

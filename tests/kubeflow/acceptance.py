@@ -40,6 +40,7 @@ _KINDS = {
     "BOOLEAN": ("bool_value",),
     "LIST": ("list_value",),
     "STRUCT": ("struct_value",),
+    "TASK_FINAL_STATUS": ("struct_value",),
 }
 
 
@@ -285,6 +286,12 @@ def _kubernetes_problems(config: Any) -> Iterator[str]:
     for name in names:
         if not _DNS_NAME.fullmatch(name) or len(name) > 253:
             yield f"{name!r} is no Kubernetes name"
+    # v2/driver/k8s.go names volumes so; Kubernetes takes a label, once
+    volumes = [m.constant for m in config.pvc_mount] + [s.secret_name for s in config.secret_as_volume]
+    volumes += [mount.volume_name for mount in config.empty_dir_mounts]
+    for name in volumes:
+        if "." in name or len(name) > 63 or volumes.count(name) > 1:
+            yield f"{name!r} is no name for one volume of a pod"
     mounts = [*config.pvc_mount, *config.secret_as_volume, *config.empty_dir_mounts]
     paths = [mount.mount_path for mount in mounts]
     for path in paths:

@@ -7,6 +7,7 @@ one; the server's is the Go one, which is stricter with numbers (the last rule b
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,9 +25,19 @@ def _environment() -> Any:
     return cel.NewEnv(
         variables={field.name: cel.Type(field.message_type.full_name) for field in fields},
         functions=[
-            cel.FunctionDecl("parseJson", [cel.Overload("parse_json", cel.Type.DYN, [cel.Type.STRING])])
+            cel.FunctionDecl(
+                "parseJson", [cel.Overload("parse_json", cel.Type.DYN, [cel.Type.STRING], impl=json.loads)]
+            )
         ],
     )
+
+
+def holds(condition: str, given: pb.ExecutorInput) -> bool:
+    """Whether a task with these inputs runs."""
+    fields = {field.name: getattr(given, field.name) for field in pb.ExecutorInput.DESCRIPTOR.fields}
+    held = _environment().compile(condition).eval(data=fields).plain_value()
+    assert isinstance(held, bool), f"condition {condition!r} is not bool but {held!r}"
+    return held
 
 
 def condition_problems(condition: str, component: pb.ComponentSpec) -> Iterator[str]:

@@ -9,22 +9,17 @@ What the real ones do and this does too:
 - the launcher copies inputs from the store, and outputs to it; neither empty folders nor empty files arrive;
 - the URI and metadata that the step returns are merged over what the driver planned;
 - the cache key has parameters, input ids, output types, command, image and claims;
-- steps start when their dependencies succeeded; retries follow the task's policy, without the waiting.
+- steps start when their dependencies succeeded, and when their condition holds; retries follow the task's policy,
+  without the waiting; a DAG can be a task of another, and an exit task runs when that has ended, however it did.
 
-What it does not do: pods, so resources, scheduling, secrets and deadlines have no effect; a claim is the
-folder that it is mounted at, which must exist on this machine. The container's root is this machine's:
-artifacts get a `customPath`, which the launcher honours too, instead of `/minio/...`.
+What it does not do: loops, and outputs of nested DAGs; pods, so resources, scheduling, secrets and deadlines have
+no effect; a claim is the folder that it is mounted at, which must exist on this machine.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -39,6 +34,10 @@ from google.protobuf import json_format, struct_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from tests.kubeflow.conditions import holds
+from tests.kubeflow.launcher import launch
+from tests.kubeflow.metadata import recorded, runtime_artifact
+
 PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"
 
 
@@ -46,7 +45,7 @@ PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"
 class StepResult:
     """How one task of a run ended."""
 
-    state: str  # done, cached, failed, skipped
+    state: str  # done, cached, failed, skipped; of a nested DAG done or failed
     attempts: int = 0
     exit_code: int = 0
     log: str = ""
@@ -56,15 +55,10 @@ class StepResult:
 
 @dataclass
 class Cluster:
-    """What outlives a run: object store, metadata store and cache.
+    """What outlives a run: object store, metadata store and cache."""
 
-    Args:
-      folder: everything is kept below it.
-      environment: of every step, in addition to what the package says.
-    """
-
-    folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path  # everything is kept below it
+    environment: Mapping[str, str] = field(default_factory=dict)  # of every step
     artifacts: dict[int, mlmd.Artifact] = field(default_factory=dict)
     cache: dict[str, StepResult] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -79,7 +73,7 @@ class Cluster:
         """Runs a package to its end; returns task -> result.
 
         Args:
-          package: YAML file as uploaded.
+          package: YAML file as uploaded; a task of a nested DAG is called `dag/task` in what is returned.
           parameters: values for this run; the others take their defaults.
           evict: called with task and attempt (from 1); True kills that attempt as an eviction would.
           workers: steps at the same time.
@@ -87,11 +81,27 @@ class Cluster:
         documents = list(yaml.safe_load_all(package.read_text(encoding="utf-8")))
         spec = json_format.ParseDict(documents[0], pb.PipelineSpec())
         platform = documents[1] if len(documents) > 1 else {}
-        return _Run(self, spec, platform, dict(parameters or {}), evict).execute(workers)
+        return _Run(self, spec, platform, dict(parameters or {}), evict, workers).execute()
 
     def stored(self, uri: str) -> Path:
         """Where the object store keeps a URI."""
         return self.folder / "objects" / uri.partition("://")[2]
+
+    def record(self, artifact: pb.RuntimeArtifact, output: str) -> int:
+        """Puts an artifact into the metadata store; returns its id."""
+        with self.lock:
+            number = len(self.artifacts) + 1
+            self.artifacts[number] = recorded(artifact, number, output)
+        return number
+
+
+@dataclass(frozen=True)
+class _Dag:
+    """A DAG of a run: the root, whose path is "", or a task such as "exit-handler-1/"."""
+
+    path: str
+    tasks: Mapping[str, pb.PipelineTaskSpec]
+    given: pb.ExecutorInput.Inputs
 
 
 class _Run:
@@ -102,8 +112,9 @@ class _Run:
         platform: Mapping[str, Any],
         parameters: dict[str, Any],
         evict: Callable[[str, int], bool],
+        workers: int,
     ) -> None:
-        self.cluster, self.spec, self.evict = cluster, spec, evict
+        self.cluster, self.spec, self.evict, self.workers = cluster, spec, evict, workers
         self.id = str(uuid.uuid4())
         self.created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.deployment = json_format.ParseDict(
@@ -113,7 +124,9 @@ class _Run:
         )
         executors = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {})
         self.kubernetes = executors.get("executors", {})
-        self.root = self._root_parameters(parameters)
+        self.root = pb.ExecutorInput.Inputs()
+        for name, value in self._root_parameters(parameters).items():
+            self.root.parameter_values[name].CopyFrom(value)
         self.results: dict[str, StepResult] = {}
 
     def _root_parameters(self, given: dict[str, Any]) -> dict[str, struct_pb2.Value]:
@@ -126,32 +139,50 @@ class _Run:
         assert not missing, f"pipeline requiring input has no parameter(s) provided: {missing}"
         return values
 
-    def execute(self, workers: int) -> dict[str, StepResult]:
-        tasks = dict(self.spec.root.dag.tasks)
+    def execute(self) -> dict[str, StepResult]:
+        self._execute(_Dag("", dict(self.spec.root.dag.tasks), self.root))
+        return self.results
+
+    def _execute(self, dag: _Dag) -> bool:
+        """Runs the tasks of a DAG; returns whether none failed."""
         running: dict[Future[StepResult], str] = {}
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(self.workers) as pool:
             while True:
-                for name in sorted(tasks.keys() - self.results.keys() - set(running.values())):
-                    needs = [self.results.get(n) for n in _dependencies(tasks[name])]
-                    if any(n is not None and n.state in ("failed", "skipped") for n in needs):
-                        self.results[name] = StepResult("skipped")
-                    elif all(needs):
-                        running[pool.submit(self._step, name)] = name
-                if not running:
-                    if self.results.keys() >= tasks.keys():
-                        return self.results
-                    continue
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    self.results[running.pop(future)] = future.result()
+                ended = {name for name in dag.tasks if dag.path + name in self.results}
+                if ended == dag.tasks.keys():
+                    return all(self.results[dag.path + name].state != "failed" for name in ended)
+                for name in sorted(dag.tasks.keys() - ended - set(running.values())):
+                    start = self._may_start(dag, name)
+                    if start:
+                        running[pool.submit(self._step, dag, name)] = name
+                    elif start is False:
+                        self.results[dag.path + name] = StepResult("skipped")
+                for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+                    self.results[dag.path + running.pop(future)] = future.result()
+
+    def _may_start(self, dag: _Dag, name: str) -> bool | None:
+        """None: not yet; False: never."""
+        task = dag.tasks[name]
+        needs = [self.results.get(dag.path + needed) for needed in _dependencies(task)]
+        if task.trigger_policy.strategy == task.trigger_policy.ALL_UPSTREAM_TASKS_COMPLETED:
+            return True if all(needs) else None
+        if any(need is not None and need.state in ("failed", "skipped") for need in needs):
+            return False
+        return True if all(needs) else None
 
     # --- the driver -----------------------------------------------------------------------------
 
-    def _step(self, name: str) -> StepResult:
-        task = self.spec.root.dag.tasks[name]
+    def _step(self, dag: _Dag, name: str) -> StepResult:
+        task = dag.tasks[name]
         component = self.spec.components[task.component_ref.name]
-        container = self.deployment.executors[component.executor_label].container
         given = pb.ExecutorInput()
-        self._resolve(task, component, given)
+        self._resolve(dag, task, component, given)
+        if task.trigger_policy.condition and not holds(task.trigger_policy.condition, given):
+            return StepResult("skipped")
+        if component.HasField("dag"):
+            inner = _Dag(f"{dag.path}{name}/", dict(component.dag.tasks), given.inputs)
+            return StepResult("done" if self._execute(inner) else "failed")
+        container = self.deployment.executors[component.executor_label].container
         self._provision(name, component, given)
         key = self._cache_key(given, component, container)
         if task.caching_options.enable_cache and key in self.cluster.cache:
@@ -166,23 +197,26 @@ class _Run:
         return result
 
     def _resolve(
-        self, task: pb.PipelineTaskSpec, component: pb.ComponentSpec, given: pb.ExecutorInput
+        self, dag: _Dag, task: pb.PipelineTaskSpec, component: pb.ComponentSpec, given: pb.ExecutorInput
     ) -> None:
         for key, source in task.inputs.artifacts.items():
+            if source.WhichOneof("kind") == "component_input_artifact":
+                given.inputs.artifacts[key].CopyFrom(dag.given.artifacts[source.component_input_artifact])
+                continue
             made = source.task_output_artifact
-            artifact = self.cluster.artifacts[
-                self.results[made.producer_task].artifacts[made.output_artifact_key]
-            ]
-            given.inputs.artifacts[key].artifacts.append(runtime_artifact(artifact))
+            number = self.results[dag.path + made.producer_task].artifacts[made.output_artifact_key]
+            given.inputs.artifacts[key].artifacts.append(runtime_artifact(self.cluster.artifacts[number]))
         for key, source in task.inputs.parameters.items():
             kind = source.WhichOneof("kind")
             value = given.inputs.parameter_values[key]
             if kind == "component_input_parameter":
-                value.CopyFrom(self.root[source.component_input_parameter])
+                value.CopyFrom(dag.given.parameter_values[source.component_input_parameter])
             elif kind == "task_output_parameter":
                 made = source.task_output_parameter
-                found = self.results[made.producer_task].parameters[made.output_parameter_key]
+                found = self.results[dag.path + made.producer_task].parameters[made.output_parameter_key]
                 json_format.ParseDict(found, value)
+            elif kind == "task_final_status":
+                value.CopyFrom(self._final_status(dag, task))
             else:
                 assert source.runtime_value.WhichOneof("value") == "constant", kind
                 value.CopyFrom(source.runtime_value.constant)
@@ -195,6 +229,16 @@ class _Run:
                     value.string_value = placeholders[value.string_value]
             declared = component.input_definitions.parameters[key].parameter_type
             _check_type(key, declared, value)
+
+    def _final_status(self, dag: _Dag, task: pb.PipelineTaskSpec) -> struct_pb2.Value:
+        """What an exit task is told of the task that it follows: a state of the metadata store, and an empty error."""
+        followed = task.dependent_tasks[0]
+        state = "FAILED" if self.results[dag.path + followed].state == "failed" else "COMPLETE"
+        told = struct_pb2.Value()
+        told.struct_value.update(
+            {"state": state, "pipelineTaskName": followed, "pipelineJobResourceName": self.id, "error": {}}
+        )
+        return told
 
     def _provision(self, name: str, component: pb.ComponentSpec, given: pb.ExecutorInput) -> None:
         root = f"{PIPELINE_ROOT}/{self.spec.pipeline_info.name}/{self.id}/{name}/{uuid.uuid4()}"
@@ -230,89 +274,18 @@ class _Run:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    # --- the launcher ---------------------------------------------------------------------------
-
     def _launch(
         self, name: str, component: pb.ComponentSpec, container: Any, planned: pb.ExecutorInput, attempt: int
     ) -> StepResult:
         pod = self.cluster.folder / "pods" / f"{self.id[:8]}-{name}-{attempt}"
-        pod.mkdir(parents=True)
-        given = pb.ExecutorInput()
-        given.CopyFrom(planned)
-        self._localize(given, pod)
-        process = self._process(container, given, pod)
-        if self.evict(name, attempt):
-            process.send_signal(signal.SIGKILL)
-        log = process.communicate()[0]
-        if process.returncode != 0:
-            return StepResult("failed", attempt, process.returncode, log)
-        result = StepResult("done", attempt, 0, log)
-        self._collect(given, planned, component, result)
-        shutil.rmtree(pod)
-        return result
-
-    def _localize(self, given: pb.ExecutorInput, pod: Path) -> None:
-        for several in given.inputs.artifacts.values():
-            for artifact in several.artifacts:
-                path = pod / "minio" / artifact.uri.partition("://")[2]
-                artifact.custom_path = str(path)
-                copy_objects(self.cluster.stored(artifact.uri), path)
-        for several in given.outputs.artifacts.values():
-            for artifact in several.artifacts:
-                path = pod / "minio" / artifact.uri.partition("://")[2]
-                artifact.custom_path = str(path)
-                path.parent.mkdir(parents=True, exist_ok=True)
-        for parameter in given.outputs.parameters.values():
-            parameter.output_file = str(pod / parameter.output_file)
-            Path(parameter.output_file).parent.mkdir(parents=True, exist_ok=True)
-        given.outputs.output_file = str(pod / given.outputs.output_file)
-
-    def _process(self, container: Any, given: pb.ExecutorInput, pod: Path) -> subprocess.Popen[str]:
-        message = json_format.MessageToJson(given, indent=None)
-        command = [text.replace("{{$}}", message) for text in (*container.command, *container.args)]
-        assert command[0] == "python"
-        command[0] = sys.executable
-        environment = {**os.environ, **self.cluster.environment}
-        environment |= {variable.name: variable.value for variable in container.env}
-        return subprocess.Popen(
-            command,
-            cwd=pod,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+        kill = self.evict(name, attempt)
+        ended = launch(
+            container, component, planned, pod, self.cluster.stored, self.cluster.environment, kill
         )
-
-    def _collect(
-        self,
-        given: pb.ExecutorInput,
-        planned: pb.ExecutorInput,
-        component: pb.ComponentSpec,
-        result: StepResult,
-    ) -> None:
-        returned = pb.ExecutorOutput()
-        output_file = Path(given.outputs.output_file)
-        if output_file.exists():
-            json_format.Parse(output_file.read_text(encoding="utf-8"), returned)  # strictly
-        for key, parameter in given.outputs.parameters.items():
-            declared = component.output_definitions.parameters[key].parameter_type
-            result.parameters[key] = _from_text(Path(parameter.output_file).read_text(), declared)
-        for key, several in given.outputs.artifacts.items():
-            if key == "executor-logs":
-                continue
-            artifact = pb.RuntimeArtifact()
-            artifact.CopyFrom(planned.outputs.artifacts[key].artifacts[0])
-            if key in returned.artifacts:
-                mine = returned.artifacts[key].artifacts[0]
-                artifact.uri = mine.uri or artifact.uri
-                artifact.metadata.update(json_format.MessageToDict(mine.metadata))
-            assert artifact.uri.startswith(PIPELINE_ROOT), f"{key}: not in the object store: {artifact.uri}"
-            copy_objects(Path(several.artifacts[0].custom_path), self.cluster.stored(artifact.uri))
-            with self.cluster.lock:
-                number = len(self.cluster.artifacts) + 1
-                self.cluster.artifacts[number] = recorded(artifact, number, key)
-            result.artifacts[key] = number
+        if ended.exit_code:
+            return StepResult("failed", attempt, ended.exit_code, ended.log)
+        made = {key: self.cluster.record(artifact, key) for key, artifact in ended.artifacts.items()}
+        return StepResult("done", attempt, 0, ended.log, made, ended.parameters)
 
 
 def _dependencies(task: pb.PipelineTaskSpec) -> set[str]:
@@ -325,62 +298,7 @@ def _dependencies(task: pb.PipelineTaskSpec) -> set[str]:
 def _check_type(key: str, declared: int, value: struct_pb2.Value) -> None:
     name = pb.ParameterType.ParameterTypeEnum.Name(declared)
     numbers = ("NUMBER_INTEGER", "NUMBER_DOUBLE")
-    expected = {"STRING": "string_value", "BOOLEAN": "bool_value", **dict.fromkeys(numbers, "number_value")}
+    expected = {"STRING": "string_value", "BOOLEAN": "bool_value", "TASK_FINAL_STATUS": "struct_value"}
+    expected |= dict.fromkeys(numbers, "number_value")
     kind = value.WhichOneof("kind")
     assert kind == expected[name], f"input parameter {key!r} type mismatch: expect {name}, got {kind}"
-
-
-def _from_text(text: str, declared: int) -> Any:
-    name = pb.ParameterType.ParameterTypeEnum.Name(declared)
-    return text if name == "STRING" else json.loads(text)
-
-
-def copy_objects(source: Path, target: Path) -> None:
-    """Copies what an object store carries: files with content."""
-    if source.is_file():
-        files = [source]
-    else:
-        files = [path for path in source.rglob("*") if path.is_file()] if source.exists() else []
-    for path in files:
-        if path.stat().st_size:
-            copy = target / path.relative_to(source)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-
-
-def recorded(artifact: pb.RuntimeArtifact, number: int, output: str) -> mlmd.Artifact:
-    """What the metadata store keeps of an artifact: everything as custom properties.
-
-    Raises:
-      ValueError: a property is null.
-    """
-    kept = mlmd.Artifact(id=number, uri=artifact.uri)
-    for key, value in artifact.metadata.fields.items():
-        kind, target = value.WhichOneof("kind"), kept.custom_properties[key]
-        if kind == "string_value":
-            target.string_value = value.string_value
-        elif kind == "number_value":
-            target.double_value = value.number_value
-        elif kind == "bool_value":
-            target.int_value = int(value.bool_value)
-        elif kind == "list_value":
-            target.struct_value["list"] = json_format.MessageToDict(value.list_value)
-        elif kind == "struct_value":
-            target.struct_value["struct"] = json_format.MessageToDict(value.struct_value)
-        else:
-            raise ValueError(f"unknown/unsupported value type of property {key!r}: {kind}")
-    kept.custom_properties["display_name"].string_value = output
-    kept.custom_properties["store_session_info"].string_value = '{"Provider":"minio"}'
-    return kept
-
-
-def runtime_artifact(kept: mlmd.Artifact) -> pb.RuntimeArtifact:
-    """What a consumer gets to see: no type, its id for a name, numbers as doubles."""
-    artifact = pb.RuntimeArtifact(name=str(kept.id), uri=kept.uri)
-    for key, value in kept.custom_properties.items():
-        kind = value.WhichOneof("value")
-        plain = getattr(value, kind)
-        if kind == "struct_value":
-            plain = json_format.MessageToDict(plain)
-        artifact.metadata[key] = float(plain) if kind in ("int_value", "double_value") else plain
-    return artifact

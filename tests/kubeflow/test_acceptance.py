@@ -32,6 +32,7 @@ from pipeline.paths import PROJECT_DIR, local_paths
 from pipeline.training_pipeline import create_pipeline
 from tests.kubeflow.acceptance import refusals
 from tests.kubeflow.stock_nodes import MakeNumber, TakeNumber
+from tests.kubeflow.workplace import write_workplace
 
 CONFIG = """\
 name: my_model
@@ -42,7 +43,7 @@ push: {serving_dir: serving, destinations: [{folder: "gs://bucket/models"}]}
 kubeflow:
   data_path: /mnt/models/data
   serving_dir: /mnt/models/serving
-  volumes: [{claim: models, mount_path: /mnt/models}]
+  volumes: [{claim: models, mount_path: /mnt/models, sub_path: team}]
   secrets:
     - {name: bucket-key, env: {token: BUCKET_TOKEN}}
     - {name: certificates, mount_path: /mnt/certificates, optional: true}
@@ -52,6 +53,7 @@ kubeflow:
   steps:
     Trainer:
       cpu: 8
+      cpu_request: 6
       memory: 16Gi
       memory_request: 8Gi
       gpu: {count: 2}
@@ -68,13 +70,7 @@ kubeflow:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("workplace")
-    (folder / "encoder").mkdir()
-    (folder / "encoder" / "vocab.txt").write_text("[PAD]\n")
-    (folder / "schema.pbtxt").write_text('feature { name: "text" type: BYTES }\n')
-    (folder / "labels.txt").write_text("no\nyes\n")
-    (folder / "my.yaml").write_text(CONFIG)
-    return folder
+    return write_workplace(tmp_path_factory.mktemp("workplace"), CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +115,7 @@ def test_order_of_the_nodes_is_that_of_the_local_pipeline(package):
 def test_resources_of_steps(package):
     assert executor(package, "Trainer")["resources"] == {
         "resourceCpuLimit": "8",
+        "resourceCpuRequest": "6",
         "resourceMemoryLimit": "16Gi",
         "resourceMemoryRequest": "8Gi",
         "accelerator": {
@@ -213,15 +210,48 @@ def test_parameters_of_a_run_keep_their_defaults(package):
 
 
 def test_platform_document(package):
-    trainer = package[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["Trainer_executor"]
-    assert trainer["pvcMount"][0]["constant"] == "models"
-    assert trainer["nodeSelector"] == {"labels": {"pool": "gpu"}}
-    assert trainer["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-    assert trainer["activeDeadlineSeconds"] == "7200"
-    assert trainer["imagePullSecret"][0]["secretName"] == "registry"
-    assert trainer["secretAsEnv"][0]["keyToEnv"] == [{"secretKey": "token", "envVar": "BUCKET_TOKEN"}]
-    assert trainer["secretAsVolume"][0]["mountPath"] == "/mnt/certificates"
-    assert trainer["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
+    executors = package[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+    def name(value: str) -> dict[str, Any]:
+        return {"runtimeValue": {"constant": value}}
+
+    everyone = {
+        "pvcMount": [
+            {
+                "mountPath": "/mnt/models",
+                "subPath": "team",
+                "constant": "models",
+                "pvcNameParameter": name("models"),
+            }
+        ],
+        "secretAsEnv": [
+            {
+                "secretName": "bucket-key",
+                "secretNameParameter": name("bucket-key"),
+                "keyToEnv": [{"secretKey": "token", "envVar": "BUCKET_TOKEN"}],
+                "optional": False,
+            }
+        ],
+        "secretAsVolume": [
+            {
+                "secretName": "certificates",
+                "secretNameParameter": name("certificates"),
+                "mountPath": "/mnt/certificates",
+                "optional": True,
+            }
+        ],
+        "imagePullSecret": [{"secretName": "registry", "secretNameParameter": name("registry")}],
+        "imagePullPolicy": "IfNotPresent",
+    }
+    assert executors["Transform_executor"] == everyone
+    assert executors["Trainer_executor"] == everyone | {
+        "nodeSelector": {"labels": {"pool": "gpu"}},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "activeDeadlineSeconds": "7200",
+        "emptyDirMounts": [
+            {"volumeName": "shared-memory", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "1Gi"}
+        ],
+    }
 
 
 def test_committed_config_compiles_to_an_accepted_package():
@@ -373,13 +403,15 @@ def test_condition_that_the_driver_does_not_compile_is_refused(spec, condition, 
     assert any(reason in problem for problem in condition_problems(spec, condition))
 
 
-def test_platform_document_with_an_unknown_executor_or_key_is_refused(package):
+def test_platform_document_with_an_unknown_executor_or_key_or_a_volume_twice_is_refused(package):
     platform = copy.deepcopy(package[1])
     executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     executors["Trainer_executor"]["nodePool"] = "gpu"
     executors["Nobody_executor"] = {}
+    executors["Pusher_executor"]["pvcMount"] *= 2
     problems = refusals(yaml.safe_dump_all([package[0], platform]))
     assert "platform: no executor 'Nobody_executor'" in problems
+    assert "platform: executor 'Pusher_executor': 'models' is no name for one volume of a pod" in problems
     assert any("'Trainer_executor'" in problem and "nodePool" in problem for problem in problems)
 
 

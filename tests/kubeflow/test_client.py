@@ -24,6 +24,7 @@ from pipeline.kubeflow import watch
 from pipeline.kubeflow.cli import app
 from pipeline.kubeflow.server import Access, connect
 from tests.kubeflow.api_stub import ApiStub
+from tests.kubeflow.workplace import write_workplace
 from tests.tiny_model import write_checkpoint
 
 PACKAGE = """\
@@ -37,6 +38,7 @@ root:
       steps: {parameterType: NUMBER_INTEGER, defaultValue: 8, isOptional: true}
       run_date: {parameterType: STRING, defaultValue: UTC, isOptional: true}
       span: {parameterType: STRING, defaultValue: '', isOptional: true}
+      serving_dir: {parameterType: STRING, defaultValue: /mnt/serving, isOptional: true}
   dag:
     tasks:
       Trainer:
@@ -143,10 +145,7 @@ def test_first_submit_makes_experiment_pipeline_and_run(site):
 
 
 def test_config_is_compiled_submitted_and_scheduled_for_the_data_of_its_day(site, tmp_path):
-    write_checkpoint(tmp_path / "encoder")
-    (tmp_path / "schema.pbtxt").write_text('feature { name: "text" type: BYTES }\n')
-    (tmp_path / "labels.txt").write_text("no\nyes\n")
-    (tmp_path / "my.yaml").write_text(CONFIG)
+    write_checkpoint(write_workplace(tmp_path, CONFIG) / "encoder")
     source = (str(tmp_path / "my.yaml"), "--image", "registry.example/a/b:1", "--context", str(tmp_path))
     told = site.run("submit", *source, "--no-wait", "--param", "epochs=1", "--param", "span=7")
     assert told.code == 0, told.error
@@ -199,6 +198,7 @@ def test_parameters_have_the_types_of_the_package(site):
         ("steps=2.5", "steps must be a whole number, got '2.5'"),
         ("epochs", "write it as name=value"),
         ("run_date=yesterday", "'yesterday' is neither a day such as 2026-11-22 nor a time zone"),
+        ("serving_dir=gs://bucket/m", "write a folder as steps see it, on a mounted claim, such as /mnt/"),
         ("span=last", "'last' is no span; write a number such as 7"),
     ],
 )

@@ -17,7 +17,7 @@ from components.report.contents import scalars
 from pipeline.kubeflow.artifacts import executor_output
 from tests.components.report.sample import CLASSES, LABEL_IDS, PROBABILITIES, make_contents
 from tests.kubeflow import frontend
-from tests.kubeflow.emulator import recorded
+from tests.kubeflow.metadata import recorded
 
 
 def stored(made: tfx_artifact.Artifact) -> mlmd.Artifact:

@@ -16,6 +16,7 @@ from pipeline.kubeflow.package import compile_job, write_job
 from pipeline.kubeflow.settings import VERTEX_ACCELERATORS
 from pipeline.kubeflow.vertex import amount, label_value
 from tests.kubeflow.vertex_rules import refusals
+from tests.kubeflow.workplace import write_workplace
 
 CONFIG = """\
 name: my_model
@@ -35,13 +36,7 @@ kubeflow:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("workplace")
-    (folder / "encoder").mkdir()
-    (folder / "encoder" / "vocab.txt").write_text("[PAD]\n")
-    (folder / "schema.pbtxt").write_text('feature { name: "text" type: BYTES }\n')
-    (folder / "labels.txt").write_text("no\nyes\n")
-    (folder / "my.yaml").write_text(CONFIG)
-    return folder
+    return write_workplace(tmp_path_factory.mktemp("workplace"), CONFIG)
 
 
 @pytest.fixture(scope="module")

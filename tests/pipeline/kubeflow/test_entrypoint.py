@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import PipelineError
-from pipeline.kubeflow.entrypoint import run_step
+from pipeline.beam.arguments import LOCAL_BEAM_ARGS
+from pipeline.kubeflow.entrypoint import beam_arguments_of, run_step
 
 STEP = {
     "executor": "components.baseline.executor.Executor",
@@ -28,8 +29,16 @@ def test_pipeline_root_that_the_step_cannot_write_is_one_line(tmp_path: Path):
         }
     }
     with pytest.raises(PipelineError) as caught:
-        run_step(STEP, json.dumps(planned), [])
+        run_step(STEP, json.dumps(planned), list(LOCAL_BEAM_ARGS))
     assert str(caught.value) == (
         f"pipeline root: this step cannot write its outputs to {tmp_path}/root/1/model (Not a directory); let "
         "the image's user write there, or give the run another pipeline root"
     )
+
+
+def test_step_that_is_told_nothing_of_beam_works_in_its_own_process():
+    """kfp's local runners, for one, pass over the variables of a package."""
+    direct = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    assert beam_arguments_of({})[0] == direct
+    assert "--direct_running_mode=in_memory" in beam_arguments_of({})
+    assert beam_arguments_of({"BEAM_ARGUMENTS": '["--runner=PortableRunner"]'}) == ["--runner=PortableRunner"]

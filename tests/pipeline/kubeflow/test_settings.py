@@ -68,6 +68,15 @@ def test_step_has_the_defaults_and_its_own_values(write):
         ("kubeflow.data_path=/elsewhere", "no step could read it"),
         ("kubeflow.data_path=rows", "must be an absolute path inside the container, got 'rows'"),
         ("kubeflow.defaults.env={'a b': x}", "not a name of an environment variable: 'a b'"),
+        (
+            "kubeflow.volumes=[{claim: a, mount_path: /mnt}, {claim: a, mount_path: /more}]",
+            "'a' is mounted twice, which no pod can have",
+        ),
+        (
+            "kubeflow.secrets=[{name: a.b, mount_path: /keys}]",
+            "'a.b' cannot be mounted: a pod's volume is named",
+        ),
+        ("kubeflow.secrets=[{name: a, mount_path: /mnt}]", "mount_path '/mnt' is used twice"),
         ("kubeflow.secrets=[{name: key}]", "secret 'key': give exactly one of env and mount_path"),
         ("kubeflow.defaults.tolerations=[{operator: Equal}]", "without a key the operator must be Exists"),
         ("kubeflow.host=https://kubeflow", "unknown key 'kubeflow.host'"),

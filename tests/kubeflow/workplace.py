@@ -1,0 +1,15 @@
+"""The files that compiling reads, as small as they may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def write_workplace(folder: Path, config: str) -> Path:
+    """Writes my.yaml, schema.pbtxt, labels.txt and encoder/, whose content compiling only hashes; returns `folder`."""
+    (folder / "encoder").mkdir()
+    (folder / "encoder" / "vocab.txt").write_text("[PAD]\n")
+    (folder / "schema.pbtxt").write_text('feature { name: "text" type: BYTES }\n')
+    (folder / "labels.txt").write_text("no\nyes\n")
+    (folder / "my.yaml").write_text(config)
+    return folder
