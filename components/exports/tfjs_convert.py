@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from components.exports.erfc import without_erfc
+
 _NOT_USED = (
     "jax",
     "jax.experimental",
@@ -61,8 +63,14 @@ def convert(token_model: Path, variant: str, out: Path) -> None:
         str(out / "model.json"),
         tf.__version__,
         signature,
-        quantization_dtype_map=None if variant == "float32" else {variant: "*"},
+        quantization_dtype_map=None if variant == "float32" else {variant: _matrices(weights)},
     )
+
+
+def _matrices(weights: list[list[dict[str, Any]]]) -> list[str]:
+    """Names of what is worth quantizing. A mask's constant of -1e38 would be infinite as float16, and 0 times that
+    is no number."""
+    return [weight["name"] for group in weights for weight in group if weight["data"].ndim > 1]
 
 
 def _frozen(token_model: Path) -> tuple[Any, Any]:
@@ -85,33 +93,6 @@ def _frozen(token_model: Path) -> tuple[Any, Any]:
 def _describe(info: Any, tensor: Any) -> None:
     info.name, info.dtype = tensor.name, tensor.dtype.as_datatype_enum
     info.tensor_shape.CopyFrom(tensor.shape.as_proto())
-
-
-def without_erfc(graph: Any) -> Any:
-    """A GraphDef in which each Erfc(x) is 1 - Erf(x), under the same name.
-
-    Raises:
-      ValueError: an Erfc of anything but float32.
-    """
-    import tensorflow as tf
-
-    rewritten = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
-    for node in graph.node:
-        if node.op != "Erfc":
-            rewritten.node.append(node)
-            continue
-        if node.attr["T"].type != tf.float32.as_datatype_enum:
-            raise ValueError(
-                f"{node.name} is an Erfc of {tf.as_dtype(node.attr['T'].type).name}, not float32"
-            )
-        one, erf = rewritten.node.add(op="Const", name=f"{node.name}/one"), rewritten.node.add()
-        one.attr["dtype"].type = tf.float32.as_datatype_enum
-        one.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(1.0))
-        erf.CopyFrom(node)
-        erf.op, erf.name = "Erf", f"{node.name}/erf"
-        difference = rewritten.node.add(op="Sub", name=node.name, input=[one.name, erf.name])
-        difference.attr["T"].type = tf.float32.as_datatype_enum
-    return rewritten
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -132,6 +132,7 @@
     element("error").hidden = false;
     if (classifier === null) {
       element("about").textContent = "No model is loaded.";
+      element("form").hidden = document.querySelector("textarea") === null;
       document.body.dataset.state = "failed";
     }
   }
