@@ -18,6 +18,10 @@ RUN deploy/image/install.sh environment "${UV_VERSION}"
 FROM environment AS project
 ARG PIP_INDEX_URL
 ARG PIP_CERT
+# TFJS=1: what the TensorFlow.js export needs goes in too, with a Node.js of its own (docs/tfjs.md).
+ARG TFJS
+ARG NPM_CONFIG_REGISTRY
+ARG NODE_EXTRA_CA_CERTS
 COPY . /project
 RUN deploy/image/install.sh project /project
 

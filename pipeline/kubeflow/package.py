@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,10 @@ from pipeline.kubeflow.locations import in_containers, kubeflow_settings, pipeli
 from pipeline.kubeflow.targets import Target, check_pipeline_root, check_target
 from pipeline.local import quiet
 
+TFJS_NOTE = (
+    "note: export.tfjs runs only where the image was built with TFJS=1 "
+    '(BUILD_ARGS="--build-arg TFJS=1" make image IMAGE={image}): docs/tfjs.md'
+)
 MARKER = "# Made by `runner_kubeflow.py compile`: a pipeline of Kubeflow Pipelines >= 2.5.\n"
 
 
@@ -45,6 +50,8 @@ def compile_file(
     check_target(kubeflow_settings(config), target)
     if target is Target.VERTEX:
         check_pipeline_root(pipeline_root, target)
+    if config.export.tfjs is not None:
+        print(TFJS_NOTE.format(image=image), file=sys.stderr)
     from pipeline.kubeflow.inputs import local_inputs
 
     checkpoint_dir = local_inputs(config)

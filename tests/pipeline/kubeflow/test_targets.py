@@ -95,3 +95,13 @@ def test_pipeline_roots_of_a_cluster():
 def test_file_name_has_the_target_s_ending(compile_error):
     assert "takes JSON, name it like job.json" in compile_error(*VERTEX, "-o", "pipeline.yaml")
     assert "takes YAML, name it like pipeline.yaml" in compile_error("-o", "job.json")
+
+
+def test_an_export_that_needs_another_image_is_said_at_once(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(CONFIG)
+    arguments = ["compile", str(path), "--image", "registry/name:1", *VERTEX]
+    plain = CliRunner().invoke(app, arguments)
+    assert "TFJS" not in plain.output
+    told = CliRunner().invoke(app, [*arguments, "--set", "export.tfjs={}"])
+    assert 'BUILD_ARGS="--build-arg TFJS=1" make image IMAGE=registry/name:1' in told.output
