@@ -1,4 +1,7 @@
-"""A compiled package, executed step by step as Kubeflow's driver and launcher would (see `emulator`)."""
+"""The TREC pipeline, compiled and executed step by step as Kubeflow's driver and launcher would (see `emulator`).
+
+Rows, schema, labels and config are TREC's own, of `make data`; the encoder is tiny and random.
+"""
 
 from __future__ import annotations
 
@@ -13,47 +16,35 @@ import yaml
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.config import load_config
-from pipeline.importing.importer import import_files
 from pipeline.kubeflow.package import compile_package, write_package
 from tests.kubeflow import frontend
 from tests.kubeflow.emulator import Cluster, StepResult
-from tests.tiny_model import rows, write_checkpoint
+from tests.tiny_model import write_checkpoint
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.real]
 
 ROOT = Path(__file__).resolve().parents[2]
-# `image` stands for the container's copy of the project, `volume` for a claim: other folders than those
-# that the package is compiled from, which are gone when it runs.
-CONFIG = """\
-name: tiny_model
-data:
-  path: data
-  schema: data/schema.pbtxt
-  labels: data/labels.txt
-model:
-  checkpoint:
-    path: encoder
-transform:
-  max_length: 32
-train:
-  epochs: null
-  steps: 8
-  batch_size: 16
-  learning_rate: 0.003
-evaluate:
-  thresholds:
-    accuracy: {{min: 0.2, max_drop: 0.0}}
-push:
-  serving_dir: serving
-kubeflow:
-  image_dir: {image}
-  data_path: {volume}/data/span-{{SPAN}}
-  serving_dir: {volume}/serving
-  state_dir: {volume}/state
-  volumes:
-    - {{claim: models, mount_path: {volume}}}
-  defaults: {{retries: 1}}
-"""
+# Enough to tell most kinds of questions apart; every other word is unknown to the encoder.
+WORDS = (
+    "what who where when how why which whose name is are was were did does do can the a an of in for to and "
+    "many much long far old tall big year date day percentage population cost stand mean means come origin "
+    "abbreviation acronym country city state river mountain president person man woman company kind color ? ' \""
+)
+# What the story changes in configs/trec.yaml: `image` stands for the container's copy of the project, `volume` for
+# a claim: other folders than those that the package is compiled from, which are gone when it runs.
+OVERRIDES = (
+    "model.checkpoint={{path: ../encoder}}",
+    "train.epochs=1",
+    "train.learning_rate=0.001",
+    "evaluate.thresholds={{accuracy: {{min: 0.2, max_drop: 0.0}}}}",
+    "push.destinations=[{{folder: {volume}/mirror}}]",
+    "kubeflow.image_dir={image}",
+    "kubeflow.data_path={volume}/data/trec/span-{{SPAN}}",
+    "kubeflow.serving_dir={volume}/serving",
+    "kubeflow.state_dir={volume}/state",
+    "kubeflow.volumes=[{{claim: models, mount_path: {volume}}}]",
+)
+BETTER = {"epochs": 3, "learning_rate": 0.005}
 
 
 @dataclass(frozen=True)
@@ -61,36 +52,39 @@ class Site:
     """Folders of one test: the developer's, the image's, the volume's, and the cluster."""
 
     workplace: Path
+    image: Path
     volume: Path
     cluster: Cluster
 
     def compile(self, name: str, *overrides: str) -> Path:
         package = self.workplace.parent / f"{name}.yaml"
-        config = load_config(self.workplace / "tiny.yaml", overrides)
-        image = "registry.example/tiny:1"
-        compiled = compile_package(config, image, self.workplace / "encoder", self.workplace)
+        told = [override.format(image=self.image, volume=self.volume) for override in OVERRIDES]
+        config = load_config(self.workplace / "configs/trec.yaml", [*told, *overrides])
+        compiled = compile_package(
+            config, "registry.example/tiny:1", self.workplace / "encoder", self.workplace
+        )
         write_package(package, *compiled)
         return package
 
     def served(self) -> list[str]:
-        folder = self.volume / "serving" / "tiny_model"
+        folder = self.volume / "serving" / "trec"
         return sorted(p.name for p in folder.iterdir() if p.name.isdigit()) if folder.exists() else []
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    dataset = ROOT / "datasets/trec"
+    if not dataset.exists():
+        pytest.skip("made by `make data`")
     base = tmp_path_factory.mktemp("kubeflow")
     workplace, image, volume = base / "workplace", base / "image", base / "volume"
-    workplace.mkdir()
-    lines = [json.dumps({"text": text, "label": label}) for text, label in rows(400)]
-    (base / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    import_files([base / "rows.jsonl"], out_dir=workplace / "data", text="text", label="label", name="data")
-    write_checkpoint(workplace / "encoder")
-    (workplace / "tiny.yaml").write_text(CONFIG.format(image=image, volume=volume), encoding="utf-8")
+    for folder in ("configs", "schemas", "data/trec"):
+        shutil.copytree(ROOT / folder, workplace / folder)
+    write_checkpoint(workplace / "encoder", words=WORDS.split())
     shutil.copytree(workplace, image)
-    shutil.copytree(workplace / "data", volume / "data" / "span-0")
+    shutil.copytree(dataset, volume / "data/trec/span-0")
     # The steps import the project as they would in the image.
-    return Site(workplace, volume, Cluster(base / "cluster", {"PYTHONPATH": str(ROOT)}))
+    return Site(workplace, image, volume, Cluster(base / "cluster", {"PYTHONPATH": str(ROOT)}))
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +97,7 @@ def story(site: Site) -> dict[str, tuple[dict[str, StepResult], list[str]]]:
         ("first", plain, {"run_date": "2026-02-03"}),
         ("again", plain, {}),
         ("bad data", gate, {}),
-        ("better", plain, {"steps": 150}),
+        ("better", plain, BETTER),
         ("worse", plain, {}),
         ("no such span", plain, {"span": "5"}),
     ):
@@ -125,8 +119,18 @@ def last_lines(run: dict[str, StepResult]) -> str:
 def test_whole_pipeline_runs_from_import_to_push(story):
     run, served = story["first"]
     assert set(states(run).values()) == {"done"}, last_lines(run)
-    assert {"DataGate", "Baseline", "Evaluator", "Pusher"} < run.keys()
+    assert {"TFRecordExampleGen", "DataGate", "Baseline", "Evaluator", "Pusher"} < run.keys()
     assert served == ["1"]
+
+
+def test_pushed_version_goes_to_the_second_place_too(story, site):
+    assert story["first"][0]["SecondPusher"].state == "done"
+    assert (site.volume / "mirror/trec/1/saved_model.pb").is_file()
+
+
+def test_all_rows_of_the_recipe_are_imported(story, site):
+    figures = frontend.figures(reported(site, story["first"][0])["metrics"])
+    assert figures["example_count"] == 558  # as data/trec/README.md says of the test split
 
 
 def test_evicted_step_is_retried(story):
@@ -136,14 +140,17 @@ def test_evicted_step_is_retried(story):
 
 
 def test_pushed_version_names_the_run_and_holds_a_model(story, site):
-    version = site.volume / "serving/tiny_model/1"
+    version = site.volume / "serving/trec/1"
     assert (version / "saved_model.pb").is_file()
     info = json.loads((version / "assets.extra/push.json").read_text())
     assert len(info["run_id"]) == 36
     assert datetime.fromisoformat(info["run_started_at"]).tzinfo is not None
     assert info["metrics"]["accuracy"] >= 0.2
-    assert (info["data"]["path"], info["data"]["span"]) == (str(site.volume / "data/span-{SPAN}"), 0)
-    assert info["config"]["train"]["steps"] == 8
+    assert (info["data"]["path"], info["data"]["span"]) == (
+        str(site.volume / "data/trec/span-{SPAN}"),
+        0,
+    )
+    assert info["config"]["train"]["epochs"] == 1
     pushed = site.cluster.artifacts[story["first"][0]["Pusher"].artifacts["pushed_model"]].custom_properties
     assert pushed["config_sha256"].string_value == info["config_sha256"]
     assert json.loads(pushed["metrics"].string_value) == info["metrics"]
@@ -153,7 +160,7 @@ def test_pushed_version_names_the_run_and_holds_a_model(story, site):
 def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story):
     run, served = story["again"]
     ran = [task for task, state in states(run).items() if state != "cached"]
-    # The Report tells what the Canary found now.
+    # The Report tells what the Canary found now; the second place is asked whether the version is there.
     assert sorted(ran) == [
         "Baseline-probe",
         "Canary",
@@ -161,6 +168,7 @@ def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story
         "Pusher",
         "Pusher-verdict",
         "Report",
+        "SecondPusher",
         "TFRecordExampleGen-probe",
     ], last_lines(run)
     assert {run[task].state for task in ran} == {"done"}
@@ -173,7 +181,7 @@ def test_data_gate_refuses_at_once_and_nothing_behind_it_runs(story):
     assert (gate.state, gate.attempts) == ("done", 1)
     assert (verdict.state, verdict.exit_code, verdict.attempts) == ("failed", 3, 1)
     error = next(line for line in verdict.log.splitlines() if line.startswith("error: "))
-    assert "1000" in error
+    assert "split 'eval': only 497 rows, data.gate.min_rows is 1000" in error
     assert {run[task].state for task in ("Transform", "Trainer", "Evaluator", "Pusher")} == {"skipped"}
     assert served == ["1"]
 
@@ -192,8 +200,8 @@ def test_parameter_of_the_run_reaches_the_trainer_and_its_better_model_beats_the
     assert blessing["baseline_model_id"].double_value == baseline
     assert blessing["current_model_id"].double_value == run["Trainer"].artifacts["model"]
     assert served == ["1", "2"]
-    info = json.loads((site.volume / "serving/tiny_model/2/assets.extra/push.json").read_text())
-    assert info["config"]["train"]["steps"] == 150
+    info = json.loads((site.volume / "serving/trec/2/assets.extra/push.json").read_text())
+    assert info["config"]["train"]["epochs"] == 3
     assert info["run_date"] == info["run_started_at"][:10]  # the day that it was scheduled for, in UTC
 
 
@@ -215,10 +223,10 @@ def reported(site: Site, run: dict[str, StepResult]) -> dict[str, mlmd.Artifact]
 def test_dashboard_draws_matrix_and_figures_of_the_first_run(story, site):
     made = reported(site, story["first"][0])
     labels, cells = frontend.confusion_matrix(made["classification"])
-    assert labels == ["animal", "number", "place"]
+    assert labels == ["ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"]
     figures = frontend.figures(made["metrics"])
     assert sum(map(sum, cells)) == figures["example_count"]
-    right = sum(cells[i][i] for i in range(3))
+    right = sum(cells[i][i] for i in range(6))
     assert right / figures["example_count"] == pytest.approx(figures["accuracy"])
     assert (figures["accuracy.min"], figures["blessed"], figures["canary.blessed"]) == (0.2, 1.0, 1.0)
     assert "accuracy.baseline" not in figures
