@@ -94,11 +94,11 @@ def _load(saved_model: Path) -> Any:
         ) from error
 
 
-def _cast_input(nodes: Mapping[str, Any], name: str) -> str | None:
-    """The input that a node casts to int32: the formats count in int32, on half the bytes of the served model."""
+def _cast_input(nodes: Mapping[str, Any], name: str) -> str:
+    """The input that a node casts to int32, "" for any other node: the formats count in int32, on half the bytes of the served model."""
     node = nodes[name]
     if node.op != "Cast" or node.attr["DstT"].type != tf.int32.as_datatype_enum:
-        return None
+        return ""
     source = nodes[_node_name(node.input[0])]
     while source.op == "Identity":
         source = nodes[_node_name(source.input[0])]

@@ -1,0 +1,158 @@
+"""Classifies texts with an exported model, on its own: no TensorFlow, no other file of the project.
+
+    python classify.py "How far is the moon?"
+    python classify.py --model model.int8.tflite "How far is the moon?" "Who was Galileo?"
+    python classify.py "first text" "second text"        for a model of text pairs: two texts a row
+
+One line of JSON for each row: {"label": "NUM", "probabilities": {"ABBR": 0.001, ...}}.
+Needs numpy, tokenizers and, for .tflite, ai-edge-litert, for .onnx, onnxruntime (requirements.txt). Beside it
+lie tokenizer.json, which says how long a text may be, and labels.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tokenizers import Tokenizer
+
+HERE = Path(__file__).resolve().parent
+VARIANTS = ("float32", "float16", "int8")  # the first that is there is used
+Tokens = Mapping[str, np.ndarray]
+
+
+class Runtime(NamedTuple):
+    """A model that is loaded.
+
+    `inputs`: names of those of INPUTS that it takes. `predict`: those, int32 [rows, tokens] -> float32
+    [rows, classes].
+    """
+
+    inputs: Sequence[str]
+    predict: Callable[[Tokens], np.ndarray]
+
+
+class Classifier:
+    """A model with its tokenizer and its labels: `Classifier(folder / "model.int8.onnx")(["Who was Galileo?"])`."""
+
+    def __init__(self, model: Path) -> None:
+        self._runtime = open_onnx(model) if model.suffix == ".onnx" else open_tflite(model)
+        self._tokenizer = Tokenizer.from_file(str(model.with_name("tokenizer.json")))
+        # In this way no line end but "\n" ends a label.
+        self._labels = model.with_name("labels.txt").read_bytes().decode().removesuffix("\n").split("\n")
+        self.text_pairs = "token_type_ids" in self._runtime.inputs
+
+    def __call__(self, rows: Sequence[str] | Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Texts, or pairs of texts -> the most probable label and the probability of each."""
+        probabilities = self._runtime.predict(self._tokens(rows))
+        return [
+            {
+                "label": self._labels[int(row.argmax())],
+                "probabilities": {name: float(share) for name, share in zip(self._labels, row, strict=True)},
+            }
+            for row in probabilities
+        ]
+
+    def _tokens(self, rows: Sequence[str] | Sequence[tuple[str, str]]) -> Tokens:
+        """Cut to the longest that the model was trained on, padded to the longest here."""
+        encoded = self._tokenizer.encode_batch([_readable(row) for row in rows])
+        tokens = {
+            "input_ids": [row.ids for row in encoded],
+            "attention_mask": [row.attention_mask for row in encoded],
+            "token_type_ids": [row.type_ids for row in encoded],
+        }
+        return {name: np.array(tokens[name], np.int32) for name in self._runtime.inputs}
+
+
+def _readable(row: str | tuple[str, str]) -> str | tuple[str, str]:
+    """A text without lone surrogates, which a command line that is not UTF-8 leaves behind."""
+    if isinstance(row, str):
+        return row.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    first, second = row
+    return str(_readable(first)), str(_readable(second))
+
+
+def open_tflite(path: Path) -> Runtime:
+    """Loads a .tflite file."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=usable_cores())
+    runner = interpreter.get_signature_runner()
+    indexes = {name: detail["index"] for name, detail in runner.get_input_details().items()}
+    [output] = runner.get_output_details().values()
+    shape: list[int] = []
+
+    def predict(tokens: Tokens) -> np.ndarray:
+        given = {index: np.asarray(tokens[name], np.int32) for name, index in indexes.items()}
+        rows, length = next(iter(given.values())).shape
+        if shape != [rows, length]:  # setting up the buffers takes as long as a short text
+            for index in given:
+                interpreter.resize_tensor_input(index, [rows, length])
+            interpreter.allocate_tensors()
+            shape[:] = [rows, length]
+        for index, values in given.items():
+            interpreter.set_tensor(index, values)
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(output["index"]))
+
+    return Runtime(list(indexes), predict)
+
+
+def open_onnx(path: Path) -> Runtime:
+    """Loads an .onnx file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_cores()
+    options.log_severity_level = 3  # errors only
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [info.name for info in session.get_inputs()]
+
+    def predict(tokens: Tokens) -> np.ndarray:
+        given = {name: np.asarray(tokens[name], np.int32) for name in names}
+        [probabilities] = session.run(["probabilities"], given)
+        return np.asarray(probabilities)
+
+    return Runtime(names, predict)
+
+
+def usable_cores() -> int:
+    """Of this process: a container may have fewer than the machine, where both runtimes would start too many."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _first_model() -> Path | None:
+    found = (HERE / f"model.{variant}.{kind}" for variant in VARIANTS for kind in ("tflite", "onnx"))
+    return next((path for path in found if path.is_file()), None)
+
+
+def main() -> int:
+    """Returns the exit code: 0, or 2 for a command line that makes no sense."""
+    parser = argparse.ArgumentParser(description="Classifies texts with an exported model.")
+    parser.add_argument(
+        "--model", type=Path, help="a .tflite or .onnx file; default: the most exact one here"
+    )
+    parser.add_argument("text", nargs="+", help="one text a row; two for a model of text pairs")
+    told = parser.parse_args()
+    model = told.model or _first_model()
+    if model is None or not model.is_file():
+        parser.error(f"no such model: {model or HERE / 'model.*'}")
+    classifier = Classifier(model)
+    rows: list[Any] = told.text
+    if classifier.text_pairs:
+        if len(rows) % 2:
+            parser.error(f"this model takes pairs of texts, got {len(rows)} text(s)")
+        rows = list(zip(rows[::2], rows[1::2], strict=True))
+    for answer in classifier(rows):
+        print(json.dumps(answer, ensure_ascii=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""ONNX, for onnxruntime: float32, and int8 weights with activations quantized as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from components import features
+from components.exports.classify import open_onnx
+from components.exports.erfc import without_erfc
+from components.exports.opened import Opened, timed
+from components.exports.shipped_files import write_shipped_files
+from components.exports.token_model import converting, token_function
+
+VARIANTS = ("float32", "int8")
+OPSET = 18
+AXES = ("batch", "tokens")
+
+
+def convert(saved_model: Path, variant: str, out: Path) -> None:
+    """Writes `model.<variant>.onnx`: int32 [batch, tokens] inputs, "probabilities" float32 [batch, classes].
+
+    Args:
+      saved_model: folder that the Trainer exported.
+      variant: one of VARIANTS.
+      out: existing folder.
+
+    Raises:
+      PipelineError: the SavedModel cannot be read or not be converted.
+    """
+    import onnx
+
+    with converting(saved_model, f"ONNX {variant}"):
+        model = _float32(saved_model)
+        if variant == "int8":
+            model = _int8(model)
+        onnx.checker.check_model(model)
+        onnx.save(model, str(_file(out, variant)))
+
+
+def _float32(saved_model: Path) -> Any:
+    from tf2onnx.convert import from_graph_def
+
+    function = token_function(saved_model)
+    [output] = function.outputs
+    model, _ = from_graph_def(
+        without_erfc(function.graph.as_graph_def()),
+        input_names=[tensor.name for tensor in function.inputs],
+        output_names=[output.name],
+        tensors_to_rename={
+            **{tensor.name: tensor.op.name for tensor in function.inputs},
+            output.name: features.PROBABILITIES,
+        },
+        opset=OPSET,
+    )
+    for value in model.graph.input:
+        for dimension, axis in zip(value.type.tensor_type.shape.dim, AXES, strict=True):
+            dimension.dim_param = axis
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = AXES[0]
+    return model
+
+
+def _int8(model: Any) -> Any:
+    """Matrices and embeddings as int8."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory(prefix="onnx-") as folder:
+        target = Path(folder, "int8.onnx")
+        quantize_dynamic(model, target, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+        return onnx.load(str(target))
+
+
+@contextlib.contextmanager
+def opened(out: Path, variant: str) -> Iterator[Opened]:
+    """The variant in onnxruntime, on the cores of this process."""
+    yield timed(open_onnx(_file(out, variant)).predict)
+
+
+def files(out: Path, variant: str) -> list[Path]:
+    """The model's file."""
+    return [_file(out, variant)]
+
+
+def ship_beside(
+    saved_model: Path,
+    checkpoint: Path,
+    max_length: int,
+    text_columns: Sequence[str],
+    variants: Sequence[str],
+    out: Path,
+) -> None:
+    """Writes the labels, the tokenizer and the Python example: see `write_shipped_files`."""
+    models = [_file(out, variant).name for variant in variants]
+    write_shipped_files(saved_model, checkpoint, max_length, text_columns, models, "onnxruntime", out)
+
+
+def _file(out: Path, variant: str) -> Path:
+    return out / f"model.{variant}.onnx"

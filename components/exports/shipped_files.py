@@ -1,0 +1,100 @@
+"""What lies beside a TFLite or ONNX model: labels, tokenizer, and a Python example that runs there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from components import features
+from components.errors import PipelineError
+from components.exports import classify
+from components.labels import read_labels
+from components.model_files import EXTRAS
+
+LABELS = features.LABELS_FILE
+VOCABULARY = "vocab.txt"
+TOKENIZER = "tokenizer.json"
+EXAMPLE = "classify.py"
+
+
+def write_shipped_files(
+    saved_model: Path,
+    checkpoint: Path,
+    max_length: int,
+    text_columns: Sequence[str],
+    models: Sequence[str],
+    runtime: str,
+    out: Path,
+) -> None:
+    """Writes labels.txt, vocab.txt, tokenizer.json, classify.py, requirements.txt and README.md into `out`.
+
+    Args:
+      saved_model: has the label list.
+      checkpoint: has the tokenizer files.
+      max_length: most tokens of a row, special tokens included.
+      text_columns: one, or two for text pairs.
+      models: names of the model files.
+      runtime: package that runs them, such as "onnxruntime".
+      out: existing folder.
+
+    Raises:
+      PipelineError: the label list or the tokenizer files cannot be read.
+    """
+    labels = read_labels(saved_model / EXTRAS / LABELS)
+    shutil.copyfile(saved_model / EXTRAS / LABELS, out / LABELS)
+    write_tokenizer(checkpoint, max_length, out)
+    shutil.copyfile(classify.__file__, out / EXAMPLE)
+    packages = [f"{name}=={version(name)}" for name in ("numpy", "tokenizers", runtime)]
+    (out / "requirements.txt").write_text("".join(f"{line}\n" for line in packages), encoding="utf-8")
+    (out / "README.md").write_text(_readme(labels, max_length, text_columns, models), encoding="utf-8")
+
+
+def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
+    """Writes tokenizer.json, which cuts and pads as serving does, and its vocabulary, a token a line.
+
+    `Tokenizer.from_file("tokenizer.json").encode_batch([...])` then gives the ids of the transform graph.
+    """
+    import transformers
+
+    from components.transform.wordpiece_spec import load_wordpiece_spec
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(checkpoint)).backend_tokenizer
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{checkpoint}: the tokenizer cannot be read: {error}") from error
+    spec = load_wordpiece_spec(checkpoint)
+    # What the checkpoint's own file says of both is for another model: all-MiniLM-L6-v2 pads to 128.
+    tokenizer.enable_truncation(max_length, strategy="longest_first")
+    tokenizer.enable_padding(pad_id=spec.pad_id, pad_token=spec.pad_token)
+    tokenizer.save(str(out / TOKENIZER))
+    (out / VOCABULARY).write_bytes("".join(f"{token}\n" for token in spec.vocab).encode())
+
+
+def _readme(
+    labels: Sequence[str], max_length: int, text_columns: Sequence[str], models: Sequence[str]
+) -> str:
+    pair = len(text_columns) > 1
+    names = [features.INPUT_IDS, features.ATTENTION_MASK, *([features.TOKEN_TYPE_IDS] if pair else [])]
+    texts = '"first text" "second text"' if pair else '"a text"'
+    columns = " and ".join(f"`{name}`" for name in text_columns)
+    return f"""# A text classifier
+
+    pip install -r {"requirements.txt"}
+    python {EXAMPLE} {texts}
+
+prints the label and the probability of each of the {len(labels)} labels. `Classifier` in `{EXAMPLE}` is the way
+to it from Python.
+
+| file | holds |
+|---|---|
+| {", ".join(f"`{name}`" for name in models)} | the model; the name tells how its weights are stored |
+| `{TOKENIZER}` | the tokenizer: cuts at {max_length} tokens, pads to the longest text of a batch |
+| `{VOCABULARY}` | its vocabulary, the id is the line from 0 |
+| `{LABELS}` | the labels, in the order of the probabilities |
+| `export.json` | version, metric, size and latency, beside those of the served model |
+
+Inputs: {", ".join(f"`{name}`" for name in names)}, int32 [batch, tokens], any number of both up to {max_length}
+tokens. Output: `{features.PROBABILITIES}`, float32 [batch, {len(labels)}]. The text was the column {columns}.
+"""

@@ -1,0 +1,127 @@
+"""TFLite metadata: what a model takes and gives, with its labels and its vocabulary, inside the .tflite file.
+
+The format is that of tflite-support, which cannot be installed beside protobuf 6: a flatbuffer by the schema
+`metadata_schema.fbs` (file identifier M001) in the buffer TFLITE_METADATA, and the files as a zip archive, not
+compressed, behind the model. An interpreter sees neither.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+
+from components import features
+
+BUFFER_NAME = "TFLITE_METADATA"
+FILE_IDENTIFIER = b"M001"
+PARSER_VERSION = "1.1.0"  # the first that knows tokenizers
+
+# The schema's enums and union members that occur here.
+TENSOR_AXIS_LABELS, VOCABULARY = 2, 5
+FEATURE_PROPERTIES = 1
+BERT_TOKENIZER_OPTIONS = 4
+
+_DESCRIPTIONS = {
+    features.INPUT_IDS: "Token ids, [CLS] first, padded to the longest text of the batch.",
+    features.ATTENTION_MASK: "1 for a token, 0 for padding.",
+    features.TOKEN_TYPE_IDS: "0 up to the first [SEP], 1 for the second text.",
+    features.PROBABILITIES: "Probability of each label.",
+}
+
+
+def add_metadata(model: Path, labels: Path, vocabulary: Path) -> None:
+    """Puts the metadata and both files into a .tflite file that has none yet.
+
+    Args:
+      model: what the converter wrote, with one signature.
+      labels: one a line, in the order of the probabilities.
+      vocabulary: one token a line, in the order of the ids.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    graph = flatbuffer_utils.convert_bytearray_to_object(bytearray(model.read_bytes()))
+    content = _metadata(*_names(graph), labels.name, vocabulary.name)
+    graph.buffers.append(schema.BufferT(data=list(content)))
+    entry = schema.MetadataT(name=BUFFER_NAME, buffer=len(graph.buffers) - 1)
+    graph.metadata = [*(graph.metadata or []), entry]
+    packed = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(graph))
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_STORED) as archive:
+        for path in (labels, vocabulary):
+            # A date of its own would make each export of the same model another file.
+            archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes())
+    model.write_bytes(packed.getvalue())
+
+
+def _names(graph: Any) -> tuple[list[str], list[str]]:
+    """Inputs and outputs as the signature calls them, in the order of the graph."""
+    [signature], [subgraph, *_] = graph.signatureDefs, graph.subgraphs
+    called = {entry.tensorIndex: entry.name.decode() for entry in [*signature.inputs, *signature.outputs]}
+    return [called[index] for index in subgraph.inputs], [called[index] for index in subgraph.outputs]
+
+
+def _metadata(inputs: Sequence[str], outputs: Sequence[str], labels: str, vocabulary: str) -> bytes:
+    """The flatbuffer. Numbers of fields are their places in the tables of the schema."""
+    b = flatbuffers.Builder()
+    label_file = _file(b, labels, "Labels in the order of the probabilities.", TENSOR_AXIS_LABELS)
+    vocabulary_file = _file(b, vocabulary, "WordPiece vocabulary, the id is the line.", VOCABULARY)
+    tokenizer = _table(b, {0: _vector(b, [vocabulary_file])})  # BertTokenizerOptions
+    process_unit = _table(b, {1: tokenizer}, {0: BERT_TOKENIZER_OPTIONS})
+    subgraph = _table(
+        b,
+        {
+            2: _vector(b, [_tensor(b, name, ["batch", "tokens"]) for name in inputs]),
+            3: _vector(b, [_tensor(b, name, ["batch", "label"], [label_file]) for name in outputs]),
+            5: _vector(b, [process_unit]),
+        },
+    )
+    model = _table(
+        b,
+        {
+            0: b.CreateString("Text classifier"),
+            1: b.CreateString("Classifies a text by its token ids."),
+            3: _vector(b, [subgraph]),
+            7: b.CreateString(PARSER_VERSION),
+        },
+    )
+    b.Finish(model, FILE_IDENTIFIER)
+    return bytes(b.Output())
+
+
+def _tensor(b: flatbuffers.Builder, name: str, dimensions: Sequence[str], files: Sequence[int] = ()) -> int:
+    """TensorMetadata."""
+    content = _table(b, {1: _table(b, {})}, {0: FEATURE_PROPERTIES})
+    fields = {
+        0: b.CreateString(name),
+        1: b.CreateString(_DESCRIPTIONS[name]),
+        2: _vector(b, [b.CreateString(dimension) for dimension in dimensions]),
+        3: content,
+    }
+    return _table(b, {**fields, **({6: _vector(b, files)} if files else {})})
+
+
+def _file(b: flatbuffers.Builder, name: str, description: str, kind: int) -> int:
+    """AssociatedFile."""
+    return _table(b, {0: b.CreateString(name), 1: b.CreateString(description)}, {2: kind})
+
+
+def _table(b: flatbuffers.Builder, offsets: Mapping[int, int], small: Mapping[int, int] | None = None) -> int:
+    """A table of references by their field, and of enums by theirs; everything they refer to is written already."""
+    b.StartObject(max([*offsets, *(small or {})], default=-1) + 1)
+    for field, offset in offsets.items():
+        b.PrependUOffsetTRelativeSlot(field, offset, 0)
+    for field, value in (small or {}).items():
+        b.PrependUint8Slot(field, value, 0)
+    return int(b.EndObject())
+
+
+def _vector(b: flatbuffers.Builder, offsets: Sequence[int]) -> int:
+    b.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        b.PrependUOffsetTRelative(offset)
+    return int(b.EndVector())

@@ -1,0 +1,76 @@
+"""Tiny exported models, made once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.exports import onnx, tflite
+from tests.components.transform.unicode_texts import vocabulary
+from tests.tiny_export import MAX_LENGTH, TinyExport, export_tiny, serve
+
+FORMATS = {"tflite": tflite, "onnx": onnx}
+
+
+@pytest.fixture(scope="session")
+def one_text(tmp_path_factory: pytest.TempPathFactory) -> TinyExport:
+    """Knows characters of many scripts, so that texts become many different ids."""
+    return export_tiny(tmp_path_factory.mktemp("one_text"), words=vocabulary())
+
+
+@pytest.fixture(scope="session")
+def text_pairs(tmp_path_factory: pytest.TempPathFactory) -> TinyExport:
+    return export_tiny(tmp_path_factory.mktemp("text_pairs"), pairs=True, words=vocabulary())
+
+
+@pytest.fixture(scope="session")
+def shipped(
+    one_text: TinyExport, text_pairs: TinyExport, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """("onnx", pairs=True) -> folder as it is shipped: every variant, of the model for pairs only float32."""
+
+    @functools.cache
+    def ship(kind: str, pairs: bool = False) -> Path:
+        out = tmp_path_factory.mktemp(kind)
+        model = text_pairs if pairs else one_text
+        variants = ["float32"] if pairs else FORMATS[kind].VARIANTS
+        for variant in variants:
+            FORMATS[kind].convert(model.saved_model, variant, out)
+        FORMATS[kind].ship_beside(
+            model.saved_model, model.checkpoint, MAX_LENGTH, model.columns, variants, out
+        )
+        return out
+
+    return ship
+
+
+def served(model: TinyExport, tokens: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Probabilities by the signature of the SavedModel, float32 [rows, classes]."""
+    asked = {name: values.astype(np.int64) for name, values in tokens.items()}
+    return np.asarray(serve(model.saved_model, "serve_tokens", **asked)["probabilities"])
+
+
+def batch(rows: int, tokens: int, text_pairs: bool = False, seed: int = 0) -> dict[str, np.ndarray]:
+    """Ids of rows of `tokens` and fewer, padded."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(2, tokens + 1, rows)
+    lengths[0] = tokens
+    mask = (np.arange(tokens) < lengths[:, None]).astype(np.int32)
+    ids = rng.integers(5, 60, (rows, tokens)).astype(np.int32) * mask
+    types = (np.arange(tokens) >= lengths[:, None] // 2).astype(np.int32) * mask
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        **({"token_type_ids": types} if text_pairs else {}),
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "out"
+    made.mkdir()
+    return made

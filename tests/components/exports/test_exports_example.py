@@ -1,0 +1,157 @@
+"""classify.py, as it ships beside a model: alone in its folder, on raw text, beside the served model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.checkpoint import checkpoint_folder
+from components.exports.shipped_files import write_tokenizer
+from components.settings import CheckpointSettings
+from components.transform.wordpiece import encode, load_wordpiece_spec
+from tests.components.transform.test_real_datasets import REPOSITORY, real_texts
+from tests.components.transform.unicode_texts import generated_texts
+from tests.tiny_export import serve
+
+VARIANTS = {"tflite": ("float32", "float16", "int8"), "onnx": ("float32", "int8")}
+TEXTS = [
+    "How far is the moon?",
+    "",
+    " \t\n",
+    "who [SEP] was [CLS][MASK] [UNK] [PAD] [sep] [ SEP ]",
+    "İstanbul naïve Ａｂｃ 한국어 日本語 שלום a\x00b\ufffd 👩‍💻",
+    "cat " * 100,
+    "c" * 150,
+    *generated_texts(200, seed=7),
+]
+HERE = """
+import json, sys
+from classify import Classifier
+rows = json.load(sys.stdin)
+answers = Classifier(__import__("pathlib").Path(sys.argv[1]))([tuple(r) if isinstance(r, list) else r for r in rows])
+foreign = sorted({"tensorflow", "transformers", "components", "tf2onnx"} & set(sys.modules))
+json.dump([answers, foreign], sys.stdout)
+"""
+
+
+def python(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """In the shipped folder, without this project's code in reach."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def answers(folder: Path, model: str, rows: list[Any]) -> list[dict[str, Any]]:
+    done = python(folder, "-c", HERE, str(folder / model), given=json.dumps(rows))
+    assert done.returncode == 0, done.stderr
+    told, foreign = json.loads(done.stdout)
+    assert foreign == []
+    return told
+
+
+@pytest.fixture(scope="module", params=["tflite", "onnx"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def single(kind: str, shipped: Callable[..., Path]) -> Path:
+    return shipped(kind)
+
+
+@pytest.fixture(scope="module")
+def paired(kind: str, shipped: Callable[..., Path]) -> Path:
+    return shipped(kind, pairs=True)
+
+
+def test_the_folder_holds_all_that_the_example_needs(single, kind) -> None:
+    assert sorted(path.name for path in single.iterdir()) == sorted(
+        [
+            *("README.md", "classify.py", "labels.txt", "requirements.txt", "tokenizer.json", "vocab.txt"),
+            *(f"model.{variant}.{kind}" for variant in VARIANTS[kind]),
+        ]
+    )
+    packages = [line.partition("==")[0] for line in (single / "requirements.txt").read_text().split()]
+    runtime = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}[kind]
+    assert packages == ["numpy", "tokenizers", runtime]
+    assert f"`model.int8.{kind}`" in (single / "README.md").read_text()
+
+
+def test_texts_of_any_kind_get_the_labels_of_the_served_model(single, kind, one_text) -> None:
+    got = answers(single, f"model.float32.{kind}", TEXTS)
+    served = serve(one_text.saved_model, "serving_default", text=[text.encode() for text in TEXTS])
+    assert [answer["label"] for answer in got] == [label.decode() for label in served["label"]]
+    shares = np.array([list(answer["probabilities"].values()) for answer in got])
+    np.testing.assert_allclose(shares, served["probabilities"], atol=1e-5)
+    assert list(got[0]["probabilities"]) == ["animal", "number", "place"]
+    assert len({answer["label"] for answer in got}) > 1
+
+
+def test_pairs_of_texts_get_the_labels_of_the_served_model(paired, kind, text_pairs) -> None:
+    firsts, seconds = TEXTS, TEXTS[3:] + TEXTS[:3]
+    got = answers(paired, f"model.float32.{kind}", [list(row) for row in zip(firsts, seconds, strict=True)])
+    served = serve(
+        text_pairs.saved_model,
+        "serving_default",
+        text=[text.encode() for text in firsts],
+        other=[text.encode() for text in seconds],
+    )
+    assert [answer["label"] for answer in got] == [label.decode() for label in served["label"]]
+    shares = np.array([list(answer["probabilities"].values()) for answer in got])
+    np.testing.assert_allclose(shares, served["probabilities"], atol=1e-5)
+
+
+def test_the_command_prints_one_line_of_json_for_each_text(single, kind, one_text) -> None:
+    texts = ["How far is the moon?", "the old horse"]
+    served = serve(one_text.saved_model, "serving_default", text=texts)
+    for chosen in ([], ["--model", f"model.int8.{kind}"]):
+        done = python(single, "classify.py", *chosen, *texts)
+        assert done.returncode == 0, done.stderr
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [row["label"] for row in told] == [label.decode() for label in served["label"]]
+        assert sum(told[0]["probabilities"].values()) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_command_takes_two_texts_for_each_pair(paired, text_pairs) -> None:
+    done = python(paired, "classify.py", "the old horse", "is it far ?")
+    served = serve(text_pairs.saved_model, "serving_default", text=["the old horse"], other=["is it far ?"])
+    assert json.loads(done.stdout)["label"] == served["label"][0].decode()
+    odd = python(paired, "classify.py", "the old horse")
+    assert odd.returncode == 2
+    assert "this model takes pairs of texts, got 1 text(s)" in odd.stderr
+
+
+@pytest.mark.real
+def test_the_shipped_tokenizer_gives_every_real_question_the_ids_of_the_served_model(tmp_path) -> None:
+    from tokenizers import Tokenizer
+
+    if not (REPOSITORY / "checkpoints").exists() or not (REPOSITORY / "datasets" / "trec").exists():
+        pytest.skip("made by `make data`")
+    checkpoint = checkpoint_folder(
+        CheckpointSettings(recipe="all-MiniLM-L6-v2"),
+        REPOSITORY / "data" / "checkpoints",
+        REPOSITORY / "checkpoints",
+    )
+    write_tokenizer(checkpoint, 16, tmp_path)
+    texts = real_texts("trec")
+    ours = encode(tf.constant(texts), load_wordpiece_spec(checkpoint), 16).to_list()
+    rows = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode_batch([t.decode() for t in texts])
+    shipped_ids = [row.ids[: sum(row.attention_mask)] for row in rows]
+    assert len(texts) == 5381
+    assert shipped_ids == ours

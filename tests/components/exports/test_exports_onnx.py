@@ -1,0 +1,98 @@
+"""ONNX variants beside the served signature, and what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.errors import PipelineError
+from components.exports import onnx as onnx_export
+from tests.components.exports.conftest import batch, served
+from tests.components.exports.process_state import process_state
+
+LARGEST_DIFFERENCE = {"float32": 1e-5, "int8": 5e-2}
+SHAPES = ((1, 5), (32, 16), (2, 2), (1, 16))
+
+
+@pytest.fixture(scope="module")
+def made(shipped: Callable[..., Path]) -> Path:
+    return shipped("onnx")
+
+
+@pytest.mark.parametrize("variant", onnx_export.VARIANTS)
+def test_answers_are_those_of_the_served_signature(variant, made, one_text) -> None:
+    with onnx_export.opened(made, variant) as opened:
+        for seed, (rows, tokens) in enumerate(SHAPES):
+            asked = batch(rows, tokens, seed=seed)
+            got = opened.predict(asked)
+            assert (got.dtype, got.shape) == (np.float32, (rows, 3))
+            assert np.abs(got - served(one_text, asked)).max() < LARGEST_DIFFERENCE[variant]
+        assert len(opened.seconds(asked, 3)) == 3
+
+
+def test_a_model_of_text_pairs_takes_token_types(shipped, text_pairs) -> None:
+    asked = batch(4, 9, text_pairs=True)
+    with onnx_export.opened(shipped("onnx", pairs=True), "float32") as opened:
+        got = opened.predict(asked)
+        other = opened.predict({**asked, "token_type_ids": np.zeros_like(asked["token_type_ids"])})
+    np.testing.assert_allclose(got, served(text_pairs, asked), atol=1e-5)
+    assert np.abs(other - got).max() > 1e-3
+
+
+@pytest.mark.parametrize("variant", onnx_export.VARIANTS)
+def test_inputs_and_outputs_have_their_names_and_free_dimensions(variant, made) -> None:
+    import onnx
+
+    model = onnx.load(str(made / f"model.{variant}.onnx"))
+    onnx.checker.check_model(model, full_check=True)
+    described = {
+        value.name: (
+            value.type.tensor_type.elem_type,
+            [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim],
+        )
+        for value in [*model.graph.input, *model.graph.output]
+    }
+    assert described == {
+        "attention_mask": (onnx.TensorProto.INT32, ["batch", "tokens"]),
+        "input_ids": (onnx.TensorProto.INT32, ["batch", "tokens"]),
+        "probabilities": (onnx.TensorProto.FLOAT, ["batch", 3]),
+    }
+
+
+@pytest.mark.parametrize("variant", onnx_export.VARIANTS)
+def test_only_standard_ops_without_strings_are_used(variant, made) -> None:
+    import onnx
+
+    model = onnx.load(str(made / f"model.{variant}.onnx"))
+    assert {entry.domain: entry.version for entry in model.opset_import}[""] == 18
+    used = {node.op_type for node in model.graph.node}
+    assert {node.domain for node in model.graph.node} == {""}
+    assert "Erf" in used  # GELU as it was trained, not its approximation
+    assert not {name for name in used if "String" in name or "Label" in name or "Tokenizer" in name}
+    assert ("MatMulInteger" in used) == (variant == "int8")
+    assert onnx.TensorProto.STRING not in {tensor.data_type for tensor in model.graph.initializer}
+
+
+def test_int8_is_far_smaller(made) -> None:
+    float32, int8 = (
+        sum(path.stat().st_size for path in onnx_export.files(made, variant))
+        for variant in onnx_export.VARIANTS
+    )
+    assert int8 < 0.6 * float32
+
+
+def test_a_model_that_cannot_be_converted_is_one_line(folder) -> None:
+    with pytest.raises(PipelineError, match=r"gone: not a SavedModel that can be loaded: ") as raised:
+        onnx_export.convert(folder / "gone", "float32", folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_process_is_as_it_was_before_a_conversion(one_text, folder) -> None:
+    before = process_state()
+    onnx_export.convert(one_text.saved_model, "int8", folder)
+    with onnx_export.opened(folder, "int8") as opened:
+        opened.predict(batch(2, 3))
+    assert process_state() == before
