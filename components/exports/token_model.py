@@ -95,7 +95,7 @@ def _load(saved_model: Path) -> Any:
 
 
 def _cast_input(nodes: Mapping[str, Any], name: str) -> str:
-    """The input that a node casts to int32, "" for any other node: the formats count in int32, on half the bytes of the served model."""
+    """The input that a node casts to int32, as the formats take it; "" for any other node."""
     node = nodes[name]
     if node.op != "Cast" or node.attr["DstT"].type != tf.int32.as_datatype_enum:
         return ""
