@@ -41,6 +41,9 @@ def code_fingerprint(*modules: str) -> str:
     for name, path in sorted(found.items()):
         digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())
+        files = path.with_name(f"{path.stem}_files")  # what a module ships that is not Python
+        if files.is_dir():
+            digest.update(content_fingerprint(files).encode())
     imported = {name.partition(".")[0] for path in found.values() for name in _imports(path)}
     of_one = [name for name in LIBRARIES_OF_ONE_NODE if name.replace("-", "_") in imported]
     for library in (*LIBRARIES, *of_one):

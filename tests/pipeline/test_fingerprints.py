@@ -37,6 +37,15 @@ def test_edit_of_an_imported_module_changes_only_its_users(package):
     assert code_fingerprint("sample_nodes.b") == before["b"]
 
 
+def test_an_edit_of_a_file_that_a_module_ships_changes_the_users_of_that_module_only(package):
+    before = {name: code_fingerprint(f"sample_nodes.{name}") for name in ("a.node", "b")}
+    shipped = package / "a" / "node_files"
+    shipped.mkdir()
+    (shipped / "page.html").write_text("<p>")
+    assert code_fingerprint("sample_nodes.a.node") != before["a.node"]
+    assert code_fingerprint("sample_nodes.b") == before["b"]
+
+
 def test_same_sources_give_the_same_fingerprint(package):
     assert code_fingerprint("sample_nodes.a.node") == code_fingerprint("sample_nodes.a.node")
 
