@@ -34,8 +34,10 @@ from benchmarks.rows import make_row
 from benchmarks.workspace import Workspace
 
 CLIENTS = (1, 16, 64)
+WORKERS = 2
 NAME = "trec"  # of the served model
 _START_SECONDS = 180  # a server that is not ready by then is broken
+_STOP_SECONDS = 60  # then it is killed
 _SEEN_SECONDS = 60  # so is one that has not seen a new version
 
 
@@ -50,7 +52,7 @@ class System(NamedTuple):
 
 def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     """Requests/s and p50, p99 at each number of clients against two servers; p50 of one client against
-    the bare SavedModel; how soon a new version answers."""
+    the bare SavedModel; how soon a new version answers; what more worker processes change."""
     folder = workspace.folder / "serving"
     measure([PYTHON, "-m", "benchmarks.serving_model", folder])
     seconds = 1.0 if quick else 8.0
@@ -58,25 +60,25 @@ def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     bare = measure(
         [PYTHON, "-m", "benchmarks.peers.savedmodel_loop", saved_model, questions, str(seconds)]
     ).result()
-    ours, *peers = [_measure_system(system, folder, seconds) for system in systems(folder)]
-    for found in peers:
+    ours, more, *peers = [_measure_system(system, folder, seconds) for system in systems(folder)]
+    for found in (more, *peers):
         _require_equal(found["name"], found["labels"], ours["labels"])
     _require_equal("bare SavedModel", bare["labels"], ours["labels"])
     rows = [row for peer in peers for row in _against_server(ours, peer)]
-    return [*rows, *_against_bare(ours, bare), _version_row(ours["version_seconds"])]
+    rows += [*_against_bare(ours, bare), _version_row(ours["version_seconds"])]
+    return [*rows, *_workers_against_one(more, ours)]
 
 
 def systems(folder: Path) -> list[System]:
-    """Ours first; each on a free port of its own."""
-    first, second, third = _free_ports(3)
-    settings = json.dumps({"port": first, "grpc_port": 0})
+    """Ours first, as it is by default and with workers; each on a free port of its own."""
+    first, second, third, fourth = _free_ports(4)
     saved_model = folder / "serving" / NAME / "1"
     predict = f"/v1/models/{NAME}:predict"
-    ours: Command = [PYTHON, "-m", "components.serving", folder / "serving", NAME, settings]
     torch: Command = [PEER_PYTHON, "-m", "benchmarks.peers.pipeline_server", folder / "transformers"]
     kserve: Command = [PYTHON, "-m", "benchmarks.peers.kserve_server", saved_model]
     return [
-        System("ours", ours, f"http://127.0.0.1:{first}/v2/health/ready", predict),
+        _ours("ours", folder, first, 1),
+        _ours(f"{WORKERS} workers", folder, fourth, WORKERS),
         System(
             "FastAPI + pipeline (PyTorch)",
             [*torch, str(second)],
@@ -90,6 +92,16 @@ def systems(folder: Path) -> list[System]:
             predict,
         ),
     ]
+
+
+def _ours(name: str, folder: Path, port: int, workers: int) -> System:
+    settings = json.dumps({"port": port, "grpc_port": 0, "workers": workers})
+    return System(
+        name,
+        [PYTHON, "-m", "components.serving", folder / "serving", NAME, settings],
+        f"http://127.0.0.1:{port}/v2/health/ready",
+        f"/v1/models/{NAME}:predict",
+    )
 
 
 def _measure_system(system: System, folder: Path, seconds: float) -> dict[str, Any]:
@@ -122,8 +134,16 @@ def _running(system: System) -> Iterator[subprocess.Popen[bytes]]:
                 raise BenchmarkError(f"{system.name} does not start:\n{err.read()[-3000:]}")
             yield process
         finally:
-            process.kill()
-            process.wait()
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
@@ -210,6 +230,22 @@ def _against_bare(ours: dict[str, Any], bare: dict[str, Any]) -> Iterator[dict[s
     )
 
 
+def _workers_against_one(workers: dict[str, Any], ours: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for clients in CLIENTS:
+        several, one = workers["levels"][clients], ours["levels"][clients]
+        yield make_row(
+            f"server with {workers['name']}, {clients} client{'s' if clients > 1 else ''}",
+            several["per_second"],
+            "req/s",
+            peer_name="our server, one process",
+            peer=one["per_second"],
+            ours_peak_mib=workers["peak_mib"],
+            peer_peak_mib=ours["peak_mib"],
+            rows=len(ours["labels"]),
+            note=f"p50 / p99 ms: {workers['name']} {_latencies(several)}; one process {_latencies(one)}",
+        )
+
+
 def _version_row(seconds: float) -> dict[str, Any]:
     return make_row("server, new version noticed under 16 clients", seconds, "s", target="<= 2")
 
@@ -219,10 +255,11 @@ def _latencies(level: dict[str, Any]) -> str:
 
 
 def _peak_mib(pid: int) -> float:
-    """Peak resident memory of a running process, MiB."""
+    """Peak resident memory of a running process and its children, MiB."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
-    return int(found[1]) / 1024
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(found[1]) / 1024 + sum(_peak_mib(int(child)) for child in children)
 
 
 def _free_ports(count: int) -> list[int]:

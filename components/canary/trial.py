@@ -6,9 +6,7 @@ import base64
 import contextlib
 import http.client
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-import components
 from components import features
 from components.canary.settings import CanarySettings
+from components.serving.child import child_command, child_environment
 from components.serving.settings import ServeSettings
 
 NAME = "canary"
@@ -103,31 +101,26 @@ def _over_budget(figures: Mapping[str, float], settings: CanarySettings) -> Iter
 @contextlib.contextmanager
 def _serving(model_dir: Path, serve: ServeSettings) -> Iterator[_Server]:
     """The server as a child process; gone at the end, and also when this process is killed."""
-    given = serve.model_copy(update={"host": "127.0.0.1", "port": 0, "grpc_port": 0, "poll_seconds": 0.1})
+    alone = {"host": "127.0.0.1", "port": 0, "grpc_port": 0, "workers": 1, "poll_seconds": 0.1}
+    given = serve.model_copy(update=alone)
     with tempfile.TemporaryDirectory(prefix="canary-") as folder:
         home = Path(folder)
         (home / NAME).mkdir()
         (home / NAME / "1").symlink_to(model_dir.absolute(), target_is_directory=True)
         out, errors = home / "out", home / "errors"
-        command = [sys.executable, "-m", "components.serving", folder, NAME, given.model_dump_json()]
+        command = child_command(home, NAME, given)
         with (
             out.open("wb") as to_out,
             errors.open("wb") as to_errors,
             # It stops when its stdin is closed, as the kernel does when we die.
             subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=to_out, stderr=to_errors, env=_environment()
+                command, stdin=subprocess.PIPE, stdout=to_out, stderr=to_errors, env=child_environment()
             ) as process,
         ):
             try:
                 yield _Server(process, out, errors)
             finally:
                 process.kill()
-
-
-def _environment() -> dict[str, str]:
-    """The child imports the very code that runs here."""
-    root = str(Path(components.__file__).resolve().parents[1])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
 
 
 def _wait_until_ready(server: _Server, deadline: float) -> str:

@@ -1,7 +1,8 @@
-"""`python -m components.serving SERVING_DIR NAME SETTINGS_JSON`: the server as a child process.
+"""`python -m components.serving SERVING_DIR NAME SETTINGS_JSON [PLACE_JSON]`: the server as a child process.
 
-Writes one line `{"rest": 40123, "grpc": 40124}` to stdout when it listens, the access log after it. Stops on
-SIGTERM, and when its stdin ends: a parent that dies leaves no server behind.
+Writes one line `{"rest": 40123, "grpc": 40124}` to stdout when it listens, the access log after it; one of
+several workers (PLACE_JSON) writes the log only. Stops on SIGTERM, and when its stdin ends: a parent that
+dies leaves no server behind.
 """
 
 from __future__ import annotations
@@ -14,27 +15,31 @@ import threading
 from pathlib import Path
 
 from components.errors import PipelineError
+from components.serving.board import Place
 from components.serving.settings import ServeSettings
+from components.serving.start import serve
 
 
 def main() -> None:
     """Serves until a signal."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    serving_dir, name, settings = sys.argv[1:]
-    from components.serving.server import configure_logging, serve
-
-    configure_logging()
+    serving_dir, name, given, *more = sys.argv[1:]
+    settings = ServeSettings.model_validate_json(given)
+    place = Place(**json.loads(more[0])) if more else None
     threading.Thread(target=_stop_with_parent, name="parent", daemon=True).start()
     try:
-        serve(
-            Path(serving_dir),
-            name,
-            ServeSettings.model_validate_json(settings),
-            lambda rest, grpc: print(json.dumps({"rest": rest, "grpc": grpc}), flush=True),
-        )
+        serve(Path(serving_dir), name, settings, _say_ports if place is None else _say_nothing, place)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def _say_ports(rest: int, grpc: int) -> None:
+    print(json.dumps({"rest": rest, "grpc": grpc}), flush=True)
+
+
+def _say_nothing(rest: int, grpc: int) -> None:
+    """The minder of the workers has told the ports."""
 
 
 def _stop_with_parent() -> None:

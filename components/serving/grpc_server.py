@@ -34,9 +34,16 @@ _log = logging.getLogger(__name__)
 
 
 def make_grpc_server(
-    predictor: Predictor, inference: InferenceServicer, observer: Observer, settings: ServeSettings
+    predictor: Predictor,
+    inference: InferenceServicer,
+    observer: Observer,
+    settings: ServeSettings,
+    shared: bool,
 ) -> tuple[grpc.aio.Server, int]:
     """Builds the server, not started yet; returns it and its port.
+
+    Args:
+      shared: whether other workers listen on the port, too; the kernel deals out the connections.
 
     Raises:
       RuntimeError: the port is taken.
@@ -47,7 +54,7 @@ def make_grpc_server(
         options=[
             ("grpc.max_receive_message_length", settings.max_request_bytes),
             ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # two servers on one port would share its requests unnoticed
+            ("grpc.so_reuseport", int(shared)),  # or two servers would share its requests unnoticed
         ],
     )
     service = TFServing(predictor, settings)

@@ -14,6 +14,7 @@ from kserve.protocol.infer_type import to_http_parameters
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.utils.numpy_codec import from_np_dtype
 
+from components.serving.board import Board
 from components.serving.errors import InvalidRequest, Refused, RequestError
 from components.serving.observation import note_answer
 from components.serving.predictor import Predictor
@@ -141,14 +142,17 @@ class FixedModels(ModelRepositoryExtension):
 class ServingDataPlane(DataPlane):
     """KServe's data plane, with a readiness that means it and errors that are the client's where they are."""
 
-    def __init__(self, repository: ModelRepository) -> None:
+    def __init__(self, repository: ModelRepository, board: Board | None) -> None:
         super().__init__(model_registry=repository)
+        self._board = board
         self.draining = False
 
     async def ready(self) -> bool:
-        """Whether a version is loaded and the server is not about to stop."""
+        """Whether a version is loaded, by every worker, and the server is not about to stop."""
+        if self.draining or not (self._board is None or self._board.is_ready()):
+            return False
         models = self.model_registry.get_models()
-        return not self.draining and all([await model.healthy() for model in models.values()])
+        return all([await model.healthy() for model in models.values()])
 
     def decode(self, *args: Any, **kwargs: Any) -> Any:
         """As KServe's, but what cannot be decoded is the client's error, not ours."""

@@ -37,7 +37,7 @@ class ModelVersions:
     """The versions of one model under `<serving_dir>/<name>`; the newest that loads is served.
 
     Args:
-      on_load: told (version, whether it loaded), for the metrics.
+      on_load: told (version, whether it loaded and answers now), for the metrics.
     """
 
     def __init__(
@@ -133,6 +133,7 @@ class ModelVersions:
             model = self._load(found.number, found.path)
             if model is not None:
                 self._switch(model)
+                self._on_load(found.number, True)
                 return
             self._failed[found.number] = stamp
 
@@ -152,7 +153,6 @@ class ModelVersions:
             self._on_load(number, False)
             return None
         _log.info("%s version %d loaded in %.1f s", self.name, number, time.perf_counter() - started)
-        self._on_load(number, True)
         return model
 
     def _switch(self, model: ServedModel) -> None:

@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from components.serving.board import Place
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -37,21 +40,42 @@ class Observer:
 
     Args:
       registry: where the metrics are registered.
+      place: of this process, where it is one of several workers: they show the metrics of all.
       out: where the JSON lines go; None: nowhere.
     """
 
-    def __init__(self, registry: CollectorRegistry, out: TextIO | None = sys.stdout) -> None:
-        self._out = out
+    def __init__(
+        self, registry: CollectorRegistry, place: Place | None = None, out: TextIO | None = sys.stdout
+    ) -> None:
+        self._registry, self._place, self._out = registry, place, out
         self.requests = Counter("serving_requests", "Requests", ["protocol", "code"], registry=registry)
         self.seconds = Histogram(
             "serving_request_seconds", "Time to answer", ["protocol"], buckets=_SECONDS, registry=registry
         )
         self.rows = Histogram("serving_request_rows", "Rows of a request", buckets=_ROWS, registry=registry)
-        self.waiting = Gauge("serving_waiting_requests", "Requests in work or waiting", registry=registry)
-        self.version = Gauge("serving_model_version", "The version that answers; 0: none", registry=registry)
+        self.waiting = Gauge(
+            "serving_waiting_requests",
+            "Requests in work or waiting",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.version = Gauge(
+            "serving_model_version",
+            "The version that answers, of several workers the lowest; 0: none",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
         self.loads = Counter(
             "serving_model_loads", "Versions loaded or failed", ["result"], registry=registry
         )
+
+    def shown(self) -> CollectorRegistry:
+        """What /metrics shows."""
+        if self._place is None:
+            return self._registry
+        of_all = CollectorRegistry()
+        MultiProcessCollector(of_all, self._place.metrics)
+        return of_all
 
     def loaded(self, version: int, worked: bool) -> None:
         """Counts a version that was loaded, or was not."""
@@ -62,11 +86,13 @@ class Observer:
     def begin(self, protocol: str, method: str, request_id: str | None) -> RequestLog:
         """Starts the clock of one request; the id is made when the client sent none that can be logged."""
         usable = request_id is not None and 0 < len(request_id) <= 128 and request_id.isprintable()
-        facts = {
+        facts: dict[str, Any] = {
             "id": request_id if usable else uuid.uuid4().hex,
             "protocol": protocol,
             "method": method[:300],
         }
+        if self._place is not None:
+            facts["worker"] = self._place.worker
         _facts.set(facts)
         return RequestLog(self, facts)
 

@@ -21,18 +21,21 @@ class Predictor:
 
     A request waits in TensorFlow's batcher on a thread of its own (the batcher blocks its caller), so
     there are as many threads as requests that may wait. Used from one event loop.
+
+    Args:
+      on_waiting: told how many requests are in work or waiting, for the metrics.
     """
 
-    def __init__(self, versions: ModelVersions, settings: ServeSettings) -> None:
-        self.versions = versions
+    def __init__(
+        self,
+        versions: ModelVersions,
+        settings: ServeSettings,
+        on_waiting: Callable[[int], None] = lambda waiting: None,
+    ) -> None:
+        self.versions, self._on_waiting = versions, on_waiting
         self._limit = settings.max_waiting
         self._waiting = 0
         self._threads = ThreadPoolExecutor(settings.max_waiting, thread_name_prefix="request")
-
-    @property
-    def waiting(self) -> int:
-        """Requests in work or waiting now."""
-        return self._waiting
 
     async def answer(self, version: int | None, work: Callable[[ServedModel], T]) -> T:
         """Runs `work` with the model.
@@ -43,7 +46,7 @@ class Predictor:
         """
         if self._waiting >= self._limit:
             raise Overloaded(f"{self._limit} requests are waiting already; try again")
-        self._waiting += 1
+        self._count(+1)
         # In the request's context, so that `work` can add to its log line.
         run = contextvars.copy_context().run
         future = asyncio.get_running_loop().run_in_executor(self._threads, run, self._work, version, work)
@@ -55,11 +58,15 @@ class Predictor:
         """Waits for what is in work."""
         self._threads.shutdown(wait=True)
 
+    def _count(self, change: int) -> None:
+        self._waiting += change
+        self._on_waiting(self._waiting)
+
     def _work(self, version: int | None, work: Callable[[ServedModel], T]) -> T:
         with self.versions.lease(version) as model:
             return work(model)
 
     def _done(self, future: asyncio.Future[T]) -> None:
-        self._waiting -= 1
+        self._count(-1)
         if not future.cancelled():
             future.exception()  # looked at, also when the client is gone

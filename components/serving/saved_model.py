@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
 from components import features
+from components.serving.cores import usable_cores
 from components.serving.errors import InvalidRequest, Overloaded
 from components.serving.settings import ServeSettings
 
@@ -72,7 +73,9 @@ class ServedModel:
     def __init__(self, path: Path, name: str, version: int, settings: ServeSettings) -> None:
         self.path, self.name, self.version, self._settings = path, name, version, settings
         self.graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=self.graph)
+        # The first session decides it for the process, and all of it have the same settings.
+        threads = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=settings.threads_per_batch)
+        self._session = tf.compat.v1.Session(graph=self.graph, config=threads)
         try:
             with self.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(path))
@@ -189,7 +192,7 @@ def _batched(fetches: list[tf.Tensor], settings: ServeSettings) -> list[tf.Tenso
         captured_tensors=list(call.inputs)[len(feeds) :],
         f=call.get_attr("f"),
         Tout=[output.dtype for output in call.outputs],
-        num_batch_threads=settings.batch_threads,
+        num_batch_threads=settings.batch_threads or usable_cores(),
         # Of one request; a batch has at most the last of the allowed sizes.
         max_batch_size=max(settings.max_request_rows, settings.max_batch_rows),
         allowed_batch_sizes=list(range(1, settings.max_batch_rows + 1)),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
-from collections.abc import Callable
+import socket
 from pathlib import Path
 
 from kserve import ModelRepository
@@ -14,6 +13,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from prometheus_client import REGISTRY
 
 from components.errors import PipelineError
+from components.serving.board import Board, Place, State
 from components.serving.grpc_server import make_grpc_server
 from components.serving.kserve_model import FixedModels, KServeModel, ServingDataPlane
 from components.serving.model_versions import ModelVersions
@@ -21,48 +21,59 @@ from components.serving.observation import Observer
 from components.serving.predictor import Predictor
 from components.serving.rest_server import ServingREST
 from components.serving.settings import ServeSettings
+from components.serving.start import Ready
 
+_LOOK_SECONDS = 0.02  # for what other threads and processes do
 _log = logging.getLogger(__name__)
-Ready = Callable[[int, int], None]
 
 
-def serve(
-    serving_dir: Path, name: str, settings: ServeSettings, on_listening: Ready = lambda rest, grpc: None
+def serve_here(
+    serving_dir: Path, name: str, settings: ServeSettings, on_listening: Ready, place: Place | None
 ) -> None:
-    """Serves the newest version under `<serving_dir>/<name>` until SIGTERM or SIGINT.
-
-    Listens at once; requests get 503 until the first version is loaded.
-
-    Args:
-      on_listening: told the REST and the gRPC port.
-
-    Raises:
-      PipelineError: a port cannot be listened on.
-    """
-    asyncio.run(_Server(serving_dir, name, settings).run(on_listening))
+    """Serves in this process; see `components.serving.start.serve`."""
+    asyncio.run(_Server(serving_dir, name, settings, place).run(on_listening))
 
 
 class _Server:
-    def __init__(self, serving_dir: Path, name: str, settings: ServeSettings) -> None:
-        self._settings = settings
-        self._observer = Observer(REGISTRY)
+    def __init__(self, serving_dir: Path, name: str, settings: ServeSettings, place: Place | None) -> None:
+        self._settings, self._place = settings, place
+        self._board = None if place is None else Board(place.board)
+        self._observer = Observer(REGISTRY, place)
         self._versions = ModelVersions(serving_dir, name, settings, self._observer.loaded)
-        self._predictor = Predictor(self._versions, settings)
-        self._observer.waiting.set_function(lambda: self._predictor.waiting)
+        self._predictor = Predictor(self._versions, settings, self._observer.waiting.set)
         repository = ModelRepository()
         repository.update(KServeModel(name, self._predictor))
-        self._plane = ServingDataPlane(repository)
+        self._plane = ServingDataPlane(repository, self._board)
         self._rest = ServingREST(self._plane, self._predictor, self._observer, settings)
+        self._stopping = asyncio.Event()
 
     async def run(self, on_listening: Ready) -> None:
         """Until a signal comes."""
-        stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+            asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
+        self._versions.start()
+        try:
+            await self._wait_while_others_answer()
+            await self._answer(on_listening)
+        finally:
+            self._predictor.close()
+            self._versions.stop()
+
+    async def _wait_while_others_answer(self) -> None:
+        """A worker that replaces another takes no request before it can answer, if others can."""
+        while (
+            self._board is not None
+            and State.READY in self._board.states()
+            and self._versions.current_version is None
+            and not self._stopping.is_set()
+        ):
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _answer(self, on_listening: Ready) -> None:
         inference = InferenceServicer(self._plane, FixedModels(self._plane.model_registry))
         try:
             grpc_server, grpc_port = make_grpc_server(
-                self._predictor, inference, self._observer, self._settings
+                self._predictor, inference, self._observer, self._settings, shared=self._place is not None
             )
         except RuntimeError as error:
             raise PipelineError(
@@ -70,24 +81,29 @@ class _Server:
             ) from error
         await grpc_server.start()
         rest = asyncio.create_task(self._rest_until_stopped())
+        telling = asyncio.create_task(self._tell_the_others())
         try:
             on_listening(await self._rest_port(rest), grpc_port)
-            self._versions.start()
-            await stopping.wait()
+            await self._stopping.wait()
             _log.info("stopping: what was accepted is answered first")
             self._plane.draining = True
             self._rest.stop()
         finally:
+            telling.cancel()
             await asyncio.gather(rest, grpc_server.stop(self._settings.drain_seconds), return_exceptions=True)
-            self._close()
 
-    def _close(self) -> None:
-        self._predictor.close()
-        self._versions.stop()
+    async def _tell_the_others(self) -> None:
+        if self._board is None or self._place is None:
+            return
+        while self._versions.current_version is None:
+            self._board[self._place.worker] = State.LISTENING
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._board[self._place.worker] = State.READY
 
     async def _rest_until_stopped(self) -> None:
+        shared = None if self._place is None else socket.socket(fileno=self._place.rest)
         try:
-            await self._rest.start()
+            await self._rest.start(shared)
         except SystemExit:  # how uvicorn says that it could not listen; it has logged why
             raise PipelineError(
                 f"REST port {self._settings.host}:{self._settings.port} cannot be listened on; is it taken?"
@@ -97,16 +113,5 @@ class _Server:
         while (port := self._rest.port) is None:
             if rest.done():
                 rest.result()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_LOOK_SECONDS)
         return port
-
-
-def configure_logging() -> None:
-    """Messages on stderr, one line each; stdout is the access log's. KServe and uvicorn say only warnings."""
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
-    )
-    for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error", "httpx"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # Its warning is that sessions are deprecated, which is what TF Serving runs.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -13,8 +13,26 @@ class ServeSettings(Section):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(8501, ge=0, le=65535, description="Port of REST and of the metrics; 0: any free one.")
     grpc_port: int = Field(8500, ge=0, le=65535, description="Port of gRPC; 0: any free one.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share the two ports, each with a model, a queue and batches of its own.",
+    )
     max_batch_rows: int = Field(32, ge=1, le=1024, description="Rows that go through the model at once.")
-    batch_threads: int = Field(2, ge=1, le=64, description="Batches that are computed at the same time.")
+    batch_threads: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Batches that are computed at the same time; default: one for each core.",
+    )
+    threads_per_batch: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Threads that compute one batch (TensorFlow's intra-op threads). More shorten the answers of "
+        "models much larger than MiniLM while few clients ask.",
+    )
     max_waiting: int = Field(
         128, ge=1, le=4096, description="Requests in work or waiting; one more is sent away with 503."
     )

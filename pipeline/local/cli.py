@@ -182,6 +182,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: serve.host.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of REST; default: serve.port.")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="Port of gRPC; default: serve.grpc_port.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the ports; default: serve.workers.")
+    ] = None,
 ) -> None:
     """Serve the newest pushed version: TF Serving's and KServe's protocols, REST and gRPC.
 
@@ -190,8 +193,8 @@ def serve(
     from pipeline.config import load_config
     from pipeline.local.serve import serve_config
 
-    given = {"serve.host": host, "serve.port": port, "serve.grpc_port": grpc_port}
-    options = [f"{key}={value}" for key, value in given.items() if value is not None]
+    given = {"host": host, "port": port, "grpc_port": grpc_port, "workers": workers}
+    options = [f"serve.{key}={value}" for key, value in given.items() if value is not None]
     serve_config(load_config(config, [*(set_ or ()), *options]))
 
 

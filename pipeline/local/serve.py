@@ -12,23 +12,22 @@ def serve_config(config: Config) -> None:
     """Serves the pushed versions of a config until SIGTERM or Ctrl-C.
 
     Raises:
-        PipelineError: a port cannot be listened on.
+        PipelineError: a port cannot be listened on, or a worker cannot be started.
     """
     quiet.prepare_environment()
     folder = config.push.serving_dir / config.name
     if not folder.is_dir():
         _say(f"{folder}: nothing was pushed yet; waiting for the first version")
-    # Several seconds of imports: after the config was checked.
-    from components.serving.server import configure_logging, serve
+    from components.serving.start import serve
 
-    configure_logging()
     host = config.serve.host
+    processes = f" with {config.serve.workers} workers" if config.serve.workers > 1 else ""
     serve(
         config.push.serving_dir,
         config.name,
         config.serve,
         lambda rest, grpc: _say(
-            f"serving {folder}: REST http://{host}:{rest}/v1/models/{config.name}, gRPC {host}:{grpc}"
+            f"serving {folder}{processes}: REST http://{host}:{rest}/v1/models/{config.name}, gRPC {host}:{grpc}"
         ),
     )
 

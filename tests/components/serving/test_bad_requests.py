@@ -77,7 +77,7 @@ BODIES: tuple[bytes, ...] = (
     b'{"instances": ["a"]} trailing',
     b'{"instances": ' + b"[" * 100_000,
     b'{"instances": ' + b"[" * 500 + b"]" * 500 + b"}",
-    b'{"instances": ["' + b"a" * (2 << 20) + b'"]}',
+    b'{"instances": ["' + b"a" * (10 << 20) + b'"]}',
     b"\x00" * 1000,
     b"\x1f\x8b" + b"\x00" * 50,
 )

@@ -1,0 +1,25 @@
+"""The server as a child process: its command line and its environment. No TensorFlow here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import components
+from components.serving.board import Place
+from components.serving.settings import ServeSettings
+
+
+def child_command(
+    serving_dir: Path, name: str, settings: ServeSettings, place: Place | None = None
+) -> list[str]:
+    """`python -m components.serving ...`; with a place it is one of several workers."""
+    command = [sys.executable, "-m", "components.serving", str(serving_dir), name, settings.model_dump_json()]
+    return command if place is None else [*command, place.as_json()]
+
+
+def child_environment() -> dict[str, str]:
+    """Ours, and the child imports the very code that runs here."""
+    root = str(Path(components.__file__).resolve().parents[1])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}

@@ -1,0 +1,112 @@
+"""The OpenAPI document that the server serves: FastAPI's, and what FastAPI cannot see in the handlers.
+
+It sees neither the body that TF Serving's predict call takes, nor the errors, nor that a model is served under
+one name only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from kserve.protocol.rest.v2_datamodels import InferenceResponse
+
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_ERROR = {
+    "application/json": {
+        "schema": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+    }
+}
+
+# Of every operation. With 4XX FastAPI leaves out its own 422, which is never sent.
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "The request cannot be answered: malformed or over a limit (400), refused (403), "
+        "no such model, version or path (404), too slow (408), too large (413).",
+        "content": _ERROR,
+    },
+    503: {
+        "description": "Too many requests are waiting, or no version is loaded yet. Nothing was computed.",
+        "headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}},
+        "content": _ERROR,
+    },
+}
+
+PREDICT_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "signature_name": {"type": "string", "default": "serving_default"},
+                        "instances": {
+                            "type": "array",
+                            "minItems": 1,
+                            "description": "Rows: a value each where the signature has one input, else an object "
+                            'with a key for each input. {"b64": "..."} stands for bytes.',
+                        },
+                        "inputs": {"description": "Columns: an object, or the values of the only input."},
+                    },
+                    "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+                },
+                "examples": {
+                    "rows": {"value": {"instances": ["How far is the moon?", "Who wrote Hamlet?"]}},
+                    "columns": {"value": {"inputs": {"text": ["How far is the moon?"]}}},
+                },
+            }
+        },
+    }
+}
+PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "`predictions` to `instances`, `outputs` to `inputs`.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "model_version": {"type": "string"},
+                        "predictions": {"type": "array"},
+                        "outputs": {},
+                    },
+                    "required": ["model_version"],
+                    "oneOf": [{"required": ["predictions"]}, {"required": ["outputs"]}],
+                }
+            }
+        },
+    }
+}
+INFER_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Binary where the request asks for binary outputs.",
+        "model": InferenceResponse,
+        "content": _BINARY,
+    }
+}
+
+
+def document(app: FastAPI, name: str) -> dict[str, Any]:
+    """The OpenAPI document of the server that serves the model `name`."""
+    described = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    for path, operation in _operations(described["paths"]):
+        for parameter in operation.get("parameters", ()):
+            if parameter["name"] in ("name", "model_name"):
+                parameter["schema"] = {"type": "string", "enum": [name]}
+        if path.startswith("/v2/repository/"):
+            del operation["responses"]["200"]  # no client may load or unload
+        if path.endswith("/infer"):
+            operation["requestBody"]["content"] = {
+                "application/json": {"schema": {"$ref": "#/components/schemas/InferenceRequest"}},
+                **_BINARY,
+            }
+    return described
+
+
+def _operations(paths: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, operations in paths.items():
+        for operation in operations.values():
+            yield path, operation

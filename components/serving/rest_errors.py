@@ -1,0 +1,70 @@
+"""What a REST client reads when its request has no answer: TF Serving's `{"error": "..."}`."""
+
+from __future__ import annotations
+
+import logging
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from kserve.errors import (
+    InferenceError,
+    InvalidInput,
+    ModelNotFound,
+    ModelNotReady,
+    ServerNotLive,
+    ServerNotReady,
+)
+from starlette.exceptions import HTTPException
+
+from components.serving.errors import RequestError
+from components.serving.observation import note
+
+JSON = "application/json"
+_log = logging.getLogger(__name__)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answers whatever a handler raises."""
+    not_yet = (ModelNotReady, ServerNotReady, ServerNotLive)
+    of_clients = (RequestError, InvalidInput, InferenceError, ModelNotFound, RequestValidationError)
+    for kind in (*of_clients, *not_yet, HTTPException, Exception):
+        app.add_exception_handler(kind, _on_error)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    return error_response(error)
+
+
+def error_response(error: Exception, close: bool = False) -> Response:
+    """TF Serving's error body, `{"error": "..."}`, for whatever was raised."""
+    status, message, headers = _told(error)
+    note(error=message[:300])
+    if close:
+        headers["Connection"] = "close"
+    return Response(orjson.dumps({"error": message}), status, headers, media_type=JSON)
+
+
+def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """(HTTP status, message, headers)."""
+    if isinstance(error, RequestError):
+        retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+        return error.status, _printable(str(error)), retry
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        return 400, _printable(f"{'.'.join(map(str, first['loc']))}: {first['msg']}"), {}
+    if isinstance(error, HTTPException):
+        return error.status_code, _printable(str(error.detail)), dict(error.headers or {})
+    if isinstance(error, ModelNotFound):
+        return 404, _printable(str(error)), {}
+    if isinstance(error, ModelNotReady | ServerNotReady | ServerNotLive):
+        return 503, _printable(str(error)), {"Retry-After": "1"}
+    if isinstance(error, InvalidInput | InferenceError):
+        return 400, _printable(str(error)), {}
+    _log.error("a request failed", exc_info=error)
+    return 500, "internal error; see the server's log", {}
+
+
+def _printable(text: str) -> str:
+    """Half a surrogate pair, which JSON can carry, is no UTF-8."""
+    return text.encode("utf-8", "replace").decode()

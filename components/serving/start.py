@@ -1,0 +1,52 @@
+"""Starts the server: one process, or several workers and their minder. Imports TensorFlow only where it serves."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from components.serving.board import Place
+from components.serving.settings import ServeSettings
+
+Ready = Callable[[int, int], None]
+
+
+def serve(
+    serving_dir: Path, name: str, settings: ServeSettings, on_listening: Ready, place: Place | None = None
+) -> None:
+    """Serves the newest version under `<serving_dir>/<name>` until SIGTERM or SIGINT.
+
+    Listens at once; requests get 503 until the first version is loaded.
+
+    Args:
+      on_listening: told the REST and the gRPC port.
+      place: of this process, when it is one of `settings.workers`.
+
+    Raises:
+      PipelineError: a port cannot be listened on, or a worker cannot be started.
+    """
+    _configure_logging("" if place is None else f"worker {place.worker}: ")
+    if place is None and settings.workers > 1:
+        from components.serving.workers import serve_with_workers
+
+        serve_with_workers(serving_dir, name, settings, on_listening)
+        return
+    from components.serving.server import serve_here
+
+    serve_here(serving_dir, name, settings, on_listening, place)
+
+
+def _configure_logging(prefix: str) -> None:
+    """Messages on stderr, one line each; stdout is the access log's. KServe and uvicorn say only warnings."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format=f"%(asctime)s %(levelname)s {prefix}%(message)s",
+        force=True,
+    )
+    for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Its warning is that sessions are deprecated, which is what TF Serving runs.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

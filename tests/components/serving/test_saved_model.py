@@ -1,0 +1,77 @@
+"""One loaded version: its requests share batches, and its own warm-up requests are run before it answers."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from components.serving.errors import InvalidRequest
+from components.serving.saved_model import ServedModel
+from components.serving.settings import ServeSettings
+from components.serving.warm_up import WARM_UP_FILE, warm_up
+from tests.components.serving.conftest import Exported
+
+CLIENTS = 8
+
+
+def save_counting_model(path: Path) -> None:
+    """A model that answers each text with the number of rows it was computed together with."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+    def count(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        work = tf.linalg.inv(tf.random.stateless_uniform([400, 400], [1, 2]))  # some milliseconds
+        rows = tf.shape(text)[0]
+        return {"rows": tf.fill([rows], rows), "work": tf.fill([rows], tf.reduce_max(work))}
+
+    tf.saved_model.save(tf.Module(), str(path), {"serving_default": count})
+
+
+def test_requests_that_wait_go_through_the_model_together_up_to_the_limit(tmp_path: Path) -> None:
+    save_counting_model(tmp_path / "model")
+    model = ServedModel(tmp_path / "model", "tiny", 1, ServeSettings(batch_threads=1, max_batch_rows=4))
+    signature = model.signature("")
+    text = np.array([b"a"], object)
+
+    def batch_of_one_request(_: int) -> int:
+        (rows,) = model.run(signature, {"text": text})["rows"]
+        return int(rows)
+
+    assert batch_of_one_request(0) == 1
+    seen: set[int] = set()
+    deadline = time.monotonic() + 60
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        while 4 not in seen and time.monotonic() < deadline:
+            seen |= set(clients.map(batch_of_one_request, range(CLIENTS)))
+    model.close()
+    assert max(seen) == 4
+
+
+def record_warm_up(path: Path, signature: str) -> None:
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.signature_name = signature
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto(["how far is rome?"]))
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(log.SerializeToString())
+
+
+def test_requests_recorded_in_the_model_are_run_before_it_answers(
+    exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    settings = ServeSettings()
+    shutil.copytree(exported[0].path, tmp_path / "model")
+    model = ServedModel(tmp_path / "model", "tiny", 1, settings)
+    record_warm_up(tmp_path / "model" / WARM_UP_FILE, "serving_default")
+    warm_up(model, settings)
+    record_warm_up(tmp_path / "model" / WARM_UP_FILE, "no such")
+    with pytest.raises(InvalidRequest, match='Serving signature name: "no such" not found'):
+        warm_up(model, settings)
+    model.close()

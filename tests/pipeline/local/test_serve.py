@@ -1,0 +1,68 @@
+"""`runner_local.py serve` as a process: what it says, how it is configured, how it stops."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIG = """\
+name: tiny
+data:
+  path: data
+  schema: schema.pbtxt
+  labels: labels.txt
+model:
+  checkpoint: {path: checkpoint}
+evaluate:
+  thresholds:
+    accuracy: {min: 0.5}
+push:
+  serving_dir: serving
+"""
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    (folder / "tiny.yaml").write_text(CONFIG)
+    command = [sys.executable, str(ROOT / "runner_local.py"), "serve", "tiny.yaml", *options]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_server_with_workers_waits_for_the_first_version_and_stops_on_sigterm(tmp_path: Path) -> None:
+    with serving(tmp_path, "--port", "0", "--grpc-port", "0", "--workers", "2") as process:
+        assert process.stderr is not None
+        folder = tmp_path / "serving" / "tiny"
+        first = process.stderr.readline()
+        assert first == f"{folder}: nothing was pushed yet; waiting for the first version\n"
+        lines = iter(process.stderr.readline, "")
+        said = next(found for line in lines if (found := re.match(r"serving \S+ (.*): REST (\S+),", line)))
+        assert said[1] == "with 2 workers"
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(said[2], timeout=60)
+        assert (error.value.code, error.value.headers["Retry-After"]) == (503, "1")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == 2
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert [pid for pid in children if Path("/proc", pid).exists()] == []
+
+
+def test_impossible_number_of_workers_is_a_usage_error(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "0") as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "serve.workers" in said
