@@ -262,6 +262,22 @@ def test_served_model_answers_as_the_evaluated_one_with_the_runs_folders_gone(st
     assert right >= 90
 
 
+def test_failing_report_is_exit_code_1_and_says_what_was_pushed_before(story, folder):
+    outputs = folder / "runs/tiny/artifacts/Report"
+    outputs.rename(outputs.with_name("Report.gone"))
+    outputs.write_text("in the way of the folder")
+    failed = run(folder, *BETTER, "report.mistakes=3")
+    outputs.unlink()
+    outputs.with_name("Report.gone").rename(outputs)
+    assert (failed.exit_code, failed.result["status"]) == (1, "failed"), failed.stderr
+    assert (failed.result["pushed"], failed.result["version"], versions(folder)) == (True, 2, ["1", "2"])
+    assert [node for node, state in failed.states().items() if state == "failed"] == ["Report"]
+    assert failed.result["reason"].startswith("node Report failed: ")
+    assert failed.result["reason"].endswith("; before that: pushed as version 2")
+    assert f"error: {failed.result['reason']}" in failed.stderr.splitlines()
+    assert "Traceback" not in failed.stderr
+
+
 def test_failing_destination_leaves_the_push_and_the_next_run_tries_it_again(story, folder):
     bucket = folder / "bucket"
     bucket.write_text("in the way of the folder")
