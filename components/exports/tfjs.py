@@ -101,13 +101,13 @@ def _python_environment(found: Environment) -> dict[str, str]:
 
 
 def _last_words(stderr: str, code: int) -> str:
-    """The exception of a traceback, on one line."""
+    """The exception of a traceback on one line, else the exit code and the last line."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     starts = [i for i, line in enumerate(lines) if line.startswith("Traceback ")]
-    after = (
-        [line for line in lines[starts[-1] :] if not line.startswith((" ", "Traceback "))] if starts else []
-    )
-    return " ".join(" ".join(after or lines[-1:]).split())[:300] or f"exit code {code}"
+    if not starts:
+        return " ".join([f"exit code {code}", *lines[-1:]])[:300]
+    told = [line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")]
+    return " ".join(" ".join(told).split())[:300]
 
 
 def files(out: Path, variant: str) -> list[Path]:
@@ -130,20 +130,27 @@ def opened(out: Path, variant: str) -> Iterator[Opened]:
         # It stops when its stdin is closed, as the kernel does when we die.
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as process,
     ):
+        node = _Node(process, errors)
         try:
-            node = _Node(process, errors)
             node.read(START_SECONDS, "ready")
             yield Opened(node.predict, node.seconds)
         finally:
-            process.kill()
+            node.end()
 
 
 class _Node:
     """The process that answers."""
 
     def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
-        self._process = process
-        self._errors = errors
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process, self._in, self._out, self._errors = process, process.stdin, process.stdout, errors
+
+    def end(self) -> None:
+        """Kills it; nothing that it was told and did not read is an error."""
+        self._process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            self._in.close()
 
     def predict(self, tokens: Tokens) -> np.ndarray:
         """Probabilities float32 [rows, classes]."""
@@ -163,22 +170,20 @@ class _Node:
 
     def read(self, seconds: float, key: str, request: bytes = b"") -> dict[str, Any]:
         """Sends a request and returns the answer; a process that is too slow is killed, which ends both."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         late = threading.Event()
 
-        def end() -> None:
+        def give_up() -> None:
             late.set()
             self._process.kill()
 
-        watchdog = threading.Timer(seconds, end)
+        watchdog = threading.Timer(seconds, give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
             with contextlib.suppress(BrokenPipeError):  # it died: read what it said before
-                self._process.stdin.write(request)
-                self._process.stdin.flush()
-            line = self._process.stdout.readline()
+                self._in.write(request)
+                self._in.flush()
+            line = self._out.readline()
         finally:
             watchdog.cancel()
         if late.is_set():
@@ -236,9 +241,12 @@ def ship_beside(
 
     runtime = out / RUNTIME_FOLDER
     runtime.mkdir(exist_ok=True)
+    for refused in {*VARIANTS} - {*variants}:
+        shutil.rmtree(out / refused, ignore_errors=True)
     packages = environment().home / "node_modules" / "@tensorflow"
     for name in RUNTIME_FILES:
         shutil.copyfile(packages / name, runtime / Path(name).name)
+    shutil.copyfile(FILES / "LICENSE", runtime / "LICENSE")  # of TensorFlow.js; its packages come without
     for name in PAGE_FILES:
         shutil.copyfile(FILES / name, out / name)
     shutil.copyfile(FILES / "SHIPPED.md", out / "README.md")

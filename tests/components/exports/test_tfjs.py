@@ -64,6 +64,25 @@ def served(model: TinyExport, tokens: dict[str, np.ndarray]) -> np.ndarray:
     return serve(model.saved_model, features.TOKENS_SIGNATURE, **given)[features.PROBABILITIES]
 
 
+def test_the_shipped_folder_is_complete_and_holds_nothing_of_a_refused_variant(one_text, out):
+    (out / "uint8").mkdir()
+    (out / "uint8" / "model.json").write_text("{}")
+    accepted = ["float32", "float16"]
+    tfjs.ship_beside(one_text.saved_model, one_text.checkpoint, MAX_LENGTH, one_text.columns, accepted, out)
+    pages = ["classifier.js", "demo.css", "demo.js", "index.html", "tokenizer.js"]
+    data = ["README.md", "classifier.json", "export.json", "tokenizer_data.json"]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*pages, *data, *accepted, "tfjs"])
+    assert sorted(path.name for path in (out / "tfjs").iterdir()) == [
+        "LICENSE",
+        "tf-backend-wasm.min.js",
+        "tf-converter.min.js",
+        "tf-core.min.js",
+        "tfjs-backend-wasm-simd.wasm",
+        "tfjs-backend-wasm-threaded-simd.wasm",
+        "tfjs-backend-wasm.wasm",
+    ]
+
+
 def test_float32_answers_as_the_served_model_does_whatever_the_shape(one_text, out):
     with tfjs.opened(out, "float32") as opened:
         for rows, tokens in ((1, 2), (3, 7), (64, 16), (2, 5)):
