@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tfx.dsl.components.base.base_executor import BaseExecutor
 
 from components.errors import PipelineError
 from pipeline.beam.arguments import LOCAL_BEAM_ARGS
@@ -42,3 +44,29 @@ def test_step_that_is_told_nothing_of_beam_works_in_its_own_process():
     assert beam_arguments_of({})[0] == direct
     assert "--direct_running_mode=in_memory" in beam_arguments_of({})
     assert beam_arguments_of({"BEAM_ARGUMENTS": '["--runner=PortableRunner"]'}) == ["--runner=PortableRunner"]
+
+
+class RefusingExport(BaseExecutor):
+    """Does what an Exporter does whose only variant is worse than the served model."""
+
+    def Do(self, input_dict: Any, output_dict: Any, exec_properties: Any) -> None:
+        [exported] = output_dict["exported_model"]
+        exported.set_string_custom_property("refused", "tflite int8: accuracy 0.8000 is 0.1000 below")
+
+
+def test_export_that_is_refused_is_told_to_its_verdict_step(tmp_path: Path):
+    step = STEP | {
+        "executor": f"{__name__}.RefusingExport",
+        "outputs": {"exported_model": "components.exports.artifacts.ExportedModel"},
+    }
+    artifact = {"name": "exported_model", "uri": f"{tmp_path}/root/1/exported_model"}
+    planned = {
+        "outputs": {
+            "artifacts": {"exported_model": {"artifacts": [artifact]}},
+            "parameters": {"refused": {"outputFile": f"{tmp_path}/refused"}},
+            "outputFile": f"{tmp_path}/output.json",
+        }
+    }
+    run_step(step, json.dumps(planned), list(LOCAL_BEAM_ARGS))
+    reason = "not exported, the pushed version stays: tflite int8: accuracy 0.8000 is 0.1000 below"
+    assert (tmp_path / "refused").read_text() == reason
