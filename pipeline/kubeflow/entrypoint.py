@@ -27,6 +27,7 @@ from pipeline.kubeflow.run_date import RUN_DATE
 from pipeline.kubeflow.verdicts import REFUSED
 from pipeline.local import light_imports
 from pipeline.local.quiet import prepare_environment
+from pipeline.process_exit import leave
 
 if TYPE_CHECKING:
     from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorInput
@@ -252,4 +253,4 @@ def _refuse_unexported(outputs: Artifacts) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from rich.console import Console
 
@@ -18,6 +17,7 @@ from components import interrupts
 from components.errors import PipelineError, UsageError
 from components.example_gen.spans import fixed_folder
 from components.pusher.runs import new_run_id
+from pipeline import process_exit
 from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
 from pipeline.local import quiet, run_lock
@@ -298,8 +298,8 @@ def _training_shown(display: Display) -> Iterator[None]:
         progress.set_sink(None)
 
 
-def leave(exit_code: int) -> None:
-    """Ends the process at once when it was interrupted: Beam's worker threads would keep it waiting."""
+def leave(exit_code: int) -> NoReturn:
+    """Ends the process; at once when it was interrupted: Beam's worker threads would keep it waiting."""
     if exit_code == INTERRUPTED:
-        os._exit(exit_code)
-    raise SystemExit(exit_code)
+        process_exit.leave_now(exit_code)
+    process_exit.leave(exit_code)

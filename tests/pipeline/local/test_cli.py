@@ -96,6 +96,7 @@ def test_the_json_schema_names_the_keys_of_the_file(call):
         "beam",
         "report",
         "serve",
+        "export",
         "kubeflow",
     }
     assert "schema" in schema["$defs"]["DataSettings"]["properties"]
