@@ -17,6 +17,7 @@ LABELS = features.LABELS_FILE
 VOCABULARY = "vocab.txt"
 TOKENIZER = "tokenizer.json"
 EXAMPLE = "classify.py"
+REQUIREMENTS = "requirements.txt"
 
 
 def write_shipped_files(
@@ -47,7 +48,7 @@ def write_shipped_files(
     write_tokenizer(checkpoint, max_length, out)
     shutil.copyfile(classify.__file__, out / EXAMPLE)
     packages = [f"{name}=={version(name)}" for name in ("numpy", "tokenizers", runtime)]
-    (out / "requirements.txt").write_text("".join(f"{line}\n" for line in packages), encoding="utf-8")
+    (out / REQUIREMENTS).write_text("".join(f"{line}\n" for line in packages), encoding="utf-8")
     (out / "README.md").write_text(_readme(labels, max_length, text_columns, models), encoding="utf-8")
 
 
@@ -81,7 +82,7 @@ def _readme(
     columns = " and ".join(f"`{name}`" for name in text_columns)
     return f"""# A text classifier
 
-    pip install -r {"requirements.txt"}
+    pip install -r {REQUIREMENTS}
     python {EXAMPLE} {texts}
 
 prints the label and the probability of each of the {len(labels)} labels. `Classifier` in `{EXAMPLE}` is the way
@@ -95,6 +96,7 @@ to it from Python.
 | `{LABELS}` | the labels, in the order of the probabilities |
 | `export.json` | version, metric, size and latency, beside those of the served model |
 
-Inputs: {", ".join(f"`{name}`" for name in names)}, int32 [batch, tokens], any number of both up to {max_length}
-tokens. Output: `{features.PROBABILITIES}`, float32 [batch, {len(labels)}]. The text was the column {columns}.
+- Inputs: {", ".join(f"`{name}`" for name in names)}, int32 [batch, tokens]: any number of rows, up to {max_length} tokens.
+- Output: `{features.PROBABILITIES}`, float32 [batch, {len(labels)}].
+- Trained on the column{"s" if pair else ""} {columns}.
 """
