@@ -18,10 +18,9 @@ import httpx
 import pytest
 
 from components.pusher import versions
-from tests.tiny_model import TOPICS, rows, write_checkpoint
+from tests.tiny_export import export_tiny, serve
 
 ROOT = Path(__file__).resolve().parents[3]
-LABELS = sorted(TOPICS)
 NAME = "tiny"
 TEXTS = ["how far is rome?", "the dog", "", "naïve \u4e2d\u6587 \x00 cat", "say one " * 40]
 
@@ -38,53 +37,16 @@ class Exported:
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Exported, Exported]:
     """The same graph with other weights, twice."""
-    import tensorflow as tf
-    import tensorflow_transform as tft
-    import tensorflow_transform.beam as tft_beam
-    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
-
-    from components.settings import DataSettings
-    from components.transform.preprocessing import preprocessing_fn
-
     folder = tmp_path_factory.mktemp("exported")
-    labels = folder / "labels.txt"
-    labels.write_text("".join(f"{label}\n" for label in LABELS))
-    checkpoint = write_checkpoint(folder / "checkpoint")
-    data = {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt"}
-    config = {
-        "data": data,
-        "transform": {"max_length": 16},
-        "checkpoint_dir": str(checkpoint),
-        "labels_path": str(labels),
-    }
-    raw_spec = {key: tf.io.FixedLenFeature([1], tf.string) for key in ("text", "label")}
-    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw_spec))
-    raw = [{"text": [text], "label": [label]} for text, label in rows(20)]
-    with tft_beam.Context(temp_dir=str(folder / "tmp"), force_tf_compat_v1=False):
-        analyze = tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
-        (raw, metadata) | analyze | tft_beam.WriteTransformFn(str(folder / "graph"))
-    metadata_io.write_metadata(metadata, str(folder / "graph" / "metadata"))
-    transform = tft.TFTransformOutput(str(folder / "graph"))
-    settings = DataSettings.model_validate(data)
-    one, other = (_export(checkpoint, transform, settings, labels, folder / f"model{n}", n) for n in (0, 1))
+    one, other = (_exported(export_tiny(folder / f"model{seed}", seed=seed).saved_model) for seed in (0, 1))
     assert one.probabilities != other.probabilities
     return one, other
 
 
-def _export(checkpoint: Path, transform: Any, data: Any, labels: Path, out: Path, seed: int) -> Exported:
-    import tensorflow as tf
-
-    from components.checkpoint import load_classifier
-    from components.settings import CheckpointSettings, ModelSettings
-    from components.trainer.export import ServingModel, export_model
-
-    settings = ModelSettings(checkpoint=CheckpointSettings(path=checkpoint))
-    model = load_classifier(checkpoint, LABELS, settings, seed)
-    export_model(ServingModel(model, transform, data, labels), labels, out)
-    answers = tf.saved_model.load(str(out)).signatures["serving_default"](text=tf.constant(TEXTS))
-    return Exported(
-        out, answers["probabilities"].numpy().tolist(), [x.decode() for x in answers["label"].numpy()]
-    )
+def _exported(path: Path) -> Exported:
+    answers = serve(path, "serving_default", text=TEXTS)
+    labels = [label.decode() for label in answers["label"]]
+    return Exported(path, answers["probabilities"].tolist(), labels)
 
 
 @dataclass(frozen=True)
