@@ -40,6 +40,7 @@ data: {path: data, schema: schema.pbtxt, labels: labels.txt}
 model: {checkpoint: {path: encoder}}
 evaluate: {thresholds: {accuracy: {min: 0.5}}}
 push: {serving_dir: serving, destinations: [{folder: "gs://bucket/models"}]}
+export: {tflite: {}, onnx: {}, tfjs: {}}
 kubeflow:
   data_path: /mnt/models/data
   serving_dir: /mnt/models/serving
@@ -144,9 +145,12 @@ def test_retries_and_caching(package):
         "Baseline-probe",
         "Canary",
         "DataGate-verdict",
+        "ONNXExport-verdict",
         "Pusher",
         "Pusher-verdict",
         "StatisticsGen",
+        "TFJSExport-verdict",
+        "TFLiteExport-verdict",
         "TFRecordExampleGen-probe",
     ]
 
@@ -160,9 +164,9 @@ def test_step_that_can_say_no_has_a_verdict_and_that_is_never_retried(package):
         if "probe" in wiring or "verdict" in wiring:
             continue
         executor_module = importlib.import_module(wiring["executor"].rpartition(".")[0])
-        if "GateRefused" in vars(executor_module):
+        if {"GateRefused", "REFUSED"} & vars(executor_module).keys():
             gates.append(name)
-    assert gates == ["DataGate", "Pusher"]
+    assert gates == ["DataGate", "ONNXExport", "Pusher", "TFJSExport", "TFLiteExport"]
     assert [name for name, task in tasks.items() if "retryPolicy" not in task] == [
         f"{gate}-verdict" for gate in gates
     ]

@@ -91,6 +91,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def story(site: Site) -> dict[str, tuple[dict[str, StepResult], list[str]]]:
     """Name of each run -> (its steps, the versions served after it)."""
     plain, gate = site.compile("plain"), site.compile("gate", "data.gate.min_rows=1000")
+    exporting = site.compile("exporting", "export.onnx.variants=[float32]")
     site.workplace.rename(site.workplace.with_name("gone"))
     told = {}
     for name, package, parameters in (
@@ -98,6 +99,7 @@ def story(site: Site) -> dict[str, tuple[dict[str, StepResult], list[str]]]:
         ("again", plain, {}),
         ("bad data", gate, {}),
         ("better", plain, BETTER),
+        ("exported", exporting, BETTER),
         ("worse", plain, {}),
         ("no such span", plain, {"span": "5"}),
     ):
@@ -203,6 +205,15 @@ def test_parameter_of_the_run_reaches_the_trainer_and_its_better_model_beats_the
     info = json.loads((site.volume / "serving/trec/2/assets.extra/push.json").read_text())
     assert info["config"]["train"]["epochs"] == 3
     assert info["run_date"] == info["run_started_at"][:10]  # the day that it was scheduled for, in UTC
+
+
+def test_pushed_model_is_exported_beside_its_version(story, site):
+    run, served = story["exported"]
+    assert {run[task].state for task in ("ONNXExport", "ONNXExport-verdict")} == {"done"}, last_lines(run)
+    assert (run["Trainer"].state, served) == ("cached", ["1", "2"])
+    assert (site.volume / "serving/trec.exports/2/onnx/model.float32.onnx").is_file()
+    metrics = frontend.figures(site.cluster.artifacts[run["ONNXExport"].artifacts["metrics"]])
+    assert (metrics["float32.accepted"], metrics["served.accuracy"]) == (1.0, metrics["float32.accuracy"])
 
 
 def test_model_worse_than_the_served_one_is_not_pushed_and_the_run_fails(story):
