@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from components import features
 from components.exports.classify import open_onnx
@@ -18,6 +20,7 @@ from components.exports.token_model import converting, token_function
 VARIANTS = ("float32", "int8")
 OPSET = 18  # what all needs, and what onnxruntime has known since 2023
 AXES = ("batch", "tokens")
+_LARGE = 4096  # bytes of a constant: what is smaller may be a shape, which has to be known
 
 
 def convert(saved_model: Path, variant: str, out: Path) -> None:
@@ -47,22 +50,51 @@ def _float32(saved_model: Path) -> Any:
     from tf2onnx.convert import from_graph_def
 
     function = token_function(saved_model)
+    inputs = {tensor.name: tensor.op.name for tensor in function.inputs}
     [output] = function.outputs
+    graph, weights = _without_weights(without_erfc(function.graph.as_graph_def()))
     model, _ = from_graph_def(
-        without_erfc(function.graph.as_graph_def()),
-        input_names=[tensor.name for tensor in function.inputs],
+        graph,
+        input_names=[*inputs, *weights],
         output_names=[output.name],
-        tensors_to_rename={
-            **{tensor.name: tensor.op.name for tensor in function.inputs},
-            output.name: features.PROBABILITIES,
-        },
+        tensors_to_rename={**inputs, output.name: features.PROBABILITIES},
         opset=OPSET,
     )
-    for value in model.graph.input:
+    _put_back(model.graph, weights)
+    for value in [*model.graph.input, *model.graph.output]:
         for dimension, axis in zip(value.type.tensor_type.shape.dim, AXES, strict=True):
-            dimension.dim_param = axis
-    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = AXES[0]
+            if not dimension.HasField("dim_value"):
+                dimension.dim_param = axis
     return model
+
+
+def _without_weights(graph: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    """A GraphDef with an input in place of each large constant, and those by the name of the tensor.
+
+    tf2onnx copies a graph again and again: with the weights in it that takes 60 times their bytes.
+    """
+    import tensorflow as tf
+
+    rest, weights = tf.compat.v1.GraphDef(versions=graph.versions), {}
+    for node in graph.node:
+        if node.op != "Const" or node.attr["value"].tensor.ByteSize() < _LARGE:
+            rest.node.append(node)
+            continue
+        weights[f"{node.name}:0"] = tf.make_ndarray(node.attr["value"].tensor)
+        placeholder = rest.node.add(op="Placeholder", name=node.name)
+        placeholder.attr["dtype"].CopyFrom(node.attr["dtype"])
+        placeholder.attr["shape"].shape.CopyFrom(node.attr["value"].tensor.tensor_shape)
+    return rest, weights
+
+
+def _put_back(graph: Any, weights: Mapping[str, np.ndarray]) -> None:
+    """The inputs that stand for weights become those."""
+    from onnx import numpy_helper
+
+    inputs = [value for value in graph.input if value.name not in weights]
+    graph.ClearField("input")
+    graph.input.extend(inputs)
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in weights.items())
 
 
 def _int8(model: Any) -> Any:

@@ -6,6 +6,7 @@ outside. The weights become constants: what the converters would do first anyway
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ def save_token_model(saved_model: Path, out: Path) -> None:
     module = tf.Module()
     module.serve = token_function(saved_model)
     tf.saved_model.save(module, str(out), signatures=module.serve)
+    del module
+    gc.collect()  # as in `token_function`
 
 
 def token_function(saved_model: Path) -> Any:
@@ -47,6 +50,7 @@ def token_function(saved_model: Path) -> Any:
       PipelineError: the folder cannot be read, or its signature is not one of this project's Trainer.
     """
     graph, ends, output = _computation(saved_model)
+    gc.collect()  # graphs hold one another in cycles, and each of them all the weights
 
     def serve(**tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         given = {end: tokens[name] for end, name in ends.items()}
