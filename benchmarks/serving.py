@@ -14,7 +14,6 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -149,11 +148,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        # Not listening, or not ready yet.
-        with (
-            contextlib.suppress(urllib.error.URLError, ConnectionError),
-            urllib.request.urlopen(url, timeout=10),
-        ):
+        # Not listening, not ready or not answering yet.
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10):
             return True
         time.sleep(0.1)
     return False

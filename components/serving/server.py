@@ -104,7 +104,8 @@ class _Server:
         shared = None if self._place is None else socket.socket(fileno=self._place.rest)
         try:
             await self._rest.start(shared)
-        except SystemExit:  # how uvicorn says that it could not listen; it has logged why
+        # SystemExit is how uvicorn says that it could not listen; it has logged why.
+        except (SystemExit, OSError):
             raise PipelineError(
                 f"REST port {self._settings.host}:{self._settings.port} cannot be listened on; is it taken?"
             ) from None

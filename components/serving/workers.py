@@ -32,7 +32,10 @@ _log = logging.getLogger(__name__)
 
 
 class Ports(NamedTuple):
-    """Sockets that are held for all workers: REST listens, gRPC only keeps others off its port."""
+    """Sockets that are held for all workers: theirs for REST, one that keeps others off the port for gRPC.
+
+    Neither listens here: a connection that no worker takes yet is refused, as it would be by one process.
+    """
 
     rest: socket.socket
     grpc: socket.socket
@@ -156,7 +159,6 @@ def _end(process: subprocess.Popen[bytes]) -> str:
 def _taken(settings: ServeSettings) -> Iterator[Ports]:
     with contextlib.ExitStack() as stack:
         rest = stack.enter_context(_bind("REST", settings.host, settings.port, shared=False))
-        rest.listen(2048)
         if settings.grpc_port:  # a shared port would also be shared with the workers of another server
             _bind("gRPC", settings.host, settings.grpc_port, shared=False).close()
         yield Ports(rest, stack.enter_context(_bind("gRPC", settings.host, settings.grpc_port, shared=True)))
