@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,13 +26,15 @@ from tokenizers import Tokenizer
 HERE = Path(__file__).resolve().parent
 VARIANTS = ("float32", "float16", "int8")  # the first that is there is used
 Tokens = Mapping[str, np.ndarray]
+_NO_BYTE = re.compile(
+    "[\ud800-\udc7f\udd00-\udfff]"
+)  # the surrogates that stand for no byte of a command line
 
 
 class Runtime(NamedTuple):
     """A model that is loaded.
 
-    `inputs`: names of those of INPUTS that it takes. `predict`: those, int32 [rows, tokens] -> float32
-    [rows, classes].
+    `inputs`: their names. `predict`: those, int32 [rows, tokens] -> probabilities float32 [rows, classes].
     """
 
     inputs: Sequence[str]
@@ -71,9 +74,10 @@ class Classifier:
 
 
 def _readable(row: str | tuple[str, str]) -> str | tuple[str, str]:
-    """A text without lone surrogates, which a command line that is not UTF-8 leaves behind."""
+    """A text without lone surrogates, which a command line or JSON that is not Unicode leaves behind."""
     if isinstance(row, str):
-        return row.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        escaped = _NO_BYTE.sub("\ufffd", row)
+        return escaped.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     first, second = row
     return str(_readable(first)), str(_readable(second))
 

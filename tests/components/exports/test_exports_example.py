@@ -103,6 +103,16 @@ def test_texts_of_any_kind_get_the_labels_of_the_served_model(single, kind, one_
     assert len({answer["label"] for answer in got}) > 1
 
 
+def test_what_is_no_unicode_counts_as_the_replacement_character_as_it_does_in_the_served_model(
+    single, kind, one_text
+) -> None:
+    got = answers(single, f"model.float32.{kind}", ["the\udcffdog \udc80", "old\ud800horse"])
+    sent = [b"the\xffdog \x80", "old\ufffdhorse".encode()]
+    wanted = serve(one_text.saved_model, "serving_default", text=sent)["probabilities"]
+    shares = np.array([list(answer["probabilities"].values()) for answer in got])
+    np.testing.assert_allclose(shares, wanted, atol=1e-5)
+
+
 def test_pairs_of_texts_get_the_labels_of_the_served_model(paired, kind, text_pairs) -> None:
     firsts, seconds = TEXTS, TEXTS[3:] + TEXTS[:3]
     got = answers(paired, f"model.float32.{kind}", [list(row) for row in zip(firsts, seconds, strict=True)])
