@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import logging
 import threading
@@ -120,7 +121,7 @@ class ModelVersions:
                 return
             if self._garbage.is_set():
                 self._garbage.clear()
-                gc.collect()  # a graph is full of cycles, and nothing else here makes garbage enough to see to it
+                _give_back_memory()
 
     def _look(self) -> None:
         """Loads the newest version that can be, unless it is the one that answers."""
@@ -181,6 +182,12 @@ class ModelVersions:
             over = [n for n in sorted(self._states) if self._states[n].state == "END"][:-_HISTORY]
             for old in over:
                 del self._states[old]
+
+
+def _give_back_memory() -> None:
+    """After a version was closed."""
+    gc.collect()  # a graph is full of cycles, and nothing else here makes garbage enough to see to it
+    ctypes.CDLL(None).malloc_trim(0)  # glibc keeps the pages: a third of the process after some switches
 
 
 _Stamp = tuple[int, int]
