@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -45,13 +44,13 @@ class Tried:
 
 
 def read_trial(split: Path, text_pairs: bool, limit: int) -> Trial:
-    """At most `limit` rows of a split of transformed examples.
+    """The first `limit` rows of a split of transformed examples, or all when it has fewer.
 
     Raises:
       PipelineError: the split has no rows.
     """
-    found = evaluation_batches(list_shards([f"{split}/*"]), Batching(_BATCH, text_pairs=text_pairs))
-    batches = list(itertools.islice(map(_as_arrays, found), -(-limit // _BATCH)))
+    batching = Batching(_BATCH, text_pairs=text_pairs)
+    batches = list(map(_as_arrays, evaluation_batches(list_shards([f"{split}/*"]), batching, limit)))
     if not batches:
         raise PipelineError(f"{split}: no rows to hold an export to the served model on")
     # Of middling length: the pool is sorted by length.

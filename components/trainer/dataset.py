@@ -134,9 +134,13 @@ def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch
     return pools.flat_map(lambda i, pool: _cut(pool, batching, (mixed, i))).prefetch(2)
 
 
-def evaluation_batches(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
-    """Every row once, in a fixed order that keeps rows of alike length together; shapes as above."""
-    pools = _parsed(_records(shards), batching.batch_size * _POOL_BATCHES, batching.text_pairs)
+def evaluation_batches(shards: Sequence[str], batching: Batching, limit: int = -1) -> tf.data.Dataset:
+    """Every row once, in a fixed order that keeps rows of alike length together; shapes as above.
+
+    Args:
+      limit: only so many rows, the first of the shards; -1: all.
+    """
+    pools = _parsed(_records(shards).take(limit), batching.batch_size * _POOL_BATCHES, batching.text_pairs)
     return pools.flat_map(lambda pool: _cut(pool, batching, None)).prefetch(2)
 
 

@@ -83,6 +83,12 @@ def test_evaluation_reads_every_row_in_a_fixed_order(shards: list[str]) -> None:
     assert sorted(orders[0]) == list(range(230))
 
 
+def test_a_limit_keeps_the_first_rows_whatever_their_length(shards: list[str]) -> None:
+    assert sorted(row_numbers(read(dataset.evaluation_batches(shards, Batching(32), limit=50)))) == [
+        *range(50)
+    ]
+
+
 def test_fixed_rows_are_filled_up_with_weight_zero(shards: list[str]) -> None:
     batches = read(dataset.training_batches(shards, Batching(16, fixed_rows=True), 0, 0))
     assert {len(b["label_id"]) for b in batches} == {16}
