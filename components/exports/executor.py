@@ -20,7 +20,7 @@ from components.exports import trial
 from components.exports.artifacts import DESTINATION, REFUSED
 from components.exports.opened import NotInstalledError
 from components.exports.report import ExportReport, Variant, scalars, write_report
-from components.exports.shipping import ship
+from components.exports.shipping import destination, ship
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Executor(base_executor.BaseExecutor):
         exported = artifact_utils.get_single_instance(output_dict["exported_model"])
         metrics = artifact_utils.get_single_instance(output_dict["metrics"])
         pushed = artifact_utils.get_single_instance(input_dict["pushed_model"])
+        version = Path(pushed.get_string_custom_property("pushed_destination"))
         out, settings = Path(exported.uri), json.loads(exec_properties["settings"])
         out.mkdir(parents=True, exist_ok=True)
         report = ExportReport(exec_properties["format"], settings["metric"])
@@ -68,10 +69,12 @@ class Executor(base_executor.BaseExecutor):
                     out,
                     exec_properties["format"],
                     settings,
-                    Path(pushed.get_string_custom_property("pushed_destination")),
+                    version,
                 )
             )
         write_report(out, report)
+        if report.accepted:
+            ship(out, version, report.format)
         exported.set_string_custom_property(REFUSED, report.refused)
         exported.set_string_custom_property(DESTINATION, report.destination)
         for name, value in scalars(report).items():
@@ -79,7 +82,7 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _export(job: _Job) -> ExportReport:
-    """Tries every variant, ships what was accepted."""
+    """Tries every variant, puts beside the accepted ones what ships with them."""
     metric, columns = job.settings["metric"], job.settings["text_columns"]
     held_to = trial.read_trial(job.split, len(columns) > 1, job.settings["rows"])
     size = sum(path.stat().st_size for path in job.saved_model.rglob("*") if path.is_file())
@@ -99,8 +102,7 @@ def _export(job: _Job) -> ExportReport:
         report.accepted,
         job.out,
     )
-    write_report(job.out, report)  # travels with the files
-    return replace(report, destination=str(ship(job.out, job.version, job.format)))
+    return replace(report, destination=str(destination(job.version, job.format)))
 
 
 def _variants(job: _Job, held_to: trial.Trial, served: trial.Tried) -> Iterator[Variant]:

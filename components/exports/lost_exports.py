@@ -32,4 +32,16 @@ def forget_lost_exports(store: MetadataStore) -> int:
 def _is_lost(artifact: mlmd.Artifact) -> bool:
     shipped = artifact.custom_properties[DESTINATION].string_value
     refused = artifact.custom_properties[REFUSED].string_value
-    return bool(refused) or bool(shipped and not Path(shipped, REPORT_FILE).is_file())
+    return bool(refused) or bool(shipped and not _is_there(Path(artifact.uri), Path(shipped)))
+
+
+def _is_there(made: Path, shipped: Path) -> bool:
+    """Whether all files are there in their sizes, with this very report: another run may have shipped since."""
+    try:
+        return (made / REPORT_FILE).read_bytes() == (shipped / REPORT_FILE).read_bytes() and all(
+            path.stat().st_size == (shipped / path.relative_to(made)).stat().st_size
+            for path in made.rglob("*")
+            if path.is_file()
+        )
+    except OSError:
+        return False

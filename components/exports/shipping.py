@@ -10,9 +10,8 @@ import shutil
 import uuid
 from pathlib import Path
 
-from components.model_files import file_digests
 from components.pusher import versions
-from components.pusher.staging import REMOVED_PREFIX, STAGING_PREFIX, writing
+from components.pusher.staging import REMOVED_PREFIX, STAGING_PREFIX, copy_files, remove_version, writing
 
 SUFFIX = ".exports"
 
@@ -22,11 +21,17 @@ def exports_home(version: Path) -> Path:
     return version.parent.with_name(version.parent.name + SUFFIX)
 
 
-def ship(folder: Path, version: Path, format_name: str) -> Path:
-    """Copies `folder` beside `version`, whole or not at all; returns where it is then.
+def destination(version: Path, format_name: str) -> Path:
+    """`serving/trec/3`, "onnx" -> `serving/trec.exports/3/onnx`."""
+    return exports_home(version) / version.name / format_name
 
-    What an earlier run shipped for the same version and format is replaced, unless it is the same. Exports of
-    versions that are no longer served are removed.
+
+def ship(folder: Path, version: Path, format_name: str) -> None:
+    """Copies `folder` to the destination, whole or not at all.
+
+    What an earlier run shipped for the same version and format is replaced; a process killed in the middle may
+    leave neither, and the next run makes it again (`lost_exports`). Exports of versions that are no longer
+    served are removed.
 
     Args:
       folder: the accepted variants and what goes with them.
@@ -37,22 +42,24 @@ def ship(folder: Path, version: Path, format_name: str) -> Path:
       PipelineError: disk full, no permission; what was there before is untouched.
     """
     home = exports_home(version)
-    target = home / version.name / format_name
-    with writing(home):
-        if not (target.is_dir() and file_digests(target) == file_digests(folder)):
-            target.parent.mkdir(exist_ok=True)
-            _replace(target, folder, home)
+    with writing(home, "exported"):
+        _replace(destination(version, format_name), folder, home)
         _prune(home, version.parent)
-    return target
 
 
 def _replace(target: Path, folder: Path, home: Path) -> None:
     staged = home / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
     aside = home / f"{REMOVED_PREFIX}{uuid.uuid4().hex}"
-    shutil.copytree(folder, staged, copy_function=shutil.copyfile)
-    if target.exists():
-        os.rename(target, aside)
-    os.rename(staged, target)
+    try:
+        names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        copy_files(folder, staged, names)
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            os.rename(target, aside)
+        os.rename(staged, target)
+    finally:
+        if staged.exists():  # half a copy would keep a full disk full
+            shutil.rmtree(staged)
     if aside.exists():
         shutil.rmtree(aside)
 
@@ -61,4 +68,4 @@ def _prune(home: Path, served: Path) -> None:
     there = {str(version.number) for version in versions.versions(served.parent, served.name)}
     for path in home.iterdir():
         if path.name.isascii() and path.name.isdigit() and path.name not in there:
-            shutil.rmtree(path)
+            remove_version(path)

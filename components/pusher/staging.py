@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,12 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 @contextlib.contextmanager
-def writing(home: Path) -> Iterator[None]:
+def writing(home: Path, doing: str = "pushed") -> Iterator[None]:
     """One writer at a time; the kernel drops the lock of a killed process.
+
+    Args:
+      home: made when absent.
+      doing: what was not done, in the message of an error.
 
     Raises:
       PipelineError: for any OSError inside, with what to do about it.
@@ -45,7 +49,7 @@ def writing(home: Path) -> Iterator[None]:
             _remove_left_overs(home)
             yield
     except OSError as error:
-        raise _push_failed(home, error) from error
+        raise _failed(home, doing, error) from error
 
 
 def add_version(
@@ -69,7 +73,7 @@ def add_version(
     # mkdir, not mkdtemp: the folder becomes the version, and the server may run as another user.
     staging = home / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
     try:
-        _copy(source, staging, digests)
+        copy_files(source, staging, digests)
         _compare(staging, digests, source)
         if check is not None:
             check(staging)
@@ -86,16 +90,16 @@ def remove_version(path: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _push_failed(home: Path, error: OSError) -> PipelineError:
+def _failed(home: Path, doing: str, error: OSError) -> PipelineError:
     if error.errno in _NO_SPACE:
         free = shutil.disk_usage(home).free if home.is_dir() else 0
         return PipelineError(
-            f"{home}: disk full ({free / 1e6:.1f} MB free): nothing was pushed and what was served is "
+            f"{home}: disk full ({free / 1e6:.1f} MB free): nothing was {doing} and what was served is "
             "untouched; free some space, or lower push.keep, and run again"
         )
     where = error.filename or home
     return PipelineError(
-        f"{where}: {error.strerror or error}; nothing was pushed, what was served is untouched"
+        f"{where}: {error.strerror or error}; nothing was {doing}, what was served is untouched"
     )
 
 
@@ -109,9 +113,10 @@ def _remove_left_overs(home: Path) -> None:
                 path.unlink()
 
 
-def _copy(source: Path, staging: Path, digests: Mapping[str, str]) -> None:
+def copy_files(source: Path, staging: Path, names: Iterable[str]) -> None:
+    """Copies the named files (relative, `/`) into a new folder and flushes them to disk."""
     staging.mkdir()
-    for relative in digests:
+    for relative in names:
         target = staging / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / relative, target)

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components.errors import PipelineError
+from components.exports.artifacts import DESTINATION, REFUSED, ExportedModel
+from components.exports.lost_exports import forget_lost_exports
 from components.exports.report import ExportReport, Figures, Variant, read_report, scalars, write_report
-from components.exports.shipping import ship
+from components.exports.shipping import destination, ship
 from components.exports.trial import Tried, judge, macro_f1
+from tests.components.pusher.test_versions import small_disk
 
 SERVED = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]], np.float32)
 
@@ -76,27 +82,87 @@ def made(tmp_path: Path, content: str) -> Path:
     return folder
 
 
+def contents(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "serving/trec.exports").iterdir())
+
+
 def test_exports_are_shipped_beside_the_served_versions(tmp_path, version):
-    target = ship(made(tmp_path, "one"), version, "tfjs")
+    ship(made(tmp_path, "one"), version, "tfjs")
+    target = destination(version, "tfjs")
     assert target == tmp_path / "serving/trec.exports/2/tfjs"
     assert (target / "float32/model").read_text() == "one"
 
 
 def test_a_second_export_of_the_same_version_replaces_the_first(tmp_path, version):
     ship(made(tmp_path, "one"), version, "tfjs")
-    target = ship(made(tmp_path, "two"), version, "tfjs")
-    assert (target / "float32/model").read_text() == "two"
-    assert [path.name for path in target.parent.parent.iterdir() if path.is_dir()] == ["2"]
+    ship(made(tmp_path, "two"), version, "tfjs")
+    assert (destination(version, "tfjs") / "float32/model").read_text() == "two"
+    assert contents(tmp_path) == [".lock", "2"]
 
 
 def test_exports_of_versions_that_are_no_longer_served_are_removed(tmp_path, version):
-    old = tmp_path / "serving/trec.exports/1/tflite"
-    old.mkdir(parents=True)
+    (tmp_path / "serving/trec.exports/1/tflite").mkdir(parents=True)
     ship(made(tmp_path, "one"), version, "tflite")
-    assert sorted(path.name for path in old.parent.parent.iterdir() if path.is_dir()) == ["2"]
+    assert contents(tmp_path) == [".lock", "2"]
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there_and_no_half_copy(tmp_path, version):
+    large = made(tmp_path, "two")
+    (large / "weights").write_bytes(bytes(2_000_000))
+    with small_disk(tmp_path / "serving/trec.exports", megabytes=1):
+        ship(made(tmp_path, "one"), version, "tfjs")
+        with pytest.raises(PipelineError, match=r"disk full .*nothing was exported"):
+            ship(large, version, "tfjs")
+        assert contents(tmp_path) == [".lock", "2"]
+        assert (destination(version, "tfjs") / "float32/model").read_text() == "one"
+
+
+def exported(tmp_path: Path, version: Path, content: str, refused: str = "") -> ExportedModel:
+    """As the Exporter leaves it: files, report and properties, shipped."""
+    folder, target = made(tmp_path, content), destination(version, "onnx")
+    variants = (Variant(content),)
+    write_report(folder, ExportReport("onnx", "accuracy", variants=variants, destination=str(target)))
+    ship(folder, version, "onnx")
+    artifact = ExportedModel()
+    artifact.uri = str(folder)
+    artifact.set_string_custom_property(REFUSED, refused)
+    artifact.set_string_custom_property(DESTINATION, str(target))
+    artifact.mlmd_artifact.state = mlmd.Artifact.LIVE
+    return artifact
+
+
+def recorded(tmp_path: Path, *artifacts: ExportedModel) -> MetadataStore:
+    store = MetadataStore(sqlite_metadata_connection_config(str(tmp_path / "metadata.db")))
+    type_id = store.put_artifact_type(ExportedModel()._get_artifact_type())
+    for artifact in artifacts:
+        artifact.mlmd_artifact.type_id = type_id
+    store.put_artifacts([artifact.mlmd_artifact for artifact in artifacts])
+    return store
+
+
+def test_an_export_that_is_still_there_counts(tmp_path, version):
+    assert forget_lost_exports(recorded(tmp_path, exported(tmp_path, version, "one"))) == 0
+
+
+def test_an_export_of_which_a_file_is_gone_or_cut_is_forgotten_once(tmp_path, version):
+    store = recorded(tmp_path, exported(tmp_path, version, "one"))
+    (destination(version, "onnx") / "float32/model").write_text("o")
+    assert (forget_lost_exports(store), forget_lost_exports(store)) == (1, 0)
+
+
+def test_an_export_that_another_run_replaced_is_forgotten(tmp_path, version):
+    first, second = exported(tmp_path, version, "one"), exported(tmp_path, version, "two")
+    store = recorded(tmp_path, first, second)
+    assert forget_lost_exports(store) == 1
+    states = {Path(found.uri).name: found.state for found in store.get_artifacts()}
+    assert states == {"one": mlmd.Artifact.DELETED, "two": mlmd.Artifact.LIVE}
+
+
+def test_a_refused_export_is_forgotten(tmp_path, version):
+    assert forget_lost_exports(recorded(tmp_path, exported(tmp_path, version, "one", refused="no"))) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path, version):
     (tmp_path / "serving/trec.exports").write_text("a file where the folder should be")
-    with pytest.raises(PipelineError, match=r"trec\.exports.*nothing was pushed"):
+    with pytest.raises(PipelineError, match=r"trec\.exports.*nothing was exported"):
         ship(made(tmp_path, "one"), version, "tflite")

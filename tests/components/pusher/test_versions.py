@@ -257,7 +257,7 @@ def test_concurrent_pushes_get_different_numbers_and_all_are_whole(tmp_path: Pat
 
 
 @contextlib.contextmanager
-def _small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     try:
@@ -275,7 +275,7 @@ def _small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 def test_full_disk_is_a_clear_error_and_what_is_served_stays_whole(tmp_path: Path) -> None:
     first = make_model(tmp_path / "first", "first")
     large = make_model(tmp_path / "large", "large", size=500_000)
-    with _small_disk(tmp_path / "disk", megabytes=1) as disk:
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
         assert push(first, disk) == 1
         with pytest.raises(PipelineError, match=r"disk full .*nothing was pushed") as caught:
             push(large, disk)
