@@ -58,7 +58,7 @@ class Place:
 
     Attributes:
       worker: its number, from 0.
-      rest: descriptor of the listening socket that all workers share.
+      rest: descriptor of the bound socket that all workers share.
       board: descriptor of the board.
       metrics: folder where prometheus_client adds up the metrics of all.
     """

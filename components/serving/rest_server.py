@@ -65,9 +65,9 @@ class ServingREST(RESTServer):
         self.config.http = functools.partial(TimedConnection, read_seconds=settings.read_seconds)
         self._server = _Server(self.config)
 
-    async def start(self, listening: socket.socket | None) -> None:
-        """Serves until `stop`, on a socket that listens already or on one of its own."""
-        await self._server.serve(None if listening is None else [listening])
+    async def start(self, bound: socket.socket | None) -> None:
+        """Serves until `stop`, on a socket that is bound already or on one of its own."""
+        await self._server.serve(None if bound is None else [bound])
 
     def stop(self) -> None:
         """Takes no new connection, answers what was accepted, and lets `start` return."""

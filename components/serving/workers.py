@@ -1,7 +1,7 @@
 """Several server processes behind one REST and one gRPC port, and the process that minds them.
 
 Each worker is the whole server, with an event loop, a queue and a model of its own. REST connections come from one
-listening socket that all have; gRPC takes no socket from outside, so there the kernel deals connections out
+socket that all have; gRPC takes no socket from outside, so there the kernel deals connections out
 to the workers (SO_REUSEPORT). The minder computes nothing: TensorFlow is not imported here.
 """
 
