@@ -19,6 +19,6 @@ class UsageError(PipelineError):
 
 
 class GateRefused(PipelineError):
-    """A gate (data, metrics or serving) said no: nothing was pushed."""
+    """A gate (data, metrics or serving) said no: nothing was pushed, or an export was not shipped."""
 
     exit_code = 3

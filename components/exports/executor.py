@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def _export(job: _Job) -> ExportReport:
     """Tries every variant, puts beside the accepted ones what ships with them."""
     metric, columns = job.settings["metric"], job.settings["text_columns"]
     held_to = trial.read_trial(job.split, len(columns) > 1, job.settings["rows"])
-    size = sum(path.stat().st_size for path in job.saved_model.rglob("*") if path.is_file())
+    size = _bytes(path for path in job.saved_model.rglob("*") if path.is_file())
     served = trial.try_model(trial.open_served(job.saved_model), held_to, size, metric)
     variants = tuple(_variants(job, held_to, served))
     report = ExportReport(job.format, metric, held_to.rows, served.figures, variants, job.version.name)
@@ -102,7 +102,20 @@ def _export(job: _Job) -> ExportReport:
         report.accepted,
         job.out,
     )
-    return replace(report, destination=str(destination(job.version, job.format)))
+    variants = tuple(_with_shipped_size(variant, job) for variant in variants)
+    return replace(report, variants=variants, destination=str(destination(job.version, job.format)))
+
+
+def _with_shipped_size(variant: Variant, job: _Job) -> Variant:
+    """With what `ship_beside` put into the model's own files: TFLite keeps labels and vocabulary there."""
+    if variant.figures is None or variant.reason:
+        return variant
+    size = _bytes(_format(job.format).files(job.out, variant.name))
+    return replace(variant, figures=replace(variant.figures, bytes=size))
+
+
+def _bytes(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
 
 
 def _variants(job: _Job, held_to: trial.Trial, served: trial.Tried) -> Iterator[Variant]:
@@ -118,9 +131,10 @@ def _variant(name: str, job: _Job, held_to: trial.Trial, served: trial.Tried) ->
     module = _format(job.format)
     try:
         module.convert(job.saved_model, name, job.out)
-        size = sum(path.stat().st_size for path in module.files(job.out, name))
+        size, metric = _bytes(module.files(job.out, name)), job.settings["metric"]
         with module.opened(job.out, name) as opened:
-            tried = trial.try_model(opened, held_to, size, job.settings["metric"])
+            tried = trial.try_model(opened, held_to, size, metric)
+        return trial.judge(name, tried, served, metric, job.settings["max_drop"])
     except NotInstalledError:
         raise
     except PipelineError as error:
@@ -130,7 +144,6 @@ def _variant(name: str, job: _Job, held_to: trial.Trial, served: trial.Tried) ->
         return Variant(
             name, f"it does not work: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         )
-    return trial.judge(name, tried, served, job.settings["metric"], job.settings["max_drop"])
 
 
 def _format(name: str) -> Any:

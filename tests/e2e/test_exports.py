@@ -96,7 +96,13 @@ def test_figures_of_each_variant_stand_beside_those_of_the_served_model(story):
         assert float32["max_probability_difference"] < 1e-4
         assert float32["figures"]["value"] == served["value"]
         assert set(float32["figures"]["milliseconds"]) == set(served["milliseconds"]) == {"1", "32"}
-        assert float32["figures"]["bytes"] > 0
+        assert float32["figures"]["bytes"] > 10_000
+
+
+def test_size_is_that_of_the_shipped_file_with_its_metadata(story):
+    report = exports_of(story["accepted"])["tflite"]
+    shipped = Path(report["destination"], "model.float32.tflite").stat().st_size
+    assert report["variants"][0]["figures"]["bytes"] == shipped
 
 
 def test_a_refused_export_is_tried_again_and_nothing_else_is(story):
