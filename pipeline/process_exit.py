@@ -10,7 +10,24 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Callable
 from typing import NoReturn
+
+
+def leave_after(main: Callable[[], None]) -> None:
+    """Calls a script's `main`; if Beam was used, ends the process as `leave` does, with the code of its SystemExit.
+
+    In the script alone: a test that calls `main` goes on.
+    """
+    exit_code: int | str | None = 0
+    try:
+        main()
+    except SystemExit as end:
+        exit_code = end.code
+        if "apache_beam" not in sys.modules or isinstance(exit_code, str):
+            raise
+    if "apache_beam" in sys.modules:
+        leave(int(exit_code or 0))
 
 
 def leave(exit_code: int) -> NoReturn:

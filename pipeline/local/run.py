@@ -302,4 +302,4 @@ def leave(exit_code: int) -> NoReturn:
     """Ends the process; at once when it was interrupted: Beam's worker threads would keep it waiting."""
     if exit_code == INTERRUPTED:
         process_exit.leave_now(exit_code)
-    process_exit.leave(exit_code)
+    raise SystemExit(exit_code)

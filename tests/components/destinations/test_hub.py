@@ -25,7 +25,8 @@ from components.pusher import versions
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer.model import classify
 from tests.components.destinations.hub_stub import TOKEN, Hub, running_hub
-from tests.components.serving.conftest import LABELS, Exported, exported
+from tests.components.serving.conftest import Exported, exported
+from tests.tiny_export import LABELS
 
 __all__ = ["exported"]  # a fixture of the server's tests
 

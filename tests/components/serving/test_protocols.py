@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from typing import Any
 
 import grpc
@@ -238,7 +239,10 @@ def test_access_log_has_the_request_and_not_its_text(server: Server) -> None:
     path = f"{server.url}/v1/models/{NAME}:predict"
     answer = httpx.post(path, json={"instances": ["a private horse", "cat"]}, headers=sent)
     assert answer.headers["x-request-id"] == "of this test"
-    log = server.log.with_suffix(".out").read_text()
+    file, deadline = server.log.with_suffix(".out"), time.monotonic() + 30
+    while "of this test" not in file.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)  # it is written when the answer is out
+    log = file.read_text()
     (line,) = [json.loads(line) for line in log.splitlines() if "of this test" in line]
     assert (line["method"], line["code"]) == (f"POST /v1/models/{NAME}:predict", 200)
     assert (line["version"], line["rows"], line["signature"]) == (1, 2, "serving_default")

@@ -199,6 +199,7 @@ def test_a_run_that_failed_early_tells_what_there_is():
         "seconds": 12.0,
         "serving_dir": "/serving/tiny",
         "reason": "disk full",
+        "exports": [],
     }
 
 
