@@ -34,8 +34,8 @@ def serve(
 
         serve_with_workers(serving_dir, name, settings, on_listening)
         return
-    # What oneDNN caches stays when a version goes, as much as a small model; and questions are answered no faster
-    # by it: docs/serving.md. TensorFlow reads this when it is imported, which is next.
+    # What oneDNN caches stays when a version goes, as much as a small model. TensorFlow reads this when it is
+    # imported, which is next.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     from components.serving.server import serve_here
 
