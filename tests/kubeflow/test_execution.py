@@ -91,7 +91,8 @@ def story(site: Site) -> dict[str, tuple[dict[str, StepResult], list[str]]]:
     """Name of each run -> (its steps, the versions served after it)."""
     plain, gate = site.compile("plain"), site.compile("gate", "data.gate.min_rows=1000")
     mirror = f"push.destinations=[{{folder: {site.volume}/mirror}}]"
-    further = site.compile("further", mirror, "export.onnx.variants=[float32]")
+    exports = [f"export.{name}.variants=[float32]" for name in ("onnx", "tflite")]
+    further = site.compile("further", mirror, *exports)
     site.workplace.rename(site.workplace.with_name("gone"))
     told = {}
     for name, package, parameters in (
@@ -204,12 +205,13 @@ def test_parameter_of_the_run_reaches_the_trainer_and_its_better_model_beats_the
 def test_pushed_version_goes_to_a_second_place_and_is_exported_beside_the_first(story, site):
     run, served = story["further"]
     assert (run["Trainer"].state, served) == ("cached", ["1", "2"])
-    ran = {run[task].state for task in ("SecondPusher", "ONNXExport", "ONNXExport-verdict")}
-    assert ran == {"done"}, last_lines(run)
+    assert run["SecondPusher"].state == "done", last_lines(run)
     assert (site.volume / "mirror/trec/2/saved_model.pb").is_file()
-    assert (site.volume / "serving/trec.exports/2/onnx/model.float32.onnx").is_file()
-    metrics = frontend.figures(site.cluster.artifacts[run["ONNXExport"].artifacts["metrics"]])
-    assert (metrics["float32.accepted"], metrics["served.accuracy"]) == (1.0, metrics["float32.accuracy"])
+    for node, name in (("ONNXExport", "onnx"), ("TFLiteExport", "tflite")):
+        assert {run[node].state, run[f"{node}-verdict"].state} == {"done"}, last_lines(run)
+        assert (site.volume / f"serving/trec.exports/2/{name}/model.float32.{name}").is_file()
+        metrics = frontend.figures(site.cluster.artifacts[run[node].artifacts["metrics"]])
+        assert (metrics["float32.accepted"], metrics["served.accuracy"]) == (1.0, metrics["float32.accuracy"])
 
 
 def test_model_worse_than_the_served_one_is_not_pushed_and_the_run_fails(story):
