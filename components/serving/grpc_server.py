@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from components.serving.errors import InvalidRequest, RequestError, unknown_version
+from components.serving.errors import InvalidRequest, Overloaded, RequestError, unknown_version
 from components.serving.observation import Observer, note, note_answer
 from components.serving.predictor import Predictor
 from components.serving.saved_model import ServedModel
@@ -30,6 +30,7 @@ from components.serving.settings import ServeSettings
 from components.serving.tf_serving_json import signature_map
 
 _SIGNATURE_DEF = "signature_def"  # the one field that GetModelMetadata knows
+RETRY_PUSHBACK = "grpc-retry-pushback-ms"  # of gRPC's retry design (gRFC A6)
 _log = logging.getLogger(__name__)
 
 
@@ -175,8 +176,15 @@ class _Interceptor(ExceptionToStatusInterceptor):
         note(status=code, error=message)
         if code == "INTERNAL":
             _log.error("%s failed", method_name, exc_info=ex)
-        await context.abort(grpc.StatusCode[code], message)
+        await context.abort(grpc.StatusCode[code], message, _pushback(ex))
         raise ex
+
+
+def _pushback(error: Exception) -> tuple[tuple[str, str], ...]:
+    """REST's Retry-After as trailing metadata: a client with a retry policy waits as long before it retries."""
+    told = error.retry_after if isinstance(error, RequestError) else None
+    seconds = Overloaded.retry_after if isinstance(error, ModelNotReady) else told
+    return () if seconds is None else ((RETRY_PUSHBACK, str(seconds * 1000)),)
 
 
 def _status(error: Exception) -> tuple[str, str]:

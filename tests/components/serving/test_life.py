@@ -13,11 +13,16 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import pytest
+import tensorflow as tf
+from kserve.protocol.grpc import grpc_predict_v2_pb2, grpc_predict_v2_pb2_grpc
 from pydantic import ValidationError
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from components.serving.settings import ServeSettings
 from tests.components.serving.conftest import NAME, TEXTS, Exported, Server, push, running
@@ -146,6 +151,45 @@ def test_full_queue_sends_away_with_retry_after(exported: tuple[Exported, Export
         assert refused.headers["retry-after"] == "1"
         assert refused.json() == {"error": "2 requests are waiting already; try again"}
         assert server.predict({"instances": ["cat"]}).status_code == 200
+
+
+def test_full_queue_tells_grpc_clients_when_to_try_again(
+    exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    serving_dir = tmp_path / "models"
+    push(exported[0].path, serving_dir)
+    texts = [TEXTS[-1]] * 500
+    with (
+        running(serving_dir, 1, max_waiting=2, max_batch_rows=4) as server,
+        grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel,
+    ):
+        for ask in (tf_serving_predict, kserve_infer):
+            with ThreadPoolExecutor(12) as clients:
+                asked = [clients.submit(ask, channel, texts) for _ in range(12)]
+            refused = [error for one in asked if (error := one.exception()) is not None]
+            assert 0 < len(refused) < 12, refused
+            assert {told(error) for error in refused} == {
+                (grpc.StatusCode.UNAVAILABLE, "2 requests are waiting already; try again", "1000")
+            }
+            assert ask(channel, ["cat"]).IsInitialized()
+
+
+def tf_serving_predict(channel: grpc.Channel, texts: list[str]) -> Any:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = NAME
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto(texts))
+    return prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=120)
+
+
+def kserve_infer(channel: grpc.Channel, texts: list[str]) -> Any:
+    request = grpc_predict_v2_pb2.ModelInferRequest(model_name=NAME)
+    text = request.inputs.add(name="text", datatype="BYTES", shape=[len(texts)])
+    text.contents.bytes_contents.extend(row.encode() for row in texts)
+    return grpc_predict_v2_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=120)
+
+
+def told(error: Any) -> tuple[grpc.StatusCode, str, str]:
+    return error.code(), error.details(), dict(error.trailing_metadata())["grpc-retry-pushback-ms"]
 
 
 def test_stop_answers_what_was_accepted(exported: tuple[Exported, Exported], tmp_path: Path) -> None:
