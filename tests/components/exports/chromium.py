@@ -79,8 +79,8 @@ class Page:
         self.call("Page.navigate", url=url)
 
     def run(self, script: str) -> Any:
-        """Value of a JavaScript expression."""
-        told = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        """Value of a JavaScript expression, or of its promise."""
+        told = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 

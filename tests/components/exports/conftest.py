@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from components.exports import onnx, tflite
+from components.exports import onnx, tfjs, tfjs_environment, tflite
+from components.exports.report import ExportReport, Figures, Variant, write_report
+from tests.components.exports.chromium import Page, chromium, find_chromium
 from tests.components.transform.unicode_texts import vocabulary
 from tests.tiny_export import MAX_LENGTH, TinyExport, export_tiny, serve
 
@@ -46,6 +48,31 @@ def shipped(
         return out
 
     return ship
+
+
+@pytest.fixture(scope="session")
+def tfjs_is_ready() -> None:
+    if not tfjs_environment.is_ready() or tfjs_environment.find_node() is None:
+        pytest.skip("the TensorFlow.js environment is not set up (`make tfjs`; needs the network once)")
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    with chromium(program) as found:
+        yield found
+
+
+def ship_tfjs(model: TinyExport, variants: Sequence[str], folder: Path) -> Path:
+    """The folder as it is shipped; the figures of its report are made up."""
+    for variant in variants:
+        tfjs.convert(model.saved_model, variant, folder)
+    tfjs.ship_beside(model.saved_model, model.checkpoint, MAX_LENGTH, model.columns, variants, folder)
+    tried = [Variant(name, "", Figures(123_456, 0.875, {"1": 1.0}), 0.0, 0.0, 1.0) for name in variants]
+    write_report(folder, ExportReport("tfjs", "accuracy", 42, tried[0].figures, tried, "7"))
+    return folder
 
 
 def served(model: TinyExport, tokens: Mapping[str, np.ndarray]) -> np.ndarray:

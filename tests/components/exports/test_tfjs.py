@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import http.server
-import json
 import os
 import signal
-import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +13,8 @@ import tensorflow as tf
 
 from components import features
 from components.exports import tfjs, tfjs_environment
-from components.exports.report import ExportReport, Figures, Variant, write_report
-from tests.components.exports.chromium import Page, chromium, find_chromium
-from tests.components.exports.conftest import batch
+from tests.components.exports.conftest import batch, served, ship_tfjs
+from tests.components.exports.demo_page import classify, ready, static_server
 from tests.tiny_export import LABELS, MAX_LENGTH, TinyExport, serve
 
 TEXTS = [
@@ -33,41 +27,24 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def needs_the_environment() -> None:
-    if not tfjs_environment.is_ready() or tfjs_environment.find_node() is None:
-        pytest.skip("the TensorFlow.js environment is not set up (`make tfjs`; needs the network once)")
+pytestmark = pytest.mark.usefixtures("tfjs_is_ready")
 
 
 @pytest.fixture(scope="module")
 def out(one_text: TinyExport, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is shipped of the tiny model: float32, float16 and the page."""
-    return shipped(one_text, ("float32", "float16"), tmp_path_factory.mktemp("tfjs"))
+    """What is shipped of the tiny model: float32 and the page."""
+    return ship_tfjs(one_text, ("float32",), tmp_path_factory.mktemp("tfjs"))
 
 
 @pytest.fixture(scope="module")
 def out_of_pairs(text_pairs: TinyExport, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shipped(text_pairs, ("float32",), tmp_path_factory.mktemp("tfjs_pairs"))
-
-
-def shipped(model: TinyExport, variants: Sequence[str], folder: Path) -> Path:
-    for variant in variants:
-        tfjs.convert(model.saved_model, variant, folder)
-    tfjs.ship_beside(model.saved_model, model.checkpoint, MAX_LENGTH, model.columns, variants, folder)
-    tried = [Variant(name, "", Figures(123_456, 0.875, {"1": 1.0}), 0.0, 0.0, 1.0) for name in variants]
-    write_report(folder, ExportReport("tfjs", "accuracy", 42, tried[0].figures, tried, "7"))
-    return folder
-
-
-def served(model: TinyExport, tokens: dict[str, np.ndarray]) -> np.ndarray:
-    given = {name: value.astype(np.int64) for name, value in tokens.items()}
-    return serve(model.saved_model, features.TOKENS_SIGNATURE, **given)[features.PROBABILITIES]
+    return ship_tfjs(text_pairs, ("float32",), tmp_path_factory.mktemp("tfjs_pairs"))
 
 
 def test_the_shipped_folder_is_complete_and_holds_nothing_of_a_refused_variant(one_text, out):
     (out / "uint8").mkdir()
     (out / "uint8" / "model.json").write_text("{}")
-    accepted = ["float32", "float16"]
+    accepted = ["float32"]
     tfjs.ship_beside(one_text.saved_model, one_text.checkpoint, MAX_LENGTH, one_text.columns, accepted, out)
     pages = ["classifier.js", "demo.css", "demo.js", "index.html", "tokenizer.js"]
     data = ["README.md", "classifier.json", "export.json", "tokenizer_data.json"]
@@ -103,17 +80,6 @@ def test_times_are_taken_in_node(out):
         seconds = opened.seconds(batch(2, 4), 3)
     assert len(seconds) == 3
     assert min(seconds) > 0
-
-
-def test_half_precision_is_half_the_size_and_its_mask_stays_finite(one_text, out):
-    whole, half = (
-        sum(path.stat().st_size for path in tfjs.files(out, variant) if path.suffix == ".bin")
-        for variant in ("float32", "float16")
-    )
-    assert half < 0.6 * whole
-    tokens = batch(8, 9)
-    with tfjs.opened(out, "float16") as opened:
-        assert np.abs(opened.predict(tokens) - served(one_text, tokens)).max() < 0.01
 
 
 def test_a_missing_weight_file_is_told_in_one_line(out, tmp_path):
@@ -176,59 +142,12 @@ def test_a_model_with_an_op_that_tensorflow_js_lacks_is_refused_by_its_name(tmp_
     )
 
 
-# --- the page -------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def static_server(folder: Path) -> Iterator[str]:
-    """Any static server: Python's own."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    with chromium(program) as found:
-        yield found
-
-
-def ready(page: Page, url: str) -> None:
-    page.go(url)
-    page.wait_for("document.body && document.body.dataset.state === 'ready'")
-
-
-def classify(page: Page, *texts: str) -> dict[str, float]:
-    """What a visitor does; label -> probability as the page shows them, most probable first."""
-    page.run(
-        f"""document.getElementById("bars").replaceChildren();
-        {json.dumps(texts)}.forEach((text, i) => document.getElementById(`text-${{i}}`).value = text);
-        document.getElementById("form").requestSubmit();"""
-    )
-    rows = page.wait_for(
-        """!document.getElementById("classify").disabled &&
-        [...document.querySelectorAll("#bars tr")].map(
-          (row) => [row.querySelector("th").textContent, Number(row.dataset.probability)])"""
-    )
-    return dict(rows)
-
-
-def check(page: Page, shown: dict[str, float], label: bytes, wanted: np.ndarray) -> None:
+def check(told: list[tuple[str, dict[str, float]]], served: dict[str, np.ndarray]) -> None:
     """Raises unless the page says what the served model says."""
-    assert next(iter(shown)) == page.run("document.getElementById('label').textContent") == label.decode()
-    np.testing.assert_allclose([shown[name] for name in LABELS], wanted, rtol=0, atol=1e-4)
+    labels = [label.decode() for label in served[features.PREDICTED_LABEL]]
+    assert [label for label, _ in told] == [next(iter(shown)) for _, shown in told] == labels
+    shown = [[bars[label] for label in LABELS] for _, bars in told]
+    np.testing.assert_allclose(shown, served[features.PROBABILITIES], rtol=0, atol=1e-4)
 
 
 def test_the_page_gives_the_labels_and_probabilities_of_the_served_model(page, one_text, out):
@@ -239,8 +158,7 @@ def test_the_page_gives_the_labels_and_probabilities_of_the_served_model(page, o
         assert page.run("document.getElementById('about').textContent") == (
             "Version 7 · 3 labels · 0.1 MB of weights as float32 · accuracy 87.5% on 42 rows"
         )
-        for text, label, wanted in zip(TEXTS, answers["label"], answers["probabilities"], strict=True):
-            check(page, classify(page, text), label, wanted)
+        check(classify(page, [[text] for text in TEXTS]), answers)
         assert "cut: the model reads 16 tokens" in page.run("document.getElementById('details').textContent")
         assert [address for address in page.requested if not address.startswith((url, "data:"))] == []
 
@@ -254,9 +172,7 @@ def test_the_page_takes_text_pairs(page, text_pairs, out_of_pairs):
     )
     with static_server(out_of_pairs) as url:
         ready(page, url)
-        asked = zip(first, second, answers["label"], answers["probabilities"], strict=True)
-        for one, other, label, wanted in asked:
-            check(page, classify(page, one, other), label, wanted)
+        check(classify(page, list(zip(first, second, strict=True))), answers)
 
 
 def test_the_page_says_so_when_the_model_cannot_be_loaded(page, out, tmp_path):
