@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
-from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.apis import predict_pb2
 from tfx import types
+from tfx.components.infra_validator import error_types
+from tfx.components.infra_validator import executor as infra_validator
 from tfx.components.util import model_utils
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import features
+from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.op_set import foreign_ops
 from components.canary.report import REPORT_FILE
 from components.canary.settings import CanarySettings
@@ -33,23 +38,28 @@ from components.canary.spec import (
     SPLIT_KEY,
 )
 from components.canary.trial import Row, Trial, try_model
+from components.errors import PipelineError
 from components.example_gen.rows import read_examples, text_of
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings
 
-# Where TF Serving looks for the requests to warm up with, and how many it gets.
-WARM_UP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 _WARM_UP_ROWS = 8
-_NOT_TRIED = "the Evaluator did not bless the model"
 
 _log = logging.getLogger(__name__)
 
 
 def read_rows(folder: Path, columns: Sequence[str], limit: int, max_bytes: int) -> list[Row]:
-    """The first `limit` rows of a split, texts only; rows that the server's own limit forbids are left out."""
+    """The first `limit` rows of a split, texts only; rows that the server's own limit forbids are left out.
+
+    Raises:
+      ValidationFailed: no row is left.
+    """
     rows = ({column: text_of(example, column) for column in columns} for example in read_examples(folder))
     fitting = (row for row in rows if max(map(len, row.values())) <= max_bytes)
-    return list(itertools.islice(fitting, limit))
+    found: list[Row] = list(itertools.islice(fitting, limit))
+    if not found:
+        raise error_types.ValidationFailed(f"the split has no row that fits serve.max_text_bytes {max_bytes}")
+    return found
 
 
 def evaluated_answers(model_dir: Path, rows: Sequence[Row]) -> np.ndarray:
@@ -60,22 +70,24 @@ def evaluated_answers(model_dir: Path, rows: Sequence[Row]) -> np.ndarray:
     return np.asarray(outputs[features.PROBABILITIES].numpy())
 
 
-def write_warm_up(model_dir: Path, rows: Sequence[Row], name: str) -> None:
-    """Records requests for the server that will load the model: one row, and some at once."""
-    path = model_dir / WARM_UP_FILE
-    path.parent.mkdir(exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for some in (rows[:1], rows[:_WARM_UP_ROWS]):
-            log = prediction_log_pb2.PredictionLog()
-            request = log.predict_log.request
-            request.model_spec.name, request.model_spec.signature_name = name, features.SERVING_SIGNATURE
-            for column in some[0]:
-                request.inputs[column].CopyFrom(tf.make_tensor_proto([row[column] for row in some]))
-            writer.write(log.SerializeToString())
+def warm_up_requests(rows: Sequence[Row], name: str) -> list[predict_pb2.PredictRequest]:
+    """What the server that loads the model is to ask it first: one row, and some at once."""
+    return [_predict_request(some, name) for some in (rows[:1], rows[:_WARM_UP_ROWS])]
 
 
-class Executor(base_executor.BaseExecutor):
-    """Tries the model and records the verdict."""
+def _predict_request(rows: Sequence[Row], name: str) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = name, features.SERVING_SIGNATURE
+    for column in rows[0]:
+        request.inputs[column].CopyFrom(tf.make_tensor_proto([row[column] for row in rows]))
+    return request
+
+
+class Executor(infra_validator.Executor):
+    """InfraValidator's executor with a trial of its own: one attempt that ends in figures and reasons.
+
+    The parent's `_ValidateWithRetry` knows only whether calls succeed, and logs tracebacks.
+    """
 
     def Do(
         self,
@@ -83,53 +95,81 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Sets `blessed` and `has_model` on the InfraBlessing, and writes canary.json."""
+        """Sets `blessed` and `has_model` on the InfraBlessing, and writes canary.json and the marker file.
+
+        Raises:
+          PipelineError: SIGTERM came; there is no verdict.
+        """
         self._log_startup(input_dict, output_dict, exec_properties)
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
         Path(blessing.uri).mkdir(parents=True, exist_ok=True)
-        judged = input_dict.get(MODEL_BLESSING_KEY) or []
-        if not all(model_utils.is_model_blessed(artifact) for artifact in judged):
-            _record(blessing, Trial((_NOT_TRIED,)))
-            return
-        model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
-        source = Path(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model)))
-        examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
-        split = Path(artifact_utils.get_split_uri([examples], exec_properties[SPLIT_KEY]))
-        stamped = Path(path_utils.stamped_model_path(blessing.uri))
-        trial = _try(source, split, stamped, json.loads(exec_properties[SETTINGS_KEY]))
-        if trial.reasons:
-            shutil.rmtree(stamped, ignore_errors=True)  # refused: nobody is to push it
+        try:
+            with self._InstallGracefulShutdownHandler():
+                trial = self._judge(input_dict, blessing, exec_properties)
+        except error_types.ValidationFailed as refusal:
+            trial = Trial((str(refusal),))
+        except error_types.GracefulShutdown as error:
+            raise PipelineError("the canary got SIGTERM before its verdict: run again") from error
         _record(blessing, trial)
 
+    @contextlib.contextmanager
+    def _InstallGracefulShutdownHandler(self) -> Iterator[None]:
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            with super()._InstallGracefulShutdownHandler():
+                yield
+        finally:
+            # The parent leaves its own there where none was: SIG_DFL is 0, false.
+            if before is not None and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)
 
-def _try(source: Path, split: Path, stamped: Path, settings: dict[str, Any]) -> Trial:
-    data, canary, serve = (
-        DataSettings.model_validate(settings["data"]),
-        CanarySettings.model_validate(settings["canary"]),
-        ServeSettings.model_validate(settings["serve"]),
-    )
-    rows = read_rows(split, data.text_columns, canary.rows, serve.max_text_bytes)
-    if not rows:
-        return Trial((f"the split has no row that fits serve.max_text_bytes {serve.max_text_bytes}",))
+    def _judge(
+        self, inputs: dict[str, list[types.Artifact]], blessing: types.Artifact, properties: dict[str, Any]
+    ) -> Trial:
+        """Raises ValidationFailed where there is nothing to try."""
+        if not all(model_utils.is_model_blessed(judged) for judged in inputs.get(MODEL_BLESSING_KEY) or ()):
+            raise error_types.ValidationFailed("the Evaluator did not bless the model")
+        settings = json.loads(properties[SETTINGS_KEY])
+        canary = CanarySettings.model_validate(settings["canary"])
+        serve = ServeSettings.model_validate(settings["serve"])
+        columns = DataSettings.model_validate(settings["data"]).text_columns
+        examples = artifact_utils.get_single_instance(inputs[EXAMPLES_KEY])
+        split = Path(artifact_utils.get_split_uri([examples], properties[SPLIT_KEY]))
+        rows = read_rows(split, columns, canary.rows, serve.max_text_bytes)
+        model = artifact_utils.get_single_instance(inputs[MODEL_KEY])
+        source = path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
+        expected = _reference(Path(source), rows, canary.allowed_ops)
+        self._CreateWarmupModel(blessing, source, warm_up_requests(rows, settings["name"]))
+        # What is tried is what would be pushed.
+        runner = LocalProcessRunner(Path(path_utils.stamped_model_path(blessing.uri)), serve)
+        return try_model(runner, rows, expected, canary)
+
+
+def _reference(model_dir: Path, rows: Sequence[Row], allowed_ops: Sequence[str]) -> np.ndarray:
+    """As `evaluated_answers`; raises ValidationFailed when the model has none to give."""
     try:
-        foreign = foreign_ops(source, canary.allowed_ops)
-        if foreign:
-            return Trial((f"TF Serving 2.20 does not link ops of its graph: {', '.join(foreign)}",))
-        expected = evaluated_answers(source, rows)
-        shutil.copytree(source, stamped)
-    except Exception as error:  # noqa: BLE001 - a damaged or missing model raises anything, and is not blessed
-        return Trial(
-            (f"the model does not load: {type(error).__name__}: {' '.join(str(error).split())[:300]}",)
-        )
-    write_warm_up(stamped, rows, settings["name"])
-    return try_model(stamped, rows, expected, canary, serve)
+        if foreign := foreign_ops(model_dir, allowed_ops):
+            raise error_types.ValidationFailed(
+                f"TF Serving 2.20 does not link ops of its graph: {', '.join(foreign)}"
+            )
+        return evaluated_answers(model_dir, rows)
+    except error_types.InfraValidationError:  # the one above, or SIGTERM came
+        raise
+    except Exception as error:
+        # A damaged or missing model raises anything, and is not blessed.
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise error_types.ValidationFailed(f"the model does not load: {cause}") from error
 
 
 def _record(blessing: types.Artifact, trial: Trial) -> None:
-    blessed = not trial.reasons
-    blessing.set_int_custom_property("blessed", int(blessed))
-    blessing.set_int_custom_property("has_model", int(blessed))
-    report = {"blessed": blessed, "reasons": trial.reasons, "figures": trial.figures}
+    if trial.reasons:
+        infra_validator._mark_not_blessed(blessing)
+        blessing.set_int_custom_property("has_model", 0)
+        # Nobody is to push it.
+        shutil.rmtree(path_utils.stamped_model_path(blessing.uri), ignore_errors=True)
+    else:
+        infra_validator._mark_blessed(blessing)
+    report = {"blessed": not trial.reasons, "reasons": trial.reasons, "figures": trial.figures}
     Path(blessing.uri, REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     for reason in trial.reasons:
         _log.warning("The canary refuses the model: %s", reason)

@@ -1,4 +1,4 @@
-"""Asks a model server, started for the purpose, and judges its answers. No TensorFlow, no TFX here."""
+"""Asks a model server, started for the purpose, and judges its answers."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ import base64
 import contextlib
 import http.client
 import json
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tfx.components.infra_validator import error_types
 
 from components import features
+from components.canary.local_process_runner import MODEL_NAME, MODEL_VERSION, LocalProcessRunner
 from components.canary.settings import CanarySettings
-from components.serving.child import child_command, child_environment
-from components.serving.settings import ServeSettings
 
-NAME = "canary"
 Row = Mapping[str, bytes]  # raw text column -> text
 
 
@@ -33,46 +29,27 @@ class Trial:
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Server:
-    process: subprocess.Popen[bytes]
-    out: Path
-    errors: Path
-
-    def port(self) -> int | None:
-        """None until it listens."""
-        first, newline, _ = self.out.read_text(encoding="utf-8").partition("\n")
-        return int(json.loads(first)["rest"]) if newline else None
-
-    def last_words(self) -> str:
-        lines = [
-            line for line in self.errors.read_text(encoding="utf-8", errors="replace").splitlines() if line
-        ]
-        return lines[-1][-300:] if lines else f"exit code {self.process.returncode}"
-
-    def peak_memory_mb(self) -> float:
-        """Highest resident size so far."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
 def try_model(
-    model_dir: Path, rows: Sequence[Row], expected: np.ndarray, settings: CanarySettings, serve: ServeSettings
+    runner: LocalProcessRunner, rows: Sequence[Row], expected: np.ndarray, settings: CanarySettings
 ) -> Trial:
-    """Serves `model_dir` with the limits of `serve` and asks for each row, one after the other.
+    """Starts the server, asks for each row, one after the other, and stops the server.
 
     Args:
+      runner: not started yet.
       rows: what is asked.
       expected: float32 [rows, classes], the evaluated model's probabilities for them.
     """
-    with _serving(model_dir, serve) as server:
-        started = time.monotonic()
-        problem = _wait_until_ready(server, started + settings.start_seconds)
+    started = time.monotonic()
+    try:
+        runner.Start()
+        problem = _wait_until_ready(runner, settings.start_seconds)
         if problem:
             return Trial((problem,))
         ready_seconds = time.monotonic() - started
-        answers, seconds, problem = _ask(server, rows, settings)
-        memory = server.peak_memory_mb() if server.process.poll() is None else float("nan")
+        answers, seconds, problem = _ask(runner, rows, settings)
+        memory = runner.peak_memory_mb()
+    finally:
+        runner.Stop()
     figures = {"rows": float(len(answers)), "ready_seconds": round(ready_seconds, 3)}
     if problem:
         return Trial((problem,), figures)
@@ -98,67 +75,49 @@ def _over_budget(figures: Mapping[str, float], settings: CanarySettings) -> Iter
         yield f"memory {figures['peak_memory_mb']:.0f} MB is above canary.max_memory_mb {settings.max_memory_mb:g}"
 
 
-@contextlib.contextmanager
-def _serving(model_dir: Path, serve: ServeSettings) -> Iterator[_Server]:
-    """The server as a child process; gone at the end, and also when this process is killed."""
-    alone = {"host": "127.0.0.1", "port": 0, "grpc_port": 0, "workers": 1, "poll_seconds": 0.1}
-    given = serve.model_copy(update=alone)
-    with tempfile.TemporaryDirectory(prefix="canary-") as folder:
-        home = Path(folder)
-        (home / NAME).mkdir()
-        (home / NAME / "1").symlink_to(model_dir.absolute(), target_is_directory=True)
-        out, errors = home / "out", home / "errors"
-        command = child_command(home, NAME, given)
-        with (
-            out.open("wb") as to_out,
-            errors.open("wb") as to_errors,
-            # It stops when its stdin is closed, as the kernel does when we die.
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=to_out, stderr=to_errors, env=child_environment()
-            ) as process,
-        ):
-            try:
-                yield _Server(process, out, errors)
-            finally:
-                process.kill()
-
-
-def _wait_until_ready(server: _Server, deadline: float) -> str:
+def _wait_until_ready(runner: LocalProcessRunner, seconds: float) -> str:
     """Returns why it does not become ready; "" when it is."""
-    while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            return f"the server stopped while loading the model: {server.last_words()}"
-        port = server.port()
-        status = {} if port is None else _get_status(port)
-        for version in status.get("model_version_status", ()):
-            if version["state"] == "AVAILABLE":
-                return ""
-            if version["status"]["error_message"]:
-                return f"the server cannot load the model: {version['status']['error_message']}"
-        time.sleep(0.05)
-    return "the server did not load the model within canary.start_seconds"
+    deadline = time.time() + seconds  # as TFX's runners count
+    try:
+        runner.WaitUntilRunning(deadline)
+        while time.time() < deadline:
+            for version in _get_status(runner).get("model_version_status", ()):
+                if version["state"] == "AVAILABLE":
+                    return ""
+                if version["status"]["error_message"]:
+                    return f"the server cannot load the model: {version['status']['error_message']}"
+            runner.check_running()
+            time.sleep(0.05)
+        raise error_types.DeadlineExceeded("the server does not load the model")
+    except error_types.JobAborted as error:
+        return f"the server stopped while loading the model: {error}"
+    except error_types.DeadlineExceeded:
+        return "the server did not load the model within canary.start_seconds"
 
 
-def _get_status(port: int) -> dict[str, Any]:
+def _get_status(runner: LocalProcessRunner) -> dict[str, Any]:
     # With a version: the status of the model as a whole is an error while none is ready.
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
-        connection.request("GET", f"/v1/models/{NAME}/versions/1")
-        found: dict[str, Any] = json.loads(connection.getresponse().read())
+    path = f"/v1/models/{MODEL_NAME}/versions/{MODEL_VERSION}"
+    # A server that ends meanwhile does not answer: the next check finds out.
+    with contextlib.suppress(OSError, http.client.HTTPException), _connect(runner, 30) as to:
+        to.request("GET", path)
+        found: dict[str, Any] = json.loads(to.getresponse().read())
         return found
+    return {}
+
+
+def _connect(runner: LocalProcessRunner, seconds: float) -> contextlib.closing[http.client.HTTPConnection]:
+    return contextlib.closing(http.client.HTTPConnection(runner.rest_endpoint, timeout=seconds))
 
 
 def _ask(
-    server: _Server, rows: Sequence[Row], settings: CanarySettings
+    runner: LocalProcessRunner, rows: Sequence[Row], settings: CanarySettings
 ) -> tuple[list[list[float]], list[float], str]:
     """(probabilities of each row, seconds of each request, why it ended early or "")."""
     answers: list[list[float]] = []
     seconds: list[float] = []
     deadline = time.monotonic() + settings.trial_seconds
-    port = server.port()
-    assert port is not None
-    with contextlib.closing(
-        http.client.HTTPConnection("127.0.0.1", port, timeout=settings.trial_seconds)
-    ) as to:
+    with _connect(runner, settings.trial_seconds) as to:
         for number, row in enumerate(rows):
             if time.monotonic() > deadline:
                 problem = f"only {number} of {len(rows)} rows were answered within canary.trial_seconds"
@@ -175,7 +134,7 @@ def _ask(
 
 def _probabilities(connection: http.client.HTTPConnection, row: Row) -> list[float]:
     instance = {column: {"b64": base64.b64encode(text).decode()} for column, text in row.items()}
-    connection.request("POST", f"/v1/models/{NAME}:predict", json.dumps({"instances": [instance]}))
+    connection.request("POST", f"/v1/models/{MODEL_NAME}:predict", json.dumps({"instances": [instance]}))
     response = connection.getresponse()
     body = response.read()
     if response.status != 200:

@@ -29,6 +29,7 @@ from components.errors import UsageError
 from components.exports.component import Exporter
 from components.pusher.component import VersionedPusher
 from components.pusher.spec import RUN_STARTED_KEY
+from pipeline.kubeflow.canary_step import canary_compiles
 from pipeline.kubeflow.entrypoint import BEAM_ARGUMENTS, PROBED, RUN_ID, SCHEDULED
 from pipeline.kubeflow.node_checks import check_nodes, check_step_names
 from pipeline.kubeflow.run_date import RUN_DATE, SCHEDULE_TIME
@@ -87,7 +88,8 @@ def pipeline_spec(
         )
     )
     try:
-        spec: dict[str, Any] = runner.run(pipeline, write_out=False)["pipelineSpec"]
+        with canary_compiles():
+            spec: dict[str, Any] = runner.run(pipeline, write_out=False)["pipelineSpec"]
     except (NotImplementedError, TypeError, ValueError) as error:
         raise UsageError(f"TFX cannot compile this pipeline for Kubeflow: {error}") from error
     for node in nodes:

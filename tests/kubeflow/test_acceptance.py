@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from tfx import components as tfx_components
+from tfx.components.infra_validator.component import InfraValidator
 from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration.data_types import RuntimeParameter
@@ -20,6 +23,7 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
     KubeflowV2DagRunnerConfig,
 )
 from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import infra_validator_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
@@ -428,6 +432,23 @@ def test_node_that_cannot_run_there_is_refused_by_name(workplace):
     local = create_pipeline(config, local_paths(workplace / "runs", "my_model", workplace / "encoder"))
     with pytest.raises(UsageError, match=r"'BaselineResolver' .Resolver. cannot run on Kubeflow"):
         pipeline_spec(local, config.kubeflow, "image", [])
+
+
+def test_infra_validator_that_starts_containers_is_refused_as_tfx_does(workplace):
+    config = load_config(workplace / "my.yaml", ["kubeflow.steps={}"])
+    example_gen = TFRecordExampleGen("/data", {"train": "train-*"})
+    trainer = Trainer(examples=example_gen.outputs["examples"], run_fn="components.trainer.run_fn.run_fn")
+    validator = InfraValidator(
+        trainer.outputs["model"],
+        infra_validator_pb2.ServingSpec(
+            tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=["latest"]),
+            local_docker=infra_validator_pb2.LocalDockerConfig(),
+        ),
+    )
+    nodes = Pipeline("p", str(workplace), components=[example_gen, trainer, validator])
+    with pytest.raises(UsageError, match=r"TFX cannot compile .*InfraValidator.* is not supported"):
+        pipeline_spec(nodes, config.kubeflow, "image", [])
+    assert tfx_components.InfraValidator is InfraValidator
 
 
 def test_node_name_that_kubernetes_refuses(workplace):

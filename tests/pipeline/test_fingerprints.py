@@ -65,7 +65,7 @@ NODES = {
     "Transform": "components.transform.preprocessing",
     "Trainer": "components.trainer.run_fn",
     "Evaluator": "components.evaluator.metrics",
-    "Canary": "components.serving.__main__",
+    "Canary": "components.canary.executor components.serving.__main__",
     "Pusher": "components.pusher.executor",
     "Report": "components.report.executor",
 }
@@ -80,6 +80,7 @@ NODES = {
         ("components/trainer/settings.py", ["Trainer"]),
         ("components/evaluator/metrics.py", ["Evaluator"]),
         ("components/serving/settings.py", ["Canary"]),
+        ("components/canary/local_process_runner.py", ["Canary"]),
         ("components/pusher/versions.py", ["Canary", "Pusher"]),  # the server looks for them
         ("components/data_gate/rules.py", ["DataGate"]),
         ("components/report/charts.py", ["Report"]),
@@ -96,7 +97,7 @@ def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edite
         shutil.copytree(root / package, tmp_path / package)
     code = (
         "import json, pipeline.fingerprints as f\n"
-        f"print(json.dumps({{node: f.code_fingerprint(module) for node, module in {NODES!r}.items()}}))"
+        f"print(json.dumps({{node: f.code_fingerprint(*modules.split()) for node, modules in {NODES!r}.items()}}))"
     )
 
     def fingerprints_now() -> dict[str, str]:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
+from tfx import types
+from tfx.components.infra_validator import executor as infra_validator_executor
+from tfx.components.infra_validator.component import InfraValidator
 from tfx.types import standard_artifacts
 
 from components.canary import executor
+from components.canary.component import Canary
+from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.op_set import TEXT_OPS, foreign_ops
 from components.canary.settings import CanarySettings
 from components.canary.trial import try_model
+from components.errors import PipelineError
 from components.serving.settings import ServeSettings
-from tests.components.serving.conftest import TEXTS, Exported, exported
-
-__all__ = ["exported"]  # a fixture of the server's tests
+from tests.components.serving.conftest import TEXTS, Exported
 
 SETTINGS = {
     "name": "tiny",
@@ -76,6 +81,7 @@ def test_good_model_is_blessed_and_gets_warm_up_requests(judge: Judge, tmp_path:
     assert report["reasons"] == []
     assert blessing.get_int_custom_property("blessed") == 1
     assert blessing.get_int_custom_property("has_model") == 1
+    assert (tmp_path / "blessing" / "INFRA_BLESSED").exists()
     assert report["figures"]["rows"] == 5
     assert report["figures"]["max_difference"] <= 1e-5
     stamped = tmp_path / "blessing" / "stamped_model"
@@ -105,6 +111,7 @@ def test_damaged_model_is_not_blessed_with_the_reason(
     assert blessing.get_int_custom_property("blessed") == 0
     assert blessing.get_int_custom_property("has_model") == 0
     assert report["reasons"][0].startswith("the model does not load: ")
+    assert (tmp_path / "blessing" / "INFRA_NOT_BLESSED").exists()
     assert not (tmp_path / "blessing" / "stamped_model").exists()
 
 
@@ -128,7 +135,8 @@ def test_server_with_other_answers_than_the_evaluated_model_is_refused(
 ) -> None:
     rows = [{"text": text.encode()} for text in TEXTS]
     settings = CanarySettings.model_validate(SETTINGS["canary"])
-    trial = try_model(exported[0].path, rows, np.array(exported[1].probabilities), settings, ServeSettings())
+    runner = LocalProcessRunner(exported[0].path, ServeSettings())
+    trial = try_model(runner, rows, np.array(exported[1].probabilities), settings)
     (reason,) = trial.reasons
     assert reason.startswith("the server's probabilities differ by up to ")
 
@@ -136,9 +144,49 @@ def test_server_with_other_answers_than_the_evaluated_model_is_refused(
 def test_model_that_only_the_server_cannot_load_is_refused_with_the_servers_words(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"rubbish")
     settings = CanarySettings.model_validate(SETTINGS["canary"])
-    trial = try_model(tmp_path, [{"text": b"cat"}], np.zeros((1, 3)), settings, ServeSettings())
+    runner = LocalProcessRunner(tmp_path, ServeSettings())
+    trial = try_model(runner, [{"text": b"cat"}], np.zeros((1, 3)), settings)
     (reason,) = trial.reasons
     assert reason.startswith("the server cannot load the model: ")
+
+
+class Interrupted(LocalProcessRunner):
+    """SIGTERM comes when its server was just started."""
+
+    pids: ClassVar[list[int]] = []
+
+    def WaitUntilRunning(self, deadline: float) -> None:
+        assert self._process is not None
+        self.pids.append(self._process.pid)
+        assert callable(signal.getsignal(signal.SIGTERM))  # or this process would end here
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_sigterm_leaves_no_server_no_verdict_and_no_handler(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(executor, "LocalProcessRunner", Interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(PipelineError, match="the canary got SIGTERM before its verdict: run again"):
+        judge()
+    assert signal.getsignal(signal.SIGTERM) is before
+    (pid,) = Interrupted.pids
+    assert not Path(f"/proc/{pid}").exists()
+    assert [path.name for path in (tmp_path / "blessing").iterdir()] == ["stamped_model"]
+
+
+def test_canary_is_an_infra_validator_in_name_and_in_kind() -> None:
+    canary = Canary(
+        model=types.Channel(type=standard_artifacts.Model),
+        examples=types.Channel(type=standard_artifacts.Examples),
+        split="eval",
+        settings=SETTINGS,
+    )
+    assert isinstance(canary, InfraValidator)
+    assert issubclass(executor.Executor, infra_validator_executor.Executor)
+    assert canary.id == "Canary"
+    assert canary.executor_spec.class_path == "components.canary.executor.Executor"
+    assert canary.outputs["blessing"].type is standard_artifacts.InfraBlessing
 
 
 def with_op(op: str) -> Callable[[Path], None]:
