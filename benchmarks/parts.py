@@ -55,6 +55,12 @@ def _serving(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     return serving.run(quick, workspace)
 
 
+def _exports(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import exports
+
+    return exports.run(quick, workspace)
+
+
 # In the order of the table; each imports only its own module.
 PARTS: Mapping[str, Part] = {
     "imports": _imports,
@@ -63,6 +69,7 @@ PARTS: Mapping[str, Part] = {
     "training": _training,
     "evaluate": _evaluate,
     "serving": _serving,
+    "exports": _exports,
     "scale": _scale,
 }
 

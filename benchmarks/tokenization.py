@@ -104,7 +104,7 @@ class Worker:
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{self._process.args} ended:\n{self._errors.read_text()[-3000:]}")
+            raise RuntimeError(f"{self._process.args!r} ended:\n{self._errors.read_text()[-3000:]}")
         return json.loads(answer)
 
     def close(self) -> None:

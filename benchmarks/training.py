@@ -147,8 +147,8 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
     checkpoint = Path(job["checkpoint"])
     model_settings = ModelSettings(checkpoint=CheckpointSettings(path=checkpoint))
     model = load_classifier(checkpoint, job["labels"], model_settings, job["seed"])
-    patterns = [[str(scratch / f"{split}.gz")] for split in ("train", "eval")]
-    data = read_data(*patterns, job["labels"], model.config.vocab_size, text_pairs=False)
+    train_shards, eval_shards = ([str(scratch / f"{split}.gz")] for split in ("train", "eval"))
+    data = read_data(train_shards, eval_shards, job["labels"], model.config.vocab_size, text_pairs=False)
     with tempfile.TemporaryDirectory() as state:
         history = train(model, data, settings, strategy, Path(state))
     test = list_shards([str(scratch / "test.gz")])

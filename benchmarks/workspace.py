@@ -5,6 +5,7 @@ Everything lies in one scratch folder:
     <factor>x/dataset/       the same, imported
     <factor>x/import.json    what the import took
     <factor>x/nodes-<n>.json what each node of the n-th pipeline run took, see `benchmarks.nodes`
+    serving/                 a model that is served, and questions for it, see `benchmarks.serving_model`
 """
 
 from __future__ import annotations
@@ -86,6 +87,13 @@ class Workspace:
         runs = [self.nodes(factor, repeat)["nodes"][node] for repeat in range(repeats)]
         found: dict[str, Any] = sorted(runs, key=lambda run: run["seconds"])[repeats // 2]
         return found
+
+    def served_model(self) -> Path:
+        """Folder of the model that is served, see `benchmarks.serving_model`."""
+        folder = self.folder / "serving"
+        if not folder.exists():
+            measure([PYTHON, "-m", "benchmarks.serving_model", folder])
+        return folder
 
     def _base(self, factor: int) -> Path:
         base = self.folder / f"{factor}x"

@@ -11,6 +11,8 @@ import pytest
 from rich.console import Console
 
 from benchmarks.__main__ import show_and_write
+from benchmarks.answers import measured_answers
+from benchmarks.exports import variant_rows
 from benchmarks.parts import PARTS, tokenization_rows, training_rows
 from benchmarks.processes import BenchmarkError, first_line, measure
 from benchmarks.rows import figure, make_row, meets_target
@@ -93,7 +95,7 @@ def test_figures_have_three_digits_that_count():
 
 
 def test_parts_are_those_of_the_issue():
-    parts = ["imports", "tokenization", "transform", "training", "evaluate", "serving", "scale"]
+    parts = ["imports", "tokenization", "transform", "training", "evaluate", "serving", "exports", "scale"]
     assert list(PARTS) == parts
 
 
@@ -125,6 +127,49 @@ def test_training_result_becomes_a_row_per_peer_with_accuracies():
         "test accuracy: ours 0.9500 ± 0.0040 (standard error, 3 seeds); "
         "Keras fit, padded to max_length not measured (part of an epoch)"
     )
+
+
+def test_export_becomes_rows_of_size_labels_and_latency_beside_pytorch():
+    made = {"bytes": 3 << 20, "seconds": 6.4, "peak_mib": 2048.2}
+    served = answered(["a", "b", "a"], [[0.9, 0.1], [0.4, 0.6], [0.7, 0.3]], 8.0, 80.0) | {"bytes": 12 << 20}
+    torch = answered(["a", "b", "a"], [[0.9, 0.1], [0.4, 0.6], [0.71, 0.29]], 10.0, 100.0)
+    ours = answered(["a", "a", "a"], [[0.9, 0.1], [0.55, 0.45], [0.7, 0.3]], 5.0, 25.0)
+
+    rows = variant_rows("TFLite int8", made, ours, torch, served)
+
+    assert [(row["what"], row["ours"], row["peer"], row["ratio"]) for row in rows] == [
+        ("TFLite int8, size", 3.0, 12.0, 0.25),
+        ("TFLite int8, other labels than the served model", 1, None, None),
+        ("TFLite int8, batch of 1", 5.0, 10.0, 0.5),
+        ("TFLite int8, batch of 32", 25.0, 100.0, 0.25),
+    ]
+    assert rows[0]["note"] == "converted in 6 s at a peak of 2,048 MiB"
+    assert rows[1]["note"] == "largest difference of a probability: 0.15; PyTorch (transformers): 0 and 0.01"
+    assert [row["target"] for row in rows] == ["", "", "", ""]
+    assert variant_rows("ONNX float32", made, torch, torch, served)[1]["target"] == "== 0"
+
+
+def answered(labels: list[str], probabilities: list[list[float]], one: float, many: float) -> dict:
+    return {
+        "labels": labels,
+        "probabilities": probabilities,
+        "milliseconds": {"1": one, "32": many},
+        "peak_mib": 300.0,
+    }
+
+
+def test_every_question_is_asked_in_large_batches_and_some_one_at_a_time():
+    sizes = []
+
+    def classify(texts: list[str]) -> list[tuple[str, list[float]]]:
+        sizes.append(len(texts))
+        return [(text.upper(), [1.0]) for text in texts]
+
+    found = measured_answers(classify, [f"q{number}" for number in range(40)], alone=3)
+
+    assert sizes == [32, 32, 8, 1, 1, 1]
+    assert list(found["labels"]) == [f"Q{number}" for number in range(40)]
+    assert list(found["milliseconds"]) == ["1", "32"]
 
 
 def test_measured_process_tells_its_result_and_memory():
