@@ -3,7 +3,7 @@
     python -m benchmarks.load JOB.json
 
 The job: {"port", "path", "questions": [...], "clients", "seconds"}; with seconds 0 every question is asked
-once and the result has the labels. It shares the cores with the server, so it is cheap: requests are
+once and the result has the labels. With "until", the path of a file, it ends when that exists. It shares the cores with the server, so it is cheap: requests are
 encoded before the clock starts, and of an answer only its length is looked at.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import re
 import sys
@@ -114,9 +115,12 @@ async def closed_loop(job: dict[str, Any]) -> dict[str, Any]:
     random.Random(job["clients"]).shuffle(requests)
     took: list[float] = []
 
+    def stopped() -> bool:
+        return "until" in job and os.path.exists(job["until"])
+
     def until_the_end(first: int) -> Iterator[bytes]:
         number = first
-        while time.perf_counter() < ends:
+        while time.perf_counter() < ends and not stopped():
             yield requests[number % len(requests)]
             number += 1
 
@@ -127,7 +131,7 @@ async def closed_loop(job: dict[str, Any]) -> dict[str, Any]:
     spread = len(requests) // job["clients"]
     clients = [await _connect(job["port"], until_the_end(n * spread), keep) for n in range(job["clients"])]
     await asyncio.gather(*(client.done for client in clients))
-    return summary(took, job["seconds"])
+    return summary(took, min(time.perf_counter(), ends) - starts)
 
 
 def summary(took: list[float], seconds: float) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,14 +28,15 @@ from benchmarks.processes import (
     measure,
 )
 from benchmarks.rows import make_row
+from benchmarks.switches import switch_versions
 from benchmarks.workspace import Workspace
 
 CLIENTS = (1, 16, 64)
 WORKERS = 2
+SWITCHES = 20
 NAME = "trec"  # of the served model
 _START_SECONDS = 180  # a server that is not ready by then is broken
 _STOP_SECONDS = 60  # then it is killed
-_SEEN_SECONDS = 60  # so is one that has not seen a new version
 
 
 class System(NamedTuple):
@@ -51,21 +50,24 @@ class System(NamedTuple):
 
 def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     """Requests/s and p50, p99 at each number of clients against two servers; p50 of one client against
-    the bare SavedModel; how soon a new version answers; what more worker processes change."""
+    the bare SavedModel; 20 switches to a new version under load; what more worker processes change."""
     folder = workspace.folder / "serving"
     measure([PYTHON, "-m", "benchmarks.serving_model", folder])
-    seconds = 1.0 if quick else 8.0
     saved_model, questions = folder / "serving" / NAME / "1", folder / "questions.json"
     bare = measure(
-        [PYTHON, "-m", "benchmarks.peers.savedmodel_loop", saved_model, questions, str(seconds)]
+        [PYTHON, "-m", "benchmarks.peers.savedmodel_loop", saved_model, questions, str(_seconds(quick))]
     ).result()
-    ours, more, *peers = [_measure_system(system, folder, seconds) for system in systems(folder)]
+    ours, more, *peers = [_measure_system(system, folder, quick) for system in systems(folder)]
     for found in (more, *peers):
         _require_equal(found["name"], found["labels"], ours["labels"])
     _require_equal("bare SavedModel", bare["labels"], ours["labels"])
     rows = [row for peer in peers for row in _against_server(ours, peer)]
-    rows += [*_against_bare(ours, bare), _version_row(ours["version_seconds"])]
+    rows += [*_against_bare(ours, bare), *_switch_rows(ours["switches"])]
     return [*rows, *_workers_against_one(more, ours)]
+
+
+def _seconds(quick: bool) -> float:
+    return 1.0 if quick else 8.0
 
 
 def systems(folder: Path) -> list[System]:
@@ -103,7 +105,8 @@ def _ours(name: str, folder: Path, port: int, workers: int) -> System:
     )
 
 
-def _measure_system(system: System, folder: Path, seconds: float) -> dict[str, Any]:
+def _measure_system(system: System, folder: Path, quick: bool) -> dict[str, Any]:
+    seconds = _seconds(quick)
     questions = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
     port = int(re.findall(r":(\d+)/", system.ready)[0])
     job = {"port": port, "path": system.predict, "questions": questions}
@@ -112,7 +115,8 @@ def _measure_system(system: System, folder: Path, seconds: float) -> dict[str, A
         levels = {clients: _load(job | {"clients": clients, "seconds": seconds}) for clients in CLIENTS}
         found = {"name": system.name, "labels": labels, "levels": levels, "peak_mib": _peak_mib(process.pid)}
         if system.name == "ours":
-            found["version_seconds"] = _seconds_to_new_version(job, folder)
+            home = folder / "serving" / NAME
+            found["switches"] = switch_versions(_load, job, home, process.pid, 3 if quick else SWITCHES)
         return found
 
 
@@ -160,30 +164,6 @@ def _load(job: dict[str, Any]) -> dict[str, Any]:
         json.dump(job, file)
         file.flush()
         return measure([PYTHON, "-m", "benchmarks.load", file.name]).result()
-
-
-def _seconds_to_new_version(job: dict[str, Any], folder: Path) -> float:
-    """From the new version's folder to its first sight in the status, while 16 clients ask."""
-    home = folder / "serving" / NAME
-    shutil.copytree(home / "1", home / "copy")
-    url = f"http://127.0.0.1:{job['port']}/v1/models/{NAME}"
-    with ThreadPoolExecutor(1) as threads:
-        load = threads.submit(_load, job | {"clients": 16, "seconds": 4.0})
-        time.sleep(1.0)  # the load is there
-        (home / "copy").rename(home / "2")
-        seconds = _until_seen(url, "2")
-        load.result()
-    return seconds
-
-
-def _until_seen(url: str, version: str) -> float:
-    started = time.monotonic()
-    while time.monotonic() < started + _SEEN_SECONDS:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            if any(told["version"] == version for told in json.load(answer)["model_version_status"]):
-                return time.monotonic() - started
-        time.sleep(0.02)
-    raise BenchmarkError(f"the new version was not noticed within {_SEEN_SECONDS} s")
 
 
 def _require_equal(name: str, labels: list[str], ours: list[str]) -> None:
@@ -242,8 +222,25 @@ def _workers_against_one(workers: dict[str, Any], ours: dict[str, Any]) -> Itera
         )
 
 
-def _version_row(seconds: float) -> dict[str, Any]:
-    return make_row("server, new version noticed under 16 clients", seconds, "s", target="<= 2")
+def _switch_rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    under = f"{found['switches']} switches under 16 clients"
+    requests = f"{found['requests']:.0f} requests, 0 failed; p99 {found['p99_ms']:.0f} ms"
+    yield make_row(
+        f"server, memory after {under}",
+        found["after_mib"],
+        "MiB",
+        peer_name="before them",
+        peer=found["before_mib"],
+        target="<= 1.1",
+        note=requests,
+    )
+    yield make_row(
+        f"server, new version noticed, longest of {under}",
+        found["seen_seconds"],
+        "s",
+        target="<= 2",
+        note=f"it answers after {found['answers_seconds']:.1f} s at most",
+    )
 
 
 def _latencies(level: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import instead of seconds of Python that would hold up the requests of the versi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ class Signature:
         self.alone: _Call = session.make_callable(fetches, feeds)
         self.batched: _Call | None = None
         if batched is not None:
-            self.batched = session.make_callable(_batched(fetches, batched), feeds)
+            bucket = tf.compat.v1.placeholder(tf.int32, [])
+            self.batched = session.make_callable(_batched(fetches, bucket, batched), [bucket, *feeds])
 
 
 class _Spec:
@@ -133,11 +135,17 @@ class ServedModel:
         return dict(zip(signature.outputs, values, strict=True))
 
     def _batched(self, signature: Signature, call: _Call, feeds: list[np.ndarray]) -> list[np.ndarray]:
+        lengths = np.sum([[len(text) for text in texts] for texts in feeds], axis=0)
+        # The batcher cuts large requests into batches in the order of their rows.
+        order = np.argsort(lengths)
+        bucket = np.searchsorted(self._settings.length_buckets, lengths[order[-1]])
         try:
-            return list(call(*feeds))
+            values = call(bucket, *(texts[order] for texts in feeds))
         except _REFUSED_BY_THE_GRAPH:
             # It may be a neighbour of the batch that the graph refused.
-            return self._alone(signature, feeds, len(feeds[0]))
+            return self._alone(signature, feeds, len(lengths))
+        back = np.argsort(order)
+        return [column[back] for column in values]
 
     def _alone(self, signature: Signature, feeds: list[np.ndarray], rows: int) -> list[np.ndarray]:
         """In steps of the batch size, so that no request takes more memory than a batch."""
@@ -176,31 +184,44 @@ class ServedModel:
                     )
 
 
-def _batched(fetches: list[tf.Tensor], settings: ServeSettings) -> list[tf.Tensor]:
+def _batched(fetches: list[tf.Tensor], bucket: tf.Tensor, settings: ServeSettings) -> list[tf.Tensor]:
     """The same outputs through TensorFlow's batcher.
 
     An exported signature is one call of a function with the placeholders first: the batcher calls
     that function with the rows of many requests at once. All sizes are allowed, so no row is
-    computed only to fill a batch; the graph pads to the longest row of the batch.
+    computed only to fill a batch; the graph pads to the longest row of the batch. Each length bucket has
+    a queue of its own, so that a short text is not padded to a long one's length.
+
+    Args:
+      bucket: int32 [], the queue that the rows wait in.
     """
     (call,) = {tensor.op for tensor in fetches}
     feeds = [tensor for tensor in call.inputs if tensor.op.type == "Placeholder"]
     if list(call.inputs)[: len(feeds)] != feeds:
         raise ValueError(f"{call.name}: not a function of its placeholders; was it exported by export_model?")
-    results = tf.raw_ops.BatchFunction(
-        in_tensors=feeds,
-        captured_tensors=list(call.inputs)[len(feeds) :],
-        f=call.get_attr("f"),
-        Tout=[output.dtype for output in call.outputs],
-        num_batch_threads=settings.batch_threads or usable_cores(),
-        # Of one request; a batch has at most the last of the allowed sizes.
-        max_batch_size=max(settings.max_request_rows, settings.max_batch_rows),
-        allowed_batch_sizes=list(range(1, settings.max_batch_rows + 1)),
-        enable_large_batch_splitting=True,
-        # A batch closes as soon as a thread is free: alone, a request waits for nobody.
-        batch_timeout_micros=0,
-        max_enqueued_batches=settings.max_waiting + settings.max_request_rows,
-    )
+
+    def queue(number: int) -> list[tf.Tensor]:
+        return tf.raw_ops.BatchFunction(
+            in_tensors=feeds,
+            captured_tensors=list(call.inputs)[len(feeds) :],
+            f=call.get_attr("f"),
+            Tout=[output.dtype for output in call.outputs],
+            num_batch_threads=settings.batch_threads or usable_cores(),
+            # Of one request; a batch has at most the last of the allowed sizes.
+            max_batch_size=max(settings.max_request_rows, settings.max_batch_rows),
+            allowed_batch_sizes=list(range(1, settings.max_batch_rows + 1)),
+            enable_large_batch_splitting=True,
+            # A batch closes as soon as a thread is free: alone, a request waits for nobody.
+            batch_timeout_micros=0,
+            max_enqueued_batches=settings.max_waiting + settings.max_request_rows,
+            # One batcher, that is one set of threads, for all queues.
+            shared_name=f"{call.name}/batcher",
+            batching_queue=f"bucket-{number}",
+        )
+
+    queues = [functools.partial(queue, number) for number in range(len(settings.length_buckets) + 1)]
+    # In one graph, so that all share one optimized copy of the function.
+    results = tf.switch_case(bucket, queues)
     return [results[tensor.value_index] for tensor in fetches]
 
 

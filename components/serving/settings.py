@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import itertools
+
+from pydantic import Field, field_validator
 
 from components.section import Section
 
@@ -20,6 +22,11 @@ class ServeSettings(Section):
         description="Processes that share the two ports, each with a model, a queue and batches of its own.",
     )
     max_batch_rows: int = Field(32, ge=1, le=1024, description="Rows that go through the model at once.")
+    length_buckets: tuple[int, ...] = Field(
+        (32, 64, 128, 256, 512, 1024),
+        description="Bytes of text: rows up to the same bound share batches, each padded to its longest row. "
+        "[]: all rows do.",
+    )
     batch_threads: int | None = Field(
         None,
         ge=1,
@@ -44,3 +51,10 @@ class ServeSettings(Section):
     )
     poll_seconds: float = Field(0.5, gt=0, le=2, description="How often new versions are looked for.")
     drain_seconds: float = Field(30.0, ge=0, description="Time for accepted requests when the server stops.")
+
+    @field_validator("length_buckets")
+    @classmethod
+    def _bounds_grow(cls, bounds: tuple[int, ...]) -> tuple[int, ...]:
+        if any(low >= high for low, high in itertools.pairwise((0, *bounds))):
+            raise ValueError("the bounds must be positive and grow, such as [32, 64, 128]")
+        return bounds

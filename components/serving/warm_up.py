@@ -28,8 +28,8 @@ def warm_up(model: ServedModel, settings: ServeSettings) -> None:
     if features.SERVING_SIGNATURE not in model.signatures:
         raise ValueError(f"no signature {features.SERVING_SIGNATURE!r}")
     signature = model.signatures[features.SERVING_SIGNATURE]
-    for rows in (1, settings.max_batch_rows):
-        _check(model.run(signature, _texts(signature, min(rows, settings.max_request_rows))))
+    for lengths in _warm_up_lengths(settings):
+        _check(model.run(signature, _texts(signature, lengths)))
     path = model.path / WARM_UP_FILE
     if path.is_file():
         with path.open("rb") as file:
@@ -39,10 +39,19 @@ def warm_up(model: ServedModel, settings: ServeSettings) -> None:
                 model.run(model.signature(request.model_spec.signature_name), tensors)
 
 
-def _texts(signature: Signature, rows: int) -> Tensors:
-    lengths = [1 + row * len(_TEXT) // rows for row in range(rows)]
-    values = np.array([_TEXT[-length:] for length in lengths], object)
-    return dict.fromkeys(signature.inputs, values)
+def _warm_up_lengths(settings: ServeSettings) -> list[list[int]]:
+    """Bytes of the texts of each request: one row alone in every length bucket, and a whole batch."""
+    bounds = (*settings.length_buckets, 1 + max(settings.length_buckets, default=0))
+    rows = min(settings.max_batch_rows, settings.max_request_rows)
+    alone = [[bound] for bound in bounds if bound <= settings.max_text_bytes]
+    return [*alone, [1 + row * len(_TEXT) // rows for row in range(rows)]]
+
+
+def _texts(signature: Signature, lengths: list[int]) -> Tensors:
+    """Rows of these lengths, shared out over the columns."""
+    share = len(signature.inputs)
+    texts = [(_TEXT * (1 + length // len(_TEXT)))[: -(-length // share)] for length in lengths]
+    return dict.fromkeys(signature.inputs, np.array(texts, object))
 
 
 def _check(outputs: Tensors) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from pydantic import ValidationError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from components.serving.errors import InvalidRequest
@@ -22,13 +23,19 @@ CLIENTS = 8
 
 
 def save_counting_model(path: Path) -> None:
-    """A model that answers each text with the number of rows it was computed together with."""
+    """A model that answers each text with the number of rows it was computed together with, and the longest's bytes."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
     def count(text: tf.Tensor) -> dict[str, tf.Tensor]:
         work = tf.linalg.inv(tf.random.stateless_uniform([400, 400], [1, 2]))  # some milliseconds
         rows = tf.shape(text)[0]
-        return {"rows": tf.fill([rows], rows), "work": tf.fill([rows], tf.reduce_max(work))}
+        sizes = tf.strings.length(text)
+        return {
+            "rows": tf.fill([rows], rows),
+            "longest": tf.fill([rows], tf.reduce_max(sizes)),
+            "bytes": sizes,
+            "work": tf.fill([rows], tf.reduce_max(work)),
+        }
 
     tf.saved_model.save(tf.Module(), str(path), {"serving_default": count})
 
@@ -51,6 +58,48 @@ def test_requests_that_wait_go_through_the_model_together_up_to_the_limit(tmp_pa
             seen |= set(clients.map(batch_of_one_request, range(CLIENTS)))
     model.close()
     assert max(seen) == 4
+
+
+def test_short_texts_do_not_share_a_batch_with_long_ones(tmp_path: Path) -> None:
+    save_counting_model(tmp_path / "model")
+    settings = ServeSettings(batch_threads=1, length_buckets=(4, 16))
+    model = ServedModel(tmp_path / "model", "tiny", 1, settings)
+    signature = model.signature("")
+
+    def rows_and_longest(size: int) -> tuple[int, int]:
+        outputs = model.run(signature, {"text": np.array([b"a" * size], object)})
+        return int(outputs["rows"][0]), int(outputs["longest"][0])
+
+    sizes = [3, 40, 4, 12, 60] * 4
+    seen: dict[int, set[int]] = {size: set() for size in sizes}
+    shared = 1
+    deadline = time.monotonic() + 60
+    with ThreadPoolExecutor(len(sizes)) as clients:
+        while shared == 1 and time.monotonic() < deadline:
+            for size, (rows, longest) in zip(sizes, clients.map(rows_and_longest, sizes), strict=True):
+                seen[size].add(longest)
+                shared = max(shared, rows)
+    model.close()
+    assert shared > 1
+    assert seen[3] | seen[4] <= {3, 4}
+    assert seen[12] == {12}
+    assert seen[40] | seen[60] <= {40, 60}
+
+
+def test_large_request_is_cut_into_batches_of_like_length_and_answered_in_its_order(tmp_path: Path) -> None:
+    save_counting_model(tmp_path / "model")
+    model = ServedModel(tmp_path / "model", "tiny", 1, ServeSettings(max_batch_rows=4))
+    sizes = [50, 1, 40, 2, 60, 3, 70, 4]
+    outputs = model.run(model.signature(""), {"text": np.array([b"a" * size for size in sizes], object)})
+    model.close()
+    assert outputs["bytes"].tolist() == sizes
+    assert outputs["longest"].tolist() == [70, 4, 70, 4, 70, 4, 70, 4]
+
+
+def test_length_buckets_that_do_not_grow_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"must be positive and grow, such as \[32, 64, 128\]"):
+        ServeSettings(length_buckets=(64, 32))
+    assert ServeSettings(length_buckets=()).length_buckets == ()
 
 
 def record_warm_up(path: Path, signature: str) -> None:
