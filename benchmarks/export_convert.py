@@ -17,7 +17,7 @@ from benchmarks.processes import peak_mib, print_result, reset_peak
 
 
 def main() -> None:
-    """Prints variant -> {"seconds", "peak_mib"} of its conversion, and "file" and "bytes" of what is shipped."""
+    """Prints variant -> {"seconds", "peak_mib"} of its conversion, "file" and "bytes" of what ships."""
     kind, saved_model, checkpoint, max_length, out = sys.argv[1:6]
     made, folder = importlib.import_module(f"components.exports.{kind}"), Path(out)
     folder.mkdir()

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.answers import LARGE
-from benchmarks.processes import PEER_PYTHON, PROJECT_DIR, PYTHON, Command, measure
+from benchmarks.processes import PEER_PYTHON, PYTHON, Command, measure
 from benchmarks.rows import make_row
 from benchmarks.serving_model import MAX_LENGTH, NAME
+from benchmarks.training import minilm
 from benchmarks.workspace import Workspace
-from components.checkpoint import checkpoint_folder
-from components.settings import CheckpointSettings
 
 NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
 VARIANTS = {"tflite": ("float32", "float16", "int8"), "onnx": ("float32", "int8")}
@@ -42,12 +41,7 @@ def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def _converted(kind: str, variants: tuple[str, ...], saved_model: Path, scratch: Path) -> dict[str, Any]:
-    checkpoint = checkpoint_folder(
-        CheckpointSettings(recipe="all-MiniLM-L6-v2"),
-        PROJECT_DIR / "data" / "checkpoints",
-        PROJECT_DIR / "checkpoints",
-    )
-    command: Command = [PYTHON, "-m", "benchmarks.export_convert", kind, saved_model, checkpoint]
+    command: Command = [PYTHON, "-m", "benchmarks.export_convert", kind, saved_model, minilm()]
     return measure([*command, str(MAX_LENGTH), scratch / kind, *variants]).result()
 
 
@@ -81,7 +75,8 @@ def variant_rows(
         "questions",
         target="== 0" if name.endswith("float32") else "",
         rows=len(ours["labels"]),
-        note=f"largest difference of a probability: {difference:.2g}; {PYTORCH}: {torch_labels} and {torch_difference:.2g}",
+        note=f"largest difference of a probability: {difference:.2g}; "
+        f"{PYTORCH}: {torch_labels} and {torch_difference:.2g}",
     )
     return [size, other, *_latency_rows(name, ours, torch, served)]
 
@@ -100,7 +95,7 @@ def _latency_rows(
             ours_peak_mib=ours["peak_mib"],
             peer_peak_mib=torch["peak_mib"],
             rows=len(ours["labels"]),
-            note="median, from text to label, tokenizing and padding to the longest included; as many threads as cores; "
+            note="median, from text to label, padded to the longest, as many threads as cores; "
             f"the served SavedModel itself: {bare} ms in batches of 1 / {LARGE}",
         )
 

@@ -83,13 +83,18 @@ def _summary(
     }
 
 
-def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict[str, Any]:
-    """Tokenizes the dataset's splits into `scratch` and describes the run."""
-    checkpoint = checkpoint_folder(
+def minilm() -> Path:
+    """Folder of all-MiniLM-L6-v2, which is trained here and served in other parts."""
+    return checkpoint_folder(
         CheckpointSettings(recipe="all-MiniLM-L6-v2"),
         PROJECT_DIR / "data" / "checkpoints",
         PROJECT_DIR / "checkpoints",
     )
+
+
+def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict[str, Any]:
+    """Tokenizes the dataset's splits into `scratch` and describes the run."""
+    checkpoint = minilm()
     labels = read_labels(PROJECT_DIR / "data" / name / "labels.txt")
     job: dict[str, Any] = {
         "checkpoint": str(checkpoint),
