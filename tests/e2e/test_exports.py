@@ -2,12 +2,15 @@
 
 The encoder's embeddings are so small that float16 has only zero for them; LayerNorm makes them as large as any,
 so in float32 the model learns as ever. That one variant has to be refused, then, and the others not.
+
+TensorFlow.js takes part where `make test` could set its environment up.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +19,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from components.exports import tfjs_environment
 from tests.e2e.test_pipeline import CONFIG, Run, call, run, versions
 from tests.tiny_model import rows, write_checkpoint
 
@@ -51,13 +55,20 @@ def _shrink_embeddings(encoder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def story(folder: Path) -> dict[str, Run]:
-    told = {"refused": run(folder, *BOTH), "again": run(folder, *BOTH)}
+def with_tfjs() -> bool:
+    return tfjs_environment.is_ready() and tfjs_environment.find_node() is not None
+
+
+@pytest.fixture(scope="module")
+def story(folder: Path, with_tfjs: bool) -> dict[str, Run]:
+    both = (*BOTH, *(["export.tfjs={variants: [float16], max_drop: 0.0}"] if with_tfjs else []))
+    accepted = (*ACCEPTED, *(["export.tfjs.variants=[float32]"] if with_tfjs else []))
+    told = {"refused": run(folder, *both), "again": run(folder, *both)}
     shipped = folder / "serving/tiny.exports/1"
-    told["accepted"] = run(folder, *ACCEPTED)
-    told["cached"] = run(folder, *ACCEPTED)
+    told["accepted"] = run(folder, *accepted)
+    told["cached"] = run(folder, *accepted)
     (shipped / "onnx" / "export.json").unlink()
-    told["lost"] = run(folder, *ACCEPTED)
+    told["lost"] = run(folder, *accepted)
     return told
 
 
@@ -68,9 +79,8 @@ def exports_of(done: Run) -> dict[str, dict]:
 def test_a_variant_that_does_not_answer_is_refused_and_the_version_stays_pushed(story, folder):
     result = story["refused"].result
     assert (story["refused"].exit_code, result["status"], result["pushed"]) == (3, "refused", True)
-    assert result["reason"] == (
-        "version 1 is pushed, but not exported: tflite float16: an answer is not a number"
-    )
+    assert result["reason"].startswith("version 1 is pushed, but not exported: ")
+    assert result["reason"].endswith("tflite float16: an answer is not a number")
     assert versions(folder) == ["1"]
 
 
@@ -85,6 +95,41 @@ def test_refused_variants_are_not_shipped_and_the_others_are(story, folder):
     assert (shipped / "tflite/model.float32.tflite").is_file()
     assert (shipped / "onnx/model.float32.onnx").is_file()
     assert report["destination"] == str(shipped / "tflite")
+
+
+def test_a_variant_of_tensorflow_js_whose_metric_drops_is_refused_with_both_values(story, with_tfjs):
+    if not with_tfjs:
+        pytest.skip("the TensorFlow.js environment is not set up (`make tfjs`; needs the network once)")
+    said = (
+        r"exported: tfjs float16: accuracy (0\.\d{4}) is 0\.\d{4} below the served model's (0\.\d{4}), "
+        r"at most 0 is allowed \(max_drop\); tflite"
+    )
+    found = re.search(said, story["refused"].result["reason"])
+    assert found, story["refused"].result["reason"]
+    report = exports_of(story["refused"])["tfjs"]
+    [float16] = report["variants"]
+    assert [float(value) for value in found.groups()] == [
+        round(float16["figures"]["value"], 4),
+        round(report["served"]["value"], 4),
+    ]
+    assert report["destination"] == ""
+
+
+def test_tensorflow_js_is_shipped_beside_the_others_with_its_page_and_stands_in_the_summary(
+    story, folder, with_tfjs
+):
+    if not with_tfjs:
+        pytest.skip("the TensorFlow.js environment is not set up (`make tfjs`; needs the network once)")
+    shipped = folder / "serving/tiny.exports/1"
+    assert sorted(path.name for path in shipped.iterdir()) == ["onnx", "tfjs", "tflite"]
+    for name in ("index.html", "tokenizer_data.json", "tfjs/tfjs-backend-wasm.wasm", "float32/model.json"):
+        assert (shipped / "tfjs" / name).is_file()
+    assert not (shipped / "tfjs/float16").exists()
+    report = exports_of(story["accepted"])["tfjs"]
+    assert json.loads((shipped / "tfjs/export.json").read_text()) == report
+    value = f"{report['variants'][0]['figures']['value']:.4f}"
+    assert re.search(rf"tfjs float32 .* accuracy +{value} +\+0\.0000", story["accepted"].stderr)
+    assert f"Exported as float32: {shipped / 'tfjs'}" in story["accepted"].stderr
 
 
 def test_figures_of_each_variant_stand_beside_those_of_the_served_model(story):
@@ -105,10 +150,10 @@ def test_size_is_that_of_the_shipped_file_with_its_metadata(story):
     assert report["variants"][0]["figures"]["bytes"] == shipped
 
 
-def test_a_refused_export_is_tried_again_and_nothing_else_is(story):
+def test_a_refused_export_is_tried_again_and_nothing_else_is(story, with_tfjs):
     assert story["again"].exit_code == 3
     ran = [node for node, state in story["again"].states().items() if state != "cached"]
-    assert ran == ["TFLiteExport"]
+    assert ran == [*(["TFJSExport"] if with_tfjs else []), "TFLiteExport"]
 
 
 def test_accepted_exports_are_cached(story):
