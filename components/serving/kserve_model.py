@@ -19,6 +19,7 @@ from components.serving.errors import InvalidRequest, Refused, RequestError
 from components.serving.observation import note_answer
 from components.serving.predictor import Predictor
 from components.serving.saved_model import ServedModel, Signature, Tensors
+from components.serving.tf_serving_json import is_number, not_of_type
 
 # The version in the path of a REST request: KServe's handlers know of none.
 requested_version: contextvars.ContextVar[int | None] = contextvars.ContextVar("version", default=None)
@@ -47,6 +48,11 @@ class KServeModel(Model):
     async def get_output_types(self) -> list[dict[str, Any]]:
         """Outputs of the text signature."""
         return await self._types("outputs")
+
+    def version(self) -> str:
+        """The version asked for; without one, that which answers."""
+        with self._predictor.versions.lease(requested_version.get()) as model:
+            return str(model.version)
 
     async def predict(
         self, payload: Any, headers: dict[str, str] | None = None, response_headers: Any = None
@@ -107,6 +113,8 @@ def _tensor(given: InferInput) -> np.ndarray:
     except Exception as error:  # noqa: BLE001 - KServe decodes what the client sent with whatever it raises
         raise InvalidRequest(f"input {given.name!r}: {error}") from None
     if values.dtype != object:
+        if isinstance(given.data, list):
+            _check_numbers(given.data, values.dtype, given.name)
         return values
     flat = [value.encode() if isinstance(value, str) else value for value in values.flat]
     if not all(isinstance(value, bytes) for value in flat):
@@ -114,6 +122,17 @@ def _tensor(given: InferInput) -> np.ndarray:
     texts = np.empty(len(flat), object)
     texts[:] = flat
     return texts.reshape(values.shape)
+
+
+def _check_numbers(data: list[Any], dtype: np.dtype, name: str) -> None:
+    """KServe lets numpy cast what JSON holds: 2.9 and "2" would both be the integer 2."""
+    waiting = list(data)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif not is_number(value, dtype):
+            raise not_of_type(value, dtype, name)
 
 
 def _outputs(signature: Signature, outputs: Tensors, wanted: list[str], binary: bool) -> list[InferOutput]:
@@ -153,6 +172,12 @@ class ServingDataPlane(DataPlane):
             return False
         models = self.model_registry.get_models()
         return all([await model.healthy() for model in models.values()])
+
+    async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """As KServe's, with the version that answers."""
+        told: dict[str, Any] = await super().model_metadata(model_name)
+        model = await self.get_model(model_name)
+        return told | ({"versions": [model.version()]} if isinstance(model, KServeModel) else {})
 
     def decode(self, *args: Any, **kwargs: Any) -> Any:
         """As KServe's, but what cannot be decoded is the client's error, not ours."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -36,13 +37,13 @@ async def _on_error(request: Request, error: Exception) -> Response:
     return error_response(error)
 
 
-def error_response(error: Exception, close: bool = False) -> Response:
-    """TF Serving's error body, `{"error": "..."}`, for whatever was raised."""
+def error_response(error: Exception, close: bool = False, **more: Any) -> Response:
+    """TF Serving's error body, `{"error": "..."}`, for whatever was raised; with `more` keys beside it."""
     status, message, headers = _told(error)
     note(error=message[:300])
     if close:
         headers["Connection"] = "close"
-    return Response(orjson.dumps({"error": message}), status, headers, media_type=JSON)
+    return Response(orjson.dumps({"error": message, **more}), status, headers, media_type=JSON)
 
 
 def _told(error: Exception) -> tuple[int, str, dict[str, str]]:

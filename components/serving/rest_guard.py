@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from components.serving.errors import RequestError, TooLarge, TooSlow
+from components.serving.errors import InvalidRequest, RequestError, TooLarge, TooSlow
 from components.serving.observation import Observer, RequestLog
 from components.serving.rest_errors import error_response
 from components.serving.settings import ServeSettings
@@ -41,6 +42,7 @@ class Guard:
         try:
             body = await self._body(headers, receive)
             if body is not None:
+                body = _inflated(body, headers.get("content-encoding", ""), self._settings.max_request_bytes)
                 await self._app(scope, _replay(body, receive), watched)
         except RequestError as error:
             await error_response(error, close=True)(scope, receive, watched)
@@ -74,6 +76,22 @@ async def _read(receive: _Receive, limit: int) -> bytes | None:
             raise TooLarge(f"a request has at most {limit} bytes")
         if not more:
             return b"".join(parts)
+
+
+def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body as it was before the client compressed it; as TF Serving, gzip only."""
+    if encoding.strip().lower() != "gzip":
+        return body
+    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        content = inflate.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise InvalidRequest(f"the body is not gzip, as its Content-Encoding says: {error}") from None
+    if len(content) > limit:
+        raise TooLarge(f"a request has at most {limit} bytes, its gzip body holds more")
+    if not inflate.eof:
+        raise InvalidRequest("the gzip body is cut off")
+    return content
 
 
 def _replay(body: bytes, receive: _Receive) -> _Receive:

@@ -25,7 +25,7 @@ from components.serving.errors import (
 from components.serving.kserve_model import FixedModels, ServingDataPlane
 from components.serving.observation import Observer, note_answer
 from components.serving.predictor import Predictor
-from components.serving.rest_errors import JSON, add_error_handlers
+from components.serving.rest_errors import JSON, add_error_handlers, error_response
 from components.serving.rest_guard import Guard
 from components.serving.rest_v2 import register_v2, version_number
 from components.serving.saved_model import ServedModel
@@ -119,11 +119,17 @@ class TFServingREST:
             )
             app.add_api_route(model + ":{verb}", self.other, methods=["POST"], include_in_schema=False)
             app.add_api_route(model + "/metadata", self.metadata, methods=["GET"])
-            app.add_api_route(model, self.status, methods=["GET"])
+            app.add_api_route(model, self.status, methods=["GET"], response_model=None)
+        labelled = "/v1/models/{name}/labels/{label:path}"
+        app.add_api_route(labelled, self.label, methods=["GET", "POST"], include_in_schema=False)
 
     async def models(self) -> dict[str, list[str]]:
         """KServe's list of models; TF Serving has none."""
         return {"models": [self._predictor.versions.name]}
+
+    async def label(self, name: str, label: str) -> None:
+        """TF Serving's labels are given by its own config file, which this server has not."""
+        raise InvalidRequest(f"version labels are not served, got {label.partition(':')[0][:40]!r}")
 
     async def other(self, verb: str, request: Request) -> None:
         """The calls that TF Serving has, too, and those that nobody has."""
@@ -146,7 +152,7 @@ class TFServingREST:
         with self._predictor.versions.lease(self._number(name, version)) as model:
             return metadata(model)
 
-    async def status(self, name: str, version: str | None = None) -> dict[str, Any]:
+    async def status(self, name: str, version: str | None = None) -> Any:
         """TF Serving's status of the versions; with KServe's two keys when no version is named."""
         number = self._number(name, version)
         told = [state for state in self._predictor.versions.states() if number in (None, state.version)]
@@ -164,7 +170,8 @@ class TFServingREST:
             return {"model_version_status": statuses}
         if self._predictor.versions.current_version is None:
             failed = "; ".join(f"version {state.version}: {state.error}" for state in told if state.error)
-            raise Overloaded(f"no version of {name} is ready" + (f" ({failed})" if failed else ""))
+            error = Overloaded(f"no version of {name} is ready" + (f" ({failed})" if failed else ""))
+            return error_response(error, model_version_status=statuses)
         return {"name": name, "ready": True, "model_version_status": statuses}
 
     def _number(self, name: str, version: str | None) -> int | None:

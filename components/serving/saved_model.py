@@ -107,12 +107,13 @@ class ServedModel:
             raise InvalidRequest(f'Serving signature name: "{name}" not found in signature def')
         return found
 
-    def run(self, signature: Signature, tensors: Tensors) -> Tensors:
+    def run(self, signature: Signature, tensors: Tensors, limited: bool = True) -> Tensors:
         """Answers one request.
 
         Args:
           tensors: every input of the signature by its name, equal first dimensions,
             such as {"text": object array [n] of bytes}.
+          limited: whether the limits of one request hold; they are the clients', not the warm-up's.
 
         Returns:
           Every output by its name, [n, ...].
@@ -121,7 +122,9 @@ class ServedModel:
           InvalidRequest: names, types, shapes or limits do not fit, or the graph refuses the values.
           Overloaded: the batcher's queue is full.
         """
-        rows = self._check(signature, tensors)
+        rows = _check(signature, tensors)
+        if limited:
+            self._check_limits(tensors, rows)
         feeds = [tensors[key] for key in signature.inputs]
         try:
             if signature.batched is None:
@@ -156,32 +159,46 @@ class ServedModel:
         ]
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
-    def _check(self, signature: Signature, tensors: Mapping[str, np.ndarray]) -> int:
-        if set(tensors) != set(signature.inputs):
-            raise InvalidRequest(
-                f"signature {signature.name!r} takes the inputs {sorted(signature.inputs)}, got {sorted(tensors)}"
-            )
-        for key, spec in signature.inputs.items():
-            spec.check(tensors[key])
-        rows = {len(values) for values in tensors.values()}
-        if len(rows) != 1:
-            raise InvalidRequest(f"inputs must have equally many rows, got {sorted(rows)}")
-        (count,) = rows
-        limit = self._settings.max_request_rows
-        if not 1 <= count <= limit:
-            raise InvalidRequest(f"a request has 1 to {limit} rows, got {count}")
-        self._check_texts(tensors)
-        return count
-
-    def _check_texts(self, tensors: Mapping[str, np.ndarray]) -> None:
-        limit = self._settings.max_text_bytes
+    def _check_limits(self, tensors: Mapping[str, np.ndarray], rows: int) -> None:
+        settings = self._settings
+        if rows > settings.max_request_rows:
+            raise InvalidRequest(f"a request has 1 to {settings.max_request_rows} rows, got {rows}")
         for key, values in tensors.items():
-            if values.dtype == object:
-                longest = max(map(len, values.flat), default=0)
-                if longest > limit:
-                    raise InvalidRequest(
-                        f"input {key!r} has a text of {longest} bytes, at most {limit} are allowed"
-                    )
+            longest = max(map(len, values.flat), default=0) if values.dtype == object else 0
+            if longest > settings.max_text_bytes:
+                raise InvalidRequest(
+                    f"input {key!r} has a text of {longest} bytes, at most {settings.max_text_bytes} are allowed"
+                )
+
+
+def _check(signature: Signature, tensors: Mapping[str, np.ndarray]) -> int:
+    """Number of rows; raises InvalidRequest where the tensors are not the signature's."""
+    if set(tensors) != set(signature.inputs):
+        raise InvalidRequest(
+            f"signature {signature.name!r} takes the inputs {sorted(signature.inputs)}, got {sorted(tensors)}"
+        )
+    for key, spec in signature.inputs.items():
+        spec.check(tensors[key])
+    rows = {len(values) for values in tensors.values()}
+    if len(rows) != 1:
+        raise InvalidRequest(f"inputs must have equally many rows, got {sorted(rows)}")
+    if rows == {0}:
+        raise InvalidRequest("a request has at least 1 row, got 0")
+    if signature.name == features.TOKENS_SIGNATURE:
+        _check_tokens(tensors)
+    return rows.pop()
+
+
+def _check_tokens(tensors: Mapping[str, np.ndarray]) -> None:
+    """What the graph would answer, but not as the client meant it: it broadcasts, and computes with int32."""
+    shapes = {key: list(values.shape) for key, values in sorted(tensors.items())}
+    if len({tuple(shape) for shape in shapes.values()}) != 1:
+        raise InvalidRequest(f"inputs must have equal shapes, got {shapes}")
+    for key, values in tensors.items():
+        largest = 1 if key == features.ATTENTION_MASK else np.iinfo(np.int32).max
+        wrong = values[(values < 0) | (values > largest)]
+        if wrong.size:
+            raise InvalidRequest(f"input {key!r} has the value {wrong[0]}; it takes 0 to {largest}")
 
 
 def _batched(fetches: list[tf.Tensor], bucket: tf.Tensor, settings: ServeSettings) -> list[tf.Tensor]:

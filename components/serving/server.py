@@ -9,12 +9,12 @@ import socket
 from pathlib import Path
 
 from kserve import ModelRepository
-from kserve.protocol.grpc.servicer import InferenceServicer
 from prometheus_client import REGISTRY
 
 from components.errors import PipelineError
 from components.serving.board import Board, Place, State
 from components.serving.grpc_server import make_grpc_server
+from components.serving.grpc_v2 import VersionedInference
 from components.serving.kserve_model import FixedModels, KServeModel, ServingDataPlane
 from components.serving.model_versions import ModelVersions
 from components.serving.observation import Observer
@@ -70,7 +70,7 @@ class _Server:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _answer(self, on_listening: Ready) -> None:
-        inference = InferenceServicer(self._plane, FixedModels(self._plane.model_registry))
+        inference = VersionedInference(self._plane, FixedModels(self._plane.model_registry))
         try:
             grpc_server, grpc_port = make_grpc_server(
                 self._predictor, inference, self._observer, self._settings, shared=self._place is not None

@@ -23,7 +23,7 @@ from components.serving.saved_model import ServedModel, Signature, Tensors
 
 INSTANCES, INPUTS = "instances", "inputs"
 SCORES = "scores"  # label -> probability: what TF Serving's answer does not have
-_NUMBERS = {"i": (int,), "u": (int,), "f": (int, float)}  # not bool, which is an int to isinstance
+_NUMBERS = {"i": (int,), "u": (int,), "f": (int, float), "b": (bool,)}  # a bool is no int here
 _KINDS = {"O": "string", "i": "integer", "u": "integer", "f": "number", "b": "boolean"}
 
 
@@ -117,16 +117,26 @@ def _leaf(value: Any, dtype: np.dtype, name: str) -> Any:
         if isinstance(value, str):
             return value.encode()
         if isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str):
+            coded = value["b64"]
+            padding = "" if coded.endswith("=") else "=" * (-len(coded) % 4)  # TF Serving needs none
             try:
-                return base64.b64decode(value["b64"], validate=True)
+                return base64.b64decode(coded + padding, validate=True)
             except (binascii.Error, ValueError):
                 raise InvalidRequest(f"input {name!r}: {_shown(value['b64'])} is not base64") from None
-    elif type(value) in _NUMBERS.get(dtype.kind, ()):
+    elif is_number(value, dtype):
         return value
-    raise InvalidRequest(
-        f"JSON Value: {_shown(value)} is not of expected type: {_KINDS.get(dtype.kind, dtype.name)} "
-        f"(input {name!r})"
-    )
+    raise not_of_type(value, dtype, name)
+
+
+def is_number(value: Any, dtype: np.dtype) -> bool:
+    """Whether a JSON value is a number of this type as it stands: `2.0` and `true` are no integers."""
+    return type(value) in _NUMBERS.get(dtype.kind, ())
+
+
+def not_of_type(value: Any, dtype: np.dtype, name: str) -> InvalidRequest:
+    """TF Serving's words for a leaf of another type."""
+    kind = _KINDS.get(dtype.kind, dtype.name)
+    return InvalidRequest(f"JSON Value: {_shown(value)} is not of expected type: {kind} (input {name!r})")
 
 
 def answer(model: ServedModel, request: PredictBody, outputs: Tensors) -> bytes:

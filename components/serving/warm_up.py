@@ -29,20 +29,20 @@ def warm_up(model: ServedModel, settings: ServeSettings) -> None:
         raise ValueError(f"no signature {features.SERVING_SIGNATURE!r}")
     signature = model.signatures[features.SERVING_SIGNATURE]
     for lengths in _warm_up_lengths(settings):
-        _check(model.run(signature, _texts(signature, lengths)))
+        _check(model.run(signature, _texts(signature, lengths), limited=False))
     path = model.path / WARM_UP_FILE
     if path.is_file():
         with path.open("rb") as file:
             for record in read_records(file, str(path)):
                 request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
                 tensors = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
-                model.run(model.signature(request.model_spec.signature_name), tensors)
+                model.run(model.signature(request.model_spec.signature_name), tensors, limited=False)
 
 
 def _warm_up_lengths(settings: ServeSettings) -> list[list[int]]:
     """Bytes of the texts of each request: one row alone in every length bucket, and a whole batch."""
     bounds = (*settings.length_buckets, 1 + max(settings.length_buckets, default=0))
-    rows = min(settings.max_batch_rows, settings.max_request_rows)
+    rows = settings.max_batch_rows
     alone = [[bound] for bound in bounds if bound <= settings.max_text_bytes]
     return [*alone, [1 + row * len(_TEXT) // rows for row in range(rows)]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import itertools
 import json
 import socket
@@ -18,7 +19,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tests.components.serving.conftest import NAME, Server
+from tests.components.serving.conftest import NAME, Exported, Server
+from tests.tiny_export import serve
 
 PREDICT = f"/v1/models/{NAME}:predict"
 INFER = f"/v2/models/{NAME}/infer"
@@ -169,15 +171,24 @@ def is_alive(server: Server) -> bool:
     return answer.status_code == 200 and answer.json()["predictions"][0]["label"] != ""
 
 
-def test_no_request_gets_a_server_error(server: Server) -> None:
-    wrong, count, hung_up = [], 0, 0
+# The few that are not wrong at all, by their path: the text that all of them hold.
+ANSWERED = {PREDICT: b"\xff", INFER: b"a"}
+
+
+def test_every_request_gets_a_4xx_or_the_right_answer(
+    server: Server, exported: tuple[Exported, Exported]
+) -> None:
+    wrong, count, hung_up, answered = [], 0, 0, []
     with httpx.Client(base_url=server.url, timeout=60) as client:
         for count, (method, path, body, headers) in enumerate(requests(), 1):
             try:
-                status = client.request(method, path, content=body, headers=headers).status_code
+                answer = client.request(method, path, content=body, headers=headers)
             except (httpx.RemoteProtocolError, httpx.ReadError):
                 hung_up += 1  # on a header that is no HTTP
                 continue
+            status = answer.status_code
+            if status == 200 and path in ANSWERED:
+                answered.append((path, answer.json()))
             if status >= 500:
                 wrong.append((status, method, path, body[:200], headers))
             if count % 50 == 0:
@@ -185,7 +196,21 @@ def test_no_request_gets_a_server_error(server: Server) -> None:
     assert wrong == []
     assert count >= 200
     assert hung_up <= 1
+    assert {path for path, _ in answered} == set(ANSWERED)
+    for path, content in answered:
+        (wanted,) = serve(exported[0].path, "serving_default", text=[ANSWERED[path]])["probabilities"]
+        assert np.allclose(probabilities_of(content), wanted, atol=1e-5), (path, content)
     assert is_alive(server)
+
+
+def probabilities_of(content: dict[str, Any]) -> list[float]:
+    """Of the one row, in whichever form the answer has."""
+    if "predictions" in content:
+        return content["predictions"][0]["probabilities"]
+    outputs = content["outputs"]
+    if isinstance(outputs, dict):
+        return outputs["probabilities"][0]
+    return next(output["data"] for output in outputs if output["name"] == "probabilities")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +226,68 @@ def test_no_request_gets_a_server_error(server: Server) -> None:
 def test_error_says_what_is_wrong(server: Server, instances: list[Any], reason: str) -> None:
     answer = server.predict({"instances": instances})
     assert (answer.status_code, answer.json()) == (400, {"error": reason})
+
+
+IDS = {"name": "input_ids", "shape": [1, 3], "datatype": "INT64", "data": [2, 9, 3]}
+MASK = {"name": "attention_mask", "shape": [1, 3], "datatype": "INT64", "data": [1, 1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("ids", "mask", "reason"),
+    [
+        ({"data": [2.9, 9, 3]}, {}, "JSON Value: 2.9 is not of expected type: integer (input 'input_ids')"),
+        (
+            {"data": ["2", "9", "3"]},
+            {},
+            "JSON Value: '3' is not of expected type: integer (input 'input_ids')",
+        ),
+        (
+            {"data": [[True, 9, 3]]},
+            {},
+            "JSON Value: True is not of expected type: integer (input 'input_ids')",
+        ),
+        (
+            {"data": [2**33 + 2, 9, 3]},
+            {},
+            "input 'input_ids' has the value 8589934594; it takes 0 to 2147483647",
+        ),
+        ({"data": [2, -9, 3]}, {}, "input 'input_ids' has the value -9; it takes 0 to 2147483647"),
+        ({}, {"data": [1, 99, 1]}, "input 'attention_mask' has the value 99; it takes 0 to 1"),
+        (
+            {},
+            {"shape": [1, 1], "data": [1]},
+            "inputs must have equal shapes, got {'attention_mask': [1, 1], 'input_ids': [1, 3]}",
+        ),
+    ],
+)
+def test_token_ids_that_another_answer_would_be_given_to_are_refused(
+    server: Server, ids: dict[str, Any], mask: dict[str, Any], reason: str
+) -> None:
+    asked = {"parameters": {"signature_name": "serve_tokens"}, "inputs": [IDS | ids, MASK | mask]}
+    answer = server.predict(asked, INFER)
+    assert (answer.status_code, answer.json()) == (400, {"error": reason})
+    good = {"parameters": {"signature_name": "serve_tokens"}, "inputs": [IDS, MASK]}
+    assert server.predict(good, INFER).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b"no gzip", 400, "the body is not gzip, as its Content-Encoding says: Error -3 while decompressing"),
+        (gzip.compress(b'{"instances": ["a"]}')[:-9], 400, "the gzip body is cut off"),
+        (
+            gzip.compress(b" " * (2 << 20)),
+            413,
+            "a request has at most 1048576 bytes, its gzip body holds more",
+        ),
+    ],
+)
+def test_gzip_body_that_is_damaged_or_grows_too_large_is_refused(
+    server: Server, body: bytes, status: int, reason: str
+) -> None:
+    answer = httpx.post(server.url + PREDICT, content=body, headers={"Content-Encoding": "gzip"}, timeout=60)
+    assert answer.status_code == status
+    assert answer.json()["error"].startswith(reason)
 
 
 def test_body_over_the_limit_is_413(server: Server) -> None:
@@ -239,6 +326,18 @@ def trickle(connection: socket.socket, data: bytes) -> bytes:
         with contextlib.suppress(TimeoutError):
             return connection.recv(65536)
     raise AssertionError("the connection is still open")
+
+
+def test_many_slow_clients_keep_nobody_waiting(server: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.rest), timeout=60))
+            for _ in range(200)
+        ]
+        for connection in slow:
+            connection.sendall(b"POST / HTTP/1.1\r\nX-A: ")
+        assert is_alive(server)
+        assert {connection.recv(65536)[:12] for connection in slow} == {b"HTTP/1.1 408"}
 
 
 def test_connection_that_rests_between_requests_is_kept(server: Server) -> None:

@@ -207,6 +207,26 @@ def test_stop_answers_what_was_accepted(exported: tuple[Exported, Exported], tmp
         assert server.process.wait(60) == 0
 
 
+def test_stop_answers_what_grpc_has_accepted(exported: tuple[Exported, Exported], tmp_path: Path) -> None:
+    push(exported[0].path, tmp_path / "models")
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = NAME
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto([TEXTS[-1]] * 1000))
+    with running(tmp_path / "models", 1, max_batch_rows=4) as server, ThreadPoolExecutor(4) as clients:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(
+            grpc.insecure_channel(f"127.0.0.1:{server.grpc}")
+        )
+        answers = [clients.submit(stub.Predict, request, timeout=120) for _ in range(4)]
+        deadline = time.monotonic() + 60
+        while "serving_waiting_requests 4.0" not in httpx.get(f"{server.url}/metrics").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        server.process.send_signal(signal.SIGTERM)
+        rows = [len(tf.make_ndarray(answer.result().outputs["label"])) for answer in answers]
+        assert rows == [1000] * 4
+        assert server.process.wait(60) == 0
+
+
 def wait_until_refused(server: Server) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import time
 from typing import Any
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -62,6 +65,7 @@ def test_texts_get_label_probabilities_by_name_and_version(server: Server, model
         [{"text": TEXTS[0]}],
         [{"b64": base64.b64encode(TEXTS[0].encode()).decode()}],
         [{"text": {"b64": base64.b64encode(TEXTS[0].encode()).decode()}}],
+        [{"b64": base64.b64encode(TEXTS[0].encode()).decode().rstrip("=")}],
     ],
 )
 def test_each_form_of_an_instance_is_the_same_text(
@@ -85,6 +89,13 @@ def test_serialized_examples_get_the_same_answer(server: Server, model: Exported
     assert close([row["probabilities"] for row in answer.json()["predictions"]], model.probabilities)
 
 
+def test_gzip_body_is_read_as_tf_serving_reads_it(server: Server, model: Exported) -> None:
+    body = gzip.compress(json.dumps({"instances": TEXTS}).encode())
+    path = f"{server.url}/v1/models/{NAME}:predict"
+    answer = httpx.post(path, content=body, headers={"Content-Encoding": "gzip"}, timeout=60)
+    assert [row["label"] for row in answer.json()["predictions"]] == model.labels
+
+
 def test_token_ids_are_answered(server: Server) -> None:
     answer = server.predict({"signature_name": "serve_tokens", "instances": [TOKENS, TOKENS]})
     one, other = answer.json()["predictions"]
@@ -103,6 +114,13 @@ def test_loaded_version_can_be_named_and_another_is_not_found(server: Server) ->
     other = server.predict({"instances": ["cat"]}, f"/v1/models/{NAME}/versions/7:predict")
     assert other.status_code == 404
     assert other.json() == {"error": f"Servable not found for request: Specific({NAME}, 7)"}
+
+
+@pytest.mark.parametrize("path", ["", ":predict", "/metadata"])
+def test_version_label_is_refused(server: Server, path: str) -> None:
+    answer = server.predict({"instances": ["cat"]}, f"/v1/models/{NAME}/labels/stable{path}")
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("version labels are not served, got 'stable")
 
 
 @pytest.mark.parametrize("path", ["", "/versions/1"])
@@ -212,8 +230,50 @@ def test_v2_metadata_and_versions(server: Server) -> None:
     for path in ("", "/versions/1"):
         metadata = httpx.get(f"{server.url}/v2/models/{NAME}{path}").json()
         assert metadata["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
+        assert metadata["versions"] == ["1"]
     assert httpx.get(f"{server.url}/v2/models/{NAME}/versions/1/ready").status_code == 200
     assert httpx.get(f"{server.url}/v2/models/{NAME}/versions/2/ready").status_code == 404
+
+
+def test_v2_grpc_tells_of_the_version_that_is_asked_for(server: Server) -> None:
+    stub = grpc_predict_v2_pb2_grpc.GRPCInferenceServiceStub(
+        grpc.insecure_channel(f"127.0.0.1:{server.grpc}")
+    )
+    for version in ("", "1"):
+        told = stub.ModelMetadata(v2.ModelMetadataRequest(name=NAME, version=version))
+        assert (told.versions, told.inputs[0].name) == (["1"], "text")
+        assert stub.ModelReady(v2.ModelReadyRequest(name=NAME, version=version)).ready
+    for ask in (
+        lambda: stub.ModelMetadata(v2.ModelMetadataRequest(name=NAME, version="7")),
+        lambda: stub.ModelReady(v2.ModelReadyRequest(name=NAME, version="7")),
+    ):
+        with pytest.raises(grpc.RpcError) as error:
+            ask()
+        assert error.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_every_protocol_answers_the_other_signatures_alike(server: Server, model: Exported) -> None:
+    rows = [
+        row["probabilities"]
+        for row in server.predict({"signature_name": "serve_tokens", "instances": [TOKENS]}).json()[
+            "predictions"
+        ]
+    ]
+    tensors = [
+        {"name": name, "shape": [1, len(values)], "datatype": "INT64", "data": values}
+        for name, values in TOKENS.items()
+    ]
+    asked = {"parameters": {"signature_name": "serve_tokens"}, "inputs": tensors}
+    answer = server.predict(asked, f"/v2/models/{NAME}/infer").json()
+    (found,) = [output["data"] for output in answer["outputs"] if output["name"] == "probabilities"]
+    assert close(found, rows[0])
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(
+        grpc.insecure_channel(f"127.0.0.1:{server.grpc}")
+    )
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = NAME, "serve_examples"
+    request.inputs["examples"].CopyFrom(tf.make_tensor_proto([example(text) for text in TEXTS]))
+    assert close(tf.make_ndarray(stub.Predict(request).outputs["probabilities"]), model.probabilities)
 
 
 def test_no_client_can_unload_the_model(server: Server) -> None:

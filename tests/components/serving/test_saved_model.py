@@ -96,6 +96,19 @@ def test_large_request_is_cut_into_batches_of_like_length_and_answered_in_its_or
     assert outputs["longest"].tolist() == [70, 4, 70, 4, 70, 4, 70, 4]
 
 
+def test_limits_of_requests_do_not_keep_a_version_from_its_warm_up(
+    exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    settings = ServeSettings(max_batch_rows=2, max_request_rows=1, max_text_bytes=5)
+    shutil.copytree(exported[0].path, tmp_path / "model")
+    record_warm_up(tmp_path / "model" / WARM_UP_FILE, "serving_default")  # one text of 16 bytes
+    model = ServedModel(tmp_path / "model", "tiny", 1, settings)
+    warm_up(model, settings)
+    with pytest.raises(InvalidRequest, match="has a text of 6 bytes, at most 5 are allowed"):
+        model.run(model.signature(""), {"text": np.array([b"a horse"[:6]], object)})
+    model.close()
+
+
 def test_length_buckets_that_do_not_grow_are_refused() -> None:
     with pytest.raises(ValidationError, match=r"must be positive and grow, such as \[32, 64, 128\]"):
         ServeSettings(length_buckets=(64, 32))
