@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.exports import tfjs_environment
 from pipeline.config import load_config
 from pipeline.kubeflow.package import compile_package, write_package
 from tests.kubeflow import frontend
@@ -87,12 +88,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 @pytest.fixture(scope="module")
-def story(site: Site) -> dict[str, tuple[dict[str, StepResult], list[str]]]:
+def exports() -> dict[str, tuple[str, str]]:
+    """Format -> its node, and what it ships; TensorFlow.js where `make test` could set its environment up."""
+    ready = tfjs_environment.is_ready() and tfjs_environment.find_node() is not None
+    return {
+        "onnx": ("ONNXExport", "model.float32.onnx"),
+        "tflite": ("TFLiteExport", "model.float32.tflite"),
+        **({"tfjs": ("TFJSExport", "float32/model.json")} if ready else {}),
+    }
+
+
+@pytest.fixture(scope="module")
+def story(
+    site: Site, exports: dict[str, tuple[str, str]]
+) -> dict[str, tuple[dict[str, StepResult], list[str]]]:
     """Name of each run -> (its steps, the versions served after it)."""
     plain, gate = site.compile("plain"), site.compile("gate", "data.gate.min_rows=1000")
     mirror = f"push.destinations=[{{folder: {site.volume}/mirror}}]"
-    exports = [f"export.{name}.variants=[float32]" for name in ("onnx", "tflite")]
-    further = site.compile("further", mirror, *exports)
+    further = site.compile("further", mirror, *(f"export.{name}.variants=[float32]" for name in exports))
     site.workplace.rename(site.workplace.with_name("gone"))
     told = {}
     for name, package, parameters in (
@@ -202,14 +215,14 @@ def test_parameter_of_the_run_reaches_the_trainer_and_its_better_model_beats_the
     assert info["run_date"] == info["run_started_at"][:10]  # the day that it was scheduled for, in UTC
 
 
-def test_pushed_version_goes_to_a_second_place_and_is_exported_beside_the_first(story, site):
+def test_pushed_version_goes_to_a_second_place_and_is_exported_beside_the_first(story, site, exports):
     run, served = story["further"]
     assert (run["Trainer"].state, served) == ("cached", ["1", "2"])
     assert run["SecondPusher"].state == "done", last_lines(run)
     assert (site.volume / "mirror/trec/2/saved_model.pb").is_file()
-    for node, name in (("ONNXExport", "onnx"), ("TFLiteExport", "tflite")):
+    for name, (node, model) in exports.items():
         assert {run[node].state, run[f"{node}-verdict"].state} == {"done"}, last_lines(run)
-        assert (site.volume / f"serving/trec.exports/2/{name}/model.float32.{name}").is_file()
+        assert (site.volume / "serving/trec.exports/2" / name / model).is_file()
         metrics = frontend.figures(site.cluster.artifacts[run[node].artifacts["metrics"]])
         assert (metrics["float32.accepted"], metrics["served.accuracy"]) == (1.0, metrics["float32.accuracy"])
 
