@@ -202,9 +202,11 @@ def _absolute_paths(source: _Source) -> dict[str, Any]:
         section: Any = source.content
         for key in parents:
             section = section.get(key) if isinstance(section, dict) else None
-        if isinstance(section, dict) and isinstance(section.get(last), str):
+        value = section.get(last) if isinstance(section, dict) else None
+        # A URL stays as it is for the section's own check: as a path, it would be a folder beside the config.
+        if isinstance(value, str) and "://" not in value:
             # normpath, not resolve: links stay as the user named them.
-            section[last] = os.path.normpath(base / Path(section[last]).expanduser())
+            section[last] = os.path.normpath(base / Path(value).expanduser())
     return source.content
 
 
@@ -320,6 +322,8 @@ def _annotation_name(annotation: Any) -> str:
         return f"{origin.__name__}[{', '.join(_annotation_name(argument) for argument in arguments)}]"
     if annotation is type(None):
         return "null"
+    if annotation is Ellipsis:  # of tuple[int, ...]
+        return "..."
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "section"
     return {"Path": "path", "str": "text"}.get(annotation.__name__, annotation.__name__)

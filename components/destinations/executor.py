@@ -16,8 +16,7 @@ from components.destinations.folder import push_to_folder
 from components.destinations.hub import push_to_hub
 from components.destinations.settings import DestinationSettings
 from components.errors import PipelineError
-from components.model_files import damage
-from components.pusher.versions import read_info
+from components.pusher.record import version_damage
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _require_whole(version: Path) -> None:
-    broken = damage(version, read_info(version), thorough=True)
+    broken = version_damage(version, thorough=True)
     if broken:
         raise PipelineError(
             f"{version} is damaged and goes nowhere else: {broken}; run again to push it anew"

@@ -13,8 +13,8 @@ from pathlib import Path
 from ml_metadata import MetadataStore, errors
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.model_files import damage
 from components.pusher import versions
+from components.pusher.record import version_damage
 
 _LIVE, _DELETED = mlmd.Artifact.LIVE, mlmd.Artifact.DELETED
 
@@ -22,7 +22,7 @@ _LIVE, _DELETED = mlmd.Artifact.LIVE, mlmd.Artifact.DELETED
 def forget_lost_pushes(store: MetadataStore) -> list[str]:
     """Marks every lost PushedModel DELETED; returns the folders that they pointed to, sorted.
 
-    A push is lost when its version is gone or damaged (see `damage`), or when a later push took its place:
+    A push is lost when its version is gone or damaged (see `version_damage`), or when a later push took its place:
     an older config that is run again wants its model served again. A rollback or a promotion is no later
     push, so running the same config again does not undo it.
     """
@@ -47,7 +47,7 @@ def _is_lost(artifact: mlmd.Artifact) -> bool:
     if artifact.custom_properties["pushed"].int_value != 1:
         return False
     destination = Path(_destination(artifact))
-    if damage(destination, versions.read_info(destination)):
+    if version_damage(destination):
         return True
     home = destination.parent
     served = versions.versions(home.parent, home.name)

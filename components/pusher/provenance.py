@@ -16,10 +16,15 @@ from components.pusher.spec import EVALUATION_KEY, EXAMPLES_KEY, MODEL_KEY
 
 # Properties that an ExampleGen sets on its Examples -> what push.json calls them.
 _DATA_PROPERTIES = {"span": "span", "version": "version", "input_fingerprint": "fingerprint"}
-# What the metadata store keeps of push.json: not what lies beside the model only for checking its files.
+# What the metadata store keeps of push.json: all but `files`, what only a person's decision sets, and the
+# number, which the executor stores as TFX's Pusher names it.
 _STORED = (
     RUN_ID,
     RUN_STARTED_AT,
+    "by",
+    "pushed_at",
+    "model_uri",
+    "model_artifact_id",
     "model_sha256",
     "metrics",
     "baseline_metrics",

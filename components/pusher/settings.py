@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from components.destinations.settings import DestinationSettings
+from components.pusher.listing import why_no_serving_dir
 from components.section import Section
 
 
@@ -23,3 +24,11 @@ class PushSettings(Section):
         description="Replace a served version that no run in this --root made, though max_drop was not held "
         "against it.",
     )
+
+    @field_validator("serving_dir", mode="before")
+    @classmethod
+    def _no_object_store(cls, value: object) -> object:
+        reason = why_no_serving_dir(value) if isinstance(value, str) else ""
+        if reason:
+            raise ValueError(reason)
+        return value

@@ -21,6 +21,7 @@ from typing import Any
 
 from components.errors import PipelineError
 from components.model_files import RECORD_FILE, file_digests, file_facts, model_digest
+from components.pusher.record import who
 
 HIGHEST_FILE = ".highest"
 LOCK_FILE = ".lock"
@@ -66,7 +67,7 @@ def add_version(
       home: `<serving_dir>/<name>`, whose lock the caller holds.
       source: SavedModel folder.
       digests: `file_digests` of it.
-      info: for push.json, beside version, pushed_at, model_sha256 and files.
+      info: for push.json, beside version, by, pushed_at, model_sha256 and files.
       check: called with the complete copy; raises PipelineError to refuse it.
       admit: called right before the copy becomes visible; raises to keep it out.
     """
@@ -178,6 +179,7 @@ def _write_record(staging: Path, number: int, digests: Mapping[str, str], info: 
         "promoted_from": None,
         **info,
         "version": number,
+        "by": who(),
         "pushed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "model_sha256": model_digest(digests),
         "files": file_facts(staging, digests),

@@ -1,71 +1,27 @@
-"""The versions of one served model: list, publish, prune, roll back, promote.
-
-    <serving_dir>/<name>/3/saved_model.pb ...             a version, whole from the moment it is seen
-    <serving_dir>/<name>/3/assets.extra/push.json         who, what and when
-    <serving_dir>/<name>/.highest                         highest number ever used
-    <serving_dir>/<name>/.lock, .staging-*, .removed-*    never served: model servers take numbers only
+"""What can be done to the versions of one served model: push, roll back, promote (see `listing`, `retention`).
 
 Plain Python: no TensorFlow, no TFX.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from components.errors import GateRefused, PipelineError, UsageError
-from components.model_files import RECORD_FILE, SAVED_MODEL, damage, file_digests, same_model
+from components.model_files import SAVED_MODEL, file_digests, same_model
 from components.pusher import staging
+from components.pusher.listing import ServedVersion, home_of, numbers, versions
+from components.pusher.record import read_info
+from components.pusher.retention import prune, prune_after, require_keep
 from components.pusher.runs import RUN_ID, RUN_STARTED_AT, is_newer
 
+__all__ = ["ServedVersion", "promote", "prune", "publish", "read_info", "rollback", "versions"]
+
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ServedVersion:
-    """One number under `<serving_dir>/<name>`, with what `push.json` says about it ({} if unreadable)."""
-
-    number: int
-    path: Path
-    info: Mapping[str, Any]
-
-    @property
-    def origin(self) -> int:
-        """The version whose content this is: its own number, unless a rollback made it."""
-        return int(self.info.get("restored_from") or self.number)
-
-    @property
-    def is_push(self) -> bool:
-        """Whether a run put it there; a rollback or a promotion is a person's decision."""
-        return not (self.info.get("restored_from") or self.info.get("promoted_from"))
-
-
-def versions(serving_dir: str | Path, name: str) -> list[ServedVersion]:
-    """Returns what is served, oldest first; empty when nothing was pushed yet.
-
-    >>> [v.number for v in versions("serving", "trec")]  # doctest: +SKIP
-    [1, 2, 4]
-    """
-    home = _home(serving_dir, name)
-    if not home.is_dir():
-        return []
-    found = sorted((int(p.name), p) for p in home.iterdir() if _is_version(p))
-    return [ServedVersion(number, path, read_info(path)) for number, path in found]
-
-
-def read_info(version_dir: Path) -> dict[str, Any]:
-    """Returns the version's push.json, {} when it has none (a model that was copied there by hand)."""
-    try:
-        info = json.loads((version_dir / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return info if isinstance(info, dict) else {}
 
 
 def publish(
@@ -96,7 +52,8 @@ def publish(
     """
     source = Path(model_dir)
     _require_model(source)
-    with _writing(serving_dir, name) as home:
+    home = home_of(serving_dir, name)
+    with staging.writing(home):
         there = _already_there(versions(serving_dir, name), source, force)
         if there is not None:
             return there.number
@@ -104,7 +61,7 @@ def publish(
         if admit is not None:
             admit()
         number = staging.add_version(home, source, file_digests(source), info, check, admit)
-        _prune_after(number, serving_dir, name, keep)
+        prune_after(number, serving_dir, name, keep)
     return number
 
 
@@ -122,19 +79,15 @@ def rollback(serving_dir: str | Path, name: str, keep: int | None = None) -> int
       PipelineError: every earlier version is damaged; else as in `publish`.
     """
     if keep is not None:
-        _require_keep(keep)
-    with _writing(serving_dir, name) as home:
-        served = versions(serving_dir, name)
-        earlier = [v for v in served[:-1] if v.origin < served[-1].origin]
-        if not earlier:
-            raise UsageError(
-                f"{home}: nothing to roll back to, it needs an earlier version (served now: {_numbers(served)})"
-            )
-        target = _newest_whole(earlier)
+        require_keep(keep)
+    home = home_of(serving_dir, name)
+    _earlier(home)  # before the lock is taken: a folder that is not there is not made
+    with staging.writing(home, "rolled back"):
+        target = _newest_whole(_earlier(home))
         info = {**target.info, "restored_from": target.origin, "promoted_from": None}
         number = staging.add_version(home, target.path, file_digests(target.path), info)
         if keep is not None:
-            _prune_after(number, serving_dir, name, keep)
+            prune_after(number, serving_dir, name, keep)
     return number
 
 
@@ -157,24 +110,19 @@ def promote(
       force: promote also over a newer run's model in another folder.
 
     Raises:
-      UsageError: there is no such version, or `keep` is below 1.
+      UsageError: there is no such version, `to` is an object store, or `keep` is below 1.
       GateRefused: `to` holds a model of a run that started after this version's.
       PipelineError: the version is damaged; else as in `publish`.
     """
     if keep is not None:
-        _require_keep(keep)
-    chosen = {v.number: v for v in versions(serving_dir, name)}.get(number)
-    if chosen is None:
-        have = _numbers(versions(serving_dir, name))
-        raise UsageError(f"{_home(serving_dir, name)}: there is no version {number} (served now: {have})")
-    broken = damage(chosen.path, chosen.info, thorough=True)
-    if broken:
-        raise PipelineError(f"{chosen.path}: not promoted, the version is damaged: {broken}")
-    elsewhere = to is not None and Path(to).resolve() != Path(serving_dir).resolve()
+        require_keep(keep)
     target_dir = to if to is not None else serving_dir
+    home = home_of(target_dir, name)
+    chosen = _whole(serving_dir, name, number)
+    elsewhere = Path(target_dir).resolve() != Path(serving_dir).resolve()
     source = {"serving_dir": str(Path(serving_dir).absolute()) if elsewhere else None, "version": number}
     info = {**chosen.info, "restored_from": None, "promoted_from": source}
-    with _writing(target_dir, name) as home:
+    with staging.writing(home, "promoted"):
         newest = versions(target_dir, name)[-1:]
         if newest and _is_whole_copy(newest[0], chosen.path):
             return newest[0].number
@@ -182,50 +130,21 @@ def promote(
             _refuse_older_run(home, info)
         made = staging.add_version(home, chosen.path, file_digests(chosen.path), info)
         if keep is not None:
-            _prune_after(made, target_dir, name, keep)
+            prune_after(made, target_dir, name, keep)
     return made
 
 
-def prune(serving_dir: str | Path, name: str, keep: int, dry_run: bool = False) -> list[int]:
-    """Removes all but the newest `keep` versions; returns the numbers removed, oldest first.
-
-    Args:
-      dry_run: only say which.
-
-    Raises:
-      UsageError: `keep` is below 1.
-    """
-    _require_keep(keep)
-    if dry_run:
-        return [version.number for version in versions(serving_dir, name)[:-keep]]
-    with _writing(serving_dir, name):
-        return _prune(serving_dir, name, keep)
-
-
-def _home(serving_dir: str | Path, name: str) -> Path:
-    if "://" in str(serving_dir):
+def _whole(serving_dir: str | Path, name: str, number: int) -> ServedVersion:
+    served = versions(serving_dir, name)
+    chosen = next((version for version in served if version.number == number), None)
+    if chosen is None:
         raise UsageError(
-            f"serving_dir {str(serving_dir)!r}: versions are made visible by renaming a folder, "
-            "so it must be on a mounted file system, not an object store (push.destinations may be one)"
+            f"{home_of(serving_dir, name)}: there is no version {number} (served now: {numbers(served)})"
         )
-    if not name or name.startswith(".") or "/" in name:
-        raise UsageError(f"model name {name!r} cannot be a folder: use letters, digits, '-' and '_'")
-    return Path(serving_dir) / name
-
-
-@contextlib.contextmanager
-def _writing(serving_dir: str | Path, name: str) -> Iterator[Path]:
-    home = _home(serving_dir, name)
-    with staging.writing(home):
-        yield home
-
-
-def _is_version(path: Path) -> bool:
-    return path.name.isascii() and path.name.isdigit() and path.is_dir()
-
-
-def _numbers(served: Sequence[ServedVersion]) -> str:
-    return ", ".join(str(version.number) for version in served) or "none"
+    broken = chosen.damage(thorough=True)
+    if broken:
+        raise PipelineError(f"{chosen.path}: not promoted, the version is damaged: {broken}")
+    return chosen
 
 
 def _require_model(source: Path) -> None:
@@ -233,11 +152,6 @@ def _require_model(source: Path) -> None:
         raise PipelineError(
             f"{source}: no {SAVED_MODEL}, so there is no model to push; run the Trainer again"
         )
-
-
-def _require_keep(keep: int) -> None:
-    if keep < 1:
-        raise UsageError(f"keep must be at least 1, got {keep}: the newest version is always kept")
 
 
 def _already_there(served: Sequence[ServedVersion], source: Path, force: bool) -> ServedVersion | None:
@@ -251,7 +165,7 @@ def _already_there(served: Sequence[ServedVersion], source: Path, force: bool) -
 
 
 def _is_whole_copy(version: ServedVersion, source: Path) -> bool:
-    return same_model(version.path, source) and not damage(version.path, version.info)
+    return same_model(version.path, source) and not version.damage()
 
 
 def _refuse_older_run(home: Path, info: Mapping[str, Any]) -> None:
@@ -265,11 +179,22 @@ def _refuse_older_run(home: Path, info: Mapping[str, Any]) -> None:
             )
 
 
+def _earlier(home: Path) -> list[ServedVersion]:
+    """Those with content from before the newest one's, oldest first."""
+    served = versions(home.parent, home.name)
+    earlier = [v for v in served[:-1] if v.origin < served[-1].origin]
+    if not earlier:
+        raise UsageError(
+            f"{home}: nothing to roll back to, it needs an earlier version (served now: {numbers(served)})"
+        )
+    return earlier
+
+
 def _newest_whole(candidates: Sequence[ServedVersion]) -> ServedVersion:
     """The last of the candidates (oldest first) that is as it was pushed."""
     damaged = []
     for version in reversed(candidates):
-        broken = damage(version.path, version.info, thorough=True)
+        broken = version.damage(thorough=True)
         if not broken:
             return version
         _log.warning("Not rolled back to version %d: %s", version.number, broken)
@@ -278,22 +203,3 @@ def _newest_whole(candidates: Sequence[ServedVersion]) -> ServedVersion:
         f"{candidates[-1].path.parent}: nothing was rolled back, every earlier version is damaged: "
         f"{', '.join(damaged)}; push a model again"
     )
-
-
-def _prune_after(number: int, serving_dir: str | Path, name: str, keep: int) -> None:
-    try:
-        _prune(serving_dir, name, keep)
-    except OSError as error:  # the new version stands; the next push tries again
-        _log.warning(
-            "%s: version %d is there, but old ones could not be removed: %s",
-            _home(serving_dir, name),
-            number,
-            error,
-        )
-
-
-def _prune(serving_dir: str | Path, name: str, keep: int) -> list[int]:
-    old = versions(serving_dir, name)[:-keep]
-    for version in old:
-        staging.remove_version(version.path)
-    return [version.number for version in old]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from pipeline.local.options import ConfigPath, Overrides
+
+if TYPE_CHECKING:
+    from components.pusher.settings import PushSettings
 
 
 def versions(
@@ -47,13 +50,14 @@ def rollback(config: ConfigPath, set_: Overrides = None) -> None:
     path = loaded.push.serving_dir / loaded.name / str(number)
     origin = read_info(path).get("restored_from")
     _say(f"version {number} has the content of version {origin}: {path}")
+    _say_what_stays(loaded.push)
 
 
 def promote(
     config: ConfigPath,
     version: Annotated[int, typer.Argument(help="Number of a served version.")],
     to: Annotated[
-        Path | None,
+        str | None,  # a Path would make the folder gs:/bucket of gs://bucket
         typer.Option(
             help="Serving folder to put it into, such as production's; default: on top of its own folder."
         ),
@@ -70,8 +74,10 @@ def promote(
     loaded = load_config(config, set_ or ())
     push = loaded.push
     number = promote_version(push.serving_dir, loaded.name, version, to, push.keep, force)
-    path = (to or push.serving_dir) / loaded.name / str(number)
+    path = Path(push.serving_dir if to is None else to) / loaded.name / str(number)
     _say(f"version {number} has the content of version {version}: {path}")
+    if to is None:
+        _say_what_stays(push)
 
 
 def prune(
@@ -89,6 +95,13 @@ def prune(
     gone = prune_versions(loaded.push.serving_dir, loaded.name, keep, dry_run)
     told = ", ".join(map(str, gone)) or "none"
     _say(f"{'would be removed' if dry_run else 'removed'}: {told}")
+
+
+def _say_what_stays(push: PushSettings) -> None:
+    if push.destinations:
+        _say(
+            f"not changed, push.destinations get what a run pushes: {', '.join(map(str, push.destinations))}"
+        )
 
 
 def _say(message: str) -> None:

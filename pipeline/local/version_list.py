@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.text import Text
 
-from components.model_files import damage
 from components.pusher.versions import ServedVersion
 
 _SHORT = 12  # digits of a digest that tell versions apart at a glance
@@ -37,7 +36,7 @@ def as_json(served: Sequence[ServedVersion]) -> list[dict[str, Any]]:
             **{key: value for key, value in version.info.items() if key not in _BULKY},
             "version": version.number,
             "path": str(version.path),
-            "damage": damage(version.path, version.info) or None,
+            "damage": version.damage() or None,
         }
         for version in served
     ]
@@ -45,9 +44,11 @@ def as_json(served: Sequence[ServedVersion]) -> list[dict[str, Any]]:
 
 def _details(version: ServedVersion) -> Iterator[tuple[str, str]]:
     info = version.info
-    broken = damage(version.path, info)
+    broken = version.damage()
     if broken:
         yield "damaged", broken
+    if info.get("by"):
+        yield "by", info["by"]
     source = _source(info)
     if source:
         yield "content of", source

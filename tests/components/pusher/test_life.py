@@ -13,6 +13,7 @@ import pytest
 from components.errors import GateRefused, PipelineError, UsageError
 from components.model_files import damage, file_digests, model_digest, same_model
 from components.pusher import runs, versions
+from components.pusher.record import who
 from tests.components.pusher.test_versions import contents, make_model, push
 
 WEIGHTS = "variables/variables.data-00000-of-00001"
@@ -253,3 +254,120 @@ def test_damage_of_a_version_is_named(three: Path) -> None:
 def test_version_that_was_copied_with_new_times_is_whole(tmp_path: Path, three: Path) -> None:
     shutil.copytree(three / "trec/3", tmp_path / "copy", copy_function=shutil.copyfile)
     assert damage(tmp_path / "copy", versions.read_info(tmp_path / "copy")) == ""
+
+
+# --- what stays --------------------------------------------------------------------------------------
+
+
+def test_newest_whole_version_is_kept_when_all_that_would_stay_are_damaged(three: Path) -> None:
+    (three / "trec/3" / WEIGHTS).write_bytes(b"cut")
+    assert versions.prune(three, "trec", 1, dry_run=True) == [1]
+    assert versions.prune(three, "trec", 1) == [1]
+    assert sorted(contents(three)) == [2, 3]
+    (three / "trec/2/saved_model.pb").unlink()  # none is whole: there is nothing to spare
+    assert versions.prune(three, "trec", 1) == [2]
+
+
+def test_damaged_version_above_a_whole_one_does_not_keep_a_third(three: Path) -> None:
+    (three / "trec/3" / WEIGHTS).write_bytes(b"cut")
+    assert versions.prune(three, "trec", 2) == [1]
+
+
+# --- records and folders that are not as they should be ----------------------------------------------
+
+
+def rewrite(version: Path, **values: object) -> None:
+    record = version / "assets.extra/push.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | values))
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"restored_from": "abc"}, "restored_from cannot be 'abc'"),
+        ({"restored_from": -1}, "restored_from cannot be -1"),
+        ({"metrics": {"accuracy": "high"}}, "metrics.accuracy cannot be 'high'"),
+        ({"promoted_from": {"serving_dir": None}}, "promoted_from.version cannot be {'serving_dir': None}"),
+        ({"run_id": 5}, "run_id cannot be 5"),
+    ],
+)
+def test_record_with_a_wrong_value_is_damage_that_names_it_and_the_rest_counts(
+    three: Path, values: dict[str, object], problem: str
+) -> None:
+    rewrite(three / "trec/2", **values)
+    found = versions.versions(three, "trec")[1]
+    assert found.damage() == f"assets.extra/push.json: {problem}"
+    assert (found.origin, found.is_push) == (2, True)
+    assert found.info["run_started_at"] == run_of(2)["run_started_at"]
+    assert versions.rollback(three, "trec") == 4
+    assert contents(three)[4] == "one"
+
+
+def test_rollback_leaves_a_newest_version_whose_record_is_wrong(three: Path) -> None:
+    rewrite(three / "trec/3", restored_from="abc")
+    assert versions.rollback(three, "trec") == 4
+    assert contents(three)[4] == "two"
+
+
+def test_record_that_is_no_json_is_damage(three: Path) -> None:
+    (three / "trec/1/assets.extra/push.json").write_text("{")
+    (three / "trec/2/assets.extra/push.json").write_text("[]")
+    one, two, _ = versions.versions(three, "trec")
+    assert one.damage().startswith("assets.extra/push.json cannot be read (Expecting property name")
+    assert two.damage() == "assets.extra/push.json is no JSON object"
+
+
+def test_model_copied_by_hand_without_a_record_is_whole(tmp_path: Path, serving: Path) -> None:
+    make_model(serving / "trec/1", "by hand")
+    assert versions.versions(serving, "trec")[0].damage() == ""
+
+
+def test_rollback_prune_and_promote_make_no_folder(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    with pytest.raises(UsageError, match="nothing to roll back to"):
+        versions.rollback(wrong, "trec")
+    with pytest.raises(UsageError, match=r"there is no version 1 \(served now: none\)"):
+        versions.promote(wrong, "trec", 1)
+    assert versions.prune(wrong, "trec", 1) == []
+    assert not wrong.exists()
+
+
+def test_file_in_the_place_of_the_folder_is_an_error_and_not_an_empty_list(serving: Path) -> None:
+    serving.mkdir()
+    (serving / "trec").write_text("a file")
+    with pytest.raises(PipelineError, match=r"trec: cannot be read \(Not a directory\)"):
+        versions.versions(serving, "trec")
+
+
+# --- who did it ---------------------------------------------------------------------------------------
+
+
+def test_push_rollback_and_promotion_tell_who_did_it(
+    models: dict[str, Path], serving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "host")
+    for user, act in (
+        ("ann", lambda: push(models["one"], serving)),
+        ("bob", lambda: push(models["two"], serving)),
+        ("cleo", lambda: versions.rollback(serving, "trec")),
+        ("dan", lambda: versions.promote(serving, "trec", 2)),
+        ("eve", lambda: versions.promote(serving, "trec", 2, to=tmp_path / "production")),
+    ):
+        monkeypatch.setenv("LOGNAME", user)
+        act()
+    listed = [*versions.versions(serving, "trec"), *versions.versions(tmp_path / "production", "trec")]
+    assert [version.info["by"] for version in listed] == [
+        "ann@host",
+        "bob@host",
+        "cleo@host",
+        "dan@host",
+        "eve@host",
+    ]
+
+
+def test_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)  # as in a container: no such entry in passwd
+    monkeypatch.setattr("socket.gethostname", lambda: "pod-1")
+    assert who() == "4000000@pod-1"
