@@ -23,7 +23,8 @@ _PART = f".part-{SAVED_MODEL}"
 def push_to_folder(version: Path, folder: str, name: str, keep: int) -> str:
     """Copies a version to `<folder>/<name>/<number>`, keeps the newest `keep` there; returns the address.
 
-    A version that is complete there is left as it is; the rest of a push that was killed is replaced.
+    A version that is complete there is left as it is; the rest of a push that was killed is replaced. Only
+    versions below this one are removed.
 
     Args:
       version: folder of a served version; its name is its number.
@@ -32,7 +33,8 @@ def push_to_folder(version: Path, folder: str, name: str, keep: int) -> str:
       keep: versions kept, the new one included.
 
     Raises:
-      PipelineError: the store cannot be written, or holds another model under this number.
+      PipelineError: the store cannot be written, or holds another model under this number, or a higher
+        number, which a server there would take instead.
     """
     home = f"{folder.rstrip('/')}/{name}"
     target = f"{home}/{version.name}"
@@ -40,12 +42,23 @@ def push_to_folder(version: Path, folder: str, name: str, keep: int) -> str:
         if tf.io.gfile.exists(f"{target}/{SAVED_MODEL}"):
             _require_same(target, read_info(version))
         else:
+            _refuse_below_others(home, int(version.name))
             _upload(version, target)
-        _prune(home, keep)
+        _prune(home, int(version.name), keep)
     except (tf.errors.OpError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise PipelineError(f"cannot be written ({type(error).__name__}: {reason})") from error
     return target
+
+
+def _refuse_below_others(home: str, number: int) -> None:
+    """The numbers of a serving folder that was made anew start at 1 again; those of the store do not."""
+    higher = [other for other in _numbers(home) if other > number and _is_complete(home, other)]
+    if higher:
+        raise PipelineError(
+            f"{home} holds version {higher[-1]} already, which a server there takes instead of {number}: name "
+            "another folder, or remove the higher versions there (docs/model_life.md has another way)"
+        )
 
 
 def _require_same(target: str, record: dict[str, Any]) -> None:
@@ -78,12 +91,25 @@ def _copy(source: Path, target: str) -> None:
         raise PipelineError(f"{target} has {size} bytes after the copy, {source.stat().st_size} were sent")
 
 
-def _prune(home: str, keep: int) -> None:
+def _prune(home: str, pushed: int, keep: int) -> None:
+    """Leaves the version that was pushed and the newest `keep - 1` complete ones below it."""
+    lower = [number for number in _numbers(home) if number < pushed]
+    complete = [number for number in lower if _is_complete(home, number)]
+    kept = complete[len(complete) - min(keep - 1, len(complete)) :]
+    for number in [number for number in lower if number not in kept]:
+        if number in complete:  # first, so that nothing loads what is half removed
+            tf.io.gfile.remove(f"{home}/{number}/{SAVED_MODEL}")
+        tf.io.gfile.rmtree(f"{home}/{number}")
+
+
+def _numbers(home: str) -> list[int]:
+    """Of all versions in the store, lowest first."""
+    if not tf.io.gfile.exists(home):
+        return []
     # Object stores list folders with a slash at the end.
     names = (entry.rstrip("/") for entry in tf.io.gfile.listdir(home))
-    numbers = sorted(int(name) for name in names if name.isascii() and name.isdigit())
-    for number in numbers[:-keep]:
-        saved_model = f"{home}/{number}/{SAVED_MODEL}"
-        if tf.io.gfile.exists(saved_model):  # first, so that nothing loads what is half removed
-            tf.io.gfile.remove(saved_model)
-        tf.io.gfile.rmtree(f"{home}/{number}")
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def _is_complete(home: str, number: int) -> bool:
+    return bool(tf.io.gfile.exists(f"{home}/{number}/{SAVED_MODEL}"))

@@ -98,3 +98,37 @@ def test_scheme_that_tensorflow_does_not_know_is_told_in_one_line(tmp_path: Path
     with pytest.raises(PipelineError, match=r"cannot be written .*nosuch") as caught:
         push_to_folder(version(tmp_path, "one"), "nosuch://bucket/models", "trec", 5)
     assert "\n" not in str(caught.value)
+
+
+def test_lower_number_than_the_stores_is_refused_and_nothing_there_changes(
+    tmp_path: Path, store: str
+) -> None:
+    for content in ("one", "two", "three"):
+        pushed = version(tmp_path / "old", content)
+    push_to_folder(pushed, store, "trec", 2)
+    restarted = version(tmp_path / "new", "four")  # a serving folder that was made anew: version 1
+    with pytest.raises(PipelineError, match=r"trec holds version 3 already, .* instead of 1: name another"):
+        push_to_folder(restarted, store, "trec", 2)
+    assert read(f"{store}/trec/3/saved_model.pb") == b"three"
+    assert read(f"{store}/trec/1/saved_model.pb") is None
+
+
+def test_version_that_is_there_below_newer_ones_stays(tmp_path: Path, disk: str) -> None:
+    first = version(tmp_path, "one")
+    push_to_folder(first, disk, "trec", 2)
+    push_to_folder(version(tmp_path, "two"), disk, "trec", 2)
+    push_to_folder(version(tmp_path, "three"), disk, "trec", 3)
+    push_to_folder(first, disk, "trec", 2)
+    assert [read(f"{disk}/trec/{number}/saved_model.pb") for number in (1, 2, 3)] == [
+        b"one",
+        b"two",
+        b"three",
+    ]
+
+
+def test_half_a_version_does_not_count_as_kept(tmp_path: Path, disk: str) -> None:
+    for content in ("one", "two"):
+        push_to_folder(version(tmp_path, content), disk, "trec", 2)
+    tf.io.gfile.remove(f"{disk}/trec/2/saved_model.pb")
+    push_to_folder(version(tmp_path, "three"), disk, "trec", 2)
+    assert sorted(entry.rstrip("/") for entry in tf.io.gfile.listdir(f"{disk}/trec")) == ["1", "3"]
