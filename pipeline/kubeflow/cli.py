@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from components.errors import PipelineError, UsageError
+from components.errors import UsageError
+from pipeline.command_line import call
 from pipeline.kubeflow import client_commands, schedule_commands
 from pipeline.kubeflow import client_options as options
 from pipeline.kubeflow.targets import Target
@@ -28,12 +28,8 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Entry point: prints errors that were raised for the user as one line and exits with their code."""
-    try:
-        app(standalone_mode=True)
-    except PipelineError as error:
-        Console(stderr=True).print(Text(f"error: {error}", "bold red"), soft_wrap=True)
-        sys.exit(error.exit_code)
+    """Entry point: exits with the code of the sub-command, or of the error that it raised for the user."""
+    call(app)
 
 
 @app.command(name="compile")

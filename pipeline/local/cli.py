@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from components.errors import PipelineError, UsageError
+from components.errors import UsageError
+from pipeline.command_line import call
 from pipeline.local import run as run_command
 from pipeline.local import version_commands
 from pipeline.local.options import ConfigPath, Overrides
@@ -31,19 +31,8 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Entry point: prints errors that were raised for the user as one line and exits with their code."""
-    try:
-        app(standalone_mode=True)
-    except PipelineError as error:
-        _print_error(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _print_error("interrupted")
-        sys.exit(run_command.INTERRUPTED)
-
-
-def _print_error(message: str) -> None:
-    Console(stderr=True).print(Text(f"error: {message}", "bold red"), soft_wrap=True)
+    """Entry point: exits with the code of the sub-command, or of the error that it raised for the user."""
+    call(app)
 
 
 @app.command()

@@ -1,0 +1,42 @@
+"""How a command line of this project ends: the error of a user is one line, with its exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from components.errors import PipelineError
+
+
+def call(app: typer.Typer) -> NoReturn:
+    """Calls the sub-command that `sys.argv` names and exits: 2 for arguments that it does not take.
+
+    A `PipelineError`, and an argument that is unknown, missing or of the wrong type, are one line on stderr.
+    """
+    try:
+        exit_code = app(standalone_mode=False)
+    except PipelineError as error:
+        print_error(str(error))
+        exit_code = error.exit_code
+    except typer.TyperException as error:
+        _print_usage_error(error)
+        exit_code = error.exit_code
+    sys.exit(exit_code or 0)
+
+
+def print_error(message: str) -> None:
+    """One red line on stderr."""
+    Console(stderr=True).print(Text(f"error: {message}", "bold red"), soft_wrap=True)
+
+
+def _print_usage_error(error: typer.TyperException) -> None:
+    message = " ".join(error.format_message().split())
+    if not message:  # without arguments: the help was printed
+        return
+    context = getattr(error, "ctx", None)
+    hint = f"; see {context.command_path} --help" if context is not None else ""
+    print_error(message.rstrip(".") + hint)
