@@ -112,9 +112,11 @@ def _cells(row: Row, notes: dict[str, int]) -> Iterable[Text]:
 
 
 def figure(value: float | None) -> str:
-    """Three digits that count: `0.6713 -> "0.671"`, `75_431.2 -> "75,431"`, `None -> ""`."""
+    """Three digits that count: `0.6713 -> "0.671"`, `75_431.2 -> "75,431"`, `None -> ""`; all of a whole number."""
     if value is None:
         return ""
+    if isinstance(value, int):
+        return f"{value:,}"
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     decimals = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1

@@ -92,6 +92,7 @@ def test_figures_have_three_digits_that_count():
         "75,431",
         "",
     ]
+    assert [figure(v) for v in (0, 11, 75_431)] == ["0", "11", "75,431"]
 
 
 def test_parts_are_those_of_the_issue():
