@@ -14,14 +14,17 @@ from flatbuffers import encode, number_types
 
 from components.errors import PipelineError
 from components.exports import tflite
-from tests.components.exports.conftest import batch, served
-from tests.components.exports.process_state import process_state
+from tests.components.exports.answers import (
+    check_answers,
+    check_answers_to_pairs,
+    check_process_is_left_alone,
+)
+from tests.components.exports.conftest import batch
 from tests.components.transform.unicode_texts import vocabulary
 from tests.tiny_export import MAX_LENGTH
 from tests.tiny_model import SPECIAL
 
 LARGEST_DIFFERENCE = {"float32": 1e-5, "float16": 1e-2, "int8": 5e-2}
-SHAPES = ((1, 5), (32, 16), (32, 16), (2, 2), (1, 16))
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +41,12 @@ def read(path: Path) -> Any:
 @pytest.mark.parametrize("variant", tflite.VARIANTS)
 def test_answers_are_those_of_the_served_signature(variant, made, one_text) -> None:
     with tflite.opened(made, variant) as opened:
-        for seed, (rows, tokens) in enumerate(SHAPES):
-            asked = batch(rows, tokens, seed=seed)
-            got = opened.predict(asked)
-            assert (got.dtype, got.shape) == (np.float32, (rows, 3))
-            assert np.abs(got - served(one_text, asked)).max() < LARGEST_DIFFERENCE[variant]
-        assert len(opened.seconds(asked, 3)) == 3
+        check_answers(opened, one_text, LARGEST_DIFFERENCE[variant])
 
 
 def test_a_model_of_text_pairs_takes_token_types(shipped, text_pairs) -> None:
-    asked = batch(4, 9, text_pairs=True)
     with tflite.opened(shipped("tflite", pairs=True), "float32") as opened:
-        got = opened.predict(asked)
-        other = opened.predict({**asked, "token_type_ids": np.zeros_like(asked["token_type_ids"])})
-    np.testing.assert_allclose(got, served(text_pairs, asked), atol=1e-5)
-    assert np.abs(other - got).max() > 1e-3
+        check_answers_to_pairs(opened, text_pairs)
 
 
 @pytest.mark.parametrize("variant", tflite.VARIANTS)
@@ -187,8 +181,4 @@ def test_a_model_that_cannot_be_converted_is_one_line(folder) -> None:
 
 
 def test_the_process_is_as_it_was_before_a_conversion(one_text, folder) -> None:
-    before = process_state()
-    tflite.convert(one_text.saved_model, "int8", folder)
-    with tflite.opened(folder, "int8") as opened:
-        opened.predict(batch(2, 3))
-    assert process_state() == before
+    check_process_is_left_alone(tflite, one_text, folder)

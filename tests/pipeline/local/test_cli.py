@@ -8,29 +8,12 @@ import pytest
 from pipeline.local import cli, run_lock
 from pipeline.local.run import PROJECT_DIR
 
-CONFIG = """\
-name: tiny
-data:
-  path: data
-  schema: schema.pbtxt
-  labels: labels.txt
-model:
-  checkpoint: {path: checkpoint}
-evaluate:
-  thresholds:
-    accuracy: {min: 0.5}
-push:
-  serving_dir: serving
-"""
-
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch) -> Path:
+def config(config_file: Path, tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    path = tmp_path / "tiny.yaml"
-    path.write_text(CONFIG)
-    return path
+    return config_file
 
 
 @pytest.fixture
@@ -68,7 +51,7 @@ def test_a_valid_config_is_told_so(call, config):
 
 
 def test_an_unknown_key_exits_with_2_and_names_file_and_line(call, config):
-    config.write_text(CONFIG + "pusher: {}\n")
+    config.write_text(config.read_text() + "pusher: {}\n")
     code, _, err = call("config", config)
     assert code == 2
     assert f"error: {config}:13: unknown key 'pusher'" in err

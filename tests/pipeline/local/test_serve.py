@@ -15,25 +15,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-CONFIG = """\
-name: tiny
-data:
-  path: data
-  schema: schema.pbtxt
-  labels: labels.txt
-model:
-  checkpoint: {path: checkpoint}
-evaluate:
-  thresholds:
-    accuracy: {min: 0.5}
-push:
-  serving_dir: serving
-"""
+pytestmark = pytest.mark.usefixtures("config_file")
 
 
 @contextlib.contextmanager
 def serving(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    (folder / "tiny.yaml").write_text(CONFIG)
     command = [sys.executable, str(ROOT / "runner_local.py"), "serve", "tiny.yaml", *options]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         try:
