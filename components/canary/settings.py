@@ -10,6 +10,10 @@ from components.section import Section
 class CanarySettings(Section):
     """The trial before a push: the model server on the candidate, asked with real rows."""
 
+    enabled: bool = Field(
+        True,
+        description="Whether the server is started; false: the model is loaded and its ops are checked, no more.",
+    )
     split: str = Field("eval", description="Split whose rows are asked.")
     rows: int = Field(64, ge=1, description="Rows asked, one request each.")
     max_difference: float = Field(

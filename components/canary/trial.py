@@ -128,6 +128,8 @@ def _ask(
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
                 return answers, seconds, f"row {number} got no answer: {type(error).__name__}: {error}"
             seconds.append(time.perf_counter() - started)
+            if not np.isfinite(probabilities).all():
+                return answers, seconds, f"row {number} got a probability that is not a number"
             answers.append(probabilities)
     return answers, seconds, ""
 
@@ -139,5 +141,6 @@ def _probabilities(connection: http.client.HTTPConnection, row: Row) -> list[flo
     body = response.read()
     if response.status != 200:
         raise ValueError(f"status {response.status}: {body[:200].decode(errors='replace')}")
-    probabilities: list[float] = json.loads(body)["predictions"][0][features.PROBABILITIES]
-    return probabilities
+    probabilities = json.loads(body)["predictions"][0][features.PROBABILITIES]
+    # JSON has no NaN: the server writes null.
+    return [float("nan") if value is None else float(value) for value in probabilities]

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
+from tensorflow_serving.apis import prediction_log_pb2
 from tfx import types
 from tfx.components.infra_validator import executor as infra_validator_executor
 from tfx.components.infra_validator.component import InfraValidator
@@ -89,6 +90,32 @@ def test_good_model_is_blessed_and_gets_warm_up_requests(judge: Judge, tmp_path:
     assert not (tmp_path / "model/Format-Serving/assets.extra/tf_serving_warmup_requests").exists()
 
 
+def test_warm_up_requests_are_the_first_rows_of_the_split(judge: Judge, tmp_path: Path) -> None:
+    judge(enabled=False)
+    path = tmp_path / "blessing/stamped_model/assets.extra/tf_serving_warmup_requests"
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        for record in tf.data.TFRecordDataset(str(path))
+    ]
+    assert [tf.make_ndarray(log.inputs["text"]).tolist() for log in logs] == [
+        [TEXTS[0].encode()],
+        [text.encode() for text in TEXTS],
+    ]
+    assert [log.model_spec.signature_name for log in logs] == ["serving_default"] * 2
+
+
+def test_without_the_server_a_good_model_is_blessed(judge: Judge) -> None:
+    blessing, report = judge(enabled=False)
+    assert report == {"blessed": True, "reasons": [], "figures": {}}
+    assert blessing.get_int_custom_property("has_model") == 1
+
+
+def test_without_the_server_a_damaged_model_is_still_refused(judge: Judge) -> None:
+    blessing, report = judge(truncate, enabled=False)
+    assert report["reasons"][0].startswith("the model does not load: ")
+    assert blessing.get_string_custom_property("refused") == report["reasons"][0]
+
+
 def truncate(saved: Path) -> None:
     (data,) = saved.glob("variables/*.data*")
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
@@ -148,6 +175,19 @@ def test_model_that_only_the_server_cannot_load_is_refused_with_the_servers_word
     trial = try_model(runner, [{"text": b"cat"}], np.zeros((1, 3)), settings)
     (reason,) = trial.reasons
     assert reason.startswith("the server cannot load the model: ")
+
+
+def test_answer_that_is_not_a_number_is_refused_with_its_row(tmp_path: Path) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+    def serve(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        probability = tf.where(text == "the dog", float("nan"), 1.0)
+        return {"probabilities": probability[:, None], "label": text}
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "model"), {"serving_default": serve})
+    settings = CanarySettings.model_validate(SETTINGS["canary"])
+    runner = LocalProcessRunner(tmp_path / "model", ServeSettings())
+    trial = try_model(runner, [{"text": b"cat"}, {"text": b"the dog"}], np.ones((2, 1)), settings)
+    assert trial.reasons == ("row 1 got a probability that is not a number",)
 
 
 class Interrupted(LocalProcessRunner):
