@@ -59,6 +59,12 @@ def with_tfjs() -> bool:
     return tfjs_environment.is_ready() and tfjs_environment.find_node() is not None
 
 
+@pytest.fixture
+def needs_tfjs(with_tfjs: bool) -> None:
+    if not with_tfjs:
+        pytest.skip("the TensorFlow.js environment is not set up (`make tfjs`; needs the network once)")
+
+
 @pytest.fixture(scope="module")
 def story(folder: Path, with_tfjs: bool) -> dict[str, Run]:
     both = (*BOTH, *(["export.tfjs={variants: [float16], max_drop: 0.0}"] if with_tfjs else []))
@@ -97,9 +103,8 @@ def test_refused_variants_are_not_shipped_and_the_others_are(story, folder):
     assert report["destination"] == str(shipped / "tflite")
 
 
-def test_a_variant_of_tensorflow_js_whose_metric_drops_is_refused_with_both_values(story, with_tfjs):
-    if not with_tfjs:
-        pytest.skip("the TensorFlow.js environment is not set up (`make tfjs`; needs the network once)")
+@pytest.mark.usefixtures("needs_tfjs")
+def test_a_variant_of_tensorflow_js_whose_metric_drops_is_refused_with_both_values(story):
     said = (
         r"exported: tfjs float16: accuracy (0\.\d{4}) is 0\.\d{4} below the served model's (0\.\d{4}), "
         r"at most 0 is allowed \(max_drop\); tflite"
@@ -115,11 +120,8 @@ def test_a_variant_of_tensorflow_js_whose_metric_drops_is_refused_with_both_valu
     assert report["destination"] == ""
 
 
-def test_tensorflow_js_is_shipped_beside_the_others_with_its_page_and_stands_in_the_summary(
-    story, folder, with_tfjs
-):
-    if not with_tfjs:
-        pytest.skip("the TensorFlow.js environment is not set up (`make tfjs`; needs the network once)")
+@pytest.mark.usefixtures("needs_tfjs")
+def test_tensorflow_js_is_shipped_beside_the_others_with_its_page_and_stands_in_the_summary(story, folder):
     shipped = folder / "serving/tiny.exports/1"
     assert sorted(path.name for path in shipped.iterdir()) == ["onnx", "tfjs", "tflite"]
     for name in ("index.html", "tokenizer_data.json", "tfjs/tfjs-backend-wasm.wasm", "float32/model.json"):
