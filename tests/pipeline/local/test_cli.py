@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.local import cli, run_lock
+from pipeline.local import run_lock
 from pipeline.local.run import PROJECT_DIR
 
 
@@ -14,21 +14,6 @@ def config(config_file: Path, tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     return config_file
-
-
-@pytest.fixture
-def call(monkeypatch, capfd):
-    """Calls the command line in this process: (exit code, stdout, stderr)."""
-
-    def _call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["runner_local.py", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        told = capfd.readouterr()
-        return ended.value.code or 0, told.out, told.err
-
-    return _call
 
 
 def add_version(path: Path, number: int, /, **info: object) -> None:
@@ -96,11 +81,6 @@ def test_config_without_one_thing_to_do_is_a_usage_error(call, arguments):
     code, _, err = call(*arguments)
     assert code == 2
     assert "give a CONFIG to validate, or --schema, or --explain" in err
-
-
-@pytest.mark.parametrize("arguments", [["bogus"], ["run"], ["run", "a.yaml", "--bogus"]])
-def test_wrong_usage_exits_with_2(call, arguments):
-    assert call(*arguments)[0] == 2
 
 
 def test_versions_tells_of_each_version_when_by_which_run_from_what_and_how_good(call, config):
