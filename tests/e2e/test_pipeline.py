@@ -6,17 +6,22 @@ One story of runs in one folder, told by the `story` fixture; each test looks at
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ml_metadata import MetadataStore
+from ml_metadata.proto.metadata_store_pb2 import ConnectionConfig
 
+from components.pusher.record import version_damage
 from tests.tiny_model import rows, write_checkpoint
 
 pytestmark = pytest.mark.e2e
@@ -71,9 +76,9 @@ def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run(folder: Path, *overrides: str) -> Run:
+def run(folder: Path, *overrides: str, force: bool = False) -> Run:
     options = [part for override in overrides for part in ("--set", override)]
-    done = call(folder, "run", "tiny.yaml", "--json", *options)
+    done = call(folder, "run", "tiny.yaml", "--json", *options, *(["--force"] if force else []))
     return Run(done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr)
 
 
@@ -211,6 +216,37 @@ def test_every_version_tells_what_it_was_made_from_and_how_good_it_is(story, fol
     assert record["config"]["train"]["steps"] == 150
 
 
+def test_metadata_store_tells_the_same_of_a_version(story, folder):
+    record = json.loads((folder / "serving/tiny/2/assets.extra/push.json").read_text())
+    connection = ConnectionConfig()
+    connection.sqlite.filename_uri = str(folder / "runs/tiny/metadata.sqlite")
+    pushes = [
+        {key: value.string_value for key, value in artifact.custom_properties.items()}
+        for artifact in MetadataStore(connection).get_artifacts_by_type("PushedModel")
+    ]
+    [stored] = [push for push in pushes if push.get("pushed_version") == "2"]
+    for key in (
+        "run_id",
+        "run_started_at",
+        "by",
+        "pushed_at",
+        "model_uri",
+        "model_sha256",
+        "code",
+        "config_sha256",
+    ):
+        assert stored[key] == record[key], key
+    for key in ("metrics", "baseline_metrics", "data", "checkpoint", "config", "model_artifact_id"):
+        assert json.loads(stored[key]) == record[key], key
+    assert record["metrics"].keys() >= {"accuracy", "cross_entropy"}
+    assert record["data"].keys() == {"path", "span", "fingerprint"}
+    assert record["checkpoint"].keys() == {"name", "fingerprint"}
+    assert stored["model_uri"] == str(
+        folder / "runs/tiny/artifacts/Trainer/model" / Path(stored["model_uri"]).name
+    )
+    assert "@" in stored["by"]
+
+
 def test_worse_model_is_refused_and_the_served_version_stays(story):
     done, served = story["worse"]
     assert (done.exit_code, done.result["blessed"], done.result["pushed"]) == (3, False, False)
@@ -307,3 +343,60 @@ def test_model_of_a_newer_run_is_replaced_by_force_only(story, folder):
     assert "Traceback" not in refused.stderr
     forced = call(folder, "run", "tiny.yaml", "--set", BETTER[0], "--force")
     assert (forced.returncode, versions(folder)) == (0, ["1", "3"]), forced.stderr
+
+
+def in_push_step(folder: Path) -> subprocess.Popen[str]:
+    """A run that waits in its push step for the serving folder's lock, which the caller holds."""
+    pushes = folder / "runs/tiny/artifacts/Pusher/pushed_model"
+    before = set(pushes.iterdir())
+    command = [
+        sys.executable,
+        str(ROOT / "runner_local.py"),
+        "run",
+        "tiny.yaml",
+        "--set",
+        BETTER[0],
+        "--force",
+    ]
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 240
+    while set(pushes.iterdir()) == before:
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError(f"the run does not come to its push step: {process.communicate()[0]}")
+        time.sleep(0.01)
+    return process
+
+
+def kill_while_pushing(folder: Path) -> None:
+    """SIGKILL as soon as the copy is seen; where that is missed, after the push."""
+    served = folder / "serving" / "tiny"
+    before = versions(folder)
+    with (served / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = in_push_step(folder)
+    try:
+        while process.poll() is None and versions(folder) == before and not list(served.glob(".staging-*")):
+            pass
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_kill_of_a_run_in_its_push_leaves_whole_versions_and_the_next_run_goes_on(story, folder):
+    served = folder / "serving" / "tiny"
+    for version in versions(folder)[1:]:
+        shutil.rmtree(served / version)  # so that it is pushed again
+    kill_while_pushing(folder)
+    for version in versions(folder):
+        assert version_damage(served / version, thorough=True) == ""
+        record = json.loads((served / version / "assets.extra/push.json").read_text())
+        assert record["version"] == int(version)
+    done = run(folder, *BETTER, force=True)
+    assert (done.exit_code, done.result["pushed"]) == (0, True), done.stderr
+    assert done.result["status"] in ("pushed", "cached")
+    assert versions(folder)[-1] == str(done.result["version"])
+    assert version_damage(served / versions(folder)[-1], thorough=True) == ""
+    assert list(served.glob(".staging-*")) == []
