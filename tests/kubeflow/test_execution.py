@@ -104,6 +104,7 @@ def story(
 ) -> dict[str, tuple[dict[str, StepResult], list[str]]]:
     """Name of each run -> (its steps, the versions served after it)."""
     plain, gate = site.compile("plain"), site.compile("gate", "data.gate.min_rows=1000")
+    slow = site.compile("slow", "canary.max_p99_ms=0.001")
     mirror = f"push.destinations=[{{folder: {site.volume}/mirror}}]"
     further = site.compile("further", mirror, *(f"export.{name}.variants=[float32]" for name in exports))
     site.workplace.rename(site.workplace.with_name("gone"))
@@ -114,6 +115,7 @@ def story(
         ("bad data", gate, {}),
         ("better", plain, BETTER),
         ("further", further, BETTER),
+        ("too slow", slow, BETTER),
         ("worse", plain, {}),
         ("no such span", plain, {"span": "5"}),
     ):
@@ -225,6 +227,16 @@ def test_pushed_version_goes_to_a_second_place_and_is_exported_beside_the_first(
         assert (site.volume / "serving/trec.exports/2" / name / model).is_file()
         metrics = frontend.figures(site.cluster.artifacts[run[node].artifacts["metrics"]])
         assert (metrics["float32.accepted"], metrics["served.accuracy"]) == (1.0, metrics["float32.accuracy"])
+
+
+def test_refusal_of_the_canary_is_told_by_the_verdict(story):
+    run, served = story["too slow"]
+    verdict = run["Pusher-verdict"]
+    assert (run["Canary"].state, run["Pusher"].state) == ("done", "done"), last_lines(run)
+    assert (verdict.state, verdict.exit_code) == ("failed", 3)
+    assert "error: nothing was pushed: infra_blessing of " in verdict.log
+    assert "is above canary.max_p99_ms 0.001)" in verdict.log
+    assert served == ["1", "2"]
 
 
 def test_model_worse_than_the_served_one_is_not_pushed_and_the_run_fails(story):
