@@ -58,7 +58,7 @@ def pushed(root: Path) -> dict[str, Any]:
     return {
         k: v.int_value if k == "pushed" else v.string_value
         for k, v in facts.items()
-        if k.startswith("pushed")
+        if k in ("pushed", "pushed_destination", "pushed_version")
     }
 
 
