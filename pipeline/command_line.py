@@ -20,7 +20,7 @@ def call(app: typer.Typer) -> NoReturn:
     try:
         exit_code = app(standalone_mode=False)
     except PipelineError as error:
-        print_error(str(error))
+        _print_error(str(error))
         exit_code = error.exit_code
     except typer.TyperException as error:
         _print_usage_error(error)
@@ -28,7 +28,7 @@ def call(app: typer.Typer) -> NoReturn:
     sys.exit(exit_code or 0)
 
 
-def print_error(message: str) -> None:
+def _print_error(message: str) -> None:
     """One red line on stderr."""
     Console(stderr=True).print(Text(f"error: {message}", "bold red"), soft_wrap=True)
 
@@ -39,4 +39,4 @@ def _print_usage_error(error: typer.TyperException) -> None:
         return
     context = getattr(error, "ctx", None)
     hint = f"; see {context.command_path} --help" if context is not None else ""
-    print_error(message.rstrip(".") + hint)
+    _print_error(message.rstrip(".") + hint)

@@ -95,7 +95,7 @@ def _prune(home: str, pushed: int, keep: int) -> None:
     """Leaves the version that was pushed and the newest `keep - 1` complete ones below it."""
     lower = [number for number in _numbers(home) if number < pushed]
     complete = [number for number in lower if _is_complete(home, number)]
-    kept = complete[len(complete) - min(keep - 1, len(complete)) :]
+    kept = complete[::-1][: keep - 1]
     for number in [number for number in lower if number not in kept]:
         if number in complete:  # first, so that nothing loads what is half removed
             tf.io.gfile.remove(f"{home}/{number}/{SAVED_MODEL}")
