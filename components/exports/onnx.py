@@ -71,7 +71,7 @@ def _float32(saved_model: Path) -> Any:
 def _without_weights(graph: Any) -> tuple[Any, dict[str, np.ndarray]]:
     """A GraphDef with an input in place of each large constant, and those by the name of the tensor.
 
-    tf2onnx copies a graph again and again: with the weights in it that takes 60 times their bytes.
+    tf2onnx copies a graph again and again: with the weights in it that takes many times their bytes.
     """
     import tensorflow as tf
 
@@ -104,7 +104,7 @@ def _int8(model: Any) -> Any:
 
     with tempfile.TemporaryDirectory(prefix="onnx-") as folder:
         target = Path(folder, "int8.onnx")
-        # A scale for each column: with one for the whole matrix, 3 % of TREC's labels change. 7 of the 8 bits,
+        # A scale for each column: with one for the whole matrix, many more labels change. 7 of the 8 bits,
         # because processors without VNNI add two products in 16 bits and would cut off what does not fit.
         quantize_dynamic(model, target, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
         return onnx.load(str(target))
