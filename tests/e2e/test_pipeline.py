@@ -345,27 +345,23 @@ def test_model_of_a_newer_run_is_replaced_by_force_only(story, folder):
     assert (forced.returncode, versions(folder)) == (0, ["1", "3"]), forced.stderr
 
 
-def in_push_step(folder: Path) -> subprocess.Popen[str]:
+def in_push_step(folder: Path) -> subprocess.Popen[bytes]:
     """A run that waits in its push step for the serving folder's lock, which the caller holds."""
-    pushes = folder / "runs/tiny/artifacts/Pusher/pushed_model"
+    pushes, log = folder / "runs/tiny/artifacts/Pusher/pushed_model", folder / "killed.log"
     before = set(pushes.iterdir())
-    command = [
-        sys.executable,
-        str(ROOT / "runner_local.py"),
-        "run",
-        "tiny.yaml",
-        "--set",
-        BETTER[0],
-        "--force",
-    ]
-    process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    runner = str(ROOT / "runner_local.py")
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, runner, "run", "tiny.yaml", "--set", BETTER[0], "--force"],
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
     deadline = time.monotonic() + 240
     while set(pushes.iterdir()) == before:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
-            raise AssertionError(f"the run does not come to its push step: {process.communicate()[0]}")
+            raise AssertionError(f"the run does not come to its push step: {log.read_text()}")
         time.sleep(0.01)
     return process
 
@@ -377,12 +373,10 @@ def kill_while_pushing(folder: Path) -> None:
     with (served / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = in_push_step(folder)
-    try:
-        while process.poll() is None and versions(folder) == before and not list(served.glob(".staging-*")):
-            pass
-    finally:
-        process.kill()
-        process.communicate()
+    while process.poll() is None and versions(folder) == before and not list(served.glob(".staging-*")):
+        pass
+    process.kill()
+    process.wait()
 
 
 def test_kill_of_a_run_in_its_push_leaves_whole_versions_and_the_next_run_goes_on(story, folder):
