@@ -3,8 +3,9 @@
     python -m benchmarks.load JOB.json
 
 The job: {"port", "path", "questions": [...], "clients", "seconds"}; with seconds 0 every question is asked
-once and the result has the labels. With "until", the path of a file, it ends when that exists. It shares the cores with the server, so it is cheap: requests are
-encoded before the clock starts, and of an answer only its length is looked at.
+once and the result has the labels. With "until", the path of a file, it ends when that exists. It shares the
+cores with the server, so it is cheap: requests are encoded before the clock starts, and of an answer only its
+length is looked at.
 """
 
 from __future__ import annotations

@@ -51,8 +51,7 @@ class System(NamedTuple):
 def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     """Requests/s and p50, p99 at each number of clients against two servers; p50 of one client against
     the bare SavedModel; 20 switches to a new version under load; what more worker processes change."""
-    folder = workspace.folder / "serving"
-    measure([PYTHON, "-m", "benchmarks.serving_model", folder])
+    folder = workspace.served_model()
     saved_model, questions = folder / "serving" / NAME / "1", folder / "questions.json"
     bare = measure(
         [PYTHON, "-m", "benchmarks.peers.savedmodel_loop", saved_model, questions, str(_seconds(quick))]

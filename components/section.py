@@ -8,12 +8,23 @@ and validates it back into the class. No TensorFlow is imported.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Severity = Literal["error", "warn"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _refuse_address(value: object) -> object:
+    if isinstance(value, str) and "://" in value:
+        raise ValueError(f"{value!r} is an address, no path on this machine: copy what it names here first")
+    return value
+
+
+# To be looked at before it is a Path, which would make the folder `gs:/bucket` of `gs://bucket`.
+LocalPath = Annotated[Path, BeforeValidator(_refuse_address)]
 
 
 class Section(BaseModel):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import keyword
 import re
 from datetime import date
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
 from components.example_gen.spans import has_spans, is_dated
-from components.section import Fraction, Section, Severity
+from components.section import Fraction, LocalPath, Section, Severity
 
 # --- data -------------------------------------------------------------------------------------------
 
@@ -40,7 +39,7 @@ class DataGateSettings(Section):
 class DataSettings(Section):
     """Where the examples are and what their columns mean."""
 
-    path: Path = Field(
+    path: LocalPath = Field(
         description="Folder of TFRecord shards of tf.Examples (made by `make data` or `import`); with {SPAN}, or "
         "{YYYY}, {MM} and {DD}, in it where data arrives in numbered folders or in one a day."
     )
@@ -54,8 +53,12 @@ class DataSettings(Section):
         default_factory=lambda: {"train": "train-*", "eval": "eval-*", "test": "test-*"},
         description="Split name -> glob of its shards under `path`. `train` and `eval` must be there.",
     )
-    data_schema: Path = Field(alias="schema", description="Curated TFMD schema (.pbtxt) of the raw examples.")
-    labels: Path = Field(description="Label list, one label a line; the line number from 0 is the label id.")
+    data_schema: LocalPath = Field(
+        alias="schema", description="Curated TFMD schema (.pbtxt) of the raw examples."
+    )
+    labels: LocalPath = Field(
+        description="Label list, one label a line; the line number from 0 is the label id."
+    )
     text: str = Field("text", min_length=1, description="Column with the text.")
     text_pair: str | None = Field(None, description="Column with the second text of a pair task.")
     label: str = Field("label", min_length=1, description="Column with the label (string or integer).")
@@ -111,7 +114,9 @@ def _names_an_argument(column: str) -> bool:
 class CheckpointSettings(Section):
     """A pretrained encoder and its tokenizer files, from exactly one of three places."""
 
-    path: Path | None = Field(None, description="Local folder with config.json, tokenizer files and weights.")
+    path: LocalPath | None = Field(
+        None, description="Local folder with config.json, tokenizer files and weights."
+    )
     recipe: str | None = Field(
         None, description="Checkpoint recipe (data/checkpoints/<name>.yaml): a sha256-verified package."
     )

@@ -29,6 +29,7 @@ class _Record(BaseModel):
     by: str | None = None
     pushed_at: str | None = None
     run_id: str | None = None
+    run_started_at: str | None = None
     restored_from: PositiveInt | None = None
     promoted_from: _Promotion | None = None
     metrics: dict[str, float | None] | None = None
@@ -78,5 +79,6 @@ def _read(version_dir: Path) -> tuple[dict[str, Any], str]:
         wrong = error.errors(include_url=False)
         key = ".".join(map(str, wrong[0]["loc"]))
         usable = {name: value for name, value in info.items() if name not in {e["loc"][0] for e in wrong}}
-        return usable, f"{RECORD_FILE}: {key} cannot be {wrong[0]['input']!r}"
+        problem = "is missing" if wrong[0]["type"] == "missing" else f"cannot be {wrong[0]['input']!r}"
+        return usable, f"{RECORD_FILE}: {key} {problem}"
     return info, ""

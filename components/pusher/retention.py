@@ -26,9 +26,9 @@ def prune(serving_dir: str | Path, name: str, keep: int, dry_run: bool = False) 
       PipelineError: the folder cannot be read or written.
     """
     require_keep(keep)
-    old = _old(versions(serving_dir, name), keep)
-    if dry_run or not old:
-        return [version.number for version in old]
+    served = versions(serving_dir, name)
+    if dry_run or len(served) <= keep:
+        return [version.number for version in _old(served, keep)]
     with staging.writing(home_of(serving_dir, name), "pruned"):
         return _prune(serving_dir, name, keep)
 

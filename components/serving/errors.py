@@ -53,6 +53,13 @@ class Overloaded(RequestError):
     retry_after = 1
 
 
+def version_number(name: str, version: str) -> int:
+    """Raises UnknownModel for what is no number."""
+    if not (version.isascii() and version.isdigit() and len(version) < 19):
+        raise unknown_version(name, version[:40])
+    return int(version)
+
+
 def unknown_version(name: str, version: int | str | None) -> UnknownModel:
     """TF Serving's words for a model or version that is not served."""
     wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"

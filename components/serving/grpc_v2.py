@@ -7,8 +7,8 @@ from typing import Any
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.servicer import InferenceServicer
 
+from components.serving.errors import version_number
 from components.serving.kserve_model import requested_version
-from components.serving.rest_v2 import version_number
 
 
 class VersionedInference(InferenceServicer):
@@ -25,7 +25,6 @@ class VersionedInference(InferenceServicer):
         return pb.ModelMetadataResponse(**await self._metadata(request))
 
     async def _metadata(self, request: pb.ModelReadyRequest | pb.ModelMetadataRequest) -> dict[str, Any]:
-        if request.version:
-            requested_version.set(version_number(request.name, request.version))
+        requested_version.set(version_number(request.name, request.version) if request.version else None)
         found: dict[str, Any] = await self._data_plane.model_metadata(model_name=request.name)
         return found

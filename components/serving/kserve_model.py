@@ -15,13 +15,13 @@ from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.utils.numpy_codec import from_np_dtype
 
 from components.serving.board import Board
-from components.serving.errors import InvalidRequest, Refused, RequestError
+from components.serving.errors import InvalidRequest, Refused, RequestError, version_number
 from components.serving.observation import note_answer
 from components.serving.predictor import Predictor
 from components.serving.saved_model import ServedModel, Signature, Tensors
 from components.serving.tf_serving_json import is_number, not_of_type
 
-# The version in the path of a REST request: KServe's handlers know of none.
+# The version that a request names outside of its body: KServe's handlers know of none.
 requested_version: contextvars.ContextVar[int | None] = contextvars.ContextVar("version", default=None)
 
 
@@ -61,7 +61,8 @@ class KServeModel(Model):
         if not isinstance(payload, InferRequest):
             raise InvalidRequest("the V2 protocol takes an inference request with 'inputs'")
         parameters = to_http_parameters(payload.parameters) if payload.parameters else {}
-        version = _number(payload.model_version) if payload.model_version else requested_version.get()
+        named = payload.model_version
+        version = version_number(self.name, named) if named else requested_version.get()
         return await self._predictor.answer(version, lambda model: _infer(model, payload, parameters))
 
     async def _types(self, which: str) -> list[dict[str, Any]]:
@@ -75,12 +76,6 @@ class KServeModel(Model):
                 }
                 for spec in specs
             ]
-
-
-def _number(version: str) -> int:
-    if version.isascii() and version.isdigit() and len(version) < 19:
-        return int(version)
-    raise InvalidRequest(f"model version {version[:40]!r} is not a number")
 
 
 def _infer(model: ServedModel, request: InferRequest, parameters: Mapping[str, Any]) -> InferResponse:
@@ -126,11 +121,11 @@ def _tensor(given: InferInput) -> np.ndarray:
 
 def _check_numbers(data: list[Any], dtype: np.dtype, name: str) -> None:
     """KServe lets numpy cast what JSON holds: 2.9 and "2" would both be the integer 2."""
-    waiting = list(data)
+    waiting: list[Any] = [data]
     while waiting:
         value = waiting.pop()
         if isinstance(value, list):
-            waiting += value
+            waiting += reversed(value)
         elif not is_number(value, dtype):
             raise not_of_type(value, dtype, name)
 

@@ -80,8 +80,13 @@ async def _read(receive: _Receive, limit: int) -> bytes | None:
 
 def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
     """The body as it was before the client compressed it; as TF Serving, gzip only."""
-    if encoding.strip().lower() != "gzip":
+    encoding = encoding.strip().lower()
+    if not body or encoding in ("", "identity"):
         return body
+    if encoding != "gzip":
+        raise InvalidRequest(
+            f"Content-Encoding {encoding[:40]!r} is not read: send the body as it is, or as gzip"
+        )
     inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         content = inflate.decompress(body, limit + 1)
@@ -89,8 +94,8 @@ def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
         raise InvalidRequest(f"the body is not gzip, as its Content-Encoding says: {error}") from None
     if len(content) > limit:
         raise TooLarge(f"a request has at most {limit} bytes, its gzip body holds more")
-    if not inflate.eof:
-        raise InvalidRequest("the gzip body is cut off")
+    if not inflate.eof or inflate.unused_data:
+        raise InvalidRequest("the gzip body is cut off" if not inflate.eof else "more follows the gzip body")
     return content
 
 

@@ -21,13 +21,14 @@ from components.serving.errors import (
     Overloaded,
     UnknownModel,
     unknown_version,
+    version_number,
 )
 from components.serving.kserve_model import FixedModels, ServingDataPlane
 from components.serving.observation import Observer, note_answer
 from components.serving.predictor import Predictor
 from components.serving.rest_errors import JSON, add_error_handlers, error_response
 from components.serving.rest_guard import Guard
-from components.serving.rest_v2 import register_v2, version_number
+from components.serving.rest_v2 import register_v2
 from components.serving.saved_model import ServedModel
 from components.serving.settings import ServeSettings
 from components.serving.tf_serving_json import answer, metadata, parse_predict
@@ -129,6 +130,7 @@ class TFServingREST:
 
     async def label(self, name: str, label: str) -> None:
         """TF Serving's labels are given by its own config file, which this server has not."""
+        self._number(name, None)
         raise InvalidRequest(f"version labels are not served, got {label.partition(':')[0][:40]!r}")
 
     async def other(self, verb: str, request: Request) -> None:

@@ -19,16 +19,9 @@ from kserve.protocol.rest.v2_datamodels import (
 )
 from kserve.protocol.rest.v2_endpoints import V2Endpoints
 
-from components.serving.errors import unknown_version
+from components.serving.errors import version_number
 from components.serving.kserve_model import requested_version
 from components.serving.openapi import INFER_RESPONSES
-
-
-def version_number(name: str, version: str) -> int:
-    """Raises UnknownModel for what is no number."""
-    if not (version.isascii() and version.isdigit() and len(version) < 19):
-        raise unknown_version(name, version[:40])
-    return int(version)
 
 
 def register_v2(app: FastAPI, endpoints: V2Endpoints) -> None:
@@ -83,5 +76,5 @@ class _VersionedModels:
         return await self._endpoints.infer(raw_request, raw_response, model_name, request_body)
 
     def _request(self, name: str, version: str | None) -> None:
-        if version is not None:
-            requested_version.set(version_number(name, version))
+        # Always: a request that was pipelined behind another one runs in a copy of its context.
+        requested_version.set(None if version is None else version_number(name, version))

@@ -43,15 +43,18 @@ def _warm_up_lengths(settings: ServeSettings) -> list[list[int]]:
     """Bytes of the texts of each request: one row alone in every length bucket, and a whole batch."""
     bounds = (*settings.length_buckets, 1 + max(settings.length_buckets, default=0))
     rows = settings.max_batch_rows
-    alone = [[bound] for bound in bounds if bound <= settings.max_text_bytes]
-    return [*alone, [1 + row * len(_TEXT) // rows for row in range(rows)]]
+    return [*([bound] for bound in bounds), [1 + row * len(_TEXT) // rows for row in range(rows)]]
 
 
 def _texts(signature: Signature, lengths: list[int]) -> Tensors:
     """Rows of these lengths, shared out over the columns."""
-    share = len(signature.inputs)
-    texts = [(_TEXT * (1 + length // len(_TEXT)))[: -(-length // share)] for length in lengths]
-    return dict.fromkeys(signature.inputs, np.array(texts, object))
+    columns = list(signature.inputs)
+    tensors = {}
+    for number, column in enumerate(columns):
+        shares = [(length + number) // len(columns) for length in lengths]
+        texts = [(_TEXT * (1 + share // len(_TEXT)))[:share] for share in shares]
+        tensors[column] = np.array(texts, object)
+    return tensors
 
 
 def _check(outputs: Tensors) -> None:

@@ -373,8 +373,14 @@ def kill_while_pushing(folder: Path) -> None:
     with (served / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = in_push_step(folder)
-    while process.poll() is None and versions(folder) == before and not list(served.glob(".staging-*")):
-        pass
+    deadline = time.monotonic() + 60
+    while (
+        process.poll() is None
+        and versions(folder) == before
+        and not list(served.glob(".staging-*"))
+        and time.monotonic() < deadline
+    ):
+        time.sleep(0.001)
     process.kill()
     process.wait()
 

@@ -136,7 +136,9 @@ def test_server_ends_when_its_parent_is_killed(exported: tuple[Exported, Exporte
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
-        assert is_running(pid)
-        parent.send_signal(signal.SIGKILL)
+        try:
+            pid = int(parent.stdout.readline())
+            assert is_running(pid)
+        finally:
+            parent.send_signal(signal.SIGKILL)
     wait_until_gone(pid)

@@ -91,9 +91,17 @@ def test_the_questions_are_those_of_the_eval_split_and_get_different_labels(text
     assert min(served[0].count(label) for label in LABELS) > 50
 
 
+def clear(labels, served):
+    """Labels of the rows that are no near tie, where the last digits of another processor decide."""
+    best = np.sort(served[1], axis=1)
+    chosen = [label for label, gap in zip(labels, best[:, -1] - best[:, -2], strict=True) if gap > 1e-4]
+    assert len(chosen) > 480
+    return chosen
+
+
 def test_node_gives_the_label_and_the_probabilities_of_the_server(in_node, served):
     labels, probabilities = in_node["float32"]
-    assert labels == served[0]
+    assert clear(labels, served) == clear(served[0], served)
     np.testing.assert_allclose(probabilities, served[1], rtol=0, atol=1e-4)
 
 
@@ -122,5 +130,5 @@ def test_the_page_gives_the_label_and_the_probabilities_of_the_server(page, fold
     with static_server(folder) as url:
         ready(page, url)
         labels, probabilities = answers(classify(page, [[text] for text in texts]))
-    assert labels == served[0]
+    assert clear(labels, served) == clear(served[0], served)
     np.testing.assert_allclose(probabilities, served[1], rtol=0, atol=1e-4)

@@ -287,7 +287,7 @@ def rewrite(version: Path, **values: object) -> None:
         ({"restored_from": "abc"}, "restored_from cannot be 'abc'"),
         ({"restored_from": -1}, "restored_from cannot be -1"),
         ({"metrics": {"accuracy": "high"}}, "metrics.accuracy cannot be 'high'"),
-        ({"promoted_from": {"serving_dir": None}}, "promoted_from.version cannot be {'serving_dir': None}"),
+        ({"promoted_from": {"serving_dir": None}}, "promoted_from.version is missing"),
         ({"run_id": 5}, "run_id cannot be 5"),
     ],
 )

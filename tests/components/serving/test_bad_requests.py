@@ -239,7 +239,7 @@ MASK = {"name": "attention_mask", "shape": [1, 3], "datatype": "INT64", "data": 
         (
             {"data": ["2", "9", "3"]},
             {},
-            "JSON Value: '3' is not of expected type: integer (input 'input_ids')",
+            "JSON Value: '2' is not of expected type: integer (input 'input_ids')",
         ),
         (
             {"data": [[True, 9, 3]]},
@@ -274,6 +274,8 @@ def test_token_ids_that_another_answer_would_be_given_to_are_refused(
     ("body", "status", "reason"),
     [
         (b"no gzip", 400, "the body is not gzip, as its Content-Encoding says: Error -3 while decompressing"),
+        (gzip.compress(b"{}") + b"more", 400, "more follows the gzip body"),
+        (b"", 400, "JSON Parse error"),
         (gzip.compress(b'{"instances": ["a"]}')[:-9], 400, "the gzip body is cut off"),
         (
             gzip.compress(b" " * (2 << 20)),
@@ -288,6 +290,14 @@ def test_gzip_body_that_is_damaged_or_grows_too_large_is_refused(
     answer = httpx.post(server.url + PREDICT, content=body, headers={"Content-Encoding": "gzip"}, timeout=60)
     assert answer.status_code == status
     assert answer.json()["error"].startswith(reason)
+
+
+def test_other_encodings_are_refused_by_name(server: Server) -> None:
+    answer = httpx.post(server.url + PREDICT, content=b"a", headers={"Content-Encoding": "br"}, timeout=60)
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": "Content-Encoding 'br' is not read: send the body as it is, or as gzip"},
+    )
 
 
 def test_body_over_the_limit_is_413(server: Server) -> None:

@@ -84,10 +84,18 @@ def test_switches_under_load_fail_no_request_and_leave_no_memory(
         for number in range(2, SWITCHES + 2):
             assert push(exported[(number - 1) % 2].path, serving_dir) == number
             server.wait_for(number)
-        after = server.memory()
+        after = memory_at_last(server, 1.1 * before)
     assert set(load.answers) == {"right"}, load.answers.most_common(3)
     assert load.versions >= set(range(2, SWITCHES + 1))
-    assert after <= 1.1 * before, f"{before / 1e6:.0f} MB grew to {after / 1e6:.0f} MB"
+    assert after <= 1.1 * before, f"{before / 1e6:.0f} MB became {after / 1e6:.0f} MB"
+
+
+def memory_at_last(server: Server, bound: float) -> int:
+    """Once it is within the bound; the old version is given back a moment after the new one answers."""
+    deadline = time.monotonic() + 20
+    while (found := server.memory()) > bound and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
 
 
 def test_readiness_without_a_version_is_503_and_no_error_in_the_log(tmp_path: Path) -> None:
@@ -127,7 +135,7 @@ def test_version_that_does_not_load_is_reported_and_gets_no_traffic(
 def state_of(server: Server, version: int, state: str) -> dict:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        statuses = httpx.get(f"{server.url}/v1/models/{NAME}").json()["model_version_status"]
+        statuses = httpx.get(f"{server.url}/v1/models/{NAME}", timeout=60).json()["model_version_status"]
         found = [
             status for status in statuses if (status["version"], status["state"]) == (str(version), state)
         ]
@@ -211,20 +219,30 @@ def test_stop_answers_what_grpc_has_accepted(exported: tuple[Exported, Exported]
     push(exported[0].path, tmp_path / "models")
     request = predict_pb2.PredictRequest()
     request.model_spec.name = NAME
-    request.inputs["text"].CopyFrom(tf.make_tensor_proto([TEXTS[-1]] * 1000))
-    with running(tmp_path / "models", 1, max_batch_rows=4) as server, ThreadPoolExecutor(4) as clients:
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto([TEXTS[-1]] * 200))
+    with (
+        running(tmp_path / "models", 1, max_batch_rows=1) as server,
+        ThreadPoolExecutor(16) as clients,
+        httpx.Client(timeout=60) as metrics,
+    ):
         stub = prediction_service_pb2_grpc.PredictionServiceStub(
             grpc.insecure_channel(f"127.0.0.1:{server.grpc}")
         )
-        answers = [clients.submit(stub.Predict, request, timeout=120) for _ in range(4)]
+        answers = [clients.submit(stub.Predict, request, timeout=240) for _ in range(16)]
         deadline = time.monotonic() + 60
-        while "serving_waiting_requests 4.0" not in httpx.get(f"{server.url}/metrics").text:
+        while waiting_requests(metrics, server) < 16 - sum(answer.done() for answer in answers):
             assert time.monotonic() < deadline
-            time.sleep(0.02)
         server.process.send_signal(signal.SIGTERM)
         rows = [len(tf.make_ndarray(answer.result().outputs["label"])) for answer in answers]
-        assert rows == [1000] * 4
+        assert rows == [200] * 16
         assert server.process.wait(60) == 0
+
+
+def waiting_requests(metrics: httpx.Client, server: Server) -> float:
+    text = metrics.get(f"{server.url}/metrics").text
+    return next(
+        float(line.split()[1]) for line in text.splitlines() if line.startswith("serving_waiting_requests ")
+    )
 
 
 def wait_until_refused(server: Server) -> None:
@@ -245,10 +263,12 @@ def test_killed_under_load_it_serves_the_newest_good_version_again(
     for model in exported:
         push(model.path, serving_dir)
     with running(serving_dir, 2) as server, Load(server, exported) as load:
-        time.sleep(0.5)
+        deadline = time.monotonic() + 60
+        while load.answers["right"] < CLIENTS:
+            assert time.monotonic() < deadline, load.answers
+            time.sleep(0.05)
         server.process.kill()
         server.process.wait(60)
-    assert load.answers["right"] > 0
     rubbish = serving_dir / NAME / "3"
     rubbish.mkdir()
     (rubbish / "saved_model.pb").write_bytes(b"rubbish")

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import socket
 import time
 from typing import Any
 
@@ -233,6 +234,15 @@ def test_v2_metadata_and_versions(server: Server) -> None:
         assert metadata["versions"] == ["1"]
     assert httpx.get(f"{server.url}/v2/models/{NAME}/versions/1/ready").status_code == 200
     assert httpx.get(f"{server.url}/v2/models/{NAME}/versions/2/ready").status_code == 404
+
+
+def test_version_of_a_request_is_not_that_of_the_next_on_its_connection(server: Server) -> None:
+    both = f"GET /v2/models/{NAME}/versions/7 HTTP/1.1\r\nHost: a\r\n\r\n"
+    both += f"GET /v2/models/{NAME} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.rest), timeout=60) as connection:
+        connection.sendall(both.encode())
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert [answer[:3] for answer in answers.split(b"HTTP/1.1 ")[1:]] == [b"404", b"200"]
 
 
 def test_v2_grpc_tells_of_the_version_that_is_asked_for(server: Server) -> None:

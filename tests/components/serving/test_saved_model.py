@@ -112,7 +112,25 @@ def test_limits_of_requests_do_not_keep_a_version_from_its_warm_up(
 def test_length_buckets_that_do_not_grow_are_refused() -> None:
     with pytest.raises(ValidationError, match=r"must be positive and grow, such as \[32, 64, 128\]"):
         ServeSettings(length_buckets=(64, 32))
-    assert ServeSettings(length_buckets=()).length_buckets == ()
+
+
+def test_without_buckets_and_with_pairs_of_texts_rows_are_answered_in_their_order(tmp_path: Path) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("one", "other")])
+    def join(one: tf.Tensor, other: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"joined": tf.strings.join([one, other])}
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "model"), {"serving_default": join})
+    texts = {
+        "one": np.array([b"a" * 40, b"", b"cc"], object),
+        "other": np.array([b"1", b"", b"3" * 90], object),
+    }
+    for buckets in ((), (4, 64)):
+        settings = ServeSettings(length_buckets=buckets)
+        model = ServedModel(tmp_path / "model", "tiny", 1, settings)
+        warm_up(model, settings)
+        answers = model.run(model.signature(""), texts)["joined"].tolist()
+        assert answers == [b"a" * 40 + b"1", b"", b"cc" + b"3" * 90]
+        model.close()
 
 
 def record_warm_up(path: Path, signature: str) -> None:

@@ -66,6 +66,17 @@ def test_object_store_as_serving_folder_is_refused_with_the_place_of_the_key(
     )
 
 
+@pytest.mark.parametrize("key", ["data.path", "data.schema", "data.labels", "model.checkpoint.path"])
+def test_address_where_only_a_path_of_this_machine_is_read_is_refused(
+    call: Call, home: Path, config_file: Path, key: str
+) -> None:
+    code, _, err = call("config", "tiny.yaml", "--set", f"{key}=gs://bucket/there")
+    assert code == 2
+    assert err.endswith(
+        f"{key}: 'gs://bucket/there' is an address, no path on this machine: copy what it names here first\n"
+    )
+
+
 def test_promotion_to_an_object_store_is_refused_and_makes_no_folder(
     call: Call, home: Path, tmp_path: Path
 ) -> None:
