@@ -27,7 +27,7 @@ from tfx.utils import path_utils
 from components import features
 from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.op_set import foreign_ops
-from components.canary.report import REFUSED, REPORT_FILE
+from components.canary.report import REASONS, REPORT_FILE
 from components.canary.settings import CanarySettings
 from components.canary.spec import (
     BLESSING_KEY,
@@ -167,7 +167,7 @@ def _record(blessing: types.Artifact, trial: Trial) -> None:
     if trial.reasons:
         infra_validator._mark_not_blessed(blessing)
         blessing.set_int_custom_property("has_model", 0)
-        blessing.set_string_custom_property(REFUSED, "; ".join(trial.reasons))
+        blessing.set_string_custom_property(REASONS, "; ".join(trial.reasons))
         # Nobody is to push it.
         shutil.rmtree(path_utils.stamped_model_path(blessing.uri), ignore_errors=True)
     else:

@@ -13,7 +13,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.canary.report import REFUSED
+from components.canary.report import REASONS
 from components.errors import GateRefused, PipelineError
 from components.model_files import SAVED_MODEL, file_digests, model_digest, same_model
 from components.pusher import versions
@@ -72,7 +72,7 @@ def refusals(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
 
 def _told(blessing: types.Artifact) -> str:
     """The Canary's blessing says why; the Evaluator's evaluation does, in its own output."""
-    reasons = blessing.get_string_custom_property(REFUSED)
+    reasons = blessing.get_string_custom_property(REASONS)
     return f" ({reasons})" if reasons else ""
 
 
@@ -126,8 +126,8 @@ class Executor(base_executor.BaseExecutor):
         refused = refusals(input_dict)
         if refused:
             _log.warning("Not pushed: %s", "; ".join(refused))
-            pushed.set_string_custom_property(REFUSED, "; ".join(refused))
-            _record(pushed, {PUSHED: 0, REFUSED: refused})
+            pushed.set_string_custom_property(REASONS, "; ".join(refused))
+            _record(pushed, {PUSHED: 0, "refused": refused})
             return
         source = model_path(input_dict)
         serving_dir, name = exec_properties[SERVING_DIR_KEY], exec_properties[NAME_KEY]

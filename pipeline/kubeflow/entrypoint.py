@@ -233,12 +233,12 @@ def _refuse_unpushed(outputs: Artifacts) -> None:
     """A run that pushed nothing must not look like one that did: as the local runner, which exits with 3."""
     from tfx.types.standard_artifacts import PushedModel
 
-    from components.canary.report import REFUSED as WHY
+    from components.canary.report import REASONS
 
     for made in (artifact for several in outputs.values() for artifact in several):
         if isinstance(made, PushedModel) and made.get_int_custom_property("pushed") != 1:
             raise GateRefused(
-                f"nothing was pushed: {made.get_string_custom_property(WHY)}; the Evaluator's output "
+                f"nothing was pushed: {made.get_string_custom_property(REASONS)}; the Evaluator's output "
                 "`evaluation` says which threshold was missed, the Canary's `blessing` what it found"
             )
 

@@ -219,9 +219,9 @@ def test_stop_answers_what_grpc_has_accepted(exported: tuple[Exported, Exported]
     push(exported[0].path, tmp_path / "models")
     request = predict_pb2.PredictRequest()
     request.model_spec.name = NAME
-    request.inputs["text"].CopyFrom(tf.make_tensor_proto([TEXTS[-1]] * 200))
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto([TEXTS[-1]] * 50))
     with (
-        running(tmp_path / "models", 1, max_batch_rows=1) as server,
+        running(tmp_path / "models", 1, max_batch_rows=1, drain_seconds=120) as server,
         ThreadPoolExecutor(16) as clients,
         httpx.Client(timeout=60) as metrics,
     ):
@@ -234,7 +234,7 @@ def test_stop_answers_what_grpc_has_accepted(exported: tuple[Exported, Exported]
             assert time.monotonic() < deadline
         server.process.send_signal(signal.SIGTERM)
         rows = [len(tf.make_ndarray(answer.result().outputs["label"])) for answer in answers]
-        assert rows == [200] * 16
+        assert rows == [50] * 16
         assert server.process.wait(60) == 0
 
 
