@@ -117,8 +117,7 @@ class ModelVersions:
                 self._look()
             except (OSError, PipelineError) as error:  # a folder that is away for a moment
                 _log.warning("%s: cannot be read: %s", self._serving_dir / self.name, error)
-            except Exception:  # noqa: BLE001 - whatever it was
-                # Without this thread, no new version would ever be noticed and nothing would say so.
+            except Exception:  # noqa: BLE001 - else the thread ends, and no new version is ever noticed
                 _log.exception("%s: looking for versions failed", self._serving_dir / self.name)
             if self._stopping.wait(self._settings.poll_seconds):
                 return
