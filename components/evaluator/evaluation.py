@@ -65,20 +65,20 @@ def bounds_told(bounds: ThresholdSettings) -> str:
     parts = (
         (bounds.min, "at least {:g}"),
         (bounds.max, "at most {:g}"),
-        (bounds.max_drop, "at most {:g} worse"),
+        (bounds.max_worse, "at most {:g} worse"),
     )
     return ", ".join(text.format(value) for value, text in parts if value is not None)
 
 
 def holds(name: str, bounds: ThresholdSettings, value: float, baseline: float | None) -> bool:
-    """Whether a metric is within its bounds; without a baseline `max_drop` is not looked at."""
+    """Whether a metric is within its bounds; without a baseline `max_drop` and `max_rise` are not looked at."""
     worse = 0.0
     if baseline is not None:
         worse = value - baseline if name in LOWER_IS_BETTER else baseline - value
     return (
         (bounds.min is None or value >= bounds.min)
         and (bounds.max is None or value <= bounds.max)
-        and (bounds.max_drop is None or worse <= bounds.max_drop + ROUNDING)
+        and (bounds.max_worse is None or worse <= bounds.max_worse + ROUNDING)
     )
 
 

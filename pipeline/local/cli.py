@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ from pipeline.local import version_commands
 from pipeline.local.options import ConfigPath, Overrides
 
 if TYPE_CHECKING:
-    from pipeline.importing.importer import ImportReport
+    from pipeline.importing.import_report import ImportReport
 
 app = typer.Typer(
     add_completion=False,
@@ -85,10 +86,32 @@ def import_(
     name: Annotated[
         str | None, typer.Option(help="Name of the pipeline; default: the folder's name.")
     ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(help="Character between the columns of CSV and TSV, or tab; default: found out."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of text files, such as cp1252; default: UTF-8 or UTF-16.")
+    ] = None,
+    replace_undecodable: Annotated[
+        bool,
+        typer.Option("--replace-undecodable", help="Take U+FFFD for bytes that the encoding does not have."),
+    ] = False,
+    merge_labels: Annotated[
+        bool, typer.Option("--merge-labels", help="Make one label of those that look the same.")
+    ] = False,
+    as_classes: Annotated[
+        bool,
+        typer.Option("--as-classes", help="Take numbers, dates, ids and lists of labels for classes."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT when it exists.")] = False,
 ) -> None:
-    """Import labelled text of your own; writes a config that `run` takes next."""
+    """Import labelled text of your own; writes a config that `run` takes next.
+
+    Exit code: 2 for a path, column or option that cannot be meant, 1 for files whose content cannot be used.
+    """
     from pipeline.importing.importer import import_files
+    from pipeline.importing.rows import ReadOptions
 
     with _counting() as progress:
         report = import_files(
@@ -100,13 +123,18 @@ def import_(
             group=group,
             name=name,
             extra=extra or (),
+            options=ReadOptions(delimiter, encoding, replace_undecodable),
+            merge_labels=merge_labels,
+            as_classes=as_classes,
             overwrite=overwrite,
             progress=progress,
         )
     console = Console()
     _print_import(console, report)
     if report.config:
-        console.print(Text(f"\nNext: python runner_local.py run {report.config}"), soft_wrap=True)
+        console.print(
+            Text(f"\nNext: python runner_local.py run {shlex.quote(report.config)}"), soft_wrap=True
+        )
 
 
 @app.command()
@@ -217,6 +245,8 @@ def _print_import(console: Console, report: ImportReport) -> None:
     left_out = ", ".join(f"{count:,} {what}" for what, count in dropped.items() if count)
     if left_out:
         console.print(Text(f"  of {report.rows_read:,} rows read, left out: {left_out}"), soft_wrap=True)
+    for note in report.notes:
+        console.print(Text(f"  {note}"), soft_wrap=True)
     for sample in report.conflict_samples:
         console.print(Text(f"  conflicting labels: {sample}", "yellow"), soft_wrap=True)
     for warning in report.warnings:

@@ -169,7 +169,20 @@ def test_odd_yaml_is_one_line(write, line, message):
 
 def test_max_drop_alone_is_refused_because_a_first_model_has_nothing_to_hold(write):
     path = write(GOOD.replace("min: 0.5, max_drop", "max_drop"))
-    assert "with max_drop alone" in error_of(path)
+    assert "with max_drop or max_rise alone there is nothing that a first model could be held to" in error_of(
+        path
+    )
+
+
+def test_max_rise_bounds_what_is_worse_when_higher_and_nothing_else(write):
+    thresholds = "accuracy: {min: 0.5}\n    cross_entropy: {max_rise: 0.2}"
+    config = load_config(write(GOOD.replace("accuracy: {min: 0.5, max_drop: 0.01}", thresholds)))
+    assert config.evaluate.thresholds["cross_entropy"].max_worse == 0.2
+    assert config.evaluate.compares()
+    wrong = write(GOOD.replace("max_drop: 0.01", "max_rise: 0.01"))
+    assert "thresholds.accuracy: max_rise is for cross_entropy, give max_drop" in error_of(wrong)
+    both = write(GOOD.replace("max_drop: 0.01", "max_drop: 0.01, max_rise: 0.2"))
+    assert "give either max_drop or max_rise, got max_drop 0.01 and max_rise 0.2" in error_of(both)
 
 
 @pytest.mark.parametrize("key", ["text", "text_pair"])

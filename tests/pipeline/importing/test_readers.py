@@ -56,7 +56,7 @@ def test_quote_that_never_closes_names_the_line_where_it_opened(tmp_path: Path) 
 def test_quote_that_never_closes_in_a_large_file_does_not_read_it_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.importing.readers.MAX_FIELD_CHARACTERS", 1000)
+    monkeypatch.setattr("pipeline.importing.delimited.MAX_FIELD_CHARACTERS", 1000)
     with pytest.raises(PipelineError, match=r"x\.csv line 2: the quote opened here"):
         read(tmp_path / "x.csv", 'text,label\n"open,x\n' + "a row of text,y\n" * 1000)
 
@@ -214,12 +214,12 @@ def test_folder_per_class(tmp_path: Path) -> None:
 def test_class_folder_without_texts_is_named(tmp_path: Path) -> None:
     (tmp_path / "pos").mkdir()
     (tmp_path / "pos" / "1.pdf").write_bytes(b"%PDF")
-    with pytest.raises(UsageError, match=r"/pos: holds no \.txt file"):
+    with pytest.raises(PipelineError, match=r"/pos: holds no \.txt file"):
         list(read_rows(tmp_path, "folder", ["text", "label"]))
 
 
 def test_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds no folder; put the \.txt files of each class"):
+    with pytest.raises(PipelineError, match=r"holds no folder; put the \.txt files of each class"):
         list(read_rows(tmp_path, "folder", ["text", "label"]))
 
 
