@@ -24,6 +24,10 @@ class DataGateSettings(Section):
     missing_column: Severity = Field("error", description="A column the schema requires is absent from rows.")
     wrong_type: Severity = Field("error", description="A column holds another type than the schema says.")
     unknown_label: Severity = Field("error", description="A label that is not in data.labels.")
+    look_alike_labels: Severity = Field(
+        "warn",
+        description="Labels in data.labels that look the same: Spam and spam, 1 and 1.0, invisible characters.",
+    )
     empty_text: Severity = Field("error", description="More empty texts than max_empty_text_fraction.")
     max_empty_text_fraction: Fraction = Field(
         0.01, description="Share of rows of a split whose text may be empty or white space."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import NoReturn
 
@@ -17,6 +18,9 @@ def call(app: typer.Typer) -> NoReturn:
 
     A `PipelineError`, and an argument that is unknown, missing or of the wrong type, are one line on stderr.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does: a file name or label that the terminal's encoding lacks must not end the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         exit_code = app(standalone_mode=False)
     except PipelineError as error:

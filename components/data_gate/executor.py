@@ -172,7 +172,7 @@ def judge(
     label_list = read_labels(data.labels)
     _check_integer_labels(schema, data, label_list)
     labels = frozenset(label_list)
-    findings: list[rules.Finding] = []
+    findings = list(rules.judge_labels(label_list, data))
     rows: dict[str, int] = {}
     for split in data.splits:
         folder = artifact_utils.get_split_uri([examples], split) if split in there else ""
@@ -182,7 +182,7 @@ def judge(
             else rules.SplitTally()
         )
         rows[split] = tally.rows
-        scanned = list(rules.judge_split(split, tally, data))
+        scanned = list(rules.judge_split(split, tally, data, labels))
         found = _read_anomalies(input_dict, split, tally.rows, data) if folder else []
         findings += rules.without_repeats(scanned, found)
     return rules.ordered(findings), rows

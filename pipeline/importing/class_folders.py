@@ -85,7 +85,7 @@ def _check_link(entry: os.DirEntry[str], root: Path) -> None:
     try:
         real = Path(entry.path).resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: a loop, before Python 3.13
-        raise PipelineError(f"{entry.path}: a link to {target}, which is not there: remove it") from None
+        raise PipelineError(f"{entry.path}: a link that leads nowhere (to {target}): remove it") from None
     if not real.is_relative_to(root):
         raise PipelineError(
             f"{entry.path}: a link to {real}, outside of {root}, from where nothing is read: put a copy in its place, "

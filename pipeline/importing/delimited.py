@@ -14,6 +14,7 @@ from pipeline.importing.rows import (
     ReadNotes,
     ReadOptions,
     Row,
+    no_column,
     positions,
     short,
 )
@@ -62,6 +63,8 @@ def _read(
     else:
         records = _quoted_records(path, rest, skipped, delimiter)
     _, header = next(records)
+    if len(header) == 1 and header[0] not in columns:
+        raise UsageError(f"{no_column(path, columns[0], header)}; is it cut with another --delimiter?")
     wanted = positions(path, header, columns)
     for number, row in records:
         if len(row) != len(header):
@@ -100,8 +103,10 @@ def _names(head: str, delimiter: str, usual: str) -> list[str]:
     if delimiter == usual == "\t":
         return head.rstrip("\r\n").split("\t")
     try:
-        return next(csv.reader([head], delimiter=delimiter, strict=True), [])
-    except csv.Error:  # a name over several lines, or quotes that mean nothing under this separator
+        return next(
+            csv.reader([head], delimiter=delimiter), []
+        )  # not strict: a name may go on in the next line
+    except csv.Error:
         return []
 
 
@@ -185,7 +190,8 @@ def _quoted_records(
 def _csv_error(path: Path, lines: _RecordLines, delimiter: str, error: csv.Error) -> PipelineError:
     opened = _open_quote(lines.record, delimiter)
     if opened is None:
-        return PipelineError(f"{path} line {lines.first_line}: not CSV: {error}")
+        reason = "a line ends in a carriage return alone" if "new-line character" in str(error) else error
+        return PipelineError(f"{path} line {lines.first_line}: not CSV: {reason}; save the file as CSV UTF-8")
     line = lines.first_line + opened
     return PipelineError(
         f"{path} line {line}: the quote opened here is not closed properly ({error}); "

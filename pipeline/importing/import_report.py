@@ -177,16 +177,16 @@ def _notes_on_reading(notes: ReadNotes) -> Iterator[str]:
     if len(notes.taken) > SAMPLES:
         yield f"{len(notes.taken) - SAMPLES} more files like these"
     for encoding, texts in notes.recoded.items():
-        yield f"{texts.count:,} texts read as {encoding}: {texts}"
+        yield f"read as {encoding}: {texts}"
     if notes.links.count:
-        yield f"{notes.links.count:,} links inside the folder were followed: {notes.links}"
+        yield f"links inside the folder that were followed: {notes.links}"
 
 
 def _notes_on_labels(tally: Tally) -> Iterator[str]:
     if tally.whole_floats.count:
         yield (
-            f"{tally.whole_floats.count:,} whole numbers written as floats (pandas does so where values are missing) "
-            f"were taken as integers, 1.0 as 1: {tally.whole_floats}"
+            f"whole numbers written as floats (pandas does so where values are missing) were taken as integers, 1.0 as "
+            f"1, in {tally.whole_floats.count:,} rows from {tally.whole_floats.places[0]} on"
         )
     for kept in dict.fromkeys(tally.merged_labels.values()):
         others = [label for label, into in tally.merged_labels.items() if into == kept]
@@ -195,13 +195,10 @@ def _notes_on_labels(tally: Tally) -> Iterator[str]:
 
 def _warnings_on_reading(notes: ReadNotes) -> Iterator[str]:
     if notes.replaced.count:
-        yield (
-            f"bytes that cannot be decoded were replaced by U+FFFD in {notes.replaced.count:,} places: {notes.replaced}"
-        )
+        yield (f"bytes that cannot be decoded were replaced by U+FFFD: {notes.replaced}")
     if notes.not_read.count:
         yield (
-            f"{notes.not_read.count:,} entries were not read, because they are no .txt file directly in the folder of "
-            f"a class, or hidden: {notes.not_read}"
+            f"not read, because it is no .txt file directly in the folder of a class, or hidden: {notes.not_read}"
         )
 
 
@@ -220,10 +217,10 @@ def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]]) -
         written.update(counts)
     single = [label for label in written if written[label] == 1]
     if single:
-        yield f"{len(single):,} labels have a single row, which is not enough to learn or judge: {told(single)}"
+        yield f"labels with a single row, which is too little to learn and to judge them: {told(single)}"
     unseen = [label for label in written if label not in splits["train"]]
     if unseen:
-        yield f"{len(unseen):,} labels have no row in the train split: {told(unseen)}"
+        yield f"labels without a row in the train split: {told(unseen)}"
 
 
 def _with_rows(labels: Sequence[str], tally: Tally) -> str:
@@ -267,9 +264,12 @@ def refuse_useless(report: ImportReport, layout: Layout) -> None:
             f"{report.conflicting_rows} with conflicting labels)"
         )
     if len(report.labels) == 1:
+        conflict = "; rows with conflicting labels were dropped, such as " + ", ".join(
+            report.conflict_samples[:1]
+        )
         raise PipelineError(
             f"{where}: all {report.rows_written} rows have the label {report.labels[0]!r}: "
-            f"a classifier needs two or more"
+            f"a classifier needs two or more{conflict if report.conflict_samples else ''}"
         )
     for split, counts in report.splits.items():
         if not counts:

@@ -80,7 +80,9 @@ def _contained(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
 def _dates(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
     if sum(_DATE.fullmatch(label) is not None for label in labels) < _NEARLY_ALL * len(labels):
         return None
-    return f"holds dates, not classes, such as {_samples(labels)}; is it the label column? If so, {GO_ON}"
+    return (
+        f"holds dates, not classes, such as {_samples(labels)}; is it the label column? {GO_ON.capitalize()}"
+    )
 
 
 def _lists(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
@@ -180,7 +182,7 @@ def _ids(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
         return None
     return (
         f"holds ids or free text, not classes: {len(labels):,} labels in {rows:,} rows, such as {_samples(labels)}; "
-        f"is it the label column? If so, {GO_ON}"
+        f"is it the label column? {GO_ON.capitalize()}"
     )
 
 

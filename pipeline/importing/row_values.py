@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import numbers
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,6 +114,8 @@ def _is_missing(value: Any) -> bool:
 
 def _category(value: Any, index: int, where: str, layout: Layout, whole_floats: Sightings) -> str:
     """`" ham "` -> `"ham"`, `3` -> `"3"`, `3.0` -> `"3"`, `True` -> `"true"`, `None` -> `""`."""
+    if isinstance(value, numbers.Real) and not isinstance(value, int):
+        value = float(value)  # Arrow's half-precision numbers are NumPy's
     if isinstance(value, str):
         category = value.strip()
         # The label list has one label a line.
@@ -141,6 +144,6 @@ def _no_category(value: Any, index: int, where: str, layout: Layout) -> Pipeline
     if isinstance(value, float | decimal.Decimal):
         return PipelineError(f"{start}: {QUANTITY} are not supported yet; {GO_ON}")
     if isinstance(value, _TIMES):
-        go_on = f"; {GO_ON}" if isinstance(value, datetime.date) else ""
+        go_on = f" {GO_ON.capitalize()}" if isinstance(value, datetime.date) else ""
         return PipelineError(f"{start}, a time and no class: is it the label column?{go_on}")
     return PipelineError(f"{start}: a label must be an integer or a string of one line")

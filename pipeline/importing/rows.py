@@ -11,6 +11,7 @@ from components.errors import PipelineError, UsageError
 
 MAX_FIELD_CHARACTERS = 16 * 1024 * 1024
 SAMPLES = 5
+_LISTED = 30
 
 
 class Row(NamedTuple):
@@ -77,7 +78,8 @@ def positions(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[i
 
 def no_column(where: Path | str, name: str, names: Sequence[str]) -> UsageError:
     """The error for a column that the command line names and the file does not have."""
-    listed = ", ".join(repr(column) for column in names) or "none"
+    listed = ", ".join(short(column) for column in names[:_LISTED]) or "none"
+    listed += f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
     return UsageError(f"{where}: no column {name!r}; columns found: {listed}")
 
 

@@ -87,6 +87,18 @@ def test_unusual_but_legal_texts_pass_and_the_next_run_is_cached(data: Path) -> 
     assert run(data)["DataGate"] == "CACHED"
 
 
+def test_labels_that_look_the_same_are_let_through_with_a_warning(data: Path) -> None:
+    (data / "labels.txt").write_text("ABBR\nNUM\nAbbr\n")
+    (data / "schema.pbtxt").write_text(SCHEMA.replace('value: "NUM"', 'value: "NUM" value: "Abbr"'))
+    assert run(data)["DataGate"] == "COMPLETE"
+    assert [(f["rule"], f["message"]) for f in report(data)["findings"]] == [
+        (
+            "look_alike_labels",
+            "labels.txt lists labels that look the same and are classes of their own: 'ABBR' and 'Abbr'",
+        )
+    ]
+
+
 def test_every_fault_is_found_refused_once_and_let_through_as_a_warning(data: Path) -> None:
     faults = [
         example(text=b"no label"),
