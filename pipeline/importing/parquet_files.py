@@ -39,7 +39,9 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
                 done += 1
                 yield batch
             return
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None) is not None:  # not Arrow's word for bad content
+                raise
             if size == 0 or _BUFFER_ERROR not in str(error):
                 message = " ".join(str(error).split())
                 raise PipelineError(f"{path}: not a readable Parquet file: {message}") from None
@@ -57,11 +59,35 @@ def _buffered(path: Path, columns: Sequence[str], buffer_size: int) -> Iterator[
 def _plain(
     path: Path, batch: Any, name: str, before: int, options: ReadOptions, notes: ReadNotes
 ) -> list[Any]:
-    values: list[Any] = batch.column(name).to_pylist()
+    values = _objects(path, batch, name, before)
     for offset, value in enumerate(values):
         if isinstance(value, bytes):
             values[offset] = _decoded(f"{path} row {before + offset + 1}", name, value, options, notes)
     return values
+
+
+def _objects(path: Path, batch: Any, name: str, before: int) -> list[Any]:
+    """The values of a column; text that is not UTF-8, as its column says, is left as bytes."""
+    import pyarrow as pa
+
+    column = batch.column(name)
+    try:
+        try:
+            values: list[Any] = column.to_pylist()
+        except UnicodeDecodeError:  # of a writer that does not check
+            plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+            values = [_text_if_utf8(value) for value in plain.cast(pa.binary()).to_pylist()]
+    except (pa.ArrowException, ValueError, OverflowError) as error:  # such as a date beyond Python's
+        where = f"{path} rows {before + 1} to {before + len(column)}"
+        raise PipelineError(f"{where}: {name!r} cannot be read: {' '.join(str(error).split())}") from None
+    return values
+
+
+def _text_if_utf8(value: bytes | None) -> str | bytes | None:
+    try:
+        return value if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _decoded(where: str, name: str, value: bytes, options: ReadOptions, notes: ReadNotes) -> str:

@@ -13,6 +13,7 @@ from google.protobuf import text_encoding
 
 # A slice for each value of a further column; with more of them no one reads the table.
 MAX_SLICES = 100
+_SLICE_ROWS = 5
 _CONFIG = """\
 # {name}: a first config, written by the import of {files}.
 # Run it:      python runner_local.py run {name}.yaml
@@ -148,7 +149,7 @@ def config_text(
         entropy=entropy,
         max_entropy=_two_digits(0.9 * entropy),
         max_rise=_two_digits(0.1 * entropy),
-        slices="".join(_slice(column, values) for column, values in slices.items()),
+        slices="".join(_slice(column, values, rows) for column, values in slices.items()),
     )
 
 
@@ -161,10 +162,12 @@ def _entropy(splits: Mapping[str, Mapping[str, int]]) -> float:
     return -sum(n / rows * math.log(n / rows) for n in counts.values())
 
 
-def _slice(column: str, values: int) -> str:
+def _slice(column: str, values: int, rows: int) -> str:
+    """The slicing by a further column; commented out where the slices would be too many, or of too few rows."""
     line = f"- columns: [{_scalar(column)}]"
-    if values > MAX_SLICES:
-        return f"    # {line}  # more than {MAX_SLICES} values in the test split, each a slice\n"
+    if values > MAX_SLICES or values * _SLICE_ROWS > rows:
+        counted = f"{values} values" if values <= MAX_SLICES else f"more than {MAX_SLICES} values"
+        return f"    # {line}  # {counted} in the {rows} rows of the test split: each is a slice\n"
     return f"    {line}\n"
 
 

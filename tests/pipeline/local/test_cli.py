@@ -1,4 +1,6 @@
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -239,6 +241,110 @@ def test_import_writes_a_dataset_and_tells_what_to_do_next(call, tmp_path, monke
     [config] = Path("mine").glob("*.yaml")
     assert out.endswith(f"Next: python runner_local.py run {config}\n")
     assert call("config", config)[0] == 0
+
+
+def test_next_line_of_an_import_can_be_pasted(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my rows.csv").write_text(
+        "text,label\n" + "".join(f"row {i},{'ab'[i % 2]}\n" for i in range(200))
+    )
+    code, out, _ = call("import", "my rows.csv", "--text", "text", "--label", "label", "--out", "it's $HOME")
+    command = out.splitlines()[-1].removeprefix("Next: ")
+    assert (code, shlex.split(command)) == (
+        0,
+        ["python", "runner_local.py", "run", "it's $HOME/it_s_home.yaml"],
+    )
+    assert subprocess.run(f"ls {command.split(' run ')[1]}", shell=True, check=False).returncode == 0
+
+
+def test_import_tells_how_files_were_read_and_takes_the_users_word(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"café {i};{('Yes', 'yes', 'no')[i % 3]};web" for i in range(300)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text;label;channel", *rows]), encoding="utf-16")
+    columns = ["rows.csv", "--text", "text", "--label", "label", "--extra", "channel"]
+    code, out, _ = call("import", *columns, "--out", "found_out")
+    assert code == 0
+    assert "  rows.csv: read as UTF-16-LE\n  rows.csv: ';' taken as the separator of its columns\n" in out
+    assert (
+        "  warning: labels that look the same are classes of their own: 'Yes' (100 rows), 'yes' (100 rows)"
+        in out
+    )
+    assert "    - columns: [channel]\n" in (tmp_path / "found_out" / "found_out.yaml").read_text()
+    named = ["--delimiter", ";", "--encoding", "utf-16", "--merge-labels", "--out", "named"]
+    code, out, _ = call("import", *columns, *named)
+    assert code == 0
+    assert "taken as the separator" not in out
+    assert "  merged into 'Yes' (100 rows): 'yes' (100 rows)\n" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "code"),
+    [
+        # What the command line names is not there, or cannot be meant: wrong usage.
+        ("rows.csv", "text,kind\na,b\n", [], 2),
+        ("rows.tsv", "text\tkind\na\tb\n", [], 2),
+        ("rows.jsonl", '{"text": "a", "kind": "b"}\n', [], 2),
+        ("rows.xyz", "text,label\na,b\n", [], 2),
+        ("rows.csv", "text,label\na,b\n", ["--delimiter", "::"], 2),
+        ("rows.csv", "text,label\na,b\n", ["--encoding", "klingon"], 2),
+        ("rows.jsonl", '{"text": "a", "label": "b"}\n', ["--delimiter", ";"], 2),
+        ("rows.csv", "text,label\na,b\n", ["--name", "Not A Name"], 2),
+        ("rows.csv", "text,label\na,b\n", ["--extra", "text"], 2),
+        # The command line is right and the content cannot be used: bad data.
+        ("rows.csv", "", [], 1),
+        ("rows.csv", "text,label\n", [], 1),
+        ("rows.tsv", "", [], 1),
+        ("rows.jsonl", "", [], 1),
+        ("rows.parquet", "", [], 1),
+        ("rows.parquet", "no such thing", [], 1),
+        ("rows.csv", 'text,label\n"a,b\n', [], 1),
+        ("rows.csv", "text,label\na,b,c\n", [], 1),
+        ("rows.csv", "text,label,label\na,b,c\n", [], 1),
+        ("rows.csv", b"text,label\ncaf\xe9,b\n", [], 1),
+        ("rows.csv.gz", "no gzip", [], 1),
+        ("rows.jsonl", "{\n", [], 1),
+        ("rows.jsonl", '{"text": "a", "label": "b", "label": "c"}\n', [], 1),
+        ("rows.jsonl", '{"text": "a", "label": "b"}\n{"text": "a"}\n', [], 1),
+        ("rows.csv", "text,label\na,\n", [], 1),
+        ("rows.csv", "text,label\na,1.5\nb,2.5\n", [], 1),
+        ("rows.csv", "text,label\na,b\n", [], 1),
+    ],
+)
+def test_import_exits_with_2_for_wrong_usage_and_with_1_for_bad_data(
+    call, tmp_path, name, content, options, code
+):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    columns = ["--text", "text", "--label", "label", "--out", tmp_path / "out"]
+    ended, out, err = call("import", tmp_path / name, *columns, *options)
+    assert (ended, out) == (code, ""), err
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_folders_that_hold_no_texts_are_bad_data(call, tmp_path):
+    columns = ["--text", "text", "--label", "label", "--out", tmp_path / "out"]
+    (tmp_path / "data").mkdir()
+    assert call("import", tmp_path / "data", *columns)[0] == 1
+    (tmp_path / "data" / "pos").mkdir()
+    assert call("import", tmp_path / "data", *columns)[0] == 1
+    assert call("import", tmp_path / "data" / "neg", *columns)[0] == 2
+
+
+def test_terminal_without_the_characters_of_a_name_ends_no_command(tmp_path):
+    name = os.fsdecode("caf\u00e9".encode() + b"\xff.csv")
+    (tmp_path / name).write_text("text,label\n" + "".join(f"row {i},{'ab'[i % 2]}\n" for i in range(200)))
+    command = [sys.executable, str(PROJECT_DIR / "runner_local.py"), "import", name]
+    for out, encoding in (("a\u00e9", "ascii"), (os.fsdecode(b"\xff"), "utf-8:strict")):
+        done = subprocess.run(
+            [*command, "--text", "text", "--label", "label", "--out", out],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"Next: python runner_local.py run" in done.stdout
 
 
 def test_import_of_a_file_that_is_not_there_exits_with_2(call, tmp_path):
