@@ -58,10 +58,8 @@ def _read(
     if delimiter != usual and options.delimiter is None:
         notes.taken.append(f"{path}: {delimiter!r} taken as the separator of its columns")
     rest = chain([head], lines)
-    if usual == delimiter == "\t":
-        records = _plain_records(rest, skipped)
-    else:
-        records = _quoted_records(path, rest, skipped, delimiter)
+    plain = usual == delimiter == "\t"
+    records = _plain_records(rest, skipped) if plain else _quoted_records(path, rest, skipped, delimiter)
     _, header = next(records)
     if len(header) == 1 and header[0] not in columns:
         raise UsageError(f"{no_column(path, columns[0], header)}; is it cut with another --delimiter?")
@@ -69,7 +67,10 @@ def _read(
     for number, row in records:
         if len(row) != len(header):
             raise _other_width(path, number, row, header, delimiter)
-        yield Row(number, [row[position] for position in wanted])
+        values = [row[position] for position in wanted]
+        if plain and any(value[:1] == '"' == value[-1:] for value in values):
+            notes.in_quotes.add(f"{path} line {number}")
+        yield Row(number, values)
 
 
 _NAMES = {",": "CSV", "\t": "TSV"}

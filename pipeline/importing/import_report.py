@@ -195,7 +195,12 @@ def _notes_on_labels(tally: Tally) -> Iterator[str]:
 
 def _warnings_on_reading(notes: ReadNotes) -> Iterator[str]:
     if notes.replaced.count:
-        yield (f"bytes that cannot be decoded were replaced by U+FFFD: {notes.replaced}")
+        yield f"bytes that cannot be decoded were replaced by U+FFFD: {notes.replaced}"
+    if notes.in_quotes.count:
+        yield (
+            "texts in quotes, which are part of a text in TSV: if the file was written with quotes around texts, "
+            f"name it .csv: {notes.in_quotes}"
+        )
     if notes.not_read.count:
         yield (
             f"not read, because it is no .txt file directly in the folder of a class, or hidden: {notes.not_read}"

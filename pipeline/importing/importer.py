@@ -127,6 +127,9 @@ def _layout(columns: Sequence[str], pair: bool, group: bool, as_classes: bool) -
         raise UsageError(
             f"column {twice[0]!r} is named twice: text, pair, label, group and extra must differ"
         )
+    unwritable = [column for column in columns if any("\ud800" <= c <= "\udfff" for c in column)]
+    if unwritable:
+        raise UsageError(f"column {unwritable[0]!a} is not valid Unicode: rename it")
     features = [TEXT, *([TEXT_PAIR] if pair else []), LABEL]
     further = columns[len(features) :]
     taken = [column for column in further if column in features]
@@ -179,11 +182,18 @@ def write_dataset(
         refuse_useless(report, layout)
         check(report)
         if with_config:
-            report = dataclasses.replace(report, config=str(out_dir / f"{name}.yaml"))
+            report = _with_config(report, out_dir / f"{name}.yaml")
         _write_files(folder, report, layout, further_files or {})
         for config in out_dir.glob("*.yaml"):
             shutil.copy2(config, folder)  # the user's by now
     return report
+
+
+def _with_config(report: ImportReport, path: Path) -> ImportReport:
+    kept = [f"{path} is kept as it was; import to another --out to see what it would be now"]
+    return dataclasses.replace(
+        report, config=str(path), notes=[*report.notes, *(kept if path.exists() else [])]
+    )
 
 
 def _spill_table(

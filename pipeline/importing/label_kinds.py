@@ -121,9 +121,9 @@ def _combinations(labels: Sequence[str], counts: Mapping[str, int]) -> str | Non
             for place, part in enumerate(parts):
                 places.setdefault(part, set()).add(place)
         combined = [label for label in labels if len(parts_of[label]) > 1]
-        parts = {part for label in combined for part in parts_of[label]}
-        telling = {p for p in parts if len(places[p]) > 1 or (separator != "," and p in parts_of)}
-        if telling and 2 * len(_shared(parts_of.values()) & parts) >= len(parts):
+        inner = {part for label in combined for part in parts_of[label]}
+        telling = {p for p in inner if len(places[p]) > 1 or (separator != "," and p in parts_of)}
+        if telling and 2 * len(_shared(parts_of.values()) & inner) >= len(inner):
             example = next(label for label in combined if telling & set(parts_of[label]))
             return _several(
                 f"{len(combined):,} of {len(labels):,} labels, such as {example!r} ({counts[example]:,} rows), are "

@@ -71,6 +71,8 @@ def _objects(path: Path, batch: Any, name: str, before: int) -> list[Any]:
     import pyarrow as pa
 
     column = batch.column(name)
+    if pa.types.is_float16(column.type):
+        column = column.cast(pa.float32())  # Python objects of the others are NumPy's
     try:
         try:
             values: list[Any] = column.to_pylist()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
-import numbers
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,8 +113,6 @@ def _is_missing(value: Any) -> bool:
 
 def _category(value: Any, index: int, where: str, layout: Layout, whole_floats: Sightings) -> str:
     """`" ham "` -> `"ham"`, `3` -> `"3"`, `3.0` -> `"3"`, `True` -> `"true"`, `None` -> `""`."""
-    if isinstance(value, numbers.Real) and not isinstance(value, int):
-        value = float(value)  # Arrow's half-precision numbers are NumPy's
     if isinstance(value, str):
         category = value.strip()
         # The label list has one label a line.
@@ -127,7 +124,7 @@ def _category(value: Any, index: int, where: str, layout: Layout, whole_floats: 
         return str(value)
     elif _is_missing(value):
         return ""
-    elif isinstance(value, float | decimal.Decimal) and abs(value) < _EXACT and value == int(value):
+    elif isinstance(value, float | decimal.Decimal) and -_EXACT < value < _EXACT and value == int(value):
         whole_floats.add(where)
         return str(int(value))
     elif layout.as_classes and isinstance(value, float | decimal.Decimal | datetime.date):

@@ -58,6 +58,9 @@ class ReadNotes:
     recoded: dict[str, Sightings] = field(default_factory=dict)  # encoding -> texts of class folders in it
     replaced: Sightings = field(default_factory=Sightings)  # lines or texts with U+FFFD for undecodable bytes
     links: Sightings = field(default_factory=Sightings)  # links inside a folder that were followed
+    in_quotes: Sightings = field(
+        default_factory=Sightings
+    )  # fields of TSV, which has no quotes, that are in quotes
     not_read: Sightings = field(default_factory=Sightings)  # entries of a class folder that are no texts
 
 

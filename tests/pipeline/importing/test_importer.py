@@ -121,6 +121,31 @@ def test_texts_that_swallowed_other_rows_are_pointed_at(import_csv, plain_csv) -
     assert "rows.csv line 102" in report.warnings[0]
 
 
+def test_tsv_that_was_written_with_quotes_is_pointed_at(tmp_path: Path, rows_of) -> None:
+    rows = "".join(f"text number {i}\t{'ab'[i % 2]}\n" for i in range(120))
+    content = 'text\tlabel\n"say ""hi"""\ta\n"one" of two\ta\n' + rows
+    (tmp_path / "x.tsv").write_text(content)
+    report = import_files([tmp_path / "x.tsv"], out_dir=tmp_path / "tsv")
+    assert report.warnings == [
+        "texts in quotes, which are part of a text in TSV: if the file was written with quotes around texts, name it "
+        f".csv: {tmp_path}/x.tsv line 2"
+    ]
+    (tmp_path / "x.csv").write_text(content.replace('"one" of', "one of"))
+    import_files([tmp_path / "x.csv"], out_dir=tmp_path / "csv")
+    assert {'say "hi"', "one of two"} <= {row["text"] for row in rows_of(tmp_path / "csv")}
+
+
+def test_quotes_are_no_matter_of_json_lines(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"text {i}", "label": "ab"[i % 2]}) for i in range(60)]
+    (tmp_path / "x.jsonl").write_text("\n".join([*lines, json.dumps({"text": "one\ntwo,a", "label": "a"})]))
+    warnings = import_files([tmp_path / "x.jsonl"], out_dir=tmp_path / "out").warnings
+    [swallowed] = [warning for warning in warnings if "swallowed" in warning]
+    assert swallowed == (
+        "1 texts look as if they had swallowed other rows (a line in them is like a row of its own; was the file made "
+        f"from another one?): {tmp_path}/x.jsonl line 61"
+    )
+
+
 @pytest.mark.parametrize("line", ["spam\tWin now!", "no,ok", "fine;yes"])
 def test_line_like_a_row_is_enough_to_suspect_a_text(import_csv, plain_csv, line: str) -> None:
     report, _ = import_csv(plain_csv(100) + f'"first\n{line}",no\n')
@@ -256,6 +281,7 @@ def test_text_column_taken_for_the_label_is_refused(import_csv, monkeypatch, pla
     [
         ({"label": "text"}, "column 'text' is named twice"),
         ({"text": "label", "label": "x", "group": "text"}, "column 'text' must be renamed"),
+        ({"extra": ["\udcff"]}, r"column '\\udcff' is not valid Unicode"),
         ({"name": "Mine!"}, "name must be lower case letters.*'Mine!'"),
     ],
 )
@@ -278,7 +304,11 @@ def test_overwriting_keeps_the_configs_that_are_the_users_by_now(import_csv, pla
     report, out = import_csv(plain_csv(60))
     Path(report.config).write_text("name: mine\n")
     (out / "tuned.yaml").write_text("name: tuned\n")
-    import_csv(plain_csv(80), overwrite=True)
+    assert report.notes == []
+    again, _ = import_csv(plain_csv(80), overwrite=True)
+    assert again.notes == [
+        f"{report.config} is kept as it was; import to another --out to see what it would be now"
+    ]
     assert Path(report.config).read_text() == "name: mine\n"
     assert (out / "tuned.yaml").read_text() == "name: tuned\n"
 
