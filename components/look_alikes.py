@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 _NUMBER = re.compile(r"[+-]?(?=\.?\d)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?", re.ASCII)
 # Cyrillic, Greek and Armenian letters drawn as Latin ones, dashes, quotation marks and slashes. What NFKC folds is not here.
 _HOMOGLYPHS = str.maketrans(
-    "АВЕЅІЈКМНОРСТУХаеѕіјорсухһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοօ‐‑‒–—―−‘’‚‛`´“”„‟⁄∕",
-    "ABESIJKMHOPCTYXaesijopcyxhdqwABEZHIKMNOPTYXoo-------''''''\"\"\"\"//",
+    "АВЕЅІЈКМНОРСТУХаеѕіјорсухһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοναρικυχкօ‐‑‒–—―−‘’‚‛`´“”„‟⁄∕",
+    "ABESIJKMHOPCTYXaesijopcyxhdqwABEZHIKMNOPTYXovapikuxko-------''''''\"\"\"\"//",
 )
 # Code points without a glyph that are no format characters (Cf): Default_Ignorable_Code_Point of Unicode 15.
 _INVISIBLE = (

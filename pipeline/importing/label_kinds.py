@@ -152,7 +152,7 @@ def _numbers(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
         return None
     fractions = [label for label, value in values.items() if not value.is_integer()]
     rows = sum(counts[label] for label in values)
-    if not fractions and _could_be_classes({int(value) for value in values.values()}, rows):
+    if not fractions and _could_be_classes(values, [counts[label] for label in values]):
         return None
     return (
         f"looks like {QUANTITY}, which is not supported yet: {len(values):,} values in {rows:,} rows, such as "
@@ -160,11 +160,14 @@ def _numbers(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
     )
 
 
-def _could_be_classes(numbers: set[int], rows: int) -> bool:
-    """Codes from 0 or 1 on, a scale, or numbers with enough rows each."""
+def _could_be_classes(values: Mapping[str, float], rows: Sequence[int]) -> bool:
+    """A scale, numbers with enough rows each, or codes from 0 or 1 on of which each has about as many rows."""
+    numbers = {int(value) for value in values.values()}
     count = len(numbers)
+    if count <= _FEW_VALUES or sum(rows) >= _ROWS_PER_NUMBER * count:
+        return True
     codes = numbers in (set(range(count)), set(range(1, count + 1)))
-    return codes or count <= _FEW_VALUES or rows >= _ROWS_PER_NUMBER * count
+    return codes and max(rows) <= 2 * min(rows)
 
 
 def _value(label: str) -> float | None:

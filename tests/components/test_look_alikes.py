@@ -20,6 +20,7 @@ from components.look_alikes import look_alikes, told
         ["spam", "ѕраm"],  # the first three letters are Cyrillic
         ["HET", "НЕТ", "нет"],  # Latin, Cyrillic, Cyrillic
         ["Αlpha", "Alpha"],  # a Greek capital
+        ["ικοn", "ikon"],
         ["n-a", "n–a", "n−a"],
         ["it's", "it’s"],
         ["1", "1.0", "01", "1e0", "+1", "1.", "１", "١"],

@@ -67,6 +67,7 @@ def test_combination_is_shown_with_its_rows_and_parts() -> None:
         each([str(age) for age in range(18, 80)], 5),
         each([str(price * 7) for price in range(60)], 5),
         each([str(score) for score in range(0, 100, 3)], 2),
+        {str(score): 3 + score % 10 for score in range(101)},  # every score is there, but not as classes are
     ],
     ids=lambda counts: " / ".join(list(counts)[:3]),
 )
