@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from datetime import date
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -114,6 +114,8 @@ def _names_an_argument(column: str) -> bool:
 class CheckpointSettings(Section):
     """A pretrained encoder and its tokenizer files, from exactly one of three places."""
 
+    alternatives: ClassVar = {"path": (), "recipe": (), "hub": ("revision",)}
+
     path: LocalPath | None = Field(
         None, description="Local folder with config.json, tokenizer files and weights."
     )
@@ -128,7 +130,7 @@ class CheckpointSettings(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> CheckpointSettings:
-        given = [k for k in ("path", "recipe", "hub") if getattr(self, k) is not None]
+        given = [k for k in self.alternatives if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of path, recipe or hub, got {given or 'none'}")
         pinned = self.revision is not None and len(self.revision) == 40

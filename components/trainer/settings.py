@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,8 @@ class FreezeSettings(Section):
 
 class TrainSettings(Section):
     """Fine-tuning. Learning rate in units of the AdamW update; lengths in optimizer steps or epochs."""
+
+    alternatives: ClassVar = {"epochs": (), "steps": ()}
 
     epochs: float | None = Field(
         3.0, gt=0, description="Passes over the train split; null when steps is given."
@@ -71,6 +73,14 @@ class TrainSettings(Section):
         "none", description="tf.distribute strategy; multi_worker reads TF_CONFIG."
     )
     tensorboard: bool = Field(True, description="Write TensorBoard logs beside the model run.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_alone(cls, given: Any) -> Any:
+        """Steps alone are no contradiction: the default number of epochs is nobody's wish."""
+        if isinstance(given, dict) and given.get("steps") is not None:
+            return {"epochs": None, **given}
+        return given
 
     @model_validator(mode="after")
     def _check(self) -> TrainSettings:
