@@ -151,13 +151,20 @@ def _read(path: Path) -> _Source:
         raise UsageError(f"{path}: cannot be read: {error}") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(node, yaml.MappingNode):
+            raise UsageError(f"{path}:1: a config is a mapping of keys to values")
+        return _Source(path, lines=_lines(path, node), content=yaml.safe_load(text))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{path}:{line}: not valid YAML: {error.problem}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(node, yaml.MappingNode):
-        raise UsageError(f"{path}:1: a config is a mapping of keys to values")
+    except ValueError as error:  # a day that no calendar has, such as 2026-02-30
+        raise UsageError(f"{path}: not valid YAML: {error}; put the value in quotes if it is text") from None
+
+
+def _lines(path: Path, node: yaml.Node) -> dict[Location, int]:
+    """Key -> its line in the file."""
     lines: dict[Location, int] = {}
     try:
         for location, line, twice in _walk(node):
@@ -167,10 +174,7 @@ def _read(path: Path) -> _Source:
             lines[location] = line
     except UsageError as error:
         raise UsageError(f"{path}:{str(error).removeprefix('line ')}") from None
-    try:
-        return _Source(path, yaml.safe_load(text), lines)
-    except ValueError as error:  # a day that no calendar has, such as 2026-02-30
-        raise UsageError(f"{path}: not valid YAML: {error}; put the value in quotes if it is text") from None
+    return lines
 
 
 def _walk(

@@ -160,11 +160,16 @@ def test_json_schema_names_the_required_sections():
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("? [a, b]\n: 1", "a key must be plain text"), ("x: &a [*a]", "x.0 contains itself")],
+    [
+        ("? [a, b]\n: 1", "a key must be plain text"),
+        ("x: &a [*a]", "x.0 contains itself"),
+        ("x: !!python/name:os.system", "not valid YAML: could not determine a constructor for the tag"),
+        ("<<: [1]", "not valid YAML: expected a mapping for merging, but found scalar"),
+    ],
 )
 def test_odd_yaml_is_one_line(write, line, message):
     path = write(GOOD + line + "\n")
-    assert error_of(path) == f"{path}:16: {message}"
+    assert error_of(path).startswith(f"{path}:16: {message}")
 
 
 def test_max_drop_alone_is_refused_because_a_first_model_has_nothing_to_hold(write):
