@@ -139,7 +139,7 @@ def _place(source: _Source, overrides: Sequence[str], error: ErrorDetails) -> st
 
 
 def _same(one: ErrorDetails, other: ErrorDetails) -> bool:
-    return all(one[key] == other[key] for key in ("type", "loc", "msg"))  # type: ignore[literal-required]
+    return (one["type"], one["loc"], one["msg"]) == (other["type"], other["loc"], other["msg"])
 
 
 def _read(path: Path) -> _Source:
@@ -262,7 +262,7 @@ def _location(error: ErrorDetails) -> Location:
     fields = (
         {} if section is None else {_key(name, field): field for name, field in section.model_fields.items()}
     )
-    field = fields.get(location[-2]) if len(location) > 1 else None  # type: ignore[call-overload]
+    field = fields.get(str(location[-2])) if len(location) > 1 else None
     if field is None or _section_of(field.annotation) or _holds_many(field.annotation):
         return location
     return location[:-1]
