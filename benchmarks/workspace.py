@@ -103,7 +103,7 @@ class Workspace:
     def _rows_file(self, factor: int) -> Path:
         from benchmarks.tfexample import read_texts
         from pipeline.importing.recipes import make_dataset
-        from pipeline.local.run import CACHE_DIR, RECIPES_DIR
+        from pipeline.paths import CACHE_DIR, RECIPES_DIR
 
         source = PROJECT_DIR / "datasets" / DATASET
         make_dataset(DATASET, RECIPES_DIR, source, CACHE_DIR)

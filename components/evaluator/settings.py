@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +20,7 @@ MetricName = Literal[
     "example_count",
 ]
 LOWER_IS_BETTER: frozenset[str] = frozenset({"cross_entropy"})
+UNBOUNDED: frozenset[str] = frozenset({"cross_entropy", "example_count"})  # the others are in [0, 1]
 
 
 class ThresholdSettings(Section):
@@ -79,10 +81,10 @@ class EvaluateSettings(Section):
             )
         for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
             for metric, bounds in where.items():
-                if metric in ("cross_entropy", "example_count"):
-                    continue
+                largest = math.inf if metric in UNBOUNDED else 1.0
                 for side in ("min", "max"):
                     value = getattr(bounds, side)
-                    if value is not None and not 0.0 <= value <= 1.0:
-                        raise ValueError(f"thresholds.{metric}.{side} must be in [0, 1], got {value}")
+                    if value is not None and not 0.0 <= value <= largest:
+                        interval = "0 or more" if metric in UNBOUNDED else "in [0, 1]"
+                        raise ValueError(f"thresholds.{metric}.{side} must be {interval}, got {value}")
         return self

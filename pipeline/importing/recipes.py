@@ -151,6 +151,13 @@ def is_made_by_recipe(out_dir: Path) -> bool:
     return (out_dir / _MADE_FROM_FILE).is_file()
 
 
+def recipe_of(out_dir: Path) -> str | None:
+    """The recipe that made the dataset in a folder; None when no recipe did."""
+    if not is_made_by_recipe(out_dir):
+        return None
+    return str(json.loads((out_dir / REPORT_FILE).read_text(encoding="utf-8"))["name"])
+
+
 def _existing(out_dir: Path, made_from: str) -> ImportReport | None:
     marker = out_dir / _MADE_FROM_FILE
     if not marker.is_file() or marker.read_text().strip() != made_from:

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.importing.importer import import_files
 from pipeline.local.run import RunRequest, run
-from tests.e2e.test_pipeline import CONFIG, ROOT
-from tests.tiny_model import rows, write_checkpoint
+from pipeline.paths import PROJECT_DIR
+from tests.tiny_model import rows
+from tests.tiny_project import shard, write_project, write_records
 
 pytestmark = pytest.mark.e2e
 
@@ -29,11 +29,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("good")
-    lines = [json.dumps({"text": text, "label": label}) for text, label in rows(400)]
-    (folder / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    import_files([folder / "rows.jsonl"], out_dir=folder / "data", text="text", label="label", name="data")
-    write_checkpoint(folder / "encoder")
-    (folder / "tiny.yaml").write_text(CONFIG, encoding="utf-8")
+    write_project(folder)
     served = folder / "serving" / "tiny" / "1"
     served.mkdir(parents=True)
     (served / "saved_model.pb").write_bytes(b"the version being served")
@@ -63,18 +59,6 @@ def refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., st
         return result["reason"]
 
     return _refused
-
-
-def shard(folder: Path, split: str = "train") -> Path:
-    return next((folder / "data").glob(f"{split}-*"))
-
-
-def write_records(path: Path, records: list[bytes]) -> None:
-    from pipeline.importing.tfrecord import frame
-
-    with gzip.open(path, "wb") as file:
-        for record in records:
-            file.write(frame(record))
 
 
 def example(**columns: Any) -> bytes:
@@ -286,7 +270,7 @@ LONG_RUN = ["run", "tiny.yaml", "--json", "--set", "train.epochs=400", "--set", 
 def start_training(folder: Path) -> tuple[subprocess.Popen[str], int]:
     """Starts a long run; returns it with the first training step that it reports."""
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "runner_local.py"), *LONG_RUN],
+        [sys.executable, str(PROJECT_DIR / "runner_local.py"), *LONG_RUN],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -312,7 +296,7 @@ def test_ctrl_c_during_training_exits_130_and_the_next_run_goes_on(folder):
     process, first_step = start_training(folder)
     # Another run of this pipeline is refused while this one holds it.
     other = subprocess.run(
-        [sys.executable, str(ROOT / "runner_local.py"), *LONG_RUN],
+        [sys.executable, str(PROJECT_DIR / "runner_local.py"), *LONG_RUN],
         cwd=folder,
         capture_output=True,
         text=True,

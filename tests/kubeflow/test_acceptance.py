@@ -7,7 +7,7 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -31,6 +31,7 @@ from components.errors import UsageError
 from components.example_gen.component import TFRecordExampleGen
 from pipeline.config import load_config
 from pipeline.kubeflow.package import compile_package, write_package
+from pipeline.kubeflow.settings import StepName
 from pipeline.kubeflow.steps import pipeline_spec
 from pipeline.paths import PROJECT_DIR, local_paths
 from pipeline.training_pipeline import create_pipeline
@@ -84,6 +85,11 @@ def package(workplace: Path) -> list[dict[str, Any]]:
     compiled = compile_package(config, "registry.example/a/b:1", workplace / "encoder", workplace)
     write_package(workplace / "out" / "p.yaml", *compiled)
     return list(yaml.safe_load_all((workplace / "out" / "p.yaml").read_text()))
+
+
+def test_steps_that_a_config_can_name_are_those_of_the_pipeline(package):
+    tasks = {name for name in package[0]["root"]["dag"]["tasks"] if not name.endswith(("-probe", "-verdict"))}
+    assert tasks == set(get_args(StepName))
 
 
 @pytest.fixture
@@ -458,9 +464,9 @@ def test_node_name_that_kubernetes_refuses(workplace):
         pipeline_spec(nodes, config.kubeflow, "image", [])
 
 
-def test_unknown_step_names_the_steps_that_there_are(workplace):
-    config = load_config(workplace / "my.yaml", ["kubeflow.steps.Trianer={cpu: 1}"])
-    with pytest.raises(UsageError, match=r"kubeflow.steps: no step 'Trianer'; the pipeline has .*Trainer"):
+def test_step_that_this_pipeline_does_not_have_names_the_steps_that_there_are(workplace):
+    config = load_config(workplace / "my.yaml", ["kubeflow.steps.ONNXExport={cpu: 1}", "export.onnx=null"])
+    with pytest.raises(UsageError, match=r"kubeflow.steps: no step 'ONNXExport'; the pipeline has .*Trainer"):
         compile_package(config, "image", workplace / "encoder", workplace)
 
 

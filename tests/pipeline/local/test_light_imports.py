@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.importing.tfrecord import ShardWriter, encode_example
-from pipeline.local.run import PROJECT_DIR
+from pipeline.paths import PROJECT_DIR
 
 DEFINE = """
 import json, sys
