@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -10,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from components.errors import PipelineError
+from pipeline.paths import PROJECT_DIR
 
 
 def call(app: typer.Typer) -> NoReturn:
@@ -40,3 +45,21 @@ def _print_usage_error(error: typer.TyperException) -> None:
     context = getattr(error, "ctx", None)
     hint = f"; see {context.command_path} --help" if context is not None else ""
     _print_error(message.rstrip(".") + hint)
+
+
+def to_paste(*arguments: str) -> str:
+    """A call of the local runner that a shell takes as it is, from the current folder.
+
+    `to_paste("serve", "my models/a.yaml") -> ".venv/bin/python runner_local.py serve 'my models/a.yaml'"`
+    """
+    on_path = shutil.which("python")
+    python = (
+        "python"
+        if on_path and os.path.samefile(on_path, sys.executable)
+        else _from_here(Path(sys.executable))
+    )
+    return shlex.join([python, _from_here(PROJECT_DIR / "runner_local.py"), *arguments])
+
+
+def _from_here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

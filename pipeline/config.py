@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from components.canary.settings import CanarySettings
 from components.errors import UsageError
-from components.evaluator.settings import EvaluateSettings
+from components.evaluator.settings import CLASS_AVERAGES, EvaluateSettings
 from components.exports.settings import ExportSettings
 from components.pusher.settings import PushSettings
 from components.report.settings import ReportSettings
@@ -80,6 +80,13 @@ class Config(Section):
             )
         if self.evaluate.split == "train":
             raise ValueError("evaluate.split must not be 'train': a model is not judged on what it has seen")
+        for number, slicing in enumerate(self.evaluate.slices):
+            averages = sorted(CLASS_AVERAGES & set(slicing.thresholds))
+            if self.data.label in slicing.columns and averages:
+                raise ValueError(
+                    f"evaluate.slices.{number}.thresholds: {averages[0]} is an average over classes, which says "
+                    f"nothing in slices by {self.data.label!r}: each has one class; bound accuracy there"
+                )
         return self
 
 

@@ -20,6 +20,7 @@ MetricName = Literal[
     "example_count",
 ]
 LOWER_IS_BETTER: frozenset[str] = frozenset({"cross_entropy"})
+CLASS_AVERAGES: frozenset[str] = frozenset({"macro_f1", "macro_precision", "macro_recall", "auc"})
 UNBOUNDED: frozenset[str] = frozenset({"cross_entropy", "example_count"})  # the others are in [0, 1]
 
 

@@ -96,6 +96,7 @@ def _json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]
         "seconds": round(seconds, 3),
         "serving_dir": "",
         "reason": reason,
+        "warnings": [],
         "exports": [],
     }
 
@@ -177,6 +178,7 @@ class _Session:
             nodes,
             self.config.data.label,
             self.config.push.serving_dir / self.config.name,
+            self.config.evaluate,
             explained,
         )
         if explained is not None:
@@ -198,7 +200,7 @@ class _Session:
             outcome,
             self.config.evaluate,
             read_labels(self.config.data.labels),
-            self.request.config_path,
+            [self.request.config_path, *(part for o in self.request.overrides for part in ("--set", o))],
             _relative(self.log_path),
         )
 

@@ -90,6 +90,12 @@ def test_threshold_out_of_range_is_refused(write, bound):
     assert "must be in [0, 1], got" in error_of(path)
 
 
+@pytest.mark.parametrize("metric", ["cross_entropy", "example_count"])
+def test_bound_below_zero_of_what_is_never_negative_is_refused(write, metric):
+    bound = f"evaluate.thresholds.{metric}={{max: -1}}"
+    assert f"thresholds.{metric}.max must be 0 or more, got -1.0" in error_of(write(GOOD), bound)
+
+
 def test_threshold_nan_is_refused(write):
     assert "finite" in error_of(write(GOOD.replace("min: 0.5", "min: .nan")))
 
@@ -305,6 +311,17 @@ def test_an_override_changes_one_use_of_a_yaml_anchor_only(write):
     evaluate = load_config(path, ["evaluate.thresholds.accuracy.min=0.9"]).evaluate
     assert evaluate.thresholds["accuracy"].min == 0.9
     assert evaluate.slices[0].thresholds["accuracy"].min == 0.5
+
+
+@pytest.mark.parametrize("columns", ["[label]", "[label, lang]"])
+def test_average_over_classes_is_no_bound_of_a_slice_by_the_label(write, columns):
+    bound = f"evaluate.slices=[{{columns: {columns}, thresholds: {{macro_f1: {{min: 0.5}}}}}}]"
+    assert error_of(write(GOOD), bound) == (
+        f"--set {bound}: evaluate.slices.0.thresholds: macro_f1 is an average over classes, which says nothing in "
+        "slices by 'label': each has one class; bound accuracy there"
+    )
+    assert load_config(write(GOOD), [bound.replace("macro_f1", "accuracy")]).evaluate.slices
+    assert load_config(write(GOOD), [bound.replace(columns, "[lang]")]).evaluate.slices
 
 
 def test_a_day_that_no_calendar_has_is_one_line(write):
