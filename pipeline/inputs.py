@@ -76,6 +76,7 @@ def check_settings(config: Config) -> None:
         GateRefused: integer labels that are not the label ids.
     """
     schema, labels = read_schema(config.data.data_schema), read_labels(config.data.labels)
+    _check_comparators(schema, config.data.data_schema)
     for reference in _references(config):
         _check_column(reference, schema, config.data.data_schema)
     _check_labels(config, schema, labels)
@@ -98,6 +99,19 @@ def read_schema(path: Path) -> schema_pb2.Schema:
         raise UsageError(f"data.schema: {path}: not a TFMD schema: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"data.schema: {path}: cannot be read: {error}") from None
+
+
+def _check_comparators(schema: schema_pb2.Schema, path: Path) -> None:
+    """Each run's data is judged by itself: a bound on its difference from other data would never be looked at."""
+    messages = [(f"feature {feature.name!r}", feature) for feature in schema.feature]
+    messages.append(("dataset_constraints", schema.dataset_constraints))
+    for where, message in messages:
+        for field, _ in message.ListFields():
+            if field.name.endswith("_comparator"):
+                raise UsageError(
+                    f"data.schema: {path}: {where} has a {field.name}, which is not checked: drift and skew against "
+                    "other data are not supported (docs/limits.md); remove it"
+                )
 
 
 class _Reference(NamedTuple):

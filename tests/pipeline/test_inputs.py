@@ -125,6 +125,28 @@ def test_rule_of_the_data_gate_that_only_warns_stops_nothing_here(folder):
     assert check_inputs(load(folder, "data.gate.missing_column=warn")) == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        (
+            'domain: "labels"',
+            'domain: "labels"\n  drift_comparator { infinity_norm { threshold: 0.1 } }',
+            "feature 'label' has a drift_comparator",
+        ),
+        (
+            'default_environment: "SERVING"',
+            "dataset_constraints { num_examples_drift_comparator { min_fraction_threshold: 1 } }",
+            "dataset_constraints has a num_examples_drift_comparator",
+        ),
+    ],
+)
+def test_bound_of_the_schema_that_nothing_checks_is_refused(folder, old, new, where):
+    edit(folder / "data/schema.pbtxt", old, new)
+    assert problem(folder).startswith(
+        f"data.schema: {folder}/data/schema.pbtxt: {where}, which is not checked: drift"
+    )
+
+
 # --- labels --------------------------------------------------------------------------------------------
 
 
