@@ -36,6 +36,7 @@ from pipeline.kubeflow.steps import pipeline_spec
 from pipeline.paths import PROJECT_DIR, local_paths
 from pipeline.training_pipeline import create_pipeline
 from tests.kubeflow.acceptance import refusals
+from tests.kubeflow.argo_retries import attempts
 from tests.kubeflow.stock_nodes import MakeNumber, TakeNumber
 from tests.kubeflow.workplace import write_workplace
 
@@ -150,6 +151,11 @@ def test_retries_and_caching(package):
     tasks = package[0]["root"]["dag"]["tasks"]
     assert tasks["Trainer"]["retryPolicy"]["maxRetryCount"] == 3
     assert tasks["Trainer"]["retryPolicy"]["backoffDuration"] == "60s"
+    day, limit = 24 * 3600, 2**31 - 1  # the largest activeDeadlineSeconds of a pod
+    for name, retries in (("Trainer", 3), ("TFRecordExampleGen-probe", 1), ("Evaluator", 1)):
+        policy = tasks[name]["retryPolicy"]
+        assert [attempts(policy, seconds) for seconds in (60, 2 * 3600, 20 * day)] == [retries + 1] * 3
+        assert int(policy["backoffMaxDuration"].removesuffix("s")) < limit
     uncached = [name for name, task in tasks.items() if not task["cachingOptions"]["enableCache"]]
     assert sorted(uncached) == [
         "Baseline-probe",
@@ -163,6 +169,15 @@ def test_retries_and_caching(package):
         "TFLiteExport-verdict",
         "TFRecordExampleGen-probe",
     ]
+
+
+@pytest.mark.parametrize(
+    ("longest", "step_seconds", "made"),
+    [({"backoffMaxDuration": "3600s"}, 3700, 1), ({}, 60, 1), ({"backoffMaxDuration": "3600s"}, 60, 4)],
+)
+def test_retries_end_with_a_time_that_counts_from_the_first_attempt(longest, step_seconds, made):
+    policy = {"maxRetryCount": 3, "backoffDuration": "30s", "backoffFactor": 2.0, **longest}
+    assert attempts(policy, step_seconds) == made
 
 
 def test_step_that_can_say_no_has_a_verdict_and_that_is_never_retried(package):

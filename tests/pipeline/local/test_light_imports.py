@@ -135,6 +135,8 @@ def test_a_run_works_a_cached_one_imports_nothing_heavy_and_an_edit_is_seen(fold
 def test_only_a_local_run_and_a_step_on_kubeflow_defer_imports():
     sources = [p for package in ("components", "pipeline") for p in (PROJECT_DIR / package).rglob("*.py")]
     callers = {
-        str(path.relative_to(PROJECT_DIR)) for path in sources if "light_imports.install()" in path.read_text()
+        str(path.relative_to(PROJECT_DIR))
+        for path in sources
+        if "light_imports.install()" in path.read_text()
     }
     assert callers == {"pipeline/local/run.py", "pipeline/kubeflow/entrypoint.py"}
