@@ -15,12 +15,19 @@ from rich.text import Text
 
 from components.errors import PipelineError
 from pipeline.paths import PROJECT_DIR
+from pipeline.start import is_incomplete, remedy
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 2 wrong command line or config, 3 refused by a gate, 130 Ctrl-C, 1 anything else "
+    "(docs/exit_codes.md)."
+)
 
 
 def call(app: typer.Typer) -> NoReturn:
     """Calls the sub-command that `sys.argv` names and exits: 2 for arguments that it does not take.
 
-    A `PipelineError`, and an argument that is unknown, missing or of the wrong type, are one line on stderr.
+    A `PipelineError`, an argument that is unknown, missing or of the wrong type, a file that cannot be read or
+    written and a package that is not installed are one line on stderr. docs/exit_codes.md has the codes.
     """
     try:
         exit_code = app(standalone_mode=False)
@@ -30,6 +37,18 @@ def call(app: typer.Typer) -> NoReturn:
     except typer.TyperException as error:
         _print_usage_error(error)
         exit_code = error.exit_code
+    except typer.Abort:  # the answer to a question was the end of the input
+        _print_error("nothing was done: it was not confirmed")
+        exit_code = 1
+    except OSError as error:
+        named = "" if error.filename is None else f"{error.filename}: "
+        _print_error(f"{named}{error.strerror or error}")
+        exit_code = 1
+    except ImportError as error:
+        if not is_incomplete(error):
+            raise
+        _print_error(f"{error}; {remedy()}")
+        exit_code = 1
     sys.exit(exit_code or 0)
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.errors import UsageError
-from pipeline.command_line import call
+from pipeline.command_line import EXIT_CODES, call
 from pipeline.local import run as run_command
 from pipeline.local import version_commands
 from pipeline.local.options import ConfigPath, Overrides
@@ -28,6 +28,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
     help="Train, evaluate and push a text classifier: labelled text in, a blessed model out.",
 )
 

@@ -470,7 +470,7 @@ def test_run_is_stopped(site):
 
 def test_unknown_run(site):
     told = site.run("stop", "4f2")
-    assert told.code == 1
+    assert told.code == 2
     assert "not found (404)" in told.error
 
 
