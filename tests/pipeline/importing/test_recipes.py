@@ -237,4 +237,5 @@ def test_no_movie_of_rotten_tomatoes_is_in_two_splits(rows_of) -> None:
     if not folder.exists():
         pytest.skip("made by `make data`")
     movies = [{row["movie_name"] for row in rows_of(folder, split)} for split in ("train", "eval", "test")]
+    assert all(movies)
     assert len(set.union(*movies)) == sum(len(found) for found in movies)
