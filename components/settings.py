@@ -47,7 +47,8 @@ class DataSettings(Section):
         None, description="Number or day of the span to take; null: the newest."
     )
     recipe: str | None = Field(
-        None, description="Dataset recipe (a folder of data/) that makes `path` when it does not exist yet."
+        None,
+        description="Dataset recipe, a folder of data/: makes the project's datasets/<recipe>, where `path` is that.",
     )
     splits: dict[str, str] = Field(
         default_factory=lambda: {"train": "train-*", "eval": "eval-*", "test": "test-*"},

@@ -266,7 +266,7 @@ def check_examples(config: Config) -> None:
     """Checks the first row of each split against config, schema and label list.
 
     Raises:
-        UsageError: no file matches any of data.splits.
+        UsageError: no file matches any of data.splits, or one matches two.
         GateRefused: a split has no file, or its first row would stop the data gate.
         PipelineError: a record cannot be read.
     """
@@ -284,6 +284,7 @@ def _check_examples(config: Config) -> None:
             f"data.path: no file matches {', '.join(data.splits.values())} in {data.path}; it has "
             f"{_listing(data)}: correct data.path or data.splits, or make shards with `runner_local.py import`"
         )
+    _check_apart(found)
     for split, shards in found.items():
         if not shards and (data.gate.missing_split == "error" or split in _needed(config)):
             raise GateRefused(
@@ -293,6 +294,17 @@ def _check_examples(config: Config) -> None:
         row = _first_row(shards)
         if row is not None:
             _check_row(config, schema, split, *row)
+
+
+def _check_apart(found: Mapping[str, Sequence[Path]]) -> None:
+    """A model that is judged on rows it was trained on always looks good."""
+    home: dict[Path, str] = {}
+    for split, shards in found.items():
+        for shard in shards:
+            if home.setdefault(shard, split) != split:
+                raise UsageError(
+                    f"data.splits: {shard} is in the splits {home[shard]!r} and {split!r}; correct the patterns"
+                )
 
 
 def _needed(config: Config) -> tuple[str, ...]:

@@ -74,6 +74,17 @@ class EvaluateSettings(Section):
         return any(bounds.max_drop is not None for where in everywhere for bounds in where.values())
 
     @model_validator(mode="after")
+    def _sliced_once(self) -> EvaluateSettings:
+        seen: list[set[str]] = []
+        for slicing in self.slices:
+            if len(set(slicing.columns)) != len(slicing.columns) or set(slicing.columns) in seen:
+                raise ValueError(
+                    f"slices name the columns {slicing.columns} twice: remove one, or merge their thresholds"
+                )
+            seen.append(set(slicing.columns))
+        return self
+
+    @model_validator(mode="after")
     def _bounded(self) -> EvaluateSettings:
         if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
             raise ValueError(

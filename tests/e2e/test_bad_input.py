@@ -123,7 +123,7 @@ def test_root_that_is_no_folder(folder, capfd):
 
 def test_shard_in_two_splits(refused):
     assert "is in the splits 'train' and 'eval'" in refused(
-        1, "data.splits={train: train-*, eval: train-*, test: test-*}"
+        2, "data.splits={train: train-*, eval: train-*, test: test-*}"
     )
 
 

@@ -324,6 +324,13 @@ def test_average_over_classes_is_no_bound_of_a_slice_by_the_label(write, columns
     assert load_config(write(GOOD), [bound.replace(columns, "[lang]")]).evaluate.slices
 
 
+@pytest.mark.parametrize("slices", ["[{columns: [lang, lang]}]", "[{columns: [a, b]}, {columns: [b, a]}]"])
+def test_slicing_that_is_given_twice_is_refused(write, slices):
+    assert "twice: remove one, or merge their thresholds" in error_of(
+        write(GOOD), f"evaluate.slices={slices}"
+    )
+
+
 def test_a_day_that_no_calendar_has_is_one_line(write):
     path = write(GOOD.replace("data:\n", "data:\n  span: 2026-02-30\n"))
     assert error_of(path) == (

@@ -267,6 +267,13 @@ def test_split_without_a_file_is_named_with_the_files_that_are_there(good, patte
     assert message.startswith(f"{told}{good}/data; it has data.yaml, eval-00000-of-00001.tfrecord.gz, ")
 
 
+def test_shard_in_two_splits_is_refused(good):
+    overlapping = "data.splits={train: 'train-*', eval: '*-0*', test: test-*}"
+    assert problem(good, overlapping).startswith(
+        f"data.splits: {shard(good)} is in the splits 'train' and 'eval'; "
+    )
+
+
 def test_split_that_nothing_reads_may_have_no_file_where_the_gate_only_warns(good):
     splits = "data.splits={train: train-*, eval: eval-*, test: test-*, more: more-*}"
     assert check_inputs(load(good, splits, "data.gate.missing_split=warn")) == []
