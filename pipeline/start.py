@@ -27,6 +27,8 @@ def main_of(module: str) -> Callable[[], None]:
         _refuse(f"Python {needed} is needed, this is {found}")
     try:
         main: Callable[[], None] = importlib.import_module(module).main
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
         if not is_incomplete(error):
             raise
