@@ -6,7 +6,8 @@ set -uo pipefail
 cd "$(dirname "$0")"
 python=$1
 shift
-log=.test.log
+log=.test.$$.log # of this run alone, until it ends
+trap 'mv -f "$log" .test.log' EXIT
 step="the start"
 : >"$log"
 
@@ -24,7 +25,7 @@ stop() {
     echo
     echo "test: stopped at $step, exit code $code$(meaning "$code")"
     grep -aE "^(FAILED|ERROR|error:|E  |tfjs:|INTERNALERROR>|[^ ]*Error:)|[Cc]rashed|No space left|Killed" "$log" | tail -n 20
-    echo "test: the whole output is in $PWD/$log"
+    echo "test: the whole output is in $PWD/.test.log"
     exit "$code"
 }
 

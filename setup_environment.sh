@@ -60,7 +60,7 @@ sys.exit(not os.path.isfile(os.path.join(sysconfig.get_paths()["include"], "Pyth
 mkdir -p .tools
 if command -v flock >/dev/null; then # two at once would install over one another
     exec 9>.tools/lock
-    flock 9
+    flock --nonblock 9 || { echo "setup: waiting for another set-up of this folder" && flock 9; }
 fi
 
 uv=$(command -v uv || true)

@@ -91,7 +91,10 @@ class DataSettings(Section):
 
     def _check_span(self) -> None:
         if self.recipe is not None and "{" in str(self.path):
-            raise ValueError(f"a recipe makes one folder: path must have no {{ in it, got {str(self.path)!r}")
+            raise ValueError(
+                f"a recipe makes one folder: path must have no {{ in it, got {str(self.path)!r}; for rows of your own "
+                "set recipe to null"
+            )
         if self.span is None:
             return
         patterns = [f"{self.path}/{shards}" for shards in self.splits.values()]

@@ -73,7 +73,6 @@ def check_settings(config: Config) -> None:
 
     Raises:
         UsageError: a file is not there or cannot be read, or it lacks a column or label of the config.
-        GateRefused: integer labels that are not the label ids.
     """
     schema, labels = read_schema(config.data.data_schema), read_labels(config.data.labels)
     _check_comparators(schema, config.data.data_schema)
@@ -153,7 +152,12 @@ def _check_labels(config: Config, schema: schema_pb2.Schema, labels: Sequence[st
     data = config.data
     feature = next(feature for feature in schema.feature if feature.name == data.label)
     if feature.type == schema_pb2.INT:
-        check_integer_labels(data, labels)
+        try:
+            check_integer_labels(data, labels)
+        except (
+            GateRefused
+        ) as refusal:  # the data gate's rule; here it is the files of the config that disagree
+            raise UsageError(str(refusal)) from None
     allowed = _domain(feature, schema)
     refused = [label for label in labels if label not in allowed]
     if allowed and refused and data.gate.unknown_label == "error":

@@ -94,7 +94,7 @@ class EvaluateSettings(Section):
         for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
             for metric, bounds in where.items():
                 largest = math.inf if metric in UNBOUNDED else 1.0
-                for side in ("min", "max"):
+                for side in ("min", "max", "max_drop"):
                     value = getattr(bounds, side)
                     if value is not None and not 0.0 <= value <= largest:
                         interval = "0 or more" if metric in UNBOUNDED else "in [0, 1]"

@@ -219,7 +219,7 @@ def test_integer_labels_that_are_no_label_ids(refused, folder):
     for split in ("train", "eval", "test"):
         records = [example(text=text, label=1 + number % 3) for number, (text, _) in enumerate(rows(60))]
         write_records(shard(folder, split), records)
-    assert "integer labels must be 0, 1, 2 ... in this order, got 1, 2, 3" in refused(3)
+    assert "integer labels must be 0, 1, 2 ... in this order, got 1, 2, 3" in refused(2)
 
 
 def test_served_model_is_not_replaced_by_one_that_was_not_compared_with_it(refused):
@@ -286,7 +286,7 @@ def start_training(folder: Path) -> tuple[subprocess.Popen[str], int]:
 def interrupt(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Ctrl-C; returns the result that the run still prints."""
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     return json.loads(out.splitlines()[-1])
@@ -300,7 +300,7 @@ def test_ctrl_c_during_training_exits_130_and_the_next_run_goes_on(folder):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert other.returncode == 1
     assert str(process.pid) in other.stderr

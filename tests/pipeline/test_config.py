@@ -84,7 +84,7 @@ def test_no_threshold_is_refused(write):
     assert "evaluate.thresholds" in error_of(path)
 
 
-@pytest.mark.parametrize("bound", ["min: 1.5", "min: -0.1", "max: 2"])
+@pytest.mark.parametrize("bound", ["min: 1.5", "min: -0.1", "max: 2", "min: 0.5, max_drop: 2"])
 def test_threshold_out_of_range_is_refused(write, bound):
     path = write(GOOD.replace("min: 0.5, max_drop: 0.01", bound))
     assert "must be in [0, 1], got" in error_of(path)
