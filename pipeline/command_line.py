@@ -71,12 +71,9 @@ def to_paste(*arguments: str) -> str:
 
     `to_paste("serve", "my models/a.yaml") -> ".venv/bin/python runner_local.py serve 'my models/a.yaml'"`
     """
-    on_path = shutil.which("python")
-    python = (
-        "python"
-        if on_path and os.path.samefile(on_path, sys.executable)
-        else _from_here(Path(sys.executable))
-    )
+    # Not `samefile`: the python of a virtual environment is a link to the machine's.
+    activated = os.path.abspath(shutil.which("python") or "") == sys.executable
+    python = "python" if activated else _from_here(Path(sys.executable))
     return shlex.join([python, _from_here(PROJECT_DIR / "runner_local.py"), *arguments])
 
 

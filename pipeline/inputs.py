@@ -154,9 +154,7 @@ def _check_labels(config: Config, schema: schema_pb2.Schema, labels: Sequence[st
     if feature.type == schema_pb2.INT:
         try:
             check_integer_labels(data, labels)
-        except (
-            GateRefused
-        ) as refusal:  # the data gate's rule; here it is the files of the config that disagree
+        except GateRefused as refusal:  # no data yet: the config's files disagree
             raise UsageError(str(refusal)) from None
     allowed = _domain(feature, schema)
     refused = [label for label in labels if label not in allowed]
@@ -209,10 +207,9 @@ def check_places(config: Config) -> None:
     _check_data_path(config)
     _check_serving_dir(config.push.serving_dir)
     for number, destination in enumerate(config.push.destinations):
-        if destination.token_file is not None and not os.access(destination.token_file, os.R_OK):
-            raise UsageError(
-                f"push.destinations.{number}.token_file: {destination.token_file} is not there or cannot be read"
-            )
+        token = destination.token_file
+        if token is not None and not (token.is_file() and os.access(token, os.R_OK)):
+            raise UsageError(f"push.destinations.{number}.token_file: {token} is not there or cannot be read")
 
 
 def _check_data_path(config: Config) -> None:

@@ -332,6 +332,10 @@ def test_an_activated_environment_is_called_python(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(program.parent))
     monkeypatch.chdir(PROJECT_DIR)
     assert to_paste("config", "--explain") == "python runner_local.py config --explain"
+    linked = tmp_path / "venv-python"  # as that of a virtual environment, which was not activated
+    linked.symlink_to(program)
+    monkeypatch.setattr(sys, "executable", str(linked))
+    assert to_paste("config", "--explain") == f"{linked} runner_local.py config --explain"
 
 
 def test_the_summary_shows_data_steps_metrics_classes_and_what_to_do_next(tmp_path):
