@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from components.errors import GateRefused
 from components.look_alikes import look_alikes, quoted, told
 from components.section import Severity
 from components.settings import DataGateSettings, DataSettings
@@ -84,6 +85,7 @@ class SplitTally:
     """What one pass over the rows of a split saw; memory does not grow with the rows."""
 
     rows: int = 0
+    columns: tuple[str, ...] = ()  # of the first row, where they are known
     seen: dict[tuple[Rule, str], Tally] = field(default_factory=dict)  # (rule, column) -> tally
 
     def add(self, rule: Rule, column: str, value: object, where: str) -> None:
@@ -151,6 +153,19 @@ def as_label(value: bytes | int) -> str | bytes:
         return value
 
 
+def check_integer_labels(data: DataSettings, labels: Sequence[str]) -> None:
+    """TFMA takes an integer label for the column of the probabilities, so it must be the label id.
+
+    Raises:
+      GateRefused: the label list is not 0, 1, 2 ...
+    """
+    if list(labels) != [str(number) for number in range(len(labels))]:
+        raise GateRefused(
+            f"{data.labels}: integer labels must be 0, 1, 2 ... in this order, got {', '.join(labels[:5])}; write "
+            f"the column {data.label!r} as text (`runner_local.py import` does), or number the labels from 0"
+        )
+
+
 # --- one split ------------------------------------------------------------------------------------
 
 
@@ -196,7 +211,7 @@ def judge_split(
             column,
             seen.count,
             tally.rows,
-            _what(rule, seen, data, labels),
+            _what(rule, column, seen, tally, data, labels),
             seen.sample,
             seen.where,
         )
@@ -225,7 +240,9 @@ _ORDER: tuple[Rule, ...] = (
 )
 
 
-def _what(rule: Rule, seen: Tally, data: DataSettings, labels: Collection[str]) -> str:
+def _what(
+    rule: Rule, column: str, seen: Tally, tally: SplitTally, data: DataSettings, labels: Collection[str]
+) -> str:
     if rule == "unknown_label":
         several = f" ({', '.join(sorted(seen.distinct))})" if len(seen.distinct) > 1 else ""
         return f"have a label that is not in {data.labels.name}{several}{_like_known(seen.first, labels)}"
@@ -234,7 +251,9 @@ def _what(rule: Rule, seen: Tally, data: DataSettings, labels: Collection[str]) 
     if rule == "wrong_type":
         return "hold another type, or more than one value, against the schema"
     if rule == "missing_column":
-        return "lack the column or have no value in it"
+        nowhere = tally.columns and column not in tally.columns
+        there = f" (the first row has {', '.join(tally.columns)})" if nowhere else ""
+        return f"lack the column or have no value in it{there}"
     return "are not UTF-8"
 
 
@@ -349,9 +368,10 @@ def refusal(findings: list[Finding]) -> str | None:
 
 
 def _stops_later(finding: Finding) -> bool:
-    """Whether the Trainer refuses the rows that the gate would let through."""
+    """Whether a later node refuses the rows that the gate would let through."""
     needed = finding.rule == "missing_split" and finding.split in ("train", "eval")
-    return needed or finding.rule == "unknown_label"
+    nowhere = finding.rule == "missing_column" and finding.count == finding.rows
+    return needed or nowhere or finding.rule == "unknown_label"
 
 
 def report(findings: list[Finding], rows: Mapping[str, int], gate: DataGateSettings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +20,8 @@ MetricName = Literal[
     "example_count",
 ]
 LOWER_IS_BETTER: frozenset[str] = frozenset({"cross_entropy"})
+CLASS_AVERAGES: frozenset[str] = frozenset({"macro_f1", "macro_precision", "macro_recall", "auc"})
+UNBOUNDED: frozenset[str] = frozenset({"cross_entropy", "example_count"})  # the others are in [0, 1]
 
 
 class ThresholdSettings(Section):
@@ -83,6 +86,17 @@ class EvaluateSettings(Section):
         return any(bounds.max_worse is not None for where in everywhere for bounds in where.values())
 
     @model_validator(mode="after")
+    def _sliced_once(self) -> EvaluateSettings:
+        seen: list[set[str]] = []
+        for slicing in self.slices:
+            if len(set(slicing.columns)) != len(slicing.columns) or set(slicing.columns) in seen:
+                raise ValueError(
+                    f"slices name the columns {slicing.columns} twice: remove one, or merge their thresholds"
+                )
+            seen.append(set(slicing.columns))
+        return self
+
+    @model_validator(mode="after")
     def _bounded(self) -> EvaluateSettings:
         if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
             raise ValueError(
@@ -93,10 +107,10 @@ class EvaluateSettings(Section):
             for metric, bounds in where.items():
                 if bounds.max_rise is not None and metric not in LOWER_IS_BETTER:
                     raise ValueError(f"thresholds.{metric}: max_rise is for cross_entropy, give max_drop")
-                if metric in ("cross_entropy", "example_count"):
-                    continue
-                for side in ("min", "max"):
+                largest = math.inf if metric in UNBOUNDED else 1.0
+                for side in ("min", "max", "max_drop"):
                     value = getattr(bounds, side)
-                    if value is not None and not 0.0 <= value <= 1.0:
-                        raise ValueError(f"thresholds.{metric}.{side} must be in [0, 1], got {value}")
+                    if value is not None and not 0.0 <= value <= largest:
+                        interval = "0 or more" if metric in UNBOUNDED else "in [0, 1]"
+                        raise ValueError(f"thresholds.{metric}.{side} must be {interval}, got {value}")
         return self

@@ -146,11 +146,27 @@ def is_made_by_recipe(out_dir: Path) -> bool:
     return (out_dir / _MADE_FROM_FILE).is_file()
 
 
+def recipe_of(out_dir: Path) -> str | None:
+    """The recipe that made the dataset in a folder; None when no recipe did, or nothing tells which."""
+    report = _report(out_dir) if is_made_by_recipe(out_dir) else None
+    return None if report is None else report.name
+
+
+def _report(out_dir: Path) -> ImportReport | None:
+    """What the import wrote about itself; None when that is missing or damaged."""
+    try:
+        return ImportReport(**json.loads((out_dir / REPORT_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def _existing(out_dir: Path, made_from: str) -> ImportReport | None:
     marker = out_dir / _MADE_FROM_FILE
     if not marker.is_file() or marker.read_text().strip() != made_from:
         return None
-    report = ImportReport(**json.loads((out_dir / REPORT_FILE).read_text(encoding="utf-8")))
+    report = _report(out_dir)
+    if report is None:
+        return None
     for split, count in report.shards.items():
         if len(list(out_dir.glob(f"{split}-*-of-{count:05d}.tfrecord.gz"))) != count:
             return None

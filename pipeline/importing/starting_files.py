@@ -97,11 +97,7 @@ def schema_text(features: Sequence[str], labels: Sequence[str]) -> str:
 
 
 def _label_rules() -> str:
-    return (
-        '  domain: "labels"\n'
-        '  not_in_environment: "SERVING"\n'
-        "  # Distance of the label counts from the previous run's; 0 is equal, 1 is disjoint.\n"
-    )
+    return '  domain: "labels"\n  not_in_environment: "SERVING"\n'
 
 
 def _quotable(text: str) -> str:

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.checkpoint import check_checkpoint, checkpoint_folder
-from components.errors import UsageError
-from components.transform.wordpiece_spec import load_wordpiece_spec
+from components.checkpoint import checkpoint_folder
 from pipeline.config import Config
-
-PROJECT_DIR = Path(__file__).resolve().parents[2]
+from pipeline.inputs import check_encoder, check_settings
+from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR
 
 
 def local_inputs(config: Config) -> Path:
     """Returns the checkpoint's folder, fetched if need be.
 
     Raises:
-        UsageError: no schema or label list.
-        PipelineError: the checkpoint cannot be fetched or used.
+        PipelineError: schema, label list or checkpoint do not fit the config, or the checkpoint cannot be fetched.
     """
-    for key, path in (("data.schema", config.data.data_schema), ("data.labels", config.data.labels)):
-        if not path.is_file():
-            raise UsageError(f"{key}: no file at {path}")
-    recipes, kept = PROJECT_DIR / "data" / "checkpoints", PROJECT_DIR / "checkpoints"
-    checkpoint = checkpoint_folder(config.model.checkpoint, recipes, kept)
-    check_checkpoint(checkpoint, config.model.checkpoint.allow_pickle, config.transform.max_length)
-    load_wordpiece_spec(checkpoint)  # refuses a tokenizer that the graph cannot reproduce
+    check_settings(config)
+    checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
+    check_encoder(config, checkpoint)
     return checkpoint

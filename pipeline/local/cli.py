@@ -15,18 +15,21 @@ from rich.table import Table
 from rich.text import Text
 
 from components.errors import UsageError
-from pipeline.command_line import call
+from pipeline.command_line import EXIT_CODES, call
 from pipeline.local import run as run_command
 from pipeline.local import version_commands
 from pipeline.local.options import ConfigPath, Overrides
+from pipeline.paths import CACHE_DIR, CHECKPOINTS_DIR, DATASETS_DIR, RECIPES_DIR
 
 if TYPE_CHECKING:
+    from pipeline.config import Config
     from pipeline.importing.import_report import ImportReport
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
     help="Train, evaluate and push a text classifier: labelled text in, a blessed model out.",
 )
 
@@ -150,29 +153,31 @@ def data(
     from pipeline.importing.recipes import RECIPE_FILE, make_dataset
 
     console = Console()
-    recipes = run_command.RECIPES_DIR
-    folder = out or run_command.PROJECT_DIR / "datasets"
+    recipes, folder = RECIPES_DIR, out or DATASETS_DIR
     for name in names or sorted(found.parent.name for found in recipes.glob(f"*/{RECIPE_FILE}")):
         with _counting() as progress:
-            report = make_dataset(name, recipes, folder / name, run_command.CACHE_DIR, progress)
+            report = make_dataset(name, recipes, folder / name, CACHE_DIR, progress)
         _print_import(console, report)
     if not names:
         for recipe in sorted((recipes / "checkpoints").glob("*.yaml")):
             settings = CheckpointSettings.model_validate({"recipe": recipe.stem})
-            path = checkpoint_folder(settings, recipe.parent, run_command.CHECKPOINTS_DIR)
+            path = checkpoint_folder(settings, recipe.parent, CHECKPOINTS_DIR)
             console.print(Text(f"{recipe.stem}: {path}"), soft_wrap=True)
 
 
 @app.command()
 def config(
-    config_path: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Config to validate.")] = None,
+    config_path: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Config to check.")] = None,
     set_: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a config.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="List every key with its type, default and meaning.")
     ] = False,
 ) -> None:
-    """Validate a config, or tell what a config can hold."""
+    """Check a config against the schema, labels, data and checkpoint that it names, or tell what one can hold.
+
+    Exit code: 0 `run` would start, 2 the config is wrong, 3 the data gate would refuse, 1 anything else, as of `run`.
+    """
     from pipeline.config import Config, load_config
 
     if (config_path is not None) + schema + explain != 1:
@@ -182,8 +187,17 @@ def config(
     elif explain:
         _print_explained(Console())
     elif config_path is not None:
-        loaded = load_config(config_path, set_ or ())
-        Console().print(Text(f"{config_path}: valid config of {loaded.name!r}"), soft_wrap=True)
+        _check_config(config_path, load_config(config_path, set_ or ()))
+
+
+def _check_config(path: str, loaded: Config) -> None:
+    from pipeline.inputs import check_inputs
+
+    unchecked = check_inputs(loaded)
+    console = Console()
+    console.print(Text(f"{path}: valid config of {loaded.name!r}"), soft_wrap=True)
+    for what in unchecked:
+        console.print(Text(f"  not checked: {what}"), soft_wrap=True)
 
 
 app.command()(version_commands.versions)

@@ -232,6 +232,12 @@ def test_warn_is_advised_only_where_training_would_go_on(rule: rules.Rule, split
     )
 
 
+def test_warn_is_not_advised_for_a_column_that_no_row_has() -> None:
+    message = rules.refusal([replace(finding("missing_column", column="category"), count=9)])
+    assert message is not None
+    assert message.endswith("column 'category': 9 of 9 rows have missing_column; correct the data")
+
+
 def test_warnings_alone_do_not_refuse() -> None:
     assert rules.refusal([finding("empty_text", "warn")]) is None
 
