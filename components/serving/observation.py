@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -48,6 +48,7 @@ class Observer:
         self, registry: CollectorRegistry, place: Place | None = None, out: TextIO | None = sys.stdout
     ) -> None:
         self._registry, self._place, self._out = registry, place, out
+        self.on_refusal: Callable[[], None] = lambda: None  # called for every request that is not answered
         self.requests = Counter("serving_requests", "Requests", ["protocol", "code"], registry=registry)
         self.seconds = Histogram(
             "serving_request_seconds", "Time to answer", ["protocol"], buckets=_SECONDS, registry=registry
@@ -82,6 +83,11 @@ class Observer:
         self.loads.labels("loaded" if worked else "failed").inc()
         if worked:
             self.version.set(version)
+
+    def refused(self, status: int) -> None:
+        """Counts a REST request that was refused before its headers were whole; there is nothing to log."""
+        self.requests.labels("rest", str(status)).inc()
+        self.on_refusal()
 
     def begin(self, protocol: str, method: str, request_id: str | None) -> RequestLog:
         """Starts the clock of one request; the id is made when the client sent none that can be logged."""
@@ -120,6 +126,8 @@ class RequestLog:
         protocol = self.facts["protocol"]
         self._observer.requests.labels(protocol, str(code)).inc()
         self._observer.seconds.labels(protocol).observe(seconds)
+        if code not in (200, "OK"):
+            self._observer.on_refusal()
         if "rows" in self.facts:
             self._observer.rows.observe(self.facts["rows"])
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
