@@ -80,7 +80,7 @@ def _from_rows(rows: Any, signature: Signature, limits: ServeSettings) -> Tensor
 
 def _from_columns(columns: Any, signature: Signature, limits: ServeSettings) -> Tensors:
     names = list(signature.inputs)
-    if len(names) == 1 and not (isinstance(columns, dict) and set(columns) == {names[0]}):
+    if len(names) == 1 and not isinstance(columns, dict):
         columns = {names[0]: columns}
     if not isinstance(columns, dict) or set(columns) != set(names):
         raise InvalidRequest(f"'inputs' must be an object with the keys {names}, got {shown(columns)}")
