@@ -157,7 +157,7 @@ def check_values(signature: Signature, tensors: Tensors, columns: list[str], lim
     if signature.name == features.SERVING_SIGNATURE:
         for key, values in tensors.items():
             if values.dtype.hasobject:
-                _check_utf8(f"input {key!r}", values)
+                _check_texts(key, values)
     elif signature.name == features.EXAMPLES_SIGNATURE:
         for key, values in tensors.items():
             _check_examples(key, values, columns)
@@ -171,13 +171,19 @@ def _check_lengths(key: str, values: np.ndarray, limit: int) -> None:
         raise InvalidRequest(f"input {key!r} has a text of {longest} bytes, at most {limit} are allowed")
 
 
-def _check_utf8(what: str, values: np.ndarray) -> None:
+def _check_texts(key: str, values: np.ndarray) -> None:
     """The graph drops bytes that are not UTF-8: it would answer for another text."""
     for row, text in enumerate(values.flat):
-        try:
-            text.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(f"{what} is not UTF-8 in row {row} at byte {error.start}") from None
+        if (wrong := _wrong_byte(text)) is not None:
+            raise InvalidRequest(f"input {key!r}, row {row} is not UTF-8 at byte {wrong}")
+
+
+def _wrong_byte(text: bytes) -> int | None:
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
 
 
 def _check_examples(key: str, values: np.ndarray, columns: list[str]) -> None:
@@ -192,7 +198,8 @@ def _check_examples(key: str, values: np.ndarray, columns: list[str]) -> None:
             texts = example.features.feature[column].bytes_list.value
             if len(texts) != 1:
                 raise InvalidRequest(f"{what}: the feature {column!r} must hold 1 text, got {len(texts)}")
-            _check_utf8(f"{what}: the feature {column!r}", np.array(texts, object))
+            if (wrong := _wrong_byte(texts[0])) is not None:
+                raise InvalidRequest(f"{what}: the feature {column!r} is not UTF-8 at byte {wrong}")
 
 
 def _check_tokens(tensors: Tensors) -> None:

@@ -6,6 +6,9 @@ import base64
 import gzip
 import itertools
 import json
+import threading
+import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +32,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from components.serving.decoding import decoded
+from components.serving.errors import InvalidRequest
 from tests.components.serving.conftest import NAME, TEXTS, Server
 
 REQUESTS, CLIENTS = 500, 16
@@ -192,3 +197,43 @@ def test_memory_stays_within_5_percent_over_500_refused_requests(server: Server)
         Counter(one_by_one + at_once)
     )
     assert after <= 1.05 * before, f"{before / 1e6:.0f} MB became {after / 1e6:.0f} MB"
+
+
+class Body:
+    """What a weak reference can point at."""
+
+
+def test_refused_request_does_not_live_in_its_error() -> None:
+    seen: list[weakref.ref[Body]] = []
+
+    def decode() -> None:
+        body = Body()
+        seen.append(weakref.ref(body))
+        try:
+            raise ValueError(f"inside {body}")
+        except ValueError as error:
+            raise InvalidRequest("refused") from error
+
+    with pytest.raises(InvalidRequest) as refused:
+        decoded(decode)
+    (body,) = seen
+    assert body() is None
+    assert refused.value.__context__ is None
+
+
+def test_few_bodies_are_decoded_at_once() -> None:
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    def decode() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(lambda _: decoded(decode), range(2 * CLIENTS)))
+    assert most == 2

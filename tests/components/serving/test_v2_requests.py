@@ -390,7 +390,7 @@ BARE = {"contents": None}
         ),
         (
             infer(BARE, raw_input_contents=[raw(b"a", b"\xff")]),
-            "input 'text' is not UTF-8 in row 1 at byte 0",
+            "input 'text', row 1 is not UTF-8 at byte 0",
         ),
     ],
 )
