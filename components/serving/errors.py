@@ -36,9 +36,10 @@ class UnknownModel(RequestError):
 
 
 class TooLarge(RequestError):
-    """More bytes or rows than one request may have."""
+    """More bytes than one request, or one answer, may have."""
 
     status = 413
+    code = "RESOURCE_EXHAUSTED"
 
 
 class TooSlow(RequestError):

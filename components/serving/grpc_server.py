@@ -30,6 +30,7 @@ from components.serving.errors import (
     InvalidRequest,
     Overloaded,
     RequestError,
+    TooLarge,
     message_of,
     shown,
     unknown_version,
@@ -63,7 +64,7 @@ def make_grpc_server(
     """
     server = grpc.aio.server(
         ThreadPoolExecutor(1),  # no handler of ours blocks
-        interceptors=(_Interceptor(observer),),
+        interceptors=(_Interceptor(observer, settings),),
         options=[
             ("grpc.max_receive_message_length", settings.max_request_bytes),
             ("grpc.max_send_message_length", settings.max_grpc_response_bytes),
@@ -172,9 +173,9 @@ class _Malformed:
 class _Interceptor(ExceptionToStatusInterceptor):
     """Logs and counts each call, and turns errors into their gRPC status."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, settings: ServeSettings) -> None:
         super().__init__()
-        self._observer = observer
+        self._observer, self._settings = observer, settings
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         handler = await super().intercept_service(continuation, handler_call_details)
@@ -185,7 +186,8 @@ class _Interceptor(ExceptionToStatusInterceptor):
         sent = dict(context.invocation_metadata() or ())
         log = self._observer.begin("grpc", method_name, sent.get("x-request-id"))
         try:
-            response = await super().intercept(_checked(method), request_or_iterator, context, method_name)
+            checked = _checked(method, self._settings.max_grpc_response_bytes)
+            response = await super().intercept(checked, request_or_iterator, context, method_name)
         except BaseException:
             # The status that handle_exception gave; none when the client went away.
             log.end(log.facts.pop("status", "CANCELLED"))
@@ -225,11 +227,18 @@ def _forgiving(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     return parse
 
 
-def _checked(method: Any) -> Any:
+def _checked(method: Any, most: int) -> Any:
+    """`method` for requests that could be parsed, and with an answer of at most `most` bytes."""
+
     async def call(request: Any, context: Any) -> Any:
         if isinstance(request, _Malformed):
             raise InvalidRequest(f"the request is no valid message: {request.reason}")
-        return await method(request, context)
+        response = await method(request, context)
+        if response.ByteSize() > most:  # gRPC would refuse it as well, with a traceback in the log
+            raise TooLarge(
+                f"the answer has {response.ByteSize()} bytes, at most {most} are allowed; ask for less"
+            )
+        return response
 
     return call
 

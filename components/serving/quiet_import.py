@@ -31,9 +31,12 @@ def without_noise() -> Iterator[None]:
         return
     sys.stderr.flush()
     read, write = os.pipe()
+    # A signal to the whole group is not for the child: it ends with this process, and after it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     child = os.fork()
     if child == 0:
         _copy_and_exit(read, write)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     os.close(read)
     kept = os.dup(2)
     os.dup2(write, 2)
@@ -49,8 +52,6 @@ def without_noise() -> Iterator[None]:
 
 def _copy_and_exit(read: int, write: int) -> None:
     """Until the other process has closed its end, in whatever way."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     os.close(write)
     with os.fdopen(read, "rb") as lines:
         for line in lines:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
+from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +17,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tests.components.serving.conftest import NAME, Exported, Server
+from tests.components.serving.conftest import NAME, Exported, Server, push, running
 from tests.tiny_export import serve
 
 PREDICT, INFER = f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/infer"
@@ -255,3 +258,24 @@ def test_example_without_one_text_is_refused(
 def test_what_is_no_example_is_refused(server: Server) -> None:
     answer = server.predict({"signature_name": "serve_examples", "instances": [coded(b"\xff\xff")]})
     assert answer.json() == {"error": "input 'examples', row 0 is not a serialized tf.Example"}
+
+
+def test_limits_are_settings(exported: tuple[Exported, Exported], tmp_path: Path) -> None:
+    push(exported[0].path, tmp_path / "models")
+    limits = {"max_grpc_response_bytes": 1024, "max_tensor_bytes": 2000, "max_headers": 12}
+    with (
+        running(tmp_path / "models", 1, **limits) as server,
+        grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel,
+    ):
+        assert len(tf.make_ndarray(ask(channel, text=texts(2, string_val=[b"a"])).outputs["label"])) == 2
+        with pytest.raises(grpc.RpcError) as error:
+            ask(channel, text=texts(500, string_val=[b"a"]))
+        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert re.fullmatch(
+            r"the answer has \d+ bytes, at most 1024 are allowed; ask for less", error.value.details()
+        )
+        answer = server.predict({"instances": ["a" * 1000, "b" * 1000]})
+        assert answer.json() == {"error": "the inputs ['text'] hold 2002 bytes, at most 2000 are allowed"}
+        many = {f"x-{number}": "a" for number in range(12)}
+        assert httpx.get(f"{server.url}/v2/health/live", headers=many).status_code == 431
+        assert "Traceback" not in server.log.read_text()
