@@ -186,10 +186,13 @@ class LimitedConnection(HttpToolsProtocol):
         self._end_answers()
 
     def _end_answers(self) -> None:
+        if self.transport.is_closing():
+            return
         self._unset_keepalive_if_required()
+        self._stop()
         self.transport.write_eof()
         self.flow.resume_reading()
-        self.loop.call_later(self._settings.read_seconds, self.transport.close)
+        self._deadline = self.loop.call_later(self._settings.read_seconds, self.transport.close)
 
     def _drop(self, size: int) -> None:
         self._linger -= size

@@ -17,6 +17,7 @@ from components.serving.kserve_model import requested_version
 from components.serving.request_checks import check_names, check_outputs
 from components.serving.saved_model import ServedModel
 from components.serving.v2_request import (
+    BINARY_SIZE,
     SIGNATURE_NAME,
     V2Input,
     V2Output,
@@ -103,7 +104,11 @@ def _output(given: Any) -> V2Output:
 
 def _input(given: Any, raw: bytes | None) -> V2Input:
     where, shape = f"input {given.name!r}", tuple(given.shape)
-    check_parameters(where, _values(where, given), {})
+    # KServe's client tells it for raw inputs over gRPC, too.
+    size = check_parameters(where, _values(where, given), {BINARY_SIZE: int}).get(BINARY_SIZE)
+    if size is not None and (raw is None or size != len(raw)):
+        has = "no raw_input_contents" if raw is None else f"{len(raw)} bytes of raw_input_contents"
+        raise InvalidRequest(f"{where} has the {BINARY_SIZE} {size} and {has}")
     if raw is None:
         return V2Input(
             given.name,

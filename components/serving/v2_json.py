@@ -20,6 +20,7 @@ from components.serving.json_values import read_values
 from components.serving.request_checks import check_names, check_outputs
 from components.serving.saved_model import ServedModel
 from components.serving.v2_request import (
+    BINARY_SIZE,
     SIGNATURE_NAME,
     V2Answer,
     V2Input,
@@ -34,7 +35,6 @@ from components.serving.v2_request import (
 T = TypeVar("T")
 
 _NAME, _SHAPE, _DATATYPE, _DATA, _PARAMETERS = "name", "shape", "datatype", "data", "parameters"
-_BINARY_SIZE = "binary_data_size"
 _BODY = "the body"
 _INPUT_KEYS = (_NAME, _SHAPE, _DATATYPE, _PARAMETERS, _DATA)
 _OUTPUT_KEYS = (_NAME, _PARAMETERS)
@@ -107,9 +107,7 @@ def _inputs(given: list[dict[str, Any]], data: bytes | None) -> list[V2Input]:
         inputs.append(found)
         start += size
     if data is not None and start != len(data):
-        raise InvalidRequest(
-            f"{len(data)} bytes follow the JSON, the inputs have a {_BINARY_SIZE} of {start}"
-        )
+        raise InvalidRequest(f"{len(data)} bytes follow the JSON, the inputs have a {BINARY_SIZE} of {start}")
     return inputs
 
 
@@ -121,19 +119,19 @@ def _input(given: dict[str, Any], data: bytes | None, start: int) -> tuple[V2Inp
     if any(type(size) is not int or size < 0 for size in shape):
         raise InvalidRequest(f"{where}: 'shape' must be a list of numbers from 0 on, got {shown(shape)}")
     parameters = check_parameters(
-        where, _get(where, given, _PARAMETERS, dict, {}).items(), {_BINARY_SIZE: int}
+        where, _get(where, given, _PARAMETERS, dict, {}).items(), {BINARY_SIZE: int}
     )
     head = (name, _get(where, given, _DATATYPE, str, None), tuple(shape))
-    size = parameters.get(_BINARY_SIZE)
+    size = parameters.get(BINARY_SIZE)
     if (size is None) == (given.get(_DATA) is None):
-        raise InvalidRequest(f"{where} must have either 'data' or the parameter {_BINARY_SIZE!r}")
+        raise InvalidRequest(f"{where} must have either 'data' or the parameter {BINARY_SIZE!r}")
     if size is None:
         return _from_json(*head, _get(where, given, _DATA, list, None)), 0
     if data is None:
-        raise InvalidRequest(f"{where} has a {_BINARY_SIZE}, the request no Inference-Header-Content-Length")
+        raise InvalidRequest(f"{where} has a {BINARY_SIZE}, the request no Inference-Header-Content-Length")
     if not 0 <= size <= len(data) - start:
         raise InvalidRequest(
-            f"{where} has the {_BINARY_SIZE} {size}, {len(data) - start} bytes are left for it"
+            f"{where} has the {BINARY_SIZE} {size}, {len(data) - start} bytes are left for it"
         )
     return V2Input.of_raw(*head, data[start : start + size]), size
 
@@ -201,7 +199,7 @@ def _written(found: V2Answer) -> JsonAnswer:
         output = {_NAME: name, _SHAPE: list(values.shape), _DATATYPE: datatype_of(values)}
         if binary:
             data.append(raw_bytes(values))
-            outputs.append(output | {_PARAMETERS: {_BINARY_SIZE: len(data[-1])}})
+            outputs.append(output | {_PARAMETERS: {BINARY_SIZE: len(data[-1])}})
         else:
             outputs.append(output | {_DATA: _json_values(name, values)})
     content = {"model_name": found.name, "model_version": found.version, "id": found.id, "outputs": outputs}

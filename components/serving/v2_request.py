@@ -21,6 +21,7 @@ from components.serving.saved_model import ServedModel, Signature
 from components.serving.settings import ServeSettings
 
 SIGNATURE_NAME = "signature_name"  # the parameter that picks a signature
+BINARY_SIZE = "binary_data_size"  # the parameter of an input or output in binary form
 _LENGTH = struct.Struct("<I")  # before each value of BYTES in binary form
 
 

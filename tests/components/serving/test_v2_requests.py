@@ -360,7 +360,7 @@ BARE = {"contents": None}
         ),
         (
             infer({"parameters": {"content_type": {"string_param": "str"}}}),
-            "input 'text' has the parameter 'content_type'; it takes none",
+            "input 'text' has the parameter 'content_type'; it takes ['binary_data_size']",
         ),
         (
             infer(parameters={"binary_data_output": {"bool_param": True}}),
@@ -381,6 +381,17 @@ BARE = {"contents": None}
         (
             infer(BARE, raw_input_contents=[raw(b"a", b"b")] * 2),
             "raw_input_contents has 2 entries for 1 inputs",
+        ),
+        (
+            infer({"parameters": {"binary_data_size": {"int64_param": 10}}}),
+            "input 'text' has the binary_data_size 10 and no raw_input_contents",
+        ),
+        (
+            infer(
+                BARE | {"parameters": {"binary_data_size": {"int64_param": 9}}},
+                raw_input_contents=[raw(b"a", b"b")],
+            ),
+            "input 'text' has the binary_data_size 9 and 10 bytes of raw_input_contents",
         ),
         (infer(BARE, raw_input_contents=[raw(b"a")]), "input 'text' has 1 values, its shape 2"),
         (infer(BARE, raw_input_contents=[raw(b"a", b"b", b"c")]), "input 'text' has 3 values, its shape 2"),
