@@ -49,9 +49,8 @@ class Observer:
         self, registry: CollectorRegistry, place: Place | None = None, out: TextIO | None = sys.stdout
     ) -> None:
         self._registry, self._place, self._out = registry, place, out
-        self.on_refusal: Callable[[], None] = lambda: (
-            None
-        )  # called for every request that is the client's error
+        # Called for every request that is the client's error.
+        self.on_refusal: Callable[[], None] = lambda: None
         self.requests = Counter("serving_requests", "Requests", ["protocol", "code"], registry=registry)
         self.seconds = Histogram(
             "serving_request_seconds", "Time to answer", ["protocol"], buckets=_SECONDS, registry=registry

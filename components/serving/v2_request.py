@@ -76,7 +76,7 @@ class V2Request(NamedTuple):
     """Of either protocol.
 
     Attributes:
-      inputs: those of the signature, each once.
+      inputs: those of the signature, each once; none once they are decoded.
       outputs: what is asked for; nothing: all outputs.
       binary: whether outputs are answered in binary form, unless they say otherwise.
     """
@@ -116,7 +116,10 @@ def infer(model: ServedModel, read: Callable[[], V2Request]) -> V2Answer:
 def _with_tensors(request: V2Request, limits: ServeSettings) -> tuple[V2Request, Tensors]:
     declared = {given.name: given.declared() for given in request.inputs}
     check_declared(request.signature, declared, limits)
-    return request, {given.name: given.values(given.dtype) for given in request.inputs}
+    tensors = {given.name: given.values(given.dtype) for given in request.inputs}
+    return request._replace(
+        inputs=()
+    ), tensors  # while it waits for the model, what it was sent as is dropped
 
 
 def datatype_of(values: np.ndarray) -> str:
