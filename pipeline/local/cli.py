@@ -216,6 +216,9 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Processes that share the ports; default: serve.workers.")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what TensorFlow and the server's libraries say.")
+    ] = False,
 ) -> None:
     """Serve the newest pushed version: TF Serving's and KServe's protocols, REST and gRPC.
 
@@ -226,7 +229,7 @@ def serve(
 
     given = {"host": host, "port": port, "grpc_port": grpc_port, "workers": workers}
     options = [f"serve.{key}={value}" for key, value in given.items() if value is not None]
-    serve_config(load_config(config, [*(set_ or ()), *options]))
+    serve_config(load_config(config, [*(set_ or ()), *options]), config, verbose)
 
 
 def _print_explained(console: Console) -> None:
