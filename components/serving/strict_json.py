@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from typing import Any, NoReturn
 
 from components.serving.errors import InvalidRequest, shown
+from components.strict_json import DuplicateKeyError, unique_keys
 
 # Up to the next list or object that begins, past texts.
 _CONTAINER = re.compile(rb'(?:[^"\[{]++|"(?:[^"\\]++|\\.)*+")*+[\[{]', re.DOTALL)
@@ -39,6 +39,10 @@ def parse(body: bytes, rows: int) -> Any:
         raise InvalidRequest("JSON Parse error: a text has half a surrogate pair") from None
     except RecursionError:
         raise InvalidRequest("JSON Parse error: the body is nested too deeply") from None
+    except DuplicateKeyError as error:
+        raise InvalidRequest(
+            f"the JSON body has the key {shown(error.key)} twice in one object; give it once"
+        ) from None
     except ValueError as error:  # also of a number with thousands of digits
         raise InvalidRequest(f"JSON Parse error: {error}") from None
     return content
@@ -56,16 +60,8 @@ def _check_containers(body: bytes, most: int) -> None:
     raise InvalidRequest(f"the JSON body has more than {most} lists and objects; send fewer rows at once")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
-        raise InvalidRequest(f"the JSON body has the key {shown(key)} twice in one object; give it once")
-    return content
-
-
 def _no_constant(name: str) -> NoReturn:
     raise InvalidRequest(f"JSON Parse error: {name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=_no_constant)
