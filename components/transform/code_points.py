@@ -17,6 +17,7 @@ No TensorFlow here.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import logging
@@ -29,7 +30,7 @@ import numpy.typing as npt
 from tokenizers import normalizers, pre_tokenizers
 
 from components.errors import PipelineError
-from components.transform.wordpiece_spec import WordpieceSpec
+from components.transform.wordpiece_spec import RESERVED, WordpieceSpec
 
 LOGGER = logging.getLogger(__name__)
 
@@ -47,8 +48,8 @@ PREFIX = "##"  # what `CodePointTable.vocab` writes before a continuing piece
 
 # Special tokens found in raw text become these before the table is read; raw ones become NEUTRAL,
 # which Hugging Face treats alike (both private use), so a text cannot forge a special token.
-MARKERS = range(0x10F000, 0x10F100)
-NEUTRAL = 0x10F100
+MARKERS = RESERVED[:-1]
+NEUTRAL = RESERVED[-1]
 
 LETTER, ISOLATED, SPACE = 0, 1, 2
 
@@ -58,7 +59,8 @@ class CodePointTable:
     """Code point c becomes `codes[splits[s]:splits[s + 1]]` with `s = cells[pages[c >> 8], c & 255]`.
 
     int32 (`splits` int64): `pages` [4352], `cells` [pages, 256], `splits` [spans + 1], `codes` [...]. `vocab` is the
-    vocabulary over the same alphabet: special tokens and unreachable entries replaced, ids unchanged.
+    vocabulary over the same alphabet: added tokens and unreachable entries replaced, ids unchanged. `found` are
+    the added tokens that are looked for after normalization: (what a text has in this alphabet, what it becomes).
     """
 
     pages: npt.NDArray[np.int32]
@@ -66,6 +68,7 @@ class CodePointTable:
     splits: npt.NDArray[np.int64]
     codes: npt.NDArray[np.int32]
     vocab: tuple[str, ...]
+    found: tuple[tuple[str, str], ...] = ()
 
     def spell(self, text: str) -> str:
         """What the graph makes of `text`, in Python: `"Café, 中"` -> `"cafe, <stand-in>"`."""
@@ -87,16 +90,18 @@ def code_point_table(spec: WordpieceSpec) -> CodePointTable:
         LOGGER.warning(
             "token ids may differ from Hugging Face's where these marks stand side by side: %a", swapped
         )
-    markers = _markers(spec, stand_ins)
+    markers = {MARKERS[i]: f" {stand_ins[token]} " for i, (token, _) in enumerate(spec.special_tokens)}
     spans, cells = _spans_and_cells(spec, kinds, stand_ins, markers)
     unique, pages = np.unique(cells.reshape(-1, PAGE), axis=0, return_inverse=True)
-    return CodePointTable(
+    table = CodePointTable(
         pages=pages.reshape(-1).astype(np.int32),
         cells=unique,
         splits=np.cumsum([0, *map(len, spans)], dtype=np.int64),
         codes=np.array([ord(c) for spelling in spans for c in spelling], np.int32),
         vocab=_recoded_vocab(spec, kinds, stand_ins),
     )
+    found = ((table.spell(token), f" {stand_ins[token]} ") for token, _ in spec.normalized_tokens)
+    return dataclasses.replace(table, found=tuple(found))
 
 
 @functools.lru_cache(maxsize=8)
@@ -144,13 +149,20 @@ def reordered_marks(spec: WordpieceSpec) -> set[tuple[str, str]]:
     if not spec.strip_accents:
         return set()
     normalize = normalizers.BertNormalizer(*_switches(spec)).normalize_str
-    marks = sorted(c for c in set("".join(spec.vocab)) if unicodedata.combining(c))
+    written = {*"".join(spec.vocab), *_normalized_characters(spec)}
+    marks = sorted(c for c in written if unicodedata.combining(c))
     pairs = itertools.product(marks, marks)
     return {(a, b) for a, b in pairs if normalize(a + b) != normalize(a) + normalize(b)}
 
 
 def _switches(spec: WordpieceSpec) -> tuple[bool, bool, bool, bool]:
     return spec.clean_text, spec.handle_chinese_chars, spec.strip_accents, spec.lower_case
+
+
+def _normalized_characters(spec: WordpieceSpec) -> set[str]:
+    """The characters that must keep their identity because added tokens are looked for among them."""
+    normalize = normalizers.BertNormalizer(*_switches(spec)).normalize_str
+    return {character for token, _ in spec.normalized_tokens for character in normalize(token)}
 
 
 def _is_plain(character: str) -> bool:
@@ -173,12 +185,13 @@ def _is_reachable(spec: WordpieceSpec, token: str, kinds: npt.NDArray[np.uint8])
 def _stand_ins(spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]) -> dict[str, str]:
     """Character of the vocabulary, or special token -> the private-use character that replaces it."""
     reachable = (token for token in spec.vocab if _is_reachable(spec, token, kinds))
-    characters = sorted({c for token in reachable for c in _body(spec, token) if not _is_plain(c)})
-    names = [token for token, _ in spec.special_tokens] + characters
+    written = {*_normalized_characters(spec), *(c for token in reachable for c in _body(spec, token))}
+    characters = sorted(c for c in written if not _is_plain(c))
+    names = list(dict.fromkeys([*(token for token, _ in spec.added_tokens), *characters]))
     free = PRIVATE_USE[2:]
-    if len(names) > len(free) or len(spec.special_tokens) > len(MARKERS):
+    if len(names) > len(free):
         raise PipelineError(
-            f"the vocabulary has {len(names)} special tokens and non-ASCII characters; at most {len(free)} fit"
+            f"the vocabulary has {len(names)} added tokens and non-ASCII characters; at most {len(free)} fit"
         )
     return {name: chr(code) for name, code in zip(names, free, strict=False)}
 
@@ -223,16 +236,11 @@ def _spell_character(character: str, kind: int, stand_ins: dict[str, str]) -> st
     return code if kind == LETTER else f" {code} "
 
 
-def _markers(spec: WordpieceSpec, stand_ins: dict[str, str]) -> dict[int, str]:
-    return {MARKERS[i]: f" {stand_ins[token]} " for i, (token, _) in enumerate(spec.special_tokens)}
-
-
 def _recoded_vocab(
     spec: WordpieceSpec, kinds: npt.NDArray[np.uint8], stand_ins: dict[str, str]
 ) -> tuple[str, ...]:
     """The vocabulary over the table's alphabet, with PREFIX for the continuing prefix; index = id."""
-    size = max(len(spec.vocab), *(index + 1 for _, index in spec.special_tokens))
-    recoded = [f"{UNREACHABLE}{i}" for i in range(size)]
+    recoded = [f"{UNREACHABLE}{i}" for i in range(len(spec.tokens))]
     for i, token in enumerate(spec.vocab):
         if _is_reachable(spec, token, kinds):
             body = _body(spec, token)
@@ -243,5 +251,7 @@ def _recoded_vocab(
             raise PipelineError(
                 f"special token {token!r} is also a plain word; only tokens with punctuation are supported"
             )
+    # Wherever a text has a normalized token it is replaced, so that no word with its letters is left to be read.
+    for token, index in spec.added_tokens:
         recoded[index] = stand_ins[token]
     return tuple(recoded)
