@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from components.errors import CheckpointError
 
 _SHOWN_CHARACTERS = 300
+_quote = reprlib.Repr()
+_quote.maxstring = _quote.maxother = 120
 
 
 class FromFile(BaseModel):
@@ -123,7 +125,7 @@ def typed(kind: type[T], path: Path, value: Mapping[str, Any], where: str = "") 
 
 def shown(value: object) -> str:
     """A value of a file as a message quotes it: one line, short however long or deep it is."""
-    return one_line(reprlib.repr(value))
+    return one_line(_quote.repr(value))
 
 
 def one_line(text: object) -> str:

@@ -16,7 +16,13 @@ from typing import Any
 from components.checkpoint_files import one_line, shown
 from components.errors import CheckpointError
 from components.transform.tokenizer_files import TokenizerFiles, ordered_vocabulary
-from components.transform.wordpiece_spec import WordpieceSpec, load_wordpiece_spec, make_spec
+from components.transform.wordpiece_spec import (
+    Stamps,
+    WordpieceSpec,
+    file_stamps,
+    load_wordpiece_spec,
+    make_spec,
+)
 
 
 def hugging_face_tokenizer(folder: Path, **options: Any) -> Any:
@@ -44,14 +50,13 @@ def verified_spec(tokenizer_dir: str | Path) -> WordpieceSpec:
         CheckpointError: as `load_wordpiece_spec`, or the two differ; the message names what differs.
     """
     folder = Path(tokenizer_dir)
-    spec = load_wordpiece_spec(folder)
-    _check_same(folder, spec)
-    return spec
+    return _verified(folder, file_stamps(folder))
 
 
 @functools.lru_cache(maxsize=8)
-def _check_same(folder: Path, spec: WordpieceSpec) -> None:
-    """Kept, because TFT traces the preprocessing again and again."""
+def _verified(folder: Path, stamps: Stamps) -> WordpieceSpec:
+    """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
+    spec = load_wordpiece_spec(folder)
     theirs = make_spec(_as_files(spec.file, hugging_face_tokenizer(folder)))
     for field in dataclasses.fields(WordpieceSpec):
         ours, other = (_comparable(getattr(one, field.name)) for one in (spec, theirs))
@@ -60,6 +65,7 @@ def _check_same(folder: Path, spec: WordpieceSpec) -> None:
                 f"{spec.file}: {field.name} was read as {_difference(ours, other)}, transformers makes it "
                 f"{_difference(other, ours)}; save the tokenizer again with save_pretrained of transformers"
             )
+    return spec
 
 
 def _as_files(file: Path, tokenizer: Any) -> TokenizerFiles:

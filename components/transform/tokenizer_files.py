@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import json
+import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -184,12 +185,13 @@ def read_tokenizer_files(folder: Path) -> TokenizerFiles:
         raise CheckpointError(f"{folder}: no {wanted}; give a checkpoint folder with its tokenizer files")
     file = files.path(TOKENIZER_FILE if files.tokenizer is not None else VOCABULARY_FILE)
     vocab = ordered_vocabulary(file, state)
+    tokens = _in_order(added, specials, copied=files.tokenizer is None)
     pad = specials.get("pad_token")
     names = config.model_input_names
     return TokenizerFiles(
         file=file,
         vocab=vocab,
-        state={**state, "added_tokens": _with_ids(vocab, _in_order(added, specials))},
+        state={**state, "added_tokens": _with_ids(vocab, tokens)},
         pad_token=_content(pad[0]) if pad else None,
         token_types=_BERT_CLASSES.get(name, True) if names is None else "token_type_ids" in names,
     )
@@ -310,6 +312,9 @@ def _state_of_vocabulary(
         if role not in specials:
             refuse(files.of_key(role), role, None, "tokenizers that have one")
     cls, sep = (_content(specials[role][0]) for role in ("cls_token", "sep_token"))
+    for role, token in (("cls_token", cls), ("sep_token", sep)):
+        if set(token) & {*string.whitespace, ":", "$"}:
+            refuse(files.of_key(role), role, token, "tokens that fit transformers' template: no space, ':' or '$'")
     first = [_piece(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, _piece(sep, 0)]
     second = [{"Sequence": {"id": "B", "type_id": 1}}, _piece(sep, 1)]
     return {
@@ -412,20 +417,34 @@ def _special_tokens(
         elif role == "pad_token" and files.tokenizer is not None and files.tokenizer.padding is not None:
             found[role] = [files.tokenizer.padding.pad_token]
     found[_ADDITIONAL] = _named(files, _ADDITIONAL)
+    _check_named_once(files, found)
     for role, value in config.extra_special_tokens.items():
         found[role] = [_token(_EXTRA, files.of_key(_EXTRA), value)]
     return {role: kept for role, tokens in found.items() if (kept := [token for token in tokens if token])}
 
 
-def _in_order(added: Sequence[Token], specials: Mapping[str, list[Named]]) -> Iterator[Token]:
-    """Every token in the order in which transformers adds it, with final flags."""
+def _check_named_once(files: _Files, specials: Mapping[str, list[Named]]) -> None:
+    """transformers 4.57 takes the last additional token of the map for the last of added_tokens.json, if a role has it."""
+    last = files.map.get(_ADDITIONAL) or []
+    if not files.added or not last:
+        return
+    token = _content(_token(_ADDITIONAL, files.path(MAP_FILE), last[-1]))
+    for role in _ROLES:
+        if role in files.values and token in map(_content, specials[role]):
+            refuse(files.of_key(role), role, token, "tokens that are not the last of additional_special_tokens too")
+
+
+def _in_order(added: Sequence[Token], specials: Mapping[str, list[Named]], copied: bool) -> Iterator[Token]:
+    """Every token in the order in which transformers adds it, with final flags. `copied`: there is no tokenizer.json."""
     names = {_content(token) for tokens in specials.values() for token in tokens}
     for token in added:
         yield replace(token, special=token.special or token.content in names)
     known = {token.content for token in added}
     for token in (token for tokens in specials.values() for token in tokens):
         if isinstance(token, Token):
-            yield replace(token, special=True)
+            # On its way through vocab.txt the token is copied, with the flag that it has by then.
+            normalized = not token.special if token.normalized is None and copied else token.normalized
+            yield replace(token, special=True, normalized=normalized)
         elif token not in known:
             yield Token(Path(CONFIG_FILE), token, special=True)
 

@@ -61,7 +61,11 @@ def tokenize(texts: tf.Tensor, spec: WordpieceSpec) -> tf.RaggedTensor:
     others = tf.where(tf.logical_not(simple))
     written = tf.tensor_scatter_nd_update(written, others, _respell(tf.gather_nd(texts, others), spec, table))
     written = tf.strings.regex_replace(written, _too_long_word(spec), UNKNOWN)
-    return tf_text.FastWordpieceTokenizer(model_buffer=tf.constant(_model(spec))).tokenize(written)
+    tokens = tf_text.FastWordpieceTokenizer(model_buffer=tf.constant(_model(spec))).tokenize(written)
+    if not table.second_ids:
+        return tokens
+    ids = [*range(len(table.vocab) - len(table.second_ids)), *table.second_ids]
+    return tokens.with_flat_values(tf.gather(tf.constant(ids, tf.int64), tokens.flat_values))
 
 
 def encode(texts: tf.Tensor, spec: WordpieceSpec, max_length: int) -> tf.RaggedTensor:

@@ -159,7 +159,15 @@ def load_wordpiece_spec(tokenizer_dir: str | Path) -> WordpieceSpec:
             tokenization that cannot be reproduced exactly; the message names the file and the key.
     """
     folder = Path(tokenizer_dir)
-    return _load(folder, tuple(_stamp(checkpoint_file(folder, name)) for name in FILES))
+    return _load(folder, file_stamps(folder))
+
+
+Stamps = tuple[tuple[int, int, int] | None, ...]
+
+
+def file_stamps(folder: Path) -> Stamps:
+    """What changes when a tokenizer file of the folder does."""
+    return tuple(_stamp(checkpoint_file(folder, name)) for name in FILES)
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:
@@ -170,7 +178,7 @@ def _stamp(file: Path) -> tuple[int, int, int] | None:
 
 
 @functools.lru_cache(maxsize=8)
-def _load(folder: Path, stamps: tuple[tuple[int, int, int] | None, ...]) -> WordpieceSpec:
+def _load(folder: Path, stamps: Stamps) -> WordpieceSpec:
     """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
     return make_spec(read_tokenizer_files(folder))
 
@@ -191,7 +199,6 @@ def make_spec(files: TokenizerFiles) -> WordpieceSpec:
     normalized = tuple((token.content, token.id) for token in added if token.normalized)
     _check_added(file, added)
     _check_reserved(file, [*files.vocab, *(token.content for token in added)])
-    _check_special(file, special, files.vocab, model.continuing_subword_prefix)
     _check_normalized(file, normalized, normalizer)
     return WordpieceSpec(
         vocab=files.vocab,
@@ -288,22 +295,6 @@ def _check_reserved(file: Path, tokens: Sequence[str]) -> None:
         token = next(token for token in tokens if reserved.search(token))
         first, last = RESERVED[0], RESERVED[-1]
         refuse(file, f"token {ascii(token)}", f"with a character of U+{first:X} to U+{last:X}", "tokens without")
-
-
-def _check_special(file: Path, special: Found, vocab: Sequence[str], prefix: str) -> None:
-    """A text such as "WHO" gives the word who, and its id, where the special token "who" is not found literally."""
-    for token, index in special:
-        if index < len(vocab) and _is_word(token.removeprefix(prefix) or token):
-            refuse(file, f"special token {shown(token)}", "a plain word of the vocabulary", "those with punctuation")
-
-
-def _is_word(token: str) -> bool:
-    """Whether BertPreTokenizer leaves it whole."""
-    if len(token) > 1 and any(character in string.punctuation for character in token):
-        return False
-    from tokenizers import pre_tokenizers
-
-    return [word for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(token)] == [token]
 
 
 def _check_normalized(file: Path, tokens: Found, normalizer: _Normalizer) -> None:
