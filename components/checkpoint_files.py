@@ -40,7 +40,9 @@ def checkpoint_file(folder: Path, name: str) -> Path:
     relative = PurePath(name)
     path = folder / name
     if relative.is_absolute() or ".." in relative.parts:
-        raise CheckpointError(f"{folder}: {shown(name)} leads out of the checkpoint's folder; nothing there is read")
+        raise CheckpointError(
+            f"{folder}: {shown(name)} leads out of the checkpoint's folder; nothing there is read"
+        )
     try:
         target = Path(os.path.realpath(path))
         path.is_file()
@@ -84,7 +86,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path}: not UTF-8 at byte {error.start}; fetch the checkpoint again") from error
+        raise CheckpointError(
+            f"{path}: not UTF-8 at byte {error.start}; fetch the checkpoint again"
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -129,5 +133,6 @@ def shown(value: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """`text` without line breaks, cut where it is very long."""
-    return " ".join(str(text).encode("utf-8", "replace").decode().split())[:_SHOWN_CHARACTERS]
+    """`text` in one line, cut where it is very long; what a terminal would obey or not show is escaped."""
+    words = " ".join(str(text).split())[:_SHOWN_CHARACTERS]
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)

@@ -6,6 +6,7 @@ model would not take, as of an adapter, another attention or a quantization, is 
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import math
 import struct
@@ -19,7 +20,15 @@ import numpy.typing as npt
 from pydantic import Field
 
 from components.checkpoint_config import CONFIG_FILE, EncoderConfig
-from components.checkpoint_files import FromFile, checkpoint_file, one_line, parse_json, read_json, shown, typed
+from components.checkpoint_files import (
+    FromFile,
+    checkpoint_file,
+    one_line,
+    parse_json,
+    read_json,
+    shown,
+    typed,
+)
 from components.errors import CheckpointError
 
 WEIGHTS_FILE = "model.safetensors"
@@ -27,12 +36,18 @@ SHARD_INDEX_FILE = "model.safetensors.index.json"
 PICKLE_FILE = "pytorch_model.bin"
 
 # safetensors' name -> how NumPy reads it; bfloat16 is the upper half of a float32.
-FLOATS = {"F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+FLOATS: dict[str, np.dtype[Any]] = {
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+}
 # Older PyTorch versions saved these two, which hold no weights.
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _LONGEST_HEADER = 100 << 20  # bytes, safetensors' own limit
 
 Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -129,7 +144,9 @@ def has_safetensors(folder: Path) -> bool:
 def _weight_map(folder: Path) -> dict[str, str]:
     index = checkpoint_file(folder, SHARD_INDEX_FILE)
     weight_map = typed(_ShardIndex, index, read_json(index)).weight_map
-    missing = [name for name in sorted(set(weight_map.values())) if not checkpoint_file(folder, name).is_file()]
+    missing = [
+        name for name in sorted(set(weight_map.values())) if not checkpoint_file(folder, name).is_file()
+    ]
     if missing:
         raise CheckpointError(f"{index}: weights missing: {shown(missing)}")
     return weight_map
@@ -235,7 +252,8 @@ def _header(path: Path) -> dict[str, Tensor]:
     expected = 8 + size + max((entry.data_offsets[1] for entry in entries.values()), default=0)
     if actual != expected:
         raise CheckpointError(f"{path}: {actual} bytes, its header says {expected}; fetch it again")
-    return {name: _tensor(path, name, entry, 8 + size) for name, entry in entries.items()}
+    content = functools.cache(lambda: np.memmap(path, np.uint8, "r"))
+    return {name: _tensor(path, name, entry, 8 + size, content) for name, entry in entries.items()}
 
 
 def _entry(path: Path, name: str, value: Any) -> _Entry:
@@ -250,11 +268,12 @@ def _entry(path: Path, name: str, value: Any) -> _Entry:
     return entry
 
 
-def _tensor(path: Path, name: str, entry: _Entry, start: int) -> Tensor:
+def _tensor(path: Path, name: str, entry: _Entry, start: int, content: Callable[[], Bytes]) -> Tensor:
     shape = tuple(entry.shape)
+    begin, end = entry.data_offsets
 
     def read() -> Floats:
-        raw = np.memmap(path, FLOATS[entry.dtype], "r", start + entry.data_offsets[0], shape)
+        raw = content()[start + begin : start + end].view(FLOATS[entry.dtype]).reshape(shape)
         if entry.dtype == "BF16":
             return (raw.astype(np.uint32) << 16).view(np.float32)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
@@ -291,10 +310,14 @@ def _pickled(folder: Path, allow_pickle: bool) -> Iterator[Tensor]:
     names = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64"}
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 - what a malformed pickle raises is its own choice
+    except Exception as error:
         raise CheckpointError(f"{path}: PyTorch cannot load it: {one_line(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: expected a state dict of tensors; save it with save_pretrained")
     for name, value in state.items():
         dtype = names.get(value.dtype, str(value.dtype))
-        yield Tensor(path, str(name), dtype, tuple(value.shape), lambda value=value: value.float().numpy())
+        yield Tensor(path, str(name), dtype, tuple(value.shape), functools.partial(_from_torch, value))
+
+
+def _from_torch(tensor: Any) -> Floats:
+    return np.asarray(tensor.float().numpy(), np.float32)

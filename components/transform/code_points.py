@@ -185,9 +185,7 @@ def _is_reachable(spec: WordpieceSpec, token: str, kinds: npt.NDArray[np.uint8])
     return body != "" and all(kinds[ord(character)] == LETTER for character in body)
 
 
-def _stand_ins(
-    spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]
-) -> tuple[dict[str, str], dict[str, str]]:
+def _stand_ins(spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]) -> tuple[dict[str, str], dict[str, str]]:
     """Character of the vocabulary, and added token -> the private-use character that replaces it."""
     reachable = (token for token in spec.vocab if _is_reachable(spec, token, kinds))
     written = {*_normalized_characters(spec), *(c for token in reachable for c in _body(spec, token))}

@@ -71,8 +71,14 @@ def _verified(folder: Path, stamps: Stamps) -> WordpieceSpec:
 def _as_files(file: Path, tokenizer: Any) -> TokenizerFiles:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise CheckpointError(f"{file}: {type(tokenizer).__name__} has no fast tokenizer that could be reproduced")
-    for key, wanted in (("truncation_side", "right"), ("padding_side", "right"), ("split_special_tokens", False)):
+        raise CheckpointError(
+            f"{file}: {type(tokenizer).__name__} has no fast tokenizer that could be reproduced"
+        )
+    for key, wanted in (
+        ("truncation_side", "right"),
+        ("padding_side", "right"),
+        ("split_special_tokens", False),
+    ):
         if getattr(tokenizer, key) != wanted:
             raise CheckpointError(f"{file}: transformers reads {key} as {shown(getattr(tokenizer, key))}")
     state = json.loads(backend.to_str())

@@ -16,7 +16,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, Field
 
@@ -49,7 +49,7 @@ BERT_SPECIAL_TOKENS = {
 }
 
 # Keys of tokenizer_config.json that change the ids and are not reproduced -> the values that do no harm.
-_REFUSED = {
+_REFUSED: dict[str, tuple[object, ...]] = {
     "truncation_side": ("right",),
     "padding_side": ("right",),
     "split_special_tokens": (False, None),
@@ -133,7 +133,7 @@ class _Vocabulary(FromFile):
 
 
 class _TokenizerJson(FromFile):
-    added_tokens: list[_SerializedToken] = []
+    added_tokens: list[_SerializedToken] = Field(default_factory=list)
     truncation: _Direction | None = None
     padding: _Padding | None = None
 
@@ -144,7 +144,7 @@ class _TokenizerConfig(FromFile):
     do_lower_case: bool = True
     tokenize_chinese_chars: bool = True
     strip_accents: bool | None = None
-    extra_special_tokens: dict[str, Any] = {}
+    extra_special_tokens: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Decoder(FromFile):
@@ -206,7 +206,7 @@ def ordered_vocabulary(file: Path, state: Mapping[str, Any]) -> tuple[str, ...]:
     model = state.get("model")
     kind = model.get("type") if isinstance(model, dict) else model
     if not isinstance(model, dict) or kind != "WordPiece":
-        refuse(file, "model.type", kind, "'WordPiece'")
+        raise refused(file, "model.type", kind, "'WordPiece'")
     by_id = sorted(typed(_Vocabulary, file, model, "model").vocab.items(), key=lambda item: item[1])
     for wanted, (token, index) in enumerate(by_id):
         if index != wanted:
@@ -220,7 +220,8 @@ class _Files:
     """The parsed files of a folder; those that are not there are empty."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._paths = {name: checkpoint_file(folder, name) for name in FILES}
+        self._present = {name for name, path in self._paths.items() if path.is_file()}
         self.config = self._json(CONFIG_FILE)
         # Where this key says all about added tokens, transformers opens neither of the two older files.
         self.is_newer = "added_tokens_decoder" in self.config
@@ -233,10 +234,10 @@ class _Files:
         )
 
     def path(self, name: str) -> Path:
-        return checkpoint_file(self._folder, name)
+        return self._paths[name]
 
     def has(self, name: str) -> bool:
-        return self.path(name).is_file()
+        return name in self._present
 
     def of_key(self, key: str) -> Path:
         """The file whose value of the key counts."""
@@ -248,15 +249,17 @@ class _Files:
 
 def _check_keys(files: _Files) -> None:
     tokenizer = files.tokenizer
-    sides = {"truncation": tokenizer.truncation, "padding": tokenizer.padding} if tokenizer is not None else {}
+    sides = (
+        {"truncation": tokenizer.truncation, "padding": tokenizer.padding} if tokenizer is not None else {}
+    )
     for key, part in sides.items():
         if part is not None and part.direction != "Right" and f"{key}_side" not in files.values:
-            refuse(files.path(TOKENIZER_FILE), f"{key}.direction", part.direction, "'Right'")
+            raise refused(files.path(TOKENIZER_FILE), f"{key}.direction", part.direction, "'Right'")
     unread = "vocab_file" if tokenizer is not None else "tokenizer_file"
     for key, harmless in _REFUSED.items():
         if key in files.values and key != unread and files.values[key] not in harmless:
             wanted = repr(harmless[0]) if harmless else "files without this key"
-            refuse(files.of_key(key), key, files.values[key], wanted)
+            raise refused(files.of_key(key), key, files.values[key], wanted)
 
 
 def _class_name(files: _Files) -> str:
@@ -269,7 +272,7 @@ def _class_name(files: _Files) -> str:
     if f"{name}Fast" == _GENERIC_CLASS:
         return _GENERIC_CLASS
     if name not in _BERT_CLASSES:
-        refuse(file, "tokenizer_class", name, ", ".join([*_BERT_CLASSES, _GENERIC_CLASS]))
+        raise refused(file, "tokenizer_class", name, ", ".join([*_BERT_CLASSES, _GENERIC_CLASS]))
     return name
 
 
@@ -310,11 +313,16 @@ def _state_of_vocabulary(
     """What transformers' BertConverter makes of vocab.txt."""
     for role in ("unk_token", "cls_token", "sep_token"):
         if role not in specials:
-            refuse(files.of_key(role), role, None, "tokenizers that have one")
+            raise refused(files.of_key(role), role, None, "tokenizers that have one")
     cls, sep = (_content(specials[role][0]) for role in ("cls_token", "sep_token"))
     for role, token in (("cls_token", cls), ("sep_token", sep)):
         if set(token) & {*string.whitespace, ":", "$"}:
-            refuse(files.of_key(role), role, token, "tokens that fit transformers' template: no space, ':' or '$'")
+            raise refused(
+                files.of_key(role),
+                role,
+                token,
+                "tokens that fit transformers' template: no space, ':' or '$'",
+            )
     first = [_piece(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, _piece(sep, 0)]
     second = [{"Sequence": {"id": "B", "type_id": 1}}, _piece(sep, 1)]
     return {
@@ -350,7 +358,9 @@ def _added_tokens(files: _Files) -> list[Token]:
     """The tokens that the files list with their ids; those of tokenizer.json come first."""
     found = []
     if files.tokenizer is not None:
-        found += [_flagged(files.path(TOKENIZER_FILE), token, token.id) for token in files.tokenizer.added_tokens]
+        found += [
+            _flagged(files.path(TOKENIZER_FILE), token, token.id) for token in files.tokenizer.added_tokens
+        ]
     if files.is_newer:
         file = files.path(CONFIG_FILE)
         decoder = typed(_Decoder, file, files.config).added_tokens_decoder
@@ -381,7 +391,7 @@ def _named(files: _Files, role: str) -> list[Named]:
     for values, name in ((files.config, CONFIG_FILE), (files.map, MAP_FILE)):
         listed = values.get(role)
         if not isinstance(listed, list | None):
-            refuse(files.path(name), role, listed, "a list of tokens")
+            raise refused(files.path(name), role, listed, "a list of tokens")
         found += [token for token in _tokens(role, files.path(name), listed or []) if token not in found]
     return found
 
@@ -398,7 +408,7 @@ def _token(role: str, file: Path, value: object) -> Named:
     if isinstance(value, dict) and (in_map or value.get("__type") == "AddedToken"):
         token = _flagged(file, typed(_AddedToken, file, value, role))
         return replace(token, special=True) if in_map else token
-    refuse(file, role, value, "texts and serialized AddedTokens")
+    raise refused(file, role, value, "texts and serialized AddedTokens")
 
 
 def _special_tokens(
@@ -431,7 +441,12 @@ def _check_named_once(files: _Files, specials: Mapping[str, list[Named]]) -> Non
     token = _content(_token(_ADDITIONAL, files.path(MAP_FILE), last[-1]))
     for role in _ROLES:
         if role in files.values and token in map(_content, specials[role]):
-            refuse(files.of_key(role), role, token, "tokens that are not the last of additional_special_tokens too")
+            raise refused(
+                files.of_key(role),
+                role,
+                token,
+                "tokens that are not the last of additional_special_tokens too",
+            )
 
 
 def _in_order(added: Sequence[Token], specials: Mapping[str, list[Named]], copied: bool) -> Iterator[Token]:
@@ -440,13 +455,13 @@ def _in_order(added: Sequence[Token], specials: Mapping[str, list[Named]], copie
     for token in added:
         yield replace(token, special=token.special or token.content in names)
     known = {token.content for token in added}
-    for token in (token for tokens in specials.values() for token in tokens):
-        if isinstance(token, Token):
+    for named in (token for tokens in specials.values() for token in tokens):
+        if isinstance(named, Token):
             # On its way through vocab.txt the token is copied, with the flag that it has by then.
-            normalized = not token.special if token.normalized is None and copied else token.normalized
-            yield replace(token, special=True, normalized=normalized)
-        elif token not in known:
-            yield Token(Path(CONFIG_FILE), token, special=True)
+            normalized = not named.special if named.normalized is None and copied else named.normalized
+            yield replace(named, special=True, normalized=normalized)
+        elif named not in known:
+            yield Token(Path(CONFIG_FILE), named, special=True)
 
 
 def _with_ids(vocab: Sequence[str], tokens: Iterable[Token]) -> list[dict[str, Any]]:
@@ -490,6 +505,6 @@ def _content(token: Named) -> str:
     return token if isinstance(token, str) else token.content
 
 
-def refuse(file: Path, key: str, found: object, wanted: str) -> NoReturn:
-    """Raises the CheckpointError of a tokenizer that the graph does not reproduce."""
-    raise CheckpointError(f"{file}: {key} is {shown(found)}; in-graph WordPiece reproduces only {wanted}")
+def refused(file: Path, key: str, found: object, wanted: str) -> CheckpointError:
+    """The error of a tokenizer that the graph does not reproduce."""
+    return CheckpointError(f"{file}: {key} is {shown(found)}; in-graph WordPiece reproduces only {wanted}")

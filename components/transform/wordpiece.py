@@ -141,7 +141,9 @@ def _replaced(texts: tf.Tensor, found: Mapping[str, str]) -> tf.Tensor:
 def _may_overlap(tokens: Sequence[str]) -> bool:
     """Whether two different finds can share characters of a text: `["[a]", "]"]`, `["ab", "bc"]`."""
     pairs = ((one, other) for one in tokens for other in tokens if one != other)
-    return any(one in other or any(one.endswith(other[:k]) for k in range(1, len(other))) for one, other in pairs)
+    return any(
+        one in other or any(one.endswith(other[:k]) for k in range(1, len(other))) for one, other in pairs
+    )
 
 
 def _simple_text(spec: WordpieceSpec, table: CodePointTable) -> str:

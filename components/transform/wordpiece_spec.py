@@ -18,7 +18,7 @@ from pydantic import Field
 
 from components.checkpoint_files import FromFile, checkpoint_file, shown, typed
 from components.errors import CheckpointError
-from components.transform.tokenizer_files import FILES, TokenizerFiles, read_tokenizer_files, refuse
+from components.transform.tokenizer_files import FILES, TokenizerFiles, read_tokenizer_files, refused
 
 # RE2 refuses larger counted repetitions, and the long-word rule is one.
 LONGEST_WORD_LIMIT = 1000
@@ -193,7 +193,7 @@ def make_spec(files: TokenizerFiles) -> WordpieceSpec:
     ids = {token: i for i, token in enumerate(files.vocab)} | {token.content: token.id for token in added}
     cls, sep = _template(file, state, ids)
     if files.pad_token is None:
-        refuse(file, "pad_token", None, "tokenizers that have one")
+        raise refused(file, "pad_token", None, "tokenizers that have one")
     _check_model(file, model, files.vocab)
     special = tuple((token.content, token.id) for token in added if not token.normalized)
     normalized = tuple((token.content, token.id) for token in added if token.normalized)
@@ -223,7 +223,7 @@ def _part(file: Path, state: Mapping[str, Any], key: str, wanted: str, kind: typ
     part = state.get(key)
     found = part.get("type") if isinstance(part, dict) else part
     if not isinstance(part, dict) or found != wanted:
-        refuse(file, f"{key}.type", found, repr(wanted))
+        raise refused(file, f"{key}.type", found, repr(wanted))
     return typed(kind, file, part, key)
 
 
@@ -234,9 +234,9 @@ def _check_model(file: Path, model: _WordPiece, vocab: Sequence[str]) -> None:
             f"{file}: unk_token {shown(model.unk_token)} is not in the vocabulary of {len(vocab)} tokens"
         )
     if not prefix or not all(char in string.punctuation for char in prefix):
-        refuse(file, "continuing_subword_prefix", prefix, "ASCII punctuation such as '##'")
+        raise refused(file, "continuing_subword_prefix", prefix, "ASCII punctuation such as '##'")
     if not 1 <= limit <= LONGEST_WORD_LIMIT:
-        refuse(file, "max_input_chars_per_word", limit, f"1 to {LONGEST_WORD_LIMIT}")
+        raise refused(file, "max_input_chars_per_word", limit, f"1 to {LONGEST_WORD_LIMIT}")
 
 
 def _template(file: Path, state: Mapping[str, Any], ids: Mapping[str, int]) -> tuple[str, str]:
@@ -246,7 +246,7 @@ def _template(file: Path, state: Mapping[str, Any], ids: Mapping[str, int]) -> t
         ends = typed(_BertProcessing, file, post, "post_processor")
         for name, index in (ends.cls, ends.sep):
             if not isinstance(name, str) or ids.get(name) != index:
-                refuse(file, "post_processor", [name, index], "tokens with the ids of the vocabulary")
+                raise refused(file, "post_processor", [name, index], "tokens with the ids of the vocabulary")
         return ends.cls[0], ends.sep[0]
     template = _part(file, state, "post_processor", "TemplateProcessing", _Template)
     single, pair = (list(map(_step, steps)) for steps in (template.single, template.pair))
@@ -259,7 +259,7 @@ def _template(file: Path, state: Mapping[str, Any], ids: Mapping[str, int]) -> t
                 _check_template_ids(file, name, ids, template.special_tokens)
             return cls, sep
     found = " and ".join(" ".join(f"{name}:{kind}" for name, kind in steps) for steps in (single, pair))
-    refuse(file, "post_processor", found, "[CLS] A [SEP] and [CLS] A [SEP] B [SEP]")
+    raise refused(file, "post_processor", found, "[CLS] A [SEP] and [CLS] A [SEP] B [SEP]")
 
 
 def _step(step: _Step) -> tuple[str, int]:
@@ -274,7 +274,12 @@ def _check_template_ids(
         raise CheckpointError(f"{file}: post_processor: {shown(name)} is not in the vocabulary")
     if special is not None and (name not in special or special[name].ids != [ids[name]]):
         found = special[name].ids if name in special else None
-        refuse(file, f"post_processor.special_tokens.{shown(name)}.ids", found, f"[{ids[name]}], its id elsewhere")
+        raise refused(
+            file,
+            f"post_processor.special_tokens.{shown(name)}.ids",
+            found,
+            f"[{ids[name]}], its id elsewhere",
+        )
 
 
 # --- the tokens that are added ------------------------------------------------------------------------
@@ -283,10 +288,10 @@ def _check_template_ids(
 def _check_added(file: Path, added: Sequence[_Added]) -> None:
     for token in added:
         if token.single_word:
-            refuse(file, f"added token {shown(token.content)} single_word", True, "false")
+            raise refused(file, f"added token {shown(token.content)} single_word", True, "false")
     most = max(sum(token.normalized is kind for token in added) for kind in (True, False))
     if most > MOST_ADDED_TOKENS:
-        refuse(file, "the number of added tokens", most, f"up to {MOST_ADDED_TOKENS}")
+        raise refused(file, "the number of added tokens", most, f"up to {MOST_ADDED_TOKENS}")
 
 
 def _check_reserved(file: Path, tokens: Sequence[str]) -> None:
@@ -294,7 +299,9 @@ def _check_reserved(file: Path, tokens: Sequence[str]) -> None:
     if reserved.search("".join(tokens)):
         token = next(token for token in tokens if reserved.search(token))
         first, last = RESERVED[0], RESERVED[-1]
-        refuse(file, f"token {ascii(token)}", f"with a character of U+{first:X} to U+{last:X}", "tokens without")
+        raise refused(
+            file, f"token {token!a}", f"with a character of U+{first:X} to U+{last:X}", "tokens without"
+        )
 
 
 def _check_normalized(file: Path, tokens: Found, normalizer: _Normalizer) -> None:
@@ -302,9 +309,13 @@ def _check_normalized(file: Path, tokens: Found, normalizer: _Normalizer) -> Non
     for token, _ in tokens:
         text = normalizer.normalize(token)
         if text.strip() == "" or token != token.strip():
-            refuse(file, f"added token {shown(token)}", "empty, or with white space at an end", "other tokens")
+            raise refused(
+                file, f"added token {shown(token)}", "empty, or with white space at an end", "other tokens"
+            )
         if not normalizer.clean_text and any(character.isspace() for character in token):
-            refuse(file, f"added token {shown(token)} with clean_text false", "several words", "single words")
+            raise refused(
+                file, f"added token {shown(token)} with clean_text false", "several words", "single words"
+            )
         if text in seen:
             raise CheckpointError(
                 f"{file}: the added tokens {shown(seen[text])} and {shown(token)} are both {shown(text)} once "

@@ -239,15 +239,20 @@ def _relative(path: Path) -> Path:
 def _with_inputs(config: Config, paths: PipelinePaths, display: Display) -> PipelinePaths:
     """Makes or checks what the pipeline reads, before anything heavy is imported."""
     from components.checkpoint import check_checkpoint, checkpoint_folder
-    from components.transform.wordpiece_spec import load_wordpiece_spec
 
     _make_data(config, display)
     for key, path in (("data.schema", config.data.data_schema), ("data.labels", config.data.labels)):
         if not path.is_file():
             raise UsageError(f"{key}: no file at {path}")
     checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
-    check_checkpoint(checkpoint, config.model.checkpoint.allow_pickle, config.transform.max_length)
-    load_wordpiece_spec(checkpoint)  # refuses a tokenizer that the graph cannot reproduce
+    for note in check_checkpoint(
+        checkpoint,
+        config.model.checkpoint.allow_pickle,
+        config.transform.max_length,
+        text_pair=config.data.text_pair is not None,
+        frozen_layers=config.train.freeze.layers,
+    ):
+        display.say(note)
     return local_paths(paths.root.parent, config.name, checkpoint)
 
 

@@ -101,15 +101,26 @@ def test_vocab_txt_alone_gives_the_same_spec(make_tokenizer: MakeTokenizer, opti
             "'<url>' has the id 8, but Hugging Face's fast tokenizer gives it 6; make the files agree",
         ),
         (
-            {"added_tokens": [{"id": 6, **flags("É", normalized=True)}, {"id": 7, **flags("e", normalized=True)}]},
+            {
+                "added_tokens": [
+                    {"id": 6, **flags("É", normalized=True)},
+                    {"id": 7, **flags("e", normalized=True)},
+                ]
+            },
             "the added tokens 'É' and 'e' are both 'e' once normalized; only one can be found",
         ),
         (
             {"added_tokens": [{"id": 6, **flags(" who", normalized=True)}]},
             "added token ' who' is 'empty, or with white space at an end'",
         ),
-        ({"post_processor.special_tokens.[CLS].ids": [0]}, "post_processor.special_tokens.'[CLS]'.ids is [0]"),
-        ({"post_processor": {"type": "BertProcessing", "cls": ["[CLS]", 2], "sep": ["[SEP]", 0]}}, "['[SEP]', 0]"),
+        (
+            {"post_processor.special_tokens.[CLS].ids": [0]},
+            "post_processor.special_tokens.'[CLS]'.ids is [0]",
+        ),
+        (
+            {"post_processor": {"type": "BertProcessing", "cls": ["[CLS]", 2], "sep": ["[SEP]", 0]}},
+            "['[SEP]', 0]",
+        ),
         ({"padding": {"direction": "Left", "pad_token": "[PAD]"}}, "padding.direction is 'Left'"),
     ],
 )
@@ -165,9 +176,13 @@ def test_keys_that_make_another_tokenizer_are_refused_by_name(
     )
 
 
-def test_the_class_of_the_model_config_counts_where_the_tokenizer_names_none(make_tokenizer: MakeTokenizer) -> None:
+def test_the_class_of_the_model_config_counts_where_the_tokenizer_names_none(
+    make_tokenizer: MakeTokenizer,
+) -> None:
     folder = make_tokenizer(["who"])
-    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "tokenizer_class": "HerbertTokenizer"}))
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "bert", "tokenizer_class": "HerbertTokenizer"})
+    )
     load_wordpiece_spec(folder)
     edit(folder / "tokenizer_config.json", tokenizer_class=None)
     assert f"{folder / 'config.json'}: tokenizer_class is 'HerbertTokenizer'" in refusal(folder)
@@ -190,9 +205,11 @@ def test_tokenizer_that_gives_no_token_types_is_told(make_tokenizer: MakeTokeniz
 
 
 @pytest.mark.parametrize("character", ["\U0010f000", "\U0010f100"])
-def test_vocabulary_with_the_graphs_own_characters_is_refused(make_tokenizer: MakeTokenizer, character: str) -> None:
+def test_vocabulary_with_the_graphs_own_characters_is_refused(
+    make_tokenizer: MakeTokenizer, character: str
+) -> None:
     folder = make_tokenizer([f"a{character}"])
-    assert f"token {ascii(f'a{character}')} is 'with a character of U+10F000 to U+10F100'" in refusal(folder)
+    assert f"token {f'a{character}'!a} is 'with a character of U+10F000 to U+10F100'" in refusal(folder)
 
 
 def test_broken_and_missing_files_are_named(make_tokenizer: MakeTokenizer, tmp_path: Path) -> None:

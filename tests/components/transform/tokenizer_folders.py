@@ -12,7 +12,21 @@ from hypothesis import strategies as st
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["hello", "e", "##1", "1", "[", "]", "who", "##s", "new", "york", "中", "covid", ".", "é"]
 # Literal, plain words, of several words, with capitals and accents, CJK, overlapping, without a letter.
-ADDED = ["[E1]", "[e1]", "<url>", "<url>>", "covid", "covid19", "É1", "新词", "中", "new york", "😀", "##s", "."]
+ADDED = [
+    "[E1]",
+    "[e1]",
+    "<url>",
+    "<url>>",
+    "covid",
+    "covid19",
+    "É1",
+    "新词",
+    "中",
+    "new york",
+    "😀",
+    "##s",
+    ".",
+]
 TEXTS = [
     "Hello [E1] world[e1]é[É1]x É1 <url>>> <URL>",
     "covid19 COVID precovids covid-19, 19covid1 new york New\tYork newyork",
@@ -53,7 +67,10 @@ def tokenizer_json(vocab: list[str], added: list[dict[str, Any]], **switches: An
         "added_tokens": added,
         "normalizer": {
             "type": "BertNormalizer",
-            **{"clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": True,
             **switches,
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
@@ -62,7 +79,8 @@ def tokenizer_json(vocab: list[str], added: list[dict[str, Any]], **switches: An
             "single": single,
             "pair": [*single, {"Sequence": {"id": "B", "type_id": 1}}, special("[SEP]", 1)],
             "special_tokens": {
-                token: {"id": token, "ids": [ids.get(token, 0)], "tokens": [token]} for token in ("[CLS]", "[SEP]")
+                token: {"id": token, "ids": [ids.get(token, 0)], "tokens": [token]}
+                for token in ("[CLS]", "[SEP]")
             },
         },
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
@@ -90,7 +108,8 @@ def folders(draw: st.DrawFn) -> Files:
     vocab = [token for token in [*SPECIAL, *WORDS, *listed] if token not in missing]
     files: Files = {"vocab.txt": vocabulary_file(vocab), "config.json": {"model_type": "bert"}}
     config: dict[str, Any] = {
-        key: draw(_CONFIG[key]) for key in draw(st.lists(st.sampled_from(sorted(_CONFIG)), unique=True, max_size=4))
+        key: draw(_CONFIG[key])
+        for key in draw(st.lists(st.sampled_from(sorted(_CONFIG)), unique=True, max_size=4))
     }
     for key in draw(_mostly([[]], [["vocab_file"], ["tokenizer_file"]])):
         config[key] = draw(st.sampled_from([None, "tokenizer.json"]))
@@ -145,11 +164,15 @@ def _named(draw: st.DrawFn, typed: bool) -> dict[str, Any]:
     def token(content: str) -> Any:
         if draw(st.sampled_from([True, True, False])):
             return content
-        given = {name: draw(st.booleans()) for name in ("normalized", "lstrip", "special") if draw(st.booleans())}
+        given = {
+            name: draw(st.booleans()) for name in ("normalized", "lstrip", "special") if draw(st.booleans())
+        }
         return {**({"__type": "AddedToken"} if typed else {}), "content": content, **given}
 
     found: dict[str, Any] = {}
-    usual = dict(zip(["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"], SPECIAL, strict=True))
+    usual = dict(
+        zip(["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"], SPECIAL, strict=True)
+    )
     for role in draw(st.lists(st.sampled_from(ROLES), unique=True, max_size=3)):
         found[role] = token(draw(st.sampled_from([*[usual.get(role, "[E1]")] * 4, *ADDED])))
     if draw(_FLAG):
