@@ -15,7 +15,7 @@ from typing import Any
 
 from components.checkpoint_files import one_line, shown
 from components.errors import CheckpointError
-from components.transform.tokenizer_files import TokenizerFiles, ordered_vocabulary
+from components.transform.resolved_tokenizer import ResolvedTokenizer, ordered_vocabulary
 from components.transform.wordpiece_spec import (
     Stamps,
     WordpieceSpec,
@@ -34,7 +34,7 @@ def hugging_face_tokenizer(folder: Path, **options: Any) -> Any:
     import transformers
 
     try:
-        return transformers.AutoTokenizer.from_pretrained(str(folder), **options)
+        return transformers.AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, **options)
     except BaseException as error:
         # A panic of the Rust tokenizer is no Exception.
         if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
@@ -57,7 +57,7 @@ def verified_spec(tokenizer_dir: str | Path) -> WordpieceSpec:
 def _verified(folder: Path, stamps: Stamps) -> WordpieceSpec:
     """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
     spec = load_wordpiece_spec(folder)
-    theirs = make_spec(_as_files(spec.file, hugging_face_tokenizer(folder)))
+    theirs = make_spec(_resolved(spec.file, hugging_face_tokenizer(folder)))
     for field in dataclasses.fields(WordpieceSpec):
         ours, other = (_comparable(getattr(one, field.name)) for one in (spec, theirs))
         if ours != other:
@@ -68,7 +68,7 @@ def _verified(folder: Path, stamps: Stamps) -> WordpieceSpec:
     return spec
 
 
-def _as_files(file: Path, tokenizer: Any) -> TokenizerFiles:
+def _resolved(file: Path, tokenizer: Any) -> ResolvedTokenizer:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise CheckpointError(
@@ -82,7 +82,7 @@ def _as_files(file: Path, tokenizer: Any) -> TokenizerFiles:
         if getattr(tokenizer, key) != wanted:
             raise CheckpointError(f"{file}: transformers reads {key} as {shown(getattr(tokenizer, key))}")
     state = json.loads(backend.to_str())
-    return TokenizerFiles(
+    return ResolvedTokenizer(
         file=file,
         vocab=ordered_vocabulary(file, state),
         state=state,

@@ -18,7 +18,8 @@ from pydantic import Field
 
 from components.checkpoint_files import FromFile, checkpoint_file, shown, typed
 from components.errors import CheckpointError
-from components.transform.tokenizer_files import FILES, TokenizerFiles, read_tokenizer_files, refused
+from components.transform.resolved_tokenizer import ResolvedTokenizer, resolve_tokenizer
+from components.transform.tokenizer_files import FILES, refused
 
 # RE2 refuses larger counted repetitions, and the long-word rule is one.
 LONGEST_WORD_LIMIT = 1000
@@ -180,28 +181,28 @@ def _stamp(file: Path) -> tuple[int, int, int] | None:
 @functools.lru_cache(maxsize=8)
 def _load(folder: Path, stamps: Stamps) -> WordpieceSpec:
     """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
-    return make_spec(read_tokenizer_files(folder))
+    return make_spec(resolve_tokenizer(folder))
 
 
-def make_spec(files: TokenizerFiles) -> WordpieceSpec:
+def make_spec(resolved: ResolvedTokenizer) -> WordpieceSpec:
     """Raises CheckpointError where the graph could only nearly reproduce the tokenizer."""
-    file, state = files.file, files.state
+    file, state = resolved.file, resolved.state
     model = _part(file, state, "model", "WordPiece", _WordPiece)
     normalizer = _part(file, state, "normalizer", "BertNormalizer", _Normalizer)
     _part(file, state, "pre_tokenizer", "BertPreTokenizer", _Empty)
     added = typed(_AddedTokens, file, state).added_tokens
-    ids = {token: i for i, token in enumerate(files.vocab)} | {token.content: token.id for token in added}
+    ids = {token: i for i, token in enumerate(resolved.vocab)} | {token.content: token.id for token in added}
     cls, sep = _template(file, state, ids)
-    if files.pad_token is None:
+    if resolved.pad_token is None:
         raise refused(file, "pad_token", None, "tokenizers that have one")
-    _check_model(file, model, files.vocab)
+    _check_model(file, model, resolved.vocab)
     special = tuple((token.content, token.id) for token in added if not token.normalized)
     normalized = tuple((token.content, token.id) for token in added if token.normalized)
     _check_added(file, added)
-    _check_reserved(file, [*files.vocab, *(token.content for token in added)])
+    _check_reserved(file, [*resolved.vocab, *(token.content for token in added)])
     _check_normalized(file, normalized, normalizer)
     return WordpieceSpec(
-        vocab=files.vocab,
+        vocab=resolved.vocab,
         lower_case=normalizer.lowercase,
         strip_accents=normalizer.lowercase if normalizer.strip_accents is None else normalizer.strip_accents,
         handle_chinese_chars=normalizer.handle_chinese_chars,
@@ -211,10 +212,10 @@ def make_spec(files: TokenizerFiles) -> WordpieceSpec:
         unk_token=model.unk_token,
         cls_token=cls,
         sep_token=sep,
-        pad_token=files.pad_token,
+        pad_token=resolved.pad_token,
         special_tokens=special,
         normalized_tokens=normalized,
-        token_types=files.token_types,
+        token_types=resolved.token_types,
         file=file,
     )
 
