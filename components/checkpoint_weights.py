@@ -118,8 +118,8 @@ def finite_values(tensor: Tensor) -> Floats:
     finite = np.isfinite(values)
     if not finite.all():
         raise CheckpointError(
-            f"{tensor.file}: tensor {one_line(tensor.name)} has {int(np.size(finite) - np.count_nonzero(finite))} "
-            "values that are infinite or no number (NaN); the checkpoint is damaged, or its training diverged"
+            f"{tensor.file}: tensor {one_line(tensor.name)}: {finite.size - np.count_nonzero(finite)} of {finite.size} "
+            "values are infinite or NaN; the checkpoint is damaged, or its training diverged"
         )
     return values
 
