@@ -18,6 +18,14 @@ class UsageError(PipelineError):
     exit_code = 2
 
 
+class CheckpointError(PipelineError):
+    """The checkpoint could not be fetched, or its files cannot be used as they are."""
+
+
+class CheckpointUsageError(CheckpointError, UsageError):
+    """The config names a checkpoint that is not there, or asks for what the checkpoint cannot do."""
+
+
 class GateRefused(PipelineError):
     """A gate (data, metrics or serving) said no: nothing was pushed, or an export was not shipped."""
 

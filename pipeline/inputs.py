@@ -18,7 +18,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.checkpoint import cached_folder, check_checkpoint, check_frozen_layers
+from components.checkpoint import cached_folder, check_checkpoint
 from components.data_gate.rules import as_label, check_integer_labels, shorten
 from components.errors import GateRefused, PipelineError, UsageError
 from components.example_gen.spans import fixed_folder, span_glob
@@ -26,7 +26,6 @@ from components.example_gen.tfrecord import broken, read_records
 from components.labels import read_labels
 from components.settings import DataSettings
 from components.trainer.settings import label_weights
-from components.transform.wordpiece_spec import load_wordpiece_spec
 from pipeline.config import Config
 from pipeline.importing.importer import LABEL, TEXT
 from pipeline.importing.recipes import RECIPE_FILE, load_recipe, recipe_of
@@ -39,11 +38,15 @@ _SHOWN = 12  # names in a message
 _KINDS = {schema_pb2.BYTES: "bytes", schema_pb2.INT: "int64", schema_pb2.FLOAT: "float"}
 
 
-def check_inputs(config: Config) -> list[str]:
-    """Checks everything that a local run reads.
+class Findings(NamedTuple):
+    """What a config that holds leaves to be said."""
 
-    Returns:
-        What cannot be checked yet, because the run makes or fetches it first: a clause for each.
+    unchecked: list[str]  # what the run makes or fetches first: a clause for each
+    notes: list[str]  # about the checkpoint, one line each
+
+
+def check_inputs(config: Config) -> Findings:
+    """Checks everything that a local run reads.
 
     Raises:
         PipelineError: as the functions below.
@@ -51,18 +54,18 @@ def check_inputs(config: Config) -> list[str]:
     check_places(config)
     check_settings(config)
     _check_optional_steps(config)
-    unchecked = []
+    unchecked, notes = [], []
     if Path(fixed_folder(str(config.data.path))[0]).is_dir():
         check_examples(config)
     else:
         unchecked.append(f"the rows that the recipe {config.data.recipe!r} makes in {config.data.path}")
     checkpoint = cached_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
     if checkpoint is not None:
-        check_encoder(config, checkpoint)
+        notes = check_encoder(config, checkpoint)
     else:
         named = config.model.checkpoint.recipe or config.model.checkpoint.hub
         unchecked.append(f"the checkpoint {named!r}, which is not fetched yet")
-    return unchecked
+    return Findings(unchecked, notes)
 
 
 # --- the config against schema and label list ----------------------------------------------------------
@@ -381,13 +384,19 @@ def _check_label(config: Config, where: str, values: Sequence[Any]) -> None:
 # --- the checkpoint ------------------------------------------------------------------------------------
 
 
-def check_encoder(config: Config, folder: Path) -> None:
+def check_encoder(config: Config, folder: Path) -> list[str]:
     """Checks a checkpoint's folder against the config.
 
+    Returns:
+        What the user should know of a checkpoint that is accepted, one line each; mostly nothing.
+
     Raises:
-        PipelineError: it cannot be trained, its tokenizer cannot be reproduced, or it has fewer positions or layers
-            than the config asks for.
+        PipelineError: it cannot be trained, its tokenizer cannot be reproduced, or it has less than the config asks for.
     """
-    check_checkpoint(folder, config.model.checkpoint.allow_pickle, config.transform.max_length)
-    check_frozen_layers(folder, config.train.freeze.layers)
-    load_wordpiece_spec(folder)  # refuses a tokenizer that the graph cannot reproduce
+    return check_checkpoint(
+        folder,
+        config.model.checkpoint.allow_pickle,
+        config.transform.max_length,
+        text_pair=config.data.text_pair is not None,
+        frozen_layers=config.train.freeze.layers,
+    )

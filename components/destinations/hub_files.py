@@ -12,11 +12,12 @@ import tensorflow as tf
 import yaml
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components.checkpoint import ARCHITECTURES
+from components.checkpoint import ARCHITECTURES, hugging_face_config
 from components.errors import PipelineError
 from components.labels import read_labels
 from components.model_files import EXTRAS, SAVED_MODEL
 from components.pusher.versions import read_info
+from components.transform.hugging_face import hugging_face_tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
@@ -34,23 +35,18 @@ def write_hub_files(version: Path, checkpoint: Path, name: str, max_length: int,
       out: existing folder.
 
     Raises:
-      PipelineError: the version is not a model of this project's Trainer.
+      PipelineError: the version is not a model of this project's Trainer, or config or tokenizer cannot be used.
     """
-    import transformers
     from safetensors.numpy import save_file
 
     labels = read_labels(version / EXTRAS / "labels.txt")
     save_file(named_weights(version), str(out / WEIGHTS_FILE), metadata={"format": "pt"})
-    config = transformers.AutoConfig.from_pretrained(
-        str(checkpoint),
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: number for number, label in enumerate(labels)},
-    )
+    config = hugging_face_config(checkpoint, labels)
     config.architectures = [ARCHITECTURES[config.model_type].removeprefix("TF")]
     config.problem_type = "single_label_classification"
+    config.dtype = "float32"
     config.save_pretrained(str(out))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(str(checkpoint), model_max_length=max_length)
+    tokenizer = hugging_face_tokenizer(checkpoint, model_max_length=max_length)
     tokenizer.save_pretrained(str(out))
     (out / CARD_FILE).write_text(model_card(name, labels, read_info(version)), encoding="utf-8")
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 import traceback
 
-from components.errors import GateRefused, PipelineError, UsageError
+from components.errors import (
+    CheckpointError,
+    CheckpointUsageError,
+    GateRefused,
+    PipelineError,
+    UsageError,
+)
 
-_KINDS = {kind.__name__: kind for kind in (PipelineError, UsageError, GateRefused)}
+_KINDS = {
+    kind.__name__: kind
+    for kind in (PipelineError, UsageError, CheckpointError, CheckpointUsageError, GateRefused)
+}
 # As Python prints an exception; runners with worker processes pass on this text only.
 _PRINTED = re.compile(r"components\.errors\.(\w+): (.+)")
 _STEP = re.compile(r"\s*\[while running '[^\n]*?'\]$")

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from components import features
-from components.errors import PipelineError
 from components.exports import classify
 from components.labels import read_labels
 from components.model_files import EXTRAS
@@ -57,20 +56,15 @@ def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
 
     `Tokenizer.from_file("tokenizer.json").encode_batch([...])` then gives the ids of the transform graph.
     """
-    import transformers
+    from components.transform.hugging_face import hugging_face_tokenizer, verified_spec
 
-    from components.transform.wordpiece_spec import load_wordpiece_spec
-
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(checkpoint)).backend_tokenizer
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{checkpoint}: the tokenizer cannot be read: {error}") from error
-    spec = load_wordpiece_spec(checkpoint)
+    spec = verified_spec(checkpoint)
+    tokenizer = hugging_face_tokenizer(checkpoint).backend_tokenizer
     # What the checkpoint's own file says of both is for another model: all-MiniLM-L6-v2 pads to 128.
     tokenizer.enable_truncation(max_length, strategy="longest_first")
     tokenizer.enable_padding(pad_id=spec.pad_id, pad_token=spec.pad_token)
     tokenizer.save(str(out / TOKENIZER))
-    (out / VOCABULARY).write_bytes("".join(f"{token}\n" for token in spec.vocab).encode())
+    (out / VOCABULARY).write_bytes("".join(f"{token}\n" for token in spec.tokens).encode())
 
 
 def _readme(

@@ -42,6 +42,7 @@ def tokenizer_data(spec: WordpieceSpec, max_length: int) -> dict[str, Any]:
         "continuing_prefix": spec.continuing_prefix,
         "max_input_chars_per_word": spec.max_input_chars_per_word,
         "special_tokens": [[token, index] for token, index in spec.special_tokens],
+        "normalized_tokens": [[token, index] for token, index in spec.normalized_tokens],
         "characters": characters(spec),
         "vocab": list(spec.vocab),
     }

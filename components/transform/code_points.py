@@ -17,6 +17,7 @@ No TensorFlow here.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import logging
@@ -29,7 +30,7 @@ import numpy.typing as npt
 from tokenizers import normalizers, pre_tokenizers
 
 from components.errors import PipelineError
-from components.transform.wordpiece_spec import WordpieceSpec
+from components.transform.wordpiece_spec import RESERVED, WordpieceSpec
 
 LOGGER = logging.getLogger(__name__)
 
@@ -47,8 +48,8 @@ PREFIX = "##"  # what `CodePointTable.vocab` writes before a continuing piece
 
 # Special tokens found in raw text become these before the table is read; raw ones become NEUTRAL,
 # which Hugging Face treats alike (both private use), so a text cannot forge a special token.
-MARKERS = range(0x10F000, 0x10F100)
-NEUTRAL = 0x10F100
+MARKERS = RESERVED[:-1]
+NEUTRAL = RESERVED[-1]
 
 LETTER, ISOLATED, SPACE = 0, 1, 2
 
@@ -58,7 +59,9 @@ class CodePointTable:
     """Code point c becomes `codes[splits[s]:splits[s + 1]]` with `s = cells[pages[c >> 8], c & 255]`.
 
     int32 (`splits` int64): `pages` [4352], `cells` [pages, 256], `splits` [spans + 1], `codes` [...]. `vocab` is the
-    vocabulary over the same alphabet: special tokens and unreachable entries replaced, ids unchanged.
+    vocabulary over the same alphabet: added tokens and unreachable entries replaced, ids unchanged; past its end
+    are special tokens that are words as well, with `second_ids`. `found` are the added tokens that are looked for
+    after normalization: (what a text has in this alphabet, what it becomes).
     """
 
     pages: npt.NDArray[np.int32]
@@ -66,6 +69,8 @@ class CodePointTable:
     splits: npt.NDArray[np.int64]
     codes: npt.NDArray[np.int32]
     vocab: tuple[str, ...]
+    second_ids: tuple[int, ...] = ()
+    found: tuple[tuple[str, str], ...] = ()
 
     def spell(self, text: str) -> str:
         """What the graph makes of `text`, in Python: `"Café, 中"` -> `"cafe, <stand-in>"`."""
@@ -78,25 +83,28 @@ def code_point_table(spec: WordpieceSpec) -> CodePointTable:
     """Builds the table for one tokenization; about a second, then kept.
 
     Raises:
-        PipelineError: the vocabulary uses more characters than there are stand-ins, or a special token
-            that plain text could spell.
+        PipelineError: the vocabulary uses more characters than there are stand-ins.
     """
     kinds = character_kinds()
-    stand_ins = _stand_ins(spec, kinds)
+    stand_ins, tokens = _stand_ins(spec, kinds)
     if swapped := reordered_marks(spec):
         LOGGER.warning(
             "token ids may differ from Hugging Face's where these marks stand side by side: %a", swapped
         )
-    markers = _markers(spec, stand_ins)
+    markers = {MARKERS[i]: f" {tokens[token]} " for i, (token, _) in enumerate(spec.special_tokens)}
     spans, cells = _spans_and_cells(spec, kinds, stand_ins, markers)
     unique, pages = np.unique(cells.reshape(-1, PAGE), axis=0, return_inverse=True)
-    return CodePointTable(
+    vocab, second_ids = _recoded_vocab(spec, kinds, stand_ins, tokens)
+    table = CodePointTable(
         pages=pages.reshape(-1).astype(np.int32),
         cells=unique,
         splits=np.cumsum([0, *map(len, spans)], dtype=np.int64),
         codes=np.array([ord(c) for spelling in spans for c in spelling], np.int32),
-        vocab=_recoded_vocab(spec, kinds, stand_ins),
+        vocab=vocab,
+        second_ids=second_ids,
     )
+    found = ((table.spell(token), f" {tokens[token]} ") for token, _ in spec.normalized_tokens)
+    return dataclasses.replace(table, found=tuple(found))
 
 
 @functools.lru_cache(maxsize=8)
@@ -144,13 +152,20 @@ def reordered_marks(spec: WordpieceSpec) -> set[tuple[str, str]]:
     if not spec.strip_accents:
         return set()
     normalize = normalizers.BertNormalizer(*_switches(spec)).normalize_str
-    marks = sorted(c for c in set("".join(spec.vocab)) if unicodedata.combining(c))
+    written = {*"".join(spec.vocab), *_normalized_characters(spec)}
+    marks = sorted(c for c in written if unicodedata.combining(c))
     pairs = itertools.product(marks, marks)
     return {(a, b) for a, b in pairs if normalize(a + b) != normalize(a) + normalize(b)}
 
 
 def _switches(spec: WordpieceSpec) -> tuple[bool, bool, bool, bool]:
     return spec.clean_text, spec.handle_chinese_chars, spec.strip_accents, spec.lower_case
+
+
+def _normalized_characters(spec: WordpieceSpec) -> set[str]:
+    """The characters that must keep their identity because added tokens are looked for among them."""
+    normalize = normalizers.BertNormalizer(*_switches(spec)).normalize_str
+    return {character for token, _ in spec.normalized_tokens for character in normalize(token)}
 
 
 def _is_plain(character: str) -> bool:
@@ -170,17 +185,20 @@ def _is_reachable(spec: WordpieceSpec, token: str, kinds: npt.NDArray[np.uint8])
     return body != "" and all(kinds[ord(character)] == LETTER for character in body)
 
 
-def _stand_ins(spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]) -> dict[str, str]:
-    """Character of the vocabulary, or special token -> the private-use character that replaces it."""
+def _stand_ins(spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]) -> tuple[dict[str, str], dict[str, str]]:
+    """Character of the vocabulary, and added token -> the private-use character that replaces it."""
     reachable = (token for token in spec.vocab if _is_reachable(spec, token, kinds))
-    characters = sorted({c for token in reachable for c in _body(spec, token) if not _is_plain(c)})
-    names = [token for token, _ in spec.special_tokens] + characters
+    written = {*_normalized_characters(spec), *(c for token in reachable for c in _body(spec, token))}
+    characters = sorted(c for c in written if not _is_plain(c))
+    tokens = [token for token, _ in spec.added_tokens]
     free = PRIVATE_USE[2:]
-    if len(names) > len(free) or len(spec.special_tokens) > len(MARKERS):
+    count = len(tokens) + len(characters)
+    if count > len(free):
         raise PipelineError(
-            f"the vocabulary has {len(names)} special tokens and non-ASCII characters; at most {len(free)} fit"
+            f"the vocabulary has {count} added tokens and non-ASCII characters; at most {len(free)} fit"
         )
-    return {name: chr(code) for name, code in zip(names, free, strict=False)}
+    codes = map(chr, free)
+    return {c: next(codes) for c in characters}, {token: next(codes) for token in tokens}
 
 
 def _spans_and_cells(
@@ -190,7 +208,7 @@ def _spans_and_cells(
     normalized, texts = normalized_code_points(*_switches(spec))
     # Few normalized characters are in the vocabulary; of all others only the kind matters.
     by_kind = [UNKNOWN, f" {UNKNOWN} ", " "]  # in the order of LETTER, ISOLATED, SPACE
-    known = [*map(chr, range(0x20, 0x7F)), *(name for name in stand_ins if len(name) == 1)]
+    known = [*map(chr, range(0x20, 0x7F)), *stand_ins]
     spelled = {text: _spell(text, kinds, stand_ins) for text in [*known, *texts]}
     spans = sorted({*by_kind, *spelled.values(), *markers.values()})
     index = {spelling: i for i, spelling in enumerate(spans)}
@@ -223,25 +241,25 @@ def _spell_character(character: str, kind: int, stand_ins: dict[str, str]) -> st
     return code if kind == LETTER else f" {code} "
 
 
-def _markers(spec: WordpieceSpec, stand_ins: dict[str, str]) -> dict[int, str]:
-    return {MARKERS[i]: f" {stand_ins[token]} " for i, (token, _) in enumerate(spec.special_tokens)}
-
-
 def _recoded_vocab(
-    spec: WordpieceSpec, kinds: npt.NDArray[np.uint8], stand_ins: dict[str, str]
-) -> tuple[str, ...]:
-    """The vocabulary over the table's alphabet, with PREFIX for the continuing prefix; index = id."""
-    size = max(len(spec.vocab), *(index + 1 for _, index in spec.special_tokens))
-    recoded = [f"{UNREACHABLE}{i}" for i in range(size)]
+    spec: WordpieceSpec,
+    kinds: npt.NDArray[np.uint8],
+    stand_ins: dict[str, str],
+    tokens: dict[str, str],
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The vocabulary over the table's alphabet, with PREFIX for the continuing prefix; index = id.
+
+    "WHO" is read as the word who even where "who" is a special token, and "whos" as who, ##s even where "##s" is
+    an added one: such a token has a second entry past the end, and its id is told beside.
+    """
+    recoded = [f"{UNREACHABLE}{i}" for i in range(len(spec.tokens))]
     for i, token in enumerate(spec.vocab):
         if _is_reachable(spec, token, kinds):
             body = _body(spec, token)
             prefix = "" if body == token else PREFIX
             recoded[i] = prefix + "".join(c if _is_plain(c) else stand_ins[c] for c in body)
-    for token, index in spec.special_tokens:
-        if not recoded[index].startswith(UNREACHABLE):
-            raise PipelineError(
-                f"special token {token!r} is also a plain word; only tokens with punctuation are supported"
-            )
-        recoded[index] = stand_ins[token]
-    return tuple(recoded)
+    words = [(token, i) for token, i in spec.added_tokens if not recoded[i].startswith(UNREACHABLE)]
+    for token, index in spec.added_tokens:
+        if (token, index) not in words:
+            recoded[index] = tokens[token]
+    return (*recoded, *(tokens[token] for token, _ in words)), tuple(index for _, index in words)

@@ -16,7 +16,8 @@ import tensorflow_transform as tft
 from components.errors import PipelineError
 from components.features import INPUT_IDS, LABEL_ID, TOKEN_TYPE_IDS
 from components.settings import DataSettings, TransformSettings
-from components.transform.wordpiece import WordpieceSpec, encode, encode_pair, load_wordpiece_spec
+from components.transform.hugging_face import verified_spec
+from components.transform.wordpiece import WordpieceSpec, encode, encode_pair
 
 Column: TypeAlias = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
 
@@ -41,11 +42,12 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
             not in the list. Absent if the label column is.
 
     Raises:
-        PipelineError: a text column is missing, or the tokenizer files or the label list cannot be used.
+        PipelineError: a text column is missing, the label list or the tokenizer files cannot be used, or the
+            tokenizer is not the one that transformers makes of them.
     """
     data = DataSettings.model_validate(custom_config["data"])
     settings = TransformSettings.model_validate(custom_config["transform"])
-    spec = load_wordpiece_spec(custom_config["checkpoint_dir"])
+    spec = verified_spec(custom_config["checkpoint_dir"])
     outputs: dict[str, Column] = {
         name: ids.to_sparse()
         for name, ids in text_to_features(inputs, data, spec, settings.max_length).items()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import re
 import string
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ __all__ = ["WordpieceSpec", "encode", "encode_pair", "load_wordpiece_spec", "tok
 SINGLE_SPECIALS = 2  # [CLS] A [SEP]
 PAIR_SPECIALS = 3  # [CLS] A [SEP] B [SEP]
 UTF8_BYTES = 4  # the most bytes of one code point
+OPEN, CLOSE = chr(MARKERS[-2]), chr(MARKERS[-1])  # around a token that was found, until it is replaced
 
 
 def tokenize(texts: tf.Tensor, spec: WordpieceSpec) -> tf.RaggedTensor:
@@ -54,12 +56,16 @@ def tokenize(texts: tf.Tensor, spec: WordpieceSpec) -> tf.RaggedTensor:
         PipelineError: the vocabulary cannot be written over the table's alphabet.
     """
     table = code_point_table(spec)
-    simple = tf.strings.regex_full_match(texts, _simple_text(spec))
+    simple = tf.strings.regex_full_match(texts, _simple_text(spec, table))
     written = tf.strings.lower(texts) if spec.lower_case else tf.identity(texts)
     others = tf.where(tf.logical_not(simple))
     written = tf.tensor_scatter_nd_update(written, others, _respell(tf.gather_nd(texts, others), spec, table))
     written = tf.strings.regex_replace(written, _too_long_word(spec), UNKNOWN)
-    return tf_text.FastWordpieceTokenizer(model_buffer=tf.constant(_model(spec))).tokenize(written)
+    tokens = tf_text.FastWordpieceTokenizer(model_buffer=tf.constant(_model(spec))).tokenize(written)
+    if not table.second_ids:
+        return tokens
+    ids = [*range(len(table.vocab) - len(table.second_ids)), *table.second_ids]
+    return tokens.with_flat_values(tf.gather(tf.constant(ids, tf.int64), tokens.flat_values))
 
 
 def encode(texts: tf.Tensor, spec: WordpieceSpec, max_length: int) -> tf.RaggedTensor:
@@ -110,20 +116,40 @@ def _respell(texts: tf.Tensor, spec: WordpieceSpec, table: CodePointTable) -> tf
     spans = tf.RaggedTensor.from_row_splits(
         tf.constant(table.codes), tf.constant(table.splits), validate=False
     )
-    return tf.strings.unicode_encode(codes.with_values(tf.gather(spans, span)).merge_dims(1, 2), "UTF-8")
+    written = tf.strings.unicode_encode(codes.with_values(tf.gather(spans, span)).merge_dims(1, 2), "UTF-8")
+    return _replaced(written, dict(table.found))
 
 
 def _marked(texts: tf.Tensor, spec: WordpieceSpec) -> tf.Tensor:
     """Special tokens found literally become their markers; markers that a text holds are disarmed first."""
     texts = tf.strings.regex_replace(texts, f"[{chr(MARKERS[0])}-{chr(MARKERS[-1])}]", chr(NEUTRAL))
-    for i, (token, _) in enumerate(spec.special_tokens):
-        texts = tf.strings.regex_replace(texts, re.escape(token), chr(MARKERS[i]))
+    return _replaced(texts, {token: chr(MARKERS[i]) for i, (token, _) in enumerate(spec.special_tokens)})
+
+
+def _replaced(texts: tf.Tensor, found: Mapping[str, str]) -> tf.Tensor:
+    """Each key becomes its value: from the left, the longest where several begin, as Hugging Face finds tokens."""
+    if _may_overlap(list(found)):
+        # RE2 takes the first alternative that fits.
+        longest_first = sorted(found, key=len, reverse=True)
+        texts = tf.strings.regex_replace(texts, "|".join(map(re.escape, longest_first)), f"{OPEN}\\0{CLOSE}")
+        found = {f"{OPEN}{token}{CLOSE}": written for token, written in found.items()}
+    for token, written in found.items():
+        texts = tf.strings.regex_replace(texts, re.escape(token), written)
     return texts
 
 
-def _simple_text(spec: WordpieceSpec) -> str:
-    """RE2 for texts whose only normalization is lower-casing ASCII: no way to start a special token."""
-    starts = {token[0] for token, _ in spec.special_tokens}
+def _may_overlap(tokens: Sequence[str]) -> bool:
+    """Whether two different finds can share characters of a text: `["[a]", "]"]`, `["ab", "bc"]`."""
+    pairs = ((one, other) for one in tokens for other in tokens if one != other)
+    return any(
+        one in other or any(one.endswith(other[:k]) for k in range(1, len(other))) for one, other in pairs
+    )
+
+
+def _simple_text(spec: WordpieceSpec, table: CodePointTable) -> str:
+    """RE2 for texts whose only normalization is lower-casing ASCII: no way to start an added token."""
+    normalized = {written[0] for written, _ in table.found if written.isascii()}
+    starts = {token[0] for token, _ in spec.special_tokens} | normalized | {c.upper() for c in normalized}
     plain = [c for c in map(chr, range(0x20, 0x7F)) if c not in starts]
     return "[" + "".join(f"\\x{ord(c):02x}" for c in [*"\t\n\r", *plain]) + "]*"
 

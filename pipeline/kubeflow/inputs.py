@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from components.checkpoint import checkpoint_folder
@@ -14,9 +15,11 @@ def local_inputs(config: Config) -> Path:
     """Returns the checkpoint's folder, fetched if need be.
 
     Raises:
-        PipelineError: schema, label list or checkpoint do not fit the config, or the checkpoint cannot be fetched.
+        UsageError: the config names what is not there, or asks for more than schema, labels or checkpoint have.
+        PipelineError: the checkpoint cannot be fetched or used.
     """
     check_settings(config)
     checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
-    check_encoder(config, checkpoint)
+    for note in check_encoder(config, checkpoint):
+        print(note, file=sys.stderr)
     return checkpoint

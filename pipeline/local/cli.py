@@ -193,11 +193,11 @@ def config(
 def _check_config(path: str, loaded: Config) -> None:
     from pipeline.inputs import check_inputs
 
-    unchecked = check_inputs(loaded)
+    findings = check_inputs(loaded)
     console = Console()
     console.print(Text(f"{path}: valid config of {loaded.name!r}"), soft_wrap=True)
-    for what in unchecked:
-        console.print(Text(f"  not checked: {what}"), soft_wrap=True)
+    for line in (*(f"not checked: {what}" for what in findings.unchecked), *findings.notes):
+        console.print(Text(f"  {line}"), soft_wrap=True)
 
 
 app.command()(version_commands.versions)

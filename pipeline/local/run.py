@@ -242,7 +242,8 @@ def _with_inputs(config: Config, paths: PipelinePaths, display: Display) -> Pipe
     _make_data(config, display)
     inputs.check_examples(config)
     checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
-    inputs.check_encoder(config, checkpoint)
+    for note in inputs.check_encoder(config, checkpoint):
+        display.say(note)
     return local_paths(paths.root.parent, config.name, checkpoint)
 
 

@@ -46,7 +46,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def test_inputs_that_agree_leave_nothing_unchecked(good):
-    assert check_inputs(load(good)) == []
+    assert check_inputs(load(good)).unchecked == []
 
 
 # --- columns -------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def test_slice_column_that_the_judged_split_does_not_have_is_refused(folder):
     assert told.startswith(f"{shard(folder, 'test')}: record 0: evaluate.slices.0.columns is 'region', which")
     rows = [example(text=b"a text", label=b"animal", region=b"north")]
     write_records(shard(folder, "test"), rows)  # the other splits are not sliced
-    assert check_inputs(load(folder, "evaluate.slices=[{columns: [region]}]")) == []
+    assert check_inputs(load(folder, "evaluate.slices=[{columns: [region]}]")).unchecked == []
 
 
 REGION = 'feature {\n  name: "region"\n  type: BYTES\n  presence { min_fraction: 1.0 }\n}\n'
@@ -110,7 +110,7 @@ REGION = 'feature {\n  name: "region"\n  type: BYTES\n  presence { min_fraction:
 def test_optional_slice_column_may_be_missing_in_the_first_row(folder):
     optional = REGION.replace("1.0", "0.5")
     edit(folder / "data/schema.pbtxt", 'feature {\n  name: "label"', optional + 'feature {\n  name: "label"')
-    assert check_inputs(load(folder, "evaluate.slices=[{columns: [region]}]")) == []
+    assert check_inputs(load(folder, "evaluate.slices=[{columns: [region]}]")).unchecked == []
 
 
 def test_column_of_another_type_than_the_schema_says_is_refused(folder):
@@ -122,7 +122,7 @@ def test_column_of_another_type_than_the_schema_says_is_refused(folder):
 
 def test_rule_of_the_data_gate_that_only_warns_stops_nothing_here(folder):
     write_records(shard(folder), [example(body=b"a text", label=b"animal")])
-    assert check_inputs(load(folder, "data.gate.missing_column=warn")) == []
+    assert check_inputs(load(folder, "data.gate.missing_column=warn")).unchecked == []
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_data_path_that_is_not_there_is_refused_also_with_a_recipe(good, tmp_pat
 
 def test_recipe_makes_its_own_folder_and_says_what_is_not_checked_yet(good, tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "DATASETS_DIR", tmp_path)
-    assert check_inputs(load(good, f"data.path={tmp_path}/trec", "data.recipe=trec")) == [
+    assert check_inputs(load(good, f"data.path={tmp_path}/trec", "data.recipe=trec")).unchecked == [
         f"the rows that the recipe 'trec' makes in {tmp_path}/trec"
     ]
     told = problem(folder_with_region(good, tmp_path), f"data.path={tmp_path}/trec", "data.recipe=trec")
@@ -248,7 +248,7 @@ def test_folder_that_another_recipe_made_is_not_replaced(folder):
 
 
 def test_data_of_ones_own_is_left_as_it_is_beside_a_recipe(good):
-    assert check_inputs(load(good, "data.recipe=trec")) == []
+    assert check_inputs(load(good, "data.recipe=trec")).unchecked == []
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_shard_in_two_splits_is_refused(good):
 
 def test_split_that_nothing_reads_may_have_no_file_where_the_gate_only_warns(good):
     splits = "data.splits={train: train-*, eval: eval-*, test: test-*, more: more-*}"
-    assert check_inputs(load(good, splits, "data.gate.missing_split=warn")) == []
+    assert check_inputs(load(good, splits, "data.gate.missing_split=warn")).unchecked == []
     assert problem(good, splits, error=GateRefused).startswith("data.splits.more: no file matches 'more-*'")
     needed = ["data.splits.test=nope-*", "data.gate.missing_split=warn"]
     assert problem(good, splits, *needed, error=GateRefused).startswith("data.splits.test: no file matches")
@@ -333,7 +333,9 @@ def test_checkpoint_that_does_not_fit_the_config_is_refused(good, override, told
 
 def test_hub_checkpoint_that_is_not_fetched_yet_is_named(good):
     overrides = ("model.checkpoint.hub=owner/model", f"model.checkpoint.revision='{'1' * 40}'")
-    assert check_inputs(load(good, *overrides)) == ["the checkpoint 'owner/model', which is not fetched yet"]
+    assert check_inputs(load(good, *overrides)).unchecked == [
+        "the checkpoint 'owner/model', which is not fetched yet"
+    ]
 
 
 # --- steps on Kubeflow ---------------------------------------------------------------------------------
@@ -347,7 +349,7 @@ def test_optional_step_is_named_only_where_the_config_has_it(good):
         problem(good, f"kubeflow={kubeflow}")
         == "kubeflow.steps.ONNXExport: without export.onnx there is no such step"
     )
-    assert check_inputs(load(good, f"kubeflow={kubeflow}", "export.onnx={}")) == []
+    assert check_inputs(load(good, f"kubeflow={kubeflow}", "export.onnx={}")).unchecked == []
 
 
 # --- spans ---------------------------------------------------------------------------------------------
@@ -369,7 +371,7 @@ def test_newest_span_is_looked_at_or_the_one_that_is_asked_for(spans):
     ]
     asked = load(spans, path, "data.span=2")
     assert [p.parent.name for p in find_shards(asked.data, "train")] == ["span-2"]
-    assert check_inputs(asked) == []
+    assert check_inputs(asked).unchecked == []
 
 
 def test_span_that_is_not_there_is_refused(spans):
@@ -381,8 +383,8 @@ def test_span_that_is_not_there_is_refused(spans):
 def test_day_is_a_span_of_its_own(folder):
     shutil.copytree(folder / "data", folder / "days/2026-02-03")
     path = "data.path='days/{YYYY}-{MM}-{DD}'"
-    assert check_inputs(load(folder, path)) == []
-    assert check_inputs(load(folder, path, "data.span=2026-02-03")) == []
+    assert check_inputs(load(folder, path)).unchecked == []
+    assert check_inputs(load(folder, path, "data.span=2026-02-03")).unchecked == []
     assert "no file matches" in problem(folder, path, "data.span=2026-02-04")
 
 

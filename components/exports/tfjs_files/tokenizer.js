@@ -23,24 +23,24 @@
       this.data = data;
       this.ids = new Map(data.vocab.map((token, id) => [token, id]));
       this.longest = data.vocab.reduce((most, token) => Math.max(most, token.length), 0);
-      this.specials = new Map(data.special_tokens);
-      this.specialPattern = anyOf([...this.specials.keys()]);
       this.kinds = kindsOf(data.characters);
       this.mapped = new Map(
         Object.entries(data.characters.mapped).map(([from, to]) => [from.codePointAt(0), to]),
       );
+      this.specials = finder(data.special_tokens);
+      this.normalized = finder(data.normalized_tokens.map(([token, id]) => [this.spell(token), id]));
     }
 
     /** Token ids without [CLS] and [SEP], uncut: "Who?" -> [2040, 1029]. */
     tokenize(text) {
       const ids = [];
-      let start = 0;
-      for (const found of text.matchAll(this.specialPattern)) {
-        this.addWords(text.slice(start, found.index), ids);
-        ids.push(this.specials.get(found[0]));
-        start = found.index + found[0].length;
+      for (const [raw, special] of parted(text, this.specials)) {
+        for (const [words, added] of parted(this.spell(raw), this.normalized)) {
+          this.addWords(words, ids);
+          if (added !== undefined) ids.push(added);
+        }
+        if (special !== undefined) ids.push(special);
       }
-      this.addWords(text.slice(start), ids);
       return ids;
     }
 
@@ -59,8 +59,8 @@
       return row(ids, keptA + 2, keptA + keptB < a.length + b.length);
     }
 
-    addWords(text, ids) {
-      for (const word of this.spell(text).split(" ")) {
+    addWords(spelled, ids) {
+      for (const word of spelled.split(" ")) {
         if (word) this.addPieces(word, ids);
       }
     }
@@ -147,9 +147,21 @@
     return kinds;
   }
 
-  function anyOf(words) {
-    const escaped = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    return new RegExp(escaped.join("|") || "(?!)", "gu");
+  /** What finds tokens in a text: from the left, the longest where several begin. */
+  function finder(tokens) {
+    const longestFirst = tokens.map(([token]) => token).sort((a, b) => b.length - a.length);
+    const escaped = longestFirst.map((token) => token.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    return { ids: new Map(tokens), pattern: new RegExp(escaped.join("|") || "(?!)", "gu") };
+  }
+
+  /** [text before a token, its id] of every token found, then [the rest, undefined]. */
+  function* parted(text, { ids, pattern }) {
+    let start = 0;
+    for (const found of text.matchAll(pattern)) {
+      yield [text.slice(start, found.index), ids.get(found[0])];
+      start = found.index + found[0].length;
+    }
+    yield [text.slice(start), undefined];
   }
 
   const exported = { Tokenizer, padded };

@@ -15,6 +15,7 @@ import tensorflow as tf
 from huggingface_hub.utils import reset_sessions
 from safetensors.numpy import load_file
 from tfx.types import standard_artifacts
+from transformers import AutoTokenizer
 
 from components.checkpoint import load_classifier
 from components.destinations import executor
@@ -165,6 +166,32 @@ def test_files_load_back_into_a_model_with_the_same_answers(
     np.testing.assert_allclose(tf.nn.softmax(logits), served, rtol=0, atol=1e-6)
 
 
+def test_hub_gets_the_added_tokens_and_no_other_key_of_the_checkpoints_config(
+    version: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "encoder"))
+    for name in ("tokenizer.json", "special_tokens_map.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    words = len((folder / "vocab.txt").read_text().splitlines())
+    (folder / "added_tokens.json").write_text(json.dumps({"[E1]": words}))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(
+        json.dumps(
+            {**config, "torch_dtype": "float16", "output_attentions": True, "problem_type": "regression"}
+        )
+    )
+    (tmp_path / "out").mkdir()
+    write_hub_files(version, folder, "tiny", 16, tmp_path / "out")
+    written = json.loads((tmp_path / "out/config.json").read_text())
+    assert written["dtype"] == "float32"
+    assert "output_attentions" not in written
+    assert written["problem_type"] == "single_label_classification"
+    ids = AutoTokenizer.from_pretrained(tmp_path / "out")(["cat[e1]dog"])["input_ids"]
+    assert (
+        ids == AutoTokenizer.from_pretrained(folder)(["cat[e1]dog"])["input_ids"] == [[2, 17, words, 18, 3]]
+    )
+
+
 def test_token_is_read_from_a_file(
     hub: Hub, version: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +259,8 @@ def test_damaged_version_goes_nowhere(hub: Hub, version: Path, checkpoint: Path,
 
 
 def test_checkpoint_that_is_gone_is_told_in_one_line(hub: Hub, version: Path, tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"not to hub acme/tiny: the push failed \(OSError: ") as caught:
+    with pytest.raises(
+        PipelineError, match=r"not to hub acme/tiny: .*gone: config\.json is missing"
+    ) as caught:
         push(version, tmp_path / "gone", tmp_path, {"hub": "acme/tiny"})
     assert "\n" not in str(caught.value)

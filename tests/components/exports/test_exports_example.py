@@ -19,6 +19,8 @@ from components.exports.shipped_files import write_tokenizer
 from components.settings import CheckpointSettings
 from components.transform.wordpiece import encode, load_wordpiece_spec
 from tests.components.transform.test_real_datasets import REPOSITORY, real_texts
+from tests.components.transform.tokenizer_folders import SPECIAL, WORDS, vocabulary_file, write_folder
+from tests.components.transform.tokenizer_folders import TEXTS as TOKEN_TEXTS
 from tests.components.transform.unicode_texts import generated_texts
 from tests.tiny_export import serve
 
@@ -145,6 +147,24 @@ def test_the_command_takes_two_texts_for_each_pair(paired, text_pairs) -> None:
     odd = python(paired, "classify.py", "the old horse")
     assert odd.returncode == 2
     assert "this model takes pairs of texts, got 1 text(s)" in odd.stderr
+
+
+def test_the_shipped_tokenizer_finds_the_added_tokens(tmp_path) -> None:
+    from tokenizers import Tokenizer
+
+    vocab, added = [*SPECIAL, *WORDS], ["[E1]", "新词", "covid19", "É1"]
+    files = {
+        "vocab.txt": vocabulary_file(vocab),
+        "config.json": {"model_type": "bert"},
+        "added_tokens.json": {token: len(vocab) + i for i, token in enumerate(added)},
+        "tokenizer_config.json": {"eos_token": "<url>"},
+    }
+    folder = write_folder(tmp_path / "encoder", files)
+    write_tokenizer(folder, 64, tmp_path)
+    rows = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode_batch(TOKEN_TEXTS)
+    ours = encode(tf.constant(TOKEN_TEXTS), load_wordpiece_spec(folder), 64).to_list()
+    assert [row.ids[: sum(row.attention_mask)] for row in rows] == ours
+    assert (tmp_path / "vocab.txt").read_text() == vocabulary_file([*vocab, *added, "<url>"])
 
 
 @pytest.mark.real

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import BertTokenizerFast
+from transformers import AutoTokenizer, BertTokenizerFast
 
 from components.exports.tfjs_environment import FILES, find_node
 from components.exports.tfjs_tokenizer import characters, tokenizer_data
 from components.transform.code_points import CODE_POINTS, SURROGATES
 from components.transform.wordpiece_spec import load_wordpiece_spec
 from tests.components.transform.conftest import MakeTokenizer, make_tokenizer  # noqa: F401 - a fixture
+from tests.components.transform.tokenizer_folders import SPECIAL, TEXTS, vocabulary_file, write_folder
 from tests.components.transform.unicode_texts import generated_texts, vocabulary
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -122,6 +124,20 @@ def test_special_tokens_beyond_the_vocabulary_are_found_in_text(make_tokenizer: 
     assert in_javascript(folder, ["a<url>A <URL>"]) == [[2, 5, 6, 5, 1, 1, 1, 3]]
 
 
+def test_added_tokens_of_every_kind_are_found(tmp_path: Path) -> None:
+    added = ["<url>", "<url>>", "[E1]", "É1", "新词", "covid", "covid19", "new york", "😀", "##s"]
+    vocab = [*SPECIAL, *WORDS]
+    folder = write_folder(
+        tmp_path / "tokenizer",
+        {
+            "vocab.txt": vocabulary_file(vocab),
+            "tokenizer_config.json": {"tokenizer_class": "BertTokenizer", "bos_token": "<url>>"},
+            "added_tokens.json": {token: len(vocab) + i for i, token in enumerate(added)},
+        },
+    )
+    assert in_javascript(folder, TEXTS) == AutoTokenizer.from_pretrained(folder)(TEXTS)["input_ids"]
+
+
 def test_words_of_more_than_100_characters_are_unknown_counted_in_characters(
     make_tokenizer: MakeTokenizer,  # noqa: F811
 ) -> None:
@@ -150,7 +166,7 @@ def test_ids_of_every_real_row_are_those_of_hugging_face(tmp_path: Path) -> None
     recipe, recipes = CheckpointSettings(recipe="all-MiniLM-L6-v2"), REPOSITORY / "data" / "checkpoints"
     checkpoint = checkpoint_folder(recipe, recipes, REPOSITORY / "checkpoints")
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
-        (tmp_path / name).symlink_to(checkpoint / name)
+        shutil.copy(checkpoint / name, tmp_path)
     texts = [text.decode() for dataset in datasets for text in real_texts(dataset)]
     assert len(texts) == 23304
     assert mismatches(tmp_path, texts, max_length=64) == []

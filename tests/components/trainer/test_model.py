@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import transformers
 from safetensors.numpy import load_file, save_file
 
-from components.checkpoint import CheckpointError, load_classifier
-from components.errors import PipelineError
+from components.checkpoint import load_classifier
+from components.checkpoint_config import ACTIVATIONS
+from components.errors import CheckpointError, PipelineError
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer.dataset import ROW_WEIGHT
 from components.trainer.model import Dropout, classify, row_losses, trained_variables
@@ -109,7 +112,11 @@ def test_shards_load_like_one_file(checkpoint: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("encoder.layer.1.output.dense.weight", None, "the weights lack 1 tensors of the encoder"),
+        (
+            "encoder.layer.1.output.dense.weight",
+            None,
+            r"the weights lack tensor encoder\.layer\.1\.output\.dense",
+        ),
         ("encoder.layer.0.output.dense.weight", (16, 16), r"has shape \[16, 16\], config\.json asks for"),
     ],
 )
@@ -152,6 +159,77 @@ def test_logits_and_gradients_equal_the_hugging_face_class(checkpoint: Path) -> 
         tape.gradient(losses[0], variables), tape.gradient(losses[1], variables), strict=True
     ):
         np.testing.assert_allclose(tf.convert_to_tensor(mine), tf.convert_to_tensor(other), atol=2e-6)
+
+
+ALL_ACTIVATIONS = [{"hidden_act": name} for name in ACTIVATIONS]
+READ = [
+    *(
+        {"layer_norm_eps": 0.1},
+        {"num_attention_heads": 8},
+        {"num_attention_heads": 1},
+        {"classifier_dropout": 0.3},
+    ),
+    {"hidden_dropout_prob": 0.5, "attention_probs_dropout_prob": 0.5, "initializer_range": 0.5},
+]
+# What BERT returns beside the logits, its loss, and what other models or another framework read.
+WITHOUT_EFFECT = [
+    *(
+        {"output_attentions": True},
+        {"output_hidden_states": True},
+        {"use_cache": False},
+        {"torchscript": True},
+    ),
+    *(
+        {"return_dict": False},
+        {"chunk_size_feed_forward": 3},
+        {"tie_word_embeddings": False},
+        {"pad_token_id": 7},
+    ),
+    *(
+        {"problem_type": "regression"},
+        {"problem_type": "nonsense"},
+        {"torch_dtype": "float16"},
+        {"dtype": "int4"},
+    ),
+    *(
+        {"id2label": {"x": 1}, "num_labels": 9},
+        {"architectures": ["BertLMHeadModel"]},
+        {"rotary_base": 10000},
+    ),
+]
+
+
+@pytest.mark.parametrize("values", [*ALL_ACTIVATIONS, *READ, *WITHOUT_EFFECT], ids=str)
+def test_logits_equal_the_hugging_face_class_whatever_the_config_says(
+    checkpoint: Path, tmp_path: Path, values: dict[str, Any]
+) -> None:
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "encoder"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **values}))
+    model, batch = load(folder), some_batch()
+    # Its own class, with its own reading of the file; of these two it would make an error, not another model.
+    own = {key: value for key, value in values.items() if value not in ("nonsense", {"x": 1})}
+    theirs = transformers.TFBertForSequenceClassification(
+        transformers.BertConfig(**{**config, **own, "num_labels": len(LABELS)})
+    )
+    theirs.build_in_name_scope()
+    for variable, value in zip(theirs.variables, model.variables, strict=True):
+        variable.assign(value)
+    answer = theirs(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], return_dict=True, training=False
+    )
+    np.testing.assert_allclose(classify(model, batch).numpy(), answer.logits.numpy(), atol=2e-6)
+
+
+def test_values_that_are_no_finite_number_do_not_reach_the_model(checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "encoder"))
+    tensors = load_file(folder / "model.safetensors")
+    tensors["pooler.dense.bias"][0] = np.nan
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        CheckpointError, match=r"tensor pooler\.dense\.bias: 1 of 32 values are infinite or NaN"
+    ):
+        load(folder)
 
 
 def test_token_types_reach_the_embedding(checkpoint: Path) -> None:

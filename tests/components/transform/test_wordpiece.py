@@ -189,6 +189,22 @@ def test_added_tokens_beyond_the_vocabulary_are_found_in_text(make_tokenizer: Ma
     assert hugging_face(folder, ["a<url>A <URL>"]) == [[2, 5, 6, 5, 1, 1, 1, 3]]
 
 
+def test_tokens_that_overlap_are_found_from_the_left_the_longest_first(make_tokenizer: MakeTokenizer) -> None:
+    folder = make_tokenizer(["a"], additional_special_tokens=["<u>", "<u>>", "><b", "u>x"])
+    texts = ["<u>>", "<u>><b", "<<u>x", "<u><b", "u>x<b>"]
+    wanted = [[2, 7, 3], [2, 7, 1, 1, 3], [2, 1, 6, 1, 3], [2, 6, 1, 1, 3], [2, 9, 1, 1, 1, 3]]
+    assert hugging_face(folder, texts) == wanted
+    assert in_graph(folder, texts) == wanted
+
+
+def test_special_token_that_is_a_word_too_keeps_its_id(make_tokenizer: MakeTokenizer) -> None:
+    folder = make_tokenizer(["who", "##s", "se"], additional_special_tokens=["who", "##s"])
+    texts = ["whose WHO whos WHOS", "who ##s"]
+    wanted = [[2, 5, 7, 5, 5, 1, 5, 6, 3], [2, 5, 6, 3]]
+    assert hugging_face(folder, texts) == wanted
+    assert in_graph(folder, texts) == wanted
+
+
 def test_a_batch_without_rows_gives_no_rows(rich_tokenizer: Path) -> None:
     spec = load_wordpiece_spec(rich_tokenizer)
     assert encode(tf.constant([], tf.string), spec, 8).to_list() == []

