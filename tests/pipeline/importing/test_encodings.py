@@ -204,7 +204,7 @@ def test_undecodable_bytes_are_replaced_where_the_user_says_so_and_their_lines_n
     ("head", "what"),
     [
         (b"PK\x03\x04", "a ZIP archive (an Excel workbook?): save it as CSV UTF-8"),
-        (gzip.compress(b"text,label\n"), "compressed with gzip: its name must end in .gz"),
+        (b"\x1f\x8b\x08", "compressed with gzip: its name must end in .gz"),
         (b"PAR1\x15\x04", "a Parquet file: its name must end in .parquet"),
     ],
 )
