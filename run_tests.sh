@@ -24,7 +24,7 @@ stop() {
     local code=$1
     echo
     echo "test: stopped at $step, exit code $code$(meaning "$code")"
-    grep -aE "^(FAILED|ERROR|error:|E  |tfjs:|INTERNALERROR>|[^ ]*Error:)|[Cc]rashed|No space left|Killed" "$log" | tail -n 20
+    grep -aE "^(FAILED|ERROR|error:|E  |INTERNALERROR>|[^ ]*Error:)|[Cc]rashed|No space left|Killed" "$log" | tail -n 20
     echo "test: the whole output is in $PWD/.test.log"
     exit "$code"
 }

@@ -286,7 +286,7 @@ def start_training(folder: Path) -> tuple[subprocess.Popen[str], int]:
 def interrupt(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Ctrl-C; returns the result that the run still prints."""
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=1800)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     return json.loads(out.splitlines()[-1])
@@ -300,7 +300,7 @@ def test_ctrl_c_during_training_exits_130_and_the_next_run_goes_on(folder):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
     )
     assert other.returncode == 1
     assert str(process.pid) in other.stderr

@@ -179,7 +179,7 @@ def test_the_shipped_example_gives_the_label_that_the_served_model_gives(story, 
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=1800,
     )
     assert asked.returncode == 0, asked.stderr
     assert _served_label(folder / "serving/tiny/1", text) in asked.stdout

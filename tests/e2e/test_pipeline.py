@@ -49,7 +49,7 @@ def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,  # of a hang; a busy machine is slow
     )
 
 
