@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 Severity = Literal["error", "warn"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -35,3 +35,17 @@ class Section(BaseModel):
 
     # Keys of which only one can be given -> the keys that mean something beside that one alone.
     alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic takes `epochs: true` for 1.0."""
+        if isinstance(value, bool):
+            annotation = cls.model_fields[str(info.field_name)].annotation
+            if not _takes_bool(annotation):
+                raise ValueError(f"{'true' if value else 'false'} is no value of this key")
+        return value
+
+
+def _takes_bool(annotation: Any) -> bool:
+    return annotation is bool or annotation is Any or any(map(_takes_bool, get_args(annotation)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import re
 import sys
 import time
 import uuid
@@ -34,6 +35,10 @@ def note(**facts: Any) -> None:
 def note_answer(version: int, signature: str, tensors: Mapping[str, Any]) -> None:
     """Notes what answered: the version, its signature and the rows."""
     note(version=version, signature=signature, rows=len(next(iter(tensors.values()))))
+
+
+# What a message quotes as Python does; up to its end where the message was cut.
+_QUOTED = re.compile(r"""(?s)(?<!\w)(?:'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$))""")
 
 
 class Observer:
@@ -105,7 +110,9 @@ class Observer:
         return RequestLog(self, facts)
 
     def write(self, facts: dict[str, Any]) -> None:
-        """One line of the access log."""
+        """One line of the access log, without the values that an error quotes: those may be a client's text."""
+        if "error" in facts:
+            facts = facts | {"error": _QUOTED.sub("'...'", facts["error"])}
         if self._out is not None:
             self._out.write(json.dumps(facts) + "\n")
             self._out.flush()

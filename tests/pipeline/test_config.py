@@ -84,6 +84,12 @@ def test_no_threshold_is_refused(write):
     assert "evaluate.thresholds" in error_of(path)
 
 
+@pytest.mark.parametrize("key", ["train.epochs", "train.learning_rate", "report.max_rows"])
+def test_a_boolean_is_no_number(write, key):
+    with pytest.raises(UsageError, match=rf"--set {key}=true: {key}: true is no value of this key"):
+        load_config(write(GOOD), [f"{key}=true"])
+
+
 @pytest.mark.parametrize("bound", ["min: 1.5", "min: -0.1", "max: 2", "min: 0.5, max_drop: 2"])
 def test_threshold_out_of_range_is_refused(write, bound):
     path = write(GOOD.replace("min: 0.5, max_drop: 0.01", bound))

@@ -319,3 +319,18 @@ def test_access_log_has_the_request_and_not_its_text(server: Server) -> None:
     assert (line["method"], line["code"]) == (f"POST /v1/models/{NAME}:predict", 200)
     assert (line["version"], line["rows"], line["signature"]) == (1, 2, "serving_default")
     assert "private" not in log
+
+
+def test_access_log_has_why_a_request_was_refused_without_the_value_that_was_quoted(server: Server) -> None:
+    sent = {"X-Request-Id": "a refused one"}
+    path = f"{server.url}/v1/models/{NAME}:predict"
+    answer = httpx.post(path, json={"instances": ["cat"], "a secret's \"diary\"": 1}, headers=sent)
+    assert answer.status_code == 400
+    assert "secret" in answer.json()["error"]
+    file, deadline = server.log.with_suffix(".out"), time.monotonic() + 30
+    while "a refused one" not in file.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)  # it is written when the answer is out
+    (line,) = [json.loads(line) for line in file.read_text().splitlines() if "a refused one" in line]
+    assert line["error"]
+    assert "secret" not in line["error"]
+    assert "diary" not in line["error"]
