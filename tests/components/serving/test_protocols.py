@@ -324,7 +324,7 @@ def test_access_log_has_the_request_and_not_its_text(server: Server) -> None:
 def test_access_log_has_why_a_request_was_refused_without_the_value_that_was_quoted(server: Server) -> None:
     sent = {"X-Request-Id": "a refused one"}
     path = f"{server.url}/v1/models/{NAME}:predict"
-    answer = httpx.post(path, json={"instances": ["cat"], "a secret's \"diary\"": 1}, headers=sent)
+    answer = httpx.post(path, json={"instances": ["cat"], 'a secret\'s "diary"': 1}, headers=sent)
     assert answer.status_code == 400
     assert "secret" in answer.json()["error"]
     file, deadline = server.log.with_suffix(".out"), time.monotonic() + 30
