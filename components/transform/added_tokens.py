@@ -121,7 +121,7 @@ def _tokens(role: str, file: Path, values: Sequence[object]) -> list[Named]:
 def _token(role: str, file: Path, value: object) -> Named:
     """A text, or an AddedToken; tokenizer_config.json marks those, in special_tokens_map.json every object is one."""
     if isinstance(value, str):
-        return value
+        return typed(AddedToken, file, {"content": value}, role).content if value else value
     in_map = file.name == MAP_FILE and role != _EXTRA
     if isinstance(value, dict) and (in_map or value.get("__type") == "AddedToken"):
         token = _flagged(file, typed(AddedToken, file, value, role))

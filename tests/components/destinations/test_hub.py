@@ -259,6 +259,8 @@ def test_damaged_version_goes_nowhere(hub: Hub, version: Path, checkpoint: Path,
 
 
 def test_checkpoint_that_is_gone_is_told_in_one_line(hub: Hub, version: Path, tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"not to hub acme/tiny: .*gone: config\.json is missing") as caught:
+    with pytest.raises(
+        PipelineError, match=r"not to hub acme/tiny: .*gone: config\.json is missing"
+    ) as caught:
         push(version, tmp_path / "gone", tmp_path, {"hub": "acme/tiny"})
     assert "\n" not in str(caught.value)
