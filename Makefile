@@ -41,9 +41,7 @@ tfjs: $(READY) ## Fetch what the TensorFlow.js export needs into .venv-tfjs (the
 	@$(PYTHON) -m components.exports.tfjs_environment
 
 test: $(READY) ## Run all tests: ARGS="-k name" for some
-	@$(PYTHON) runner_local.py data
-	@$(PYTHON) -m components.exports.tfjs_environment || echo "test: tests of TensorFlow.js will be skipped"
-	@$(PYTHON) -m pytest -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
+	@./run_tests.sh $(PYTHON) $(ARGS)
 
 lint: $(READY) ## Ruff (lint and format) and mypy
 	@$(PYTHON) -m ruff check .

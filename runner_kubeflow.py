@@ -1,6 +1,10 @@
 """Takes a training pipeline to Kubeflow Pipelines: `python runner_kubeflow.py --help`."""
 
-from pipeline.kubeflow.cli import main
+import os
+import sys
 
 if __name__ == "__main__":
-    main()
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # also where PYTHONSAFEPATH keeps it out
+    from pipeline.start import main_of
+
+    main_of("pipeline.kubeflow.cli")()

@@ -1,7 +1,13 @@
 """Runs a training pipeline on this machine: `python runner_local.py --help`."""
 
-from pipeline.local.cli import main
-from pipeline.process_exit import leave_after
+import os
+import sys
 
 if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # also where PYTHONSAFEPATH keeps it out
+    from pipeline.start import main_of
+
+    main = main_of("pipeline.local.cli")
+    from pipeline.process_exit import leave_after
+
     leave_after(main)

@@ -14,6 +14,28 @@ fail() {
     exit 1
 }
 
+# Runs a command that downloads, three times at most; its last words are the last ones here.
+try() {
+    local doing=$1 wait words=.tools/words.$$
+    shift
+    for wait in 5 30 ""; do
+        if "$@" 2>"$words"; then
+            rm -f "$words"
+            return
+        fi
+        cat "$words" >&2
+        if [ -n "$wait" ]; then
+            echo "setup: $doing failed; once more in $wait s" >&2
+            sleep "$wait"
+        fi
+    done
+    local last
+    last=$(grep -v '^ *$' "$words" | tail -n 1 || true)
+    rm -f "$words"
+    fail "$doing failed three times: ${last:-it said nothing}"
+}
+trap 'fail "stopped at line $LINENO: $BASH_COMMAND"' ERR
+
 python=""
 for candidate in python3.11 python3 python; do
     if command -v "$candidate" >/dev/null &&
@@ -35,6 +57,12 @@ sys.exit(not os.path.isfile(os.path.join(sysconfig.get_paths()["include"], "Pyth
 [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
     fail "the locked wheels are for Linux on x86-64, this is $(uname -s) on $(uname -m)."
 
+mkdir -p .tools
+if command -v flock >/dev/null; then # two at once would install over one another
+    exec 9>.tools/lock
+    flock --nonblock 9 || { echo "setup: waiting for another set-up of this folder" && flock 9; }
+fi
+
 uv=$(command -v uv || true)
 if [ -z "$uv" ]; then
     uv=.tools/uv/bin/uv
@@ -42,9 +70,15 @@ if [ -z "$uv" ]; then
         echo "setup: installing uv $uv_version into .tools/"
         rm -rf .tools/uv
         "$python" -m venv .tools/uv
-        .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
+        try "installing uv" \
+            .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check --timeout 60 "uv==$uv_version"
     fi
 fi
+
+# uv's limits are for a quiet machine and a near index: beside other work, compiling one file has taken more than
+# the 60 s after which it gives up.
+export UV_COMPILE_BYTECODE_TIMEOUT=${UV_COMPILE_BYTECODE_TIMEOUT:-0}
+export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-120} UV_HTTP_RETRIES=${UV_HTTP_RETRIES:-5}
 
 echo "setup: installing the packages of $environment (a few GB the first time)"
 if [ "$1" = --requirements ]; then
@@ -52,10 +86,13 @@ if [ "$1" = --requirements ]; then
     # A CPU build of PyTorch is taken where the user's pip settings point to one.
     links=()
     [ -z "${PIP_FIND_LINKS:-}" ] || links=(--find-links "$PIP_FIND_LINKS")
-    "$uv" pip install --quiet --python "$environment/bin/python" --compile-bytecode "${links[@]}" -r "$2"
+    try "installing $2" \
+        "$uv" pip install --quiet --python "$environment/bin/python" --compile-bytecode "${links[@]}" -r "$2"
 else
     # Bytecode is compiled here because many machines forbid Python to write it later, and then
     # every start compiles TensorFlow and TFX anew (three times slower).
-    UV_PROJECT_ENVIRONMENT=$environment "$uv" sync --quiet --python "$python" --compile-bytecode "$@"
+    export UV_PROJECT_ENVIRONMENT=$environment
+    try "installing the packages of $environment" \
+        "$uv" sync --quiet --python "$python" --compile-bytecode "$@"
 fi
 echo "setup: $environment is ready"

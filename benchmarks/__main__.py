@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.parts import PARTS
-from benchmarks.processes import PROJECT_DIR, PYTHON, environment, print_result
+from benchmarks.processes import PROJECT_DIR, PYTHON, BenchmarkError, environment, print_result
 from benchmarks.rows import print_table
 from benchmarks.workspace import Workspace
 
@@ -77,7 +77,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run_part(name: str, quick: bool, folder: Path) -> None:
-    print_result({"rows": PARTS[name](quick, Workspace(folder))})
+    rows = PARTS[name](quick, Workspace(folder))
+    if not rows:
+        raise BenchmarkError(f"part {name} measured nothing")
+    print_result({"rows": rows})
 
 
 def _run_parts(

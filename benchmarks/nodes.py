@@ -50,8 +50,7 @@ def run(config_path: str, overrides: list[str], root: Path, last: str) -> dict[s
     from components.checkpoint import checkpoint_folder
     from pipeline.config import load_config
     from pipeline.local import light_imports, quiet
-    from pipeline.local.run import CHECKPOINTS_DIR, RECIPES_DIR
-    from pipeline.paths import local_paths
+    from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR, local_paths
 
     config = load_config(config_path, overrides)
     checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -42,7 +43,11 @@ def make_row(
         peer_peak_mib: the same of the peer.
         rows: how many rows were worked on.
         note: what one must know to read the figure.
+
+    Raises:
+        ValueError: nothing was measured: no row, no number, or 0 beside a peer.
     """
+    _require_measured(what, ours, peer, rows)
     return {
         "what": what,
         "ours": ours,
@@ -56,6 +61,13 @@ def make_row(
         "rows": rows,
         "note": note,
     }
+
+
+def _require_measured(what: str, ours: float, peer: float | None, rows: int | None) -> None:
+    """A figure of no rows would look like one."""
+    compared = [] if peer is None else [ours, peer]
+    if rows == 0 or not math.isfinite(ours) or not all(0 < value < math.inf for value in compared):
+        raise ValueError(f"{what}: nothing was measured: {ours} against {peer}, of {rows} rows")
 
 
 def meets_target(row: Row) -> bool | None:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.workspace import real_dataset
 from components.checkpoint import checkpoint_folder
 from components.settings import CheckpointSettings
 
@@ -41,6 +42,8 @@ def run(quick: bool, datasets: tuple[str, ...] = DATASETS) -> list[dict[str, Any
     checkpoint = checkpoint_folder(
         CheckpointSettings(recipe="all-MiniLM-L6-v2"), ROOT / "data" / "checkpoints", ROOT / "checkpoints"
     )
+    for name in datasets:
+        real_dataset(name)
     scales, passes = ([1], 3) if quick else ([1, 10], 7)
     with contextlib.ExitStack() as alive:
         scratch = Path(alive.enter_context(tempfile.TemporaryDirectory()))
@@ -152,6 +155,8 @@ def _texts(name: str) -> Iterator[str]:
     import tensorflow as tf
 
     files = sorted(str(file) for file in (ROOT / "datasets" / name).glob("*.tfrecord.gz"))
+    if not files:
+        raise FileNotFoundError(f"no shard of {name}: `make data` makes it")
     for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
         yield tf.train.Example.FromString(record).features.feature["text"].bytes_list.value[0].decode()
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.processes import PEER_PYTHON, PROJECT_DIR, PYTHON, measure, peak_mib, print_result
 from benchmarks.training_rows import read_rows, tokenized, write_rows, write_transformed
+from benchmarks.workspace import real_dataset
 from components.checkpoint import checkpoint_folder
 from components.labels import read_labels
 from components.settings import CheckpointSettings
@@ -103,10 +104,9 @@ def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict
         "epochs": epochs,
     }
     job |= {"learning_rate": 1e-4, "max_length": 128, "threads": os.cpu_count(), "scratch": str(scratch)}
+    folder = real_dataset(name)
     for split in ("train", "eval", "test"):
-        made = tokenized(
-            str(PROJECT_DIR / "datasets" / name / f"{split}-*"), checkpoint, labels, job["max_length"]
-        )
+        made = tokenized(str(folder / f"{split}-*"), checkpoint, labels, job["max_length"])
         made = made[:rows] if split == "train" else made
         job[split] = str(scratch / f"{split}.jsonl")
         write_rows(Path(job[split]), made)

@@ -51,7 +51,7 @@ def _row(workspace: Workspace, factor: int, times: int) -> dict[str, Any]:
 def _peer(workspace: Workspace, factor: int) -> dict[str, Any]:
     from components.checkpoint import checkpoint_folder
     from pipeline.config import load_config
-    from pipeline.local.run import CHECKPOINTS_DIR, RECIPES_DIR
+    from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR
 
     config = load_config(CONFIG)
     checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)

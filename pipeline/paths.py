@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
+# Where the recipes lie, and where what they make and fetch is kept.
+RECIPES_DIR = PROJECT_DIR / "data"
+DATASETS_DIR = PROJECT_DIR / "datasets"
+CACHE_DIR = PROJECT_DIR / ".cache"
+CHECKPOINTS_DIR = PROJECT_DIR / "checkpoints"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 # An entry point's duty (see runner_local.py): Hugging Face TF models are Keras 2.
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def _fail_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download that fails is not waited for: tests have no network."""
+    monkeypatch.setattr("components.wheel_fetch.WAITS", ())

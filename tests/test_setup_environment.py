@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ("bash", "dirname", "uname", "grep", "rm", "cat")
+TOOLS = ("bash", "dirname", "uname", "grep", "rm", "cat", "mkdir", "tail", "touch")
 
 
 @pytest.fixture
@@ -70,3 +70,48 @@ def test_missing_headers_name_the_package(machine, tmp_path):
     assert done.returncode == 1
     assert "the headers of " in done.stderr
     assert "install python3.11-dev (Debian, Ubuntu) or python3.11-devel (Fedora, RHEL)." in done.stderr
+
+
+PYTHON = """#!/usr/bin/env bash
+case "$2" in *sys.executable*) echo "$0" ;; esac
+"""
+UV = """#!/usr/bin/env bash
+echo "$UV_COMPILE_BYTECODE_TIMEOUT $*" >>"$HOME/calls"
+[ "$(grep -c . "$HOME/calls")" -gt {failures} ] && exit 0
+echo "error: Failed to fetch the package" >&2
+echo "  Caused by: connection reset" >&2
+exit 2
+"""
+
+
+@pytest.fixture
+def set_up(machine, tmp_path):
+    """A machine with all that is needed, where uv fails the given number of times and waiting takes no time."""
+
+    def run(failures: int) -> subprocess.CompletedProcess[str]:
+        scripts = {"python3.11": PYTHON, "uv": UV.format(failures=failures), "sleep": "#!/usr/bin/env bash\n"}
+        for name, script in scripts.items():
+            (tmp_path / f"{name}.sh").write_text(script)
+            (tmp_path / f"{name}.sh").chmod(0o755)
+        links = {name: str(tmp_path / f"{name}.sh") for name in scripts}
+        return machine(**links, **{"c++": links["sleep"]})
+
+    return run
+
+
+def test_download_that_fails_twice_is_tried_a_third_time(set_up, tmp_path):
+    done = set_up(failures=2)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "setup: .venv is ready"), done.stderr
+    assert done.stderr.splitlines()[-1] == "setup: installing the packages of .venv failed; once more in 30 s"
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert len(calls) == 3
+    # Beside other work a file's bytecode takes longer than uv's minute: no limit.
+    assert calls[0].startswith("0 sync --quiet --python ")
+
+
+def test_reason_of_a_download_that_fails_for_good_is_on_the_last_line(set_up):
+    done = set_up(failures=9)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "setup: installing the packages of .venv failed three times:   Caused by: connection reset"
+    )

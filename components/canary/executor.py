@@ -49,17 +49,27 @@ _log = logging.getLogger(__name__)
 
 
 def read_rows(folder: Path, columns: Sequence[str], limit: int, max_bytes: int) -> list[Row]:
-    """The first `limit` rows of a split, texts only; rows that the server's own limit forbids are left out.
+    """The first `limit` rows of a split, texts only; rows that the server would refuse are left out.
 
     Raises:
       ValidationFailed: no row is left.
     """
     rows = ({column: text_of(example, column) for column in columns} for example in read_examples(folder))
-    fitting = (row for row in rows if max(map(len, row.values())) <= max_bytes)
+    fitting = (row for row in rows if all(_is_answered(text, max_bytes) for text in row.values()))
     found: list[Row] = list(itertools.islice(fitting, limit))
     if not found:
-        raise error_types.ValidationFailed(f"the split has no row that fits serve.max_text_bytes {max_bytes}")
+        raise error_types.ValidationFailed(
+            f"the split has no row in UTF-8 that fits serve.max_text_bytes {max_bytes}"
+        )
     return found
+
+
+def _is_answered(text: bytes, max_bytes: int) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return len(text) <= max_bytes
 
 
 def evaluated_answers(model_dir: Path, rows: Sequence[Row]) -> np.ndarray:

@@ -46,8 +46,10 @@ def scan_split(
     """Reads the rows of one split once and counts what is wrong with text and label."""
     tally = rules.SplitTally()
     for where, example in _examples(folder):
-        tally.rows += 1
         features = example.features.feature
+        if tally.rows == 0:
+            tally.columns = tuple(sorted(features))
+        tally.rows += 1
         for column in data.text_columns:
             values, kind = _values(features, column)
             rules.check_text(tally, column, values, kind, where)
@@ -170,9 +172,10 @@ def judge(
     )
     there = artifact_utils.decode_split_names(examples.split_names)
     label_list = read_labels(data.labels)
-    _check_integer_labels(schema, data, label_list)
+    if label_lists(schema, data.label) == ("int64_list",):
+        rules.check_integer_labels(data, label_list)
     labels = frozenset(label_list)
-    findings: list[rules.Finding] = []
+    findings = list(rules.judge_labels(label_list, data))
     rows: dict[str, int] = {}
     for split in data.splits:
         folder = artifact_utils.get_split_uri([examples], split) if split in there else ""
@@ -182,19 +185,10 @@ def judge(
             else rules.SplitTally()
         )
         rows[split] = tally.rows
-        scanned = list(rules.judge_split(split, tally, data))
+        scanned = list(rules.judge_split(split, tally, data, labels))
         found = _read_anomalies(input_dict, split, tally.rows, data) if folder else []
         findings += rules.without_repeats(scanned, found)
     return rules.ordered(findings), rows
-
-
-def _check_integer_labels(schema: schema_pb2.Schema, data: DataSettings, labels: list[str]) -> None:
-    """TFMA takes an integer label for the column of the probabilities, so it must be the label id."""
-    if label_lists(schema, data.label) == ("int64_list",) and labels != [str(i) for i in range(len(labels))]:
-        raise GateRefused(
-            f"{data.labels}: integer labels must be 0, 1, 2 ... in this order, got {', '.join(labels[:5])}; write "
-            f"the column {data.label!r} as text (`runner_local.py import` does), or number the labels from 0"
-        )
 
 
 def _read_anomalies(

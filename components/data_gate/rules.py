@@ -5,10 +5,12 @@ No TensorFlow and no TFX: the rules work on counts, the executor makes those fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from components.errors import GateRefused
+from components.look_alikes import look_alikes, quoted, told
 from components.section import Severity
 from components.settings import DataGateSettings, DataSettings
 
@@ -17,6 +19,7 @@ Rule = Literal[
     "missing_column",
     "wrong_type",
     "unknown_label",
+    "look_alike_labels",
     "empty_text",
     "not_utf8",
     "too_few_rows",
@@ -29,7 +32,10 @@ _DISTINCT_SAMPLES = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """One rule broken by one column of one split (`column` is "" when it is about the whole split)."""
+    """One rule broken by one column of one split.
+
+    `column` is "" when it is about the whole split, `split` when it is about the label list.
+    """
 
     rule: Rule
     severity: Severity
@@ -42,6 +48,8 @@ class Finding:
     where: str = ""  # "data_tfrecord-00000-of-00002.gz record 17"
 
     def __str__(self) -> str:
+        if not self.split:
+            return self.what
         if not self.column:
             return f"split {self.split!r}: {self.what}"
         first = ", first" if self.sample or self.where else ""
@@ -58,6 +66,7 @@ class Tally:
     count: int = 0
     sample: str = ""
     where: str = ""
+    first: object = None
     distinct: set[str] = field(default_factory=set)  # a few samples, never more
 
     def add(self, value: object, where: str) -> None:
@@ -65,6 +74,7 @@ class Tally:
         self.count += 1
         if self.count == 1:
             self.where = where
+            self.first = value
             self.sample = "" if value is None else shorten(value)
         if value is not None and len(self.distinct) < _DISTINCT_SAMPLES:
             self.distinct.add(shorten(value))
@@ -75,6 +85,7 @@ class SplitTally:
     """What one pass over the rows of a split saw; memory does not grow with the rows."""
 
     rows: int = 0
+    columns: tuple[str, ...] = ()  # of the first row, where they are known
     seen: dict[tuple[Rule, str], Tally] = field(default_factory=dict)  # (rule, column) -> tally
 
     def add(self, rule: Rule, column: str, value: object, where: str) -> None:
@@ -142,11 +153,41 @@ def as_label(value: bytes | int) -> str | bytes:
         return value
 
 
+def check_integer_labels(data: DataSettings, labels: Sequence[str]) -> None:
+    """TFMA takes an integer label for the column of the probabilities, so it must be the label id.
+
+    Raises:
+      GateRefused: the label list is not 0, 1, 2 ...
+    """
+    if list(labels) != [str(number) for number in range(len(labels))]:
+        raise GateRefused(
+            f"{data.labels}: integer labels must be 0, 1, 2 ... in this order, got {', '.join(labels[:5])}; write "
+            f"the column {data.label!r} as text (`runner_local.py import` does), or number the labels from 0"
+        )
+
+
 # --- one split ------------------------------------------------------------------------------------
 
 
-def judge_split(split: str, tally: SplitTally, data: DataSettings) -> Iterator[Finding]:
-    """Yields the findings of the scan of one split, the gravest kind first."""
+def judge_labels(labels: Sequence[str], data: DataSettings) -> Iterator[Finding]:
+    """Yields a finding for each group of labels of the list that look the same."""
+    for group in look_alikes(labels):
+        what = (
+            f"{data.labels.name} lists labels that look the same and are classes of their own: {told(group)}"
+        )
+        yield Finding(
+            "look_alike_labels", data.gate.look_alike_labels, "", data.label, len(group), len(labels), what
+        )
+
+
+def judge_split(
+    split: str, tally: SplitTally, data: DataSettings, labels: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Yields the findings of the scan of one split, the gravest kind first.
+
+    Args:
+      labels: the label list, to say what an unknown label looks like.
+    """
     gate = data.gate
     if tally.rows == 0:
         pattern = data.splits.get(split, "")
@@ -170,7 +211,7 @@ def judge_split(split: str, tally: SplitTally, data: DataSettings) -> Iterator[F
             column,
             seen.count,
             tally.rows,
-            _what(rule, seen, data),
+            _what(rule, column, seen, tally, data, labels),
             seen.sample,
             seen.where,
         )
@@ -191,6 +232,7 @@ _ORDER: tuple[Rule, ...] = (
     "missing_column",
     "wrong_type",
     "unknown_label",
+    "look_alike_labels",
     "empty_text",
     "too_few_rows",
     "schema_anomaly",
@@ -198,17 +240,28 @@ _ORDER: tuple[Rule, ...] = (
 )
 
 
-def _what(rule: Rule, seen: Tally, data: DataSettings) -> str:
+def _what(
+    rule: Rule, column: str, seen: Tally, tally: SplitTally, data: DataSettings, labels: Collection[str]
+) -> str:
     if rule == "unknown_label":
         several = f" ({', '.join(sorted(seen.distinct))})" if len(seen.distinct) > 1 else ""
-        return f"have a label that is not in {data.labels.name}{several}"
+        return f"have a label that is not in {data.labels.name}{several}{_like_known(seen.first, labels)}"
     if rule == "empty_text":
         return f"have no text, data.gate.max_empty_text_fraction is {data.gate.max_empty_text_fraction}"
     if rule == "wrong_type":
         return "hold another type, or more than one value, against the schema"
     if rule == "missing_column":
-        return "lack the column or have no value in it"
+        nowhere = tally.columns and column not in tally.columns
+        there = f" (the first row has {', '.join(tally.columns)})" if nowhere else ""
+        return f"lack the column or have no value in it{there}"
     return "are not UTF-8"
+
+
+def _like_known(unknown: object, labels: Collection[str]) -> str:
+    if not isinstance(unknown, str):
+        return ""
+    group = next((group for group in look_alikes([*sorted(labels), unknown]) if unknown in group), [unknown])
+    return f" (the first looks like {quoted(group[0])}, which is)" if len(group) > 1 else ""
 
 
 # --- TFDV anomalies -------------------------------------------------------------------------------
@@ -315,9 +368,10 @@ def refusal(findings: list[Finding]) -> str | None:
 
 
 def _stops_later(finding: Finding) -> bool:
-    """Whether the Trainer refuses the rows that the gate would let through."""
+    """Whether a later node refuses the rows that the gate would let through."""
     needed = finding.rule == "missing_split" and finding.split in ("train", "eval")
-    return needed or finding.rule == "unknown_label"
+    nowhere = finding.rule == "missing_column" and finding.count == finding.rows
+    return needed or nowhere or finding.rule == "unknown_label"
 
 
 def report(findings: list[Finding], rows: Mapping[str, int], gate: DataGateSettings) -> dict[str, Any]:

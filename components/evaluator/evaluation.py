@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.evaluator.settings import LOWER_IS_BETTER, ThresholdSettings
+from components.evaluator.settings import (
+    CLASS_AVERAGES,
+    LOWER_IS_BETTER,
+    EvaluateSettings,
+    ThresholdSettings,
+)
 from components.example_gen.tfrecord import read_records
 
 CANDIDATE, BASELINE = "candidate", "baseline"
@@ -27,14 +32,16 @@ class Evaluation:
     per_class_baseline: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     slices_baseline: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    sliced_by: frozenset[frozenset[str]] = frozenset()  # the columns of each slicing that has a row
     refusals: tuple[str, ...] = ()
 
 
-def read_evaluation(folder: Path) -> Evaluation:
+def read_evaluation(folder: Path, label: str = "") -> Evaluation:
     """Reads the output `evaluation` of the Evaluator.
 
     Args:
         folder: with TFMA's metrics*.tfrecord and validations*.tfrecord.
+        label: raw column with the label. Slices by it have one class each: averages over classes are left out.
     """
     # TFMA's messages need these two, and rely on others having imported them: the order counts.
     import google.protobuf.wrappers_pb2  # noqa: F401
@@ -48,7 +55,8 @@ def read_evaluation(folder: Path) -> Evaluation:
     overall = next((s for s in slices if not s.slice_key.single_slice_keys), None)
     entries = list(_entries(overall)) if overall is not None else []
     candidate, baseline = _of_both(entries)
-    parts = {_slice_name(s.slice_key): _of_both(_entries(s)) for s in slices if s.slice_key.single_slice_keys}
+    sliced = [s for s in slices if s.slice_key.single_slice_keys]
+    parts = {_slice_name(s.slice_key): _of_both(_slice_entries(s, label)) for s in sliced}
     return Evaluation(
         metrics=candidate,
         baseline=baseline or None,
@@ -56,8 +64,17 @@ def read_evaluation(folder: Path) -> Evaluation:
         per_class_baseline=_per_class(e for e in entries if e.model == BASELINE),
         slices={name: values for name, (values, _) in parts.items()},
         slices_baseline={name: values for name, (_, values) in parts.items() if values},
+        sliced_by=frozenset(_columns(s.slice_key) for s in sliced),
         refusals=tuple(dict.fromkeys(line for v in validations for line in _refusals(v, slices))),
     )
+
+
+def missing_slices(evaluation: Evaluation, settings: EvaluateSettings) -> Iterator[str]:
+    """A clause for each slicing of the config that no row of the split has a value for."""
+    for slicing in settings.slices if evaluation.metrics else ():
+        if frozenset(slicing.columns) not in evaluation.sliced_by:
+            columns = ", ".join(slicing.columns)
+            yield f"evaluate.slices: no row of split {settings.split!r} has a value in {columns}, so there is no such slice"
 
 
 def bounds_told(bounds: ThresholdSettings) -> str:
@@ -65,20 +82,20 @@ def bounds_told(bounds: ThresholdSettings) -> str:
     parts = (
         (bounds.min, "at least {:g}"),
         (bounds.max, "at most {:g}"),
-        (bounds.max_drop, "at most {:g} worse"),
+        (bounds.max_worse, "at most {:g} worse"),
     )
     return ", ".join(text.format(value) for value, text in parts if value is not None)
 
 
 def holds(name: str, bounds: ThresholdSettings, value: float, baseline: float | None) -> bool:
-    """Whether a metric is within its bounds; without a baseline `max_drop` is not looked at."""
+    """Whether a metric is within its bounds; without a baseline `max_drop` and `max_rise` are not looked at."""
     worse = 0.0
     if baseline is not None:
         worse = value - baseline if name in LOWER_IS_BETTER else baseline - value
     return (
         (bounds.min is None or value >= bounds.min)
         and (bounds.max is None or value <= bounds.max)
-        and (bounds.max_drop is None or worse <= bounds.max_drop + ROUNDING)
+        and (bounds.max_worse is None or worse <= bounds.max_worse + ROUNDING)
     )
 
 
@@ -128,6 +145,15 @@ def _per_class(entries: Iterable[_Entry]) -> dict[str, dict[int, float]]:
         if entry.class_id is not None:
             by_metric.setdefault(entry.name, {})[entry.class_id] = entry.value
     return {shown: by_metric[metric] for shown, metric in PER_CLASS.items() if metric in by_metric}
+
+
+def _slice_entries(metrics: Any, label: str) -> Iterator[_Entry]:
+    averages = CLASS_AVERAGES if label in _columns(metrics.slice_key) else frozenset()
+    return (entry for entry in _entries(metrics) if entry.name not in averages)
+
+
+def _columns(slice_key: Any) -> frozenset[str]:
+    return frozenset(key.column for key in slice_key.single_slice_keys)
 
 
 def _slice_name(slice_key: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +20,8 @@ MetricName = Literal[
     "example_count",
 ]
 LOWER_IS_BETTER: frozenset[str] = frozenset({"cross_entropy"})
+CLASS_AVERAGES: frozenset[str] = frozenset({"macro_f1", "macro_precision", "macro_recall", "auc"})
+UNBOUNDED: frozenset[str] = frozenset({"cross_entropy", "example_count"})  # the others are in [0, 1]
 
 
 class ThresholdSettings(Section):
@@ -29,11 +32,23 @@ class ThresholdSettings(Section):
     max_drop: float | None = Field(
         None, ge=0, description="How much worse than the last blessed model it may be (absolute)."
     )
+    max_rise: float | None = Field(
+        None, ge=0, description="The same for cross_entropy, which is worse when it is higher."
+    )
+
+    @property
+    def max_worse(self) -> float | None:
+        """How much worse than the last blessed model a value may be."""
+        return self.max_drop if self.max_rise is None else self.max_rise
 
     @model_validator(mode="after")
     def _check(self) -> ThresholdSettings:
-        if self.min is None and self.max is None and self.max_drop is None:
-            raise ValueError("give at least one of min, max and max_drop")
+        if self.min is None and self.max is None and self.max_worse is None:
+            raise ValueError("give at least one of min, max, max_drop and max_rise")
+        if self.max_drop is not None and self.max_rise is not None:
+            raise ValueError(
+                f"give either max_drop or max_rise, got max_drop {self.max_drop} and max_rise {self.max_rise}"
+            )
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min must not be above max, got min {self.min} and max {self.max}")
         return self
@@ -68,21 +83,34 @@ class EvaluateSettings(Section):
     def compares(self) -> bool:
         """Whether a threshold holds the candidate against the last blessed model."""
         everywhere = [self.thresholds, *(slicing.thresholds for slicing in self.slices)]
-        return any(bounds.max_drop is not None for where in everywhere for bounds in where.values())
+        return any(bounds.max_worse is not None for where in everywhere for bounds in where.values())
+
+    @model_validator(mode="after")
+    def _sliced_once(self) -> EvaluateSettings:
+        seen: list[set[str]] = []
+        for slicing in self.slices:
+            if len(set(slicing.columns)) != len(slicing.columns) or set(slicing.columns) in seen:
+                raise ValueError(
+                    f"slices name the columns {slicing.columns} twice: remove one, or merge their thresholds"
+                )
+            seen.append(set(slicing.columns))
+        return self
 
     @model_validator(mode="after")
     def _bounded(self) -> EvaluateSettings:
         if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
             raise ValueError(
-                "thresholds must give min or max for one metric at least: with max_drop alone there is nothing "
-                f"that a first model could be held to, got {sorted(self.thresholds)}"
+                "thresholds must give min or max for one metric at least: with max_drop or max_rise alone there is "
+                f"nothing that a first model could be held to, got {sorted(self.thresholds)}"
             )
         for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
             for metric, bounds in where.items():
-                if metric in ("cross_entropy", "example_count"):
-                    continue
-                for side in ("min", "max"):
+                if bounds.max_rise is not None and metric not in LOWER_IS_BETTER:
+                    raise ValueError(f"thresholds.{metric}: max_rise is for cross_entropy, give max_drop")
+                largest = math.inf if metric in UNBOUNDED else 1.0
+                for side in ("min", "max", "max_drop"):
                     value = getattr(bounds, side)
-                    if value is not None and not 0.0 <= value <= 1.0:
-                        raise ValueError(f"thresholds.{metric}.{side} must be in [0, 1], got {value}")
+                    if value is not None and not 0.0 <= value <= largest:
+                        interval = "0 or more" if metric in UNBOUNDED else "in [0, 1]"
+                        raise ValueError(f"thresholds.{metric}.{side} must be {interval}, got {value}")
         return self

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import PurePath
 
 _SPAN = re.compile(r"\{SPAN(:\d+)?\}")
+_VERSION = re.compile(r"\{VERSION(:\d+)?\}")
 _DAY = ("{YYYY}", "{MM}", "{DD}")
 _EPOCH = date(1970, 1, 1)
 
@@ -48,3 +49,20 @@ def span_number(span: int | date) -> int:
 def day_of(span: int) -> date:
     """`2 -> date(1970, 1, 3)`."""
     return _EPOCH + timedelta(days=span)
+
+
+def span_glob(pattern: str, span: int | date | None) -> str:
+    """The pattern of one span's files, or of all spans' files, for `glob`.
+
+    `("/data/{SPAN:3}/train-*", 7) -> "/data/007/train-*"`, `("{YYYY}/{MM}/{DD}", None) -> "????/??/??"`
+    """
+    if span is None:
+        pattern = _SPAN.sub("*", pattern)
+        parts: tuple[str, ...] = ("????", "??", "??")
+    else:
+        number = span_number(span)
+        pattern = _SPAN.sub(lambda found: str(number).zfill(int((found[1] or ":0")[1:])), pattern)
+        parts = tuple(day_of(number).strftime("%Y %m %d").split()) if is_dated(pattern) else _DAY
+    for name, value in zip(_DAY, parts, strict=True):
+        pattern = pattern.replace(name, value)
+    return _VERSION.sub("*", pattern)

@@ -146,7 +146,11 @@ def _fetch_packages(npm: Sequence[str], home: Path) -> None:
         "--fetch-retries=2",
         "--fetch-retry-mintimeout=2000",
     ]
-    _run_npm([*npm, "ci", *options], home)
+    try:
+        _run_npm([*npm, "ci", *options], home)
+    except NotInstalledError as error:  # npm's own tries are for single requests
+        _log.info("%s; once more", error)
+        _run_npm([*npm, "ci", *options], home)
     try:
         fetch_wheel_members(*CONVERTER, "tensorflowjs/", home)
     except FetchError as error:

@@ -112,6 +112,6 @@ def scalars(contents: Contents) -> dict[str, float]:
         figures[f"{line.name}.baseline"] = line.baseline
         figures[f"{line.name}.difference"] = line.change
     for name, bounds in contents.evaluate.thresholds.items():
-        for side in ("min", "max", "max_drop"):
+        for side in ("min", "max", "max_drop", "max_rise"):
             figures[f"{name}.{side}"] = getattr(bounds, side)
     return {k: float(v) for k, v in figures.items() if v is not None and math.isfinite(v)}

@@ -91,7 +91,7 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
         serving_dir=exec_properties[SERVING_DIR_KEY],
         text_columns=data.text_columns,
         evaluate=evaluate,
-        evaluation=read_evaluation(folders[EVALUATION_KEY]),
+        evaluation=read_evaluation(folders[EVALUATION_KEY], data.label),
         blessed=model_utils.is_model_blessed(
             artifact_utils.get_single_instance(input_dict[MODEL_BLESSING_KEY])
         ),

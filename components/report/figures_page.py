@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from components.evaluator.evaluation import missing_slices
 from components.report.charts import confidence_chart, reliability_chart, roc_chart
 from components.report.classification import ConfusionMatrix, folded
 from components.report.contents import Contents
@@ -102,6 +103,7 @@ def slices_section(contents: Contents) -> Html:
     weakest = sorted(slices, key=lambda key: _sortable(slices[key].get("accuracy")))[:_ROWS_SHOWN]
     changes = ["change of accuracy"] if before else []
     note = f"By the Evaluator, the weakest first{shortened(len(slices), _ROWS_SHOWN)}."
+    note += "".join(f" {missing}." for missing in missing_slices(contents.evaluation, contents.evaluate))
     rows = [
         [
             name(key),

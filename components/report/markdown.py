@@ -69,10 +69,12 @@ def _serving(contents: Contents) -> Iterator[str]:
         yield "This model is not published. What was served before stays as it is, below this folder:"
     # Indented, because a code fence could be ended by a name.
     yield from ("", f"    {folder}/<version>/saved_model.pb", "")
-    yield "With the project's own server (REST and gRPC, TF Serving's and KServe's protocols), or TF Serving:"
+    yield (
+        "The project's own server (REST and gRPC, TF Serving's and KServe's protocols) takes this model's config: "
+        "`runner_local.py serve` and the path of that file. TF Serving takes the folder:"
+    )
     yield from (
         "",
-        "    python runner_local.py serve CONFIG",
         f"    tensorflow_model_server --rest_api_port=8501 --model_name={contents.name} --model_base_path={folder}",
         f"    curl http://localhost:8501/v1/models/{contents.name}:predict "
         f'-d \'{{"signature_name": "{features.SERVING_SIGNATURE}", "inputs": {{{inputs}}}}}\'',

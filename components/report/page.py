@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from components.evaluator.evaluation import missing_slices
 from components.evaluator.settings import LOWER_IS_BETTER
 from components.report.charts import Line, line_chart
 from components.report.contents import Contents, Headline, headlines, verdict
@@ -46,7 +47,7 @@ def _sections(contents: Contents) -> Iterator[Html]:
         yield confusion_section(contents)
     if contents.evaluation.per_class:
         yield classes_section(contents)
-    if contents.evaluation.slices:
+    if contents.evaluation.slices or any(missing_slices(contents.evaluation, contents.evaluate)):
         yield slices_section(contents)
     if contents.calibration:
         yield calibration_section(contents)

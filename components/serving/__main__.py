@@ -16,13 +16,14 @@ from pathlib import Path
 
 from components.errors import PipelineError
 from components.serving.board import Place
+from components.serving.quiet_import import LOG_LEVEL, QUIET
 from components.serving.settings import ServeSettings
 from components.serving.start import serve
 
 
 def main() -> None:
     """Serves until a signal."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault(LOG_LEVEL, QUIET)
     serving_dir, name, given, *more = sys.argv[1:]
     settings = ServeSettings.model_validate_json(given)
     place = Place(**json.loads(more[0])) if more else None

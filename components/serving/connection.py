@@ -1,36 +1,52 @@
-"""A connection of the REST port: its headers come in time, or it is closed.
+"""A connection of the REST port: its headers come in time and are few, and a refusal reaches the client.
 
-uvicorn waits for them for ever, so that a client which sends a byte now and then holds a connection for nothing.
+uvicorn has no limit on headers and waits for them for ever. It also closes a connection as soon as it has answered:
+the kernel then resets it while the client is still sending, and the client never reads why.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_TOO_SLOW = b'{"error": "the headers did not arrive in time"}'
-_ANSWER = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    b"content-length: " + str(len(_TOO_SLOW)).encode() + b"\r\n\r\n" + _TOO_SLOW
-)
+from components.serving.settings import ServeSettings
+
+# After a refusal so much is read and dropped, for at most `read_seconds`.
+_LINGER_BYTES = 64 << 20
 
 
-class TimedConnection(HttpToolsProtocol):
-    """uvicorn's protocol with a clock from the first byte of a request to the end of its headers.
+class _OverLimit(Exception):
+    """Ends the parsing of a request."""
 
-    The clock also runs from the opening of the connection. Between two requests it stands still: there
-    uvicorn's own keep-alive time holds.
+
+class LimitedConnection(HttpToolsProtocol):
+    """uvicorn's protocol with limits on the headers of a request, and on the trailers behind its body.
+
+    A clock runs from the opening of the connection, and from the first byte of a request to the end of its headers.
+    Between two requests it stands still: there uvicorn's own keep-alive time holds.
 
     Args:
-      read_seconds: time for the headers of one request.
+      settings: read_seconds, max_header_bytes, max_headers.
+      on_refused: told the HTTP status of a request that is refused here.
     """
 
-    def __init__(self, *args: Any, read_seconds: float, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, settings: ServeSettings, on_refused: Callable[[int], None], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._read_seconds = read_seconds
+        self._settings, self._on_refused = settings, on_refused
         self._deadline: asyncio.TimerHandle | None = None
+        self._in_headers = False
+        self._bytes = self._headers = 0  # of the request line and the headers so far, or of the trailers
+        self._silent = 0  # bytes since the parser last understood something
+        self._over: tuple[int, str] | None = None  # the limit that a request breaks
+        self._refusal: bytes | None = None  # what is answered last; from then on everything is dropped
+        self._linger = _LINGER_BYTES
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Starts the clock."""
@@ -40,30 +56,100 @@ class TimedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clock."""
         self._stop()
+        if self.cycle is not None:
+            self.cycle.transport = self.transport  # or the two would keep each other
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Starts the clock when nothing is in work, also on empty lines, which begin no request."""
+        if self._refusal is not None:
+            self._drop(len(data))
+            return
         if self._is_idle():
             self._start()
+        self._silent += len(data)
         super().data_received(data)
+        if self._silent > self._settings.max_header_bytes and self._refusal is None:
+            self._refuse(*self._headers_too_large())  # one header without an end
 
     def on_message_begin(self) -> None:
         """Starts the clock, also for a request behind one that is in work."""
         self._start()
+        self._in_headers, self._bytes, self._headers, self._silent = True, 0, 0, 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Counts it."""
+        limit = self._settings.max_header_bytes
+        self._grow(len(url), (414, f"a request has at most {limit} bytes of address and headers"))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Counts it. Trailers are dropped: uvicorn would add them to headers that were read already."""
+        self._headers += 1
+        if self._headers > self._settings.max_headers:
+            self._over = (431, f"a request has at most {self._settings.max_headers} headers")
+            raise _OverLimit
+        self._grow(len(name) + len(value) + len(b": \r\n"), self._headers_too_large())
+        if self._in_headers:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Stops the clock; from here on the time for the body counts."""
         self._stop()
+        self._in_headers, self._bytes, self._headers, self._silent = False, 0, 0, 0
         super().on_headers_complete()
+        self.cycle.transport = _Lingering(self)  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        """As uvicorn's."""
+        self._silent = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """As uvicorn's."""
+        self._silent = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Also answers with the refusal of a request that came behind the one that is answered now."""
+        if self._refusal == b"":
+            return
+        super().on_response_complete()
+        if self._refusal is not None and self._is_idle():
+            self._answer_last()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls when the parser stops: at what is no HTTP, or at a limit of ours."""
+        self._refuse(*(self._over or (400, msg)))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nobody is told to install a library for a protocol that is not served: it is answered as HTTP."""
+
+    def close_after_answer(self) -> None:
+        """Closes, but not while the client is still sending the request that was answered."""
+        if self.cycle.more_body:
+            self._refusal = b""
+            self._end_answers()
+        else:
+            self.transport.close()
+
+    def _headers_too_large(self) -> tuple[int, str]:
+        return 431, f"a request has at most {self._settings.max_header_bytes} bytes of address and headers"
+
+    def _grow(self, size: int, over: tuple[int, str]) -> None:
+        self._silent = 0
+        self._bytes += size
+        if self._bytes > self._settings.max_header_bytes:
+            self._over = over
+            raise _OverLimit
 
     def _is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
 
     def _start(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self._read_seconds, self._cut_off)
+            self._deadline = self.loop.call_later(self._settings.read_seconds, self._cut_off)
 
     def _stop(self) -> None:
         if self._deadline is not None:
@@ -71,6 +157,65 @@ class TimedConnection(HttpToolsProtocol):
             self._deadline = None
 
     def _cut_off(self) -> None:
-        if self._is_idle() and not self.transport.is_closing():
-            self.transport.write(_ANSWER)
-        self.shutdown()  # a request before it that is in work is still answered
+        self._refuse(408, "the headers did not arrive in time")
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self._stop()
+        if self.transport.is_closing():
+            return
+        self._on_refused(status)
+        self._refusal = _answer(status, reason)
+        if not self._in_headers and not self._is_idle() and self.cycle.more_body:
+            self._abandon()
+        elif self._is_idle():
+            self._answer_last()
+
+    def _abandon(self) -> None:
+        """The request in work is itself what is refused: a broken body, or its trailers."""
+        if self.cycle.response_started or self.pipeline:
+            self.transport.close()
+            return
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        self._answer_last()
+
+    def _answer_last(self) -> None:
+        assert self._refusal is not None
+        self.transport.write(self._refusal)
+        self._refusal = b""
+        self._end_answers()
+
+    def _end_answers(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        self._stop()
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._deadline = self.loop.call_later(self._settings.read_seconds, self.transport.close)
+
+    def _drop(self, size: int) -> None:
+        self._linger -= size
+        if self._linger < 0:
+            self.transport.close()
+
+
+class _Lingering:
+    """The transport as a request sees it: closing it waits for what the client still sends."""
+
+    def __init__(self, connection: LimitedConnection) -> None:
+        self._connection = connection
+        self.write, self.is_closing = connection.transport.write, connection.transport.is_closing
+
+    def close(self) -> None:
+        """See `LimitedConnection.close_after_answer`."""
+        self._connection.close_after_answer()
+
+
+def _answer(status: int, reason: str) -> bytes:
+    body = orjson.dumps({"error": reason})
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
+        f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body

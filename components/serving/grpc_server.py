@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import grpc
 import numpy as np
 import tensorflow as tf
-from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady
+from google.protobuf.message import DecodeError
+from kserve.errors import ModelNotFound, ModelNotReady
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
 from kserve.protocol.grpc.servicer import InferenceServicer
@@ -22,10 +24,21 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from components.serving.errors import InvalidRequest, Overloaded, RequestError, unknown_version
+from components.serving import tensor_protos
+from components.serving.decoding import decoded
+from components.serving.errors import (
+    InvalidRequest,
+    Overloaded,
+    RequestError,
+    TooLarge,
+    message_of,
+    shown,
+    unknown_version,
+)
 from components.serving.observation import Observer, note, note_answer
 from components.serving.predictor import Predictor
-from components.serving.saved_model import ServedModel
+from components.serving.request_checks import check_declared, check_names, check_outputs
+from components.serving.saved_model import ServedModel, Signature
 from components.serving.settings import ServeSettings
 from components.serving.tf_serving_json import signature_map
 
@@ -51,14 +64,16 @@ def make_grpc_server(
     """
     server = grpc.aio.server(
         ThreadPoolExecutor(1),  # no handler of ours blocks
-        interceptors=(_Interceptor(observer),),
+        interceptors=(_Interceptor(observer, settings),),
         options=[
             ("grpc.max_receive_message_length", settings.max_request_bytes),
-            ("grpc.max_send_message_length", -1),
+            ("grpc.max_send_message_length", settings.max_grpc_response_bytes),
+            ("grpc.max_metadata_size", settings.max_header_bytes),  # above it gRPC begins to refuse at random
+            ("grpc.absolute_max_metadata_size", settings.max_header_bytes),
             ("grpc.so_reuseport", int(shared)),  # or two servers would share its requests unnoticed
         ],
     )
-    service = TFServing(predictor, settings)
+    service = TFServing(predictor)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(service, server)
     grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
@@ -70,8 +85,8 @@ class TFServing(
 ):
     """Predict, GetModelMetadata and GetModelStatus; the other methods are UNIMPLEMENTED."""
 
-    def __init__(self, predictor: Predictor, settings: ServeSettings) -> None:
-        self._predictor, self._settings = predictor, settings
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
 
     async def Predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:
         """Runs a signature; TensorProtos in, TensorProtos out."""
@@ -85,7 +100,7 @@ class TFServing(
         unknown = [field for field in request.metadata_field if field != _SIGNATURE_DEF]
         if unknown or not request.metadata_field:
             raise InvalidRequest(
-                f"metadata_field must be {_SIGNATURE_DEF!r}, got {list(request.metadata_field)}"
+                f"metadata_field must be {_SIGNATURE_DEF!r}, got {shown(list(request.metadata_field))}"
             )
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         with self._predictor.versions.lease(self._version(request.model_spec)) as model:
@@ -117,51 +132,62 @@ class TFServing(
         if spec.name != self._predictor.versions.name:
             raise unknown_version(spec.name, spec.version.value if spec.HasField("version") else None)
         if spec.version_label:
-            raise InvalidRequest(f"version labels are not served, got {spec.version_label!r}")
+            raise InvalidRequest(f"version labels are not served, got {shown(spec.version_label)}")
         return int(spec.version.value) if spec.HasField("version") else None
 
     def _predict(
         self, model: ServedModel, request: predict_pb2.PredictRequest
     ) -> predict_pb2.PredictResponse:
         signature = model.signature(request.model_spec.signature_name)
-        tensors = {key: self._tensor(key, value) for key, value in request.inputs.items()}
-        wanted = list(request.output_filter) or list(signature.outputs)
-        unknown = sorted(set(wanted) - set(signature.outputs))
-        if unknown:
-            raise InvalidRequest(f"signature {signature.name!r} has no output {unknown[0]!r}")
+        tensors = decoded(lambda: _tensors(signature, request, model.limits))
         outputs = model.run(signature, tensors)
         note_answer(model.version, signature.name, tensors)
         response = predict_pb2.PredictResponse()
-        for key in wanted:
+        for key in request.output_filter or signature.outputs:
             response.outputs[key].CopyFrom(tf.make_tensor_proto(outputs[key]))
         response.model_spec.name, response.model_spec.signature_name = model.name, signature.name
         response.model_spec.version.value = model.version
         return response
 
-    def _tensor(self, key: str, proto: Any) -> np.ndarray:
-        sizes = [dim.size for dim in proto.tensor_shape.dim]
-        # Before it is decoded: one value may stand for any number of them.
-        if any(size < 0 for size in sizes) or math.prod(sizes) > self._settings.max_request_bytes:
-            raise InvalidRequest(f"input {key!r} has shape {sizes}, more than a request may hold")
-        try:
-            values = tf.make_ndarray(proto)
-        except Exception as error:  # noqa: BLE001 - it decodes what the client sent with whatever numpy raises
-            raise InvalidRequest(f"input {key!r} is not a valid TensorProto: {error}") from None
-        return np.asarray(values)
+
+def _tensors(
+    signature: Signature, request: predict_pb2.PredictRequest, limits: ServeSettings
+) -> dict[str, np.ndarray]:
+    for option in ("predict_streamed_options", "request_options"):
+        if request.HasField(option):
+            raise InvalidRequest(f"{option} are not served")
+    check_outputs(signature, request.output_filter)
+    check_names(signature, request.inputs)
+    declared = {key: tensor_protos.declared(key, request.inputs[key]) for key in signature.inputs}
+    check_declared(signature, declared, limits)
+    return {key: tensor_protos.decode(key, request.inputs[key]) for key in declared}
+
+
+class _Malformed:
+    """Stands for a request that could not be parsed, so that it is answered and logged like any other."""
+
+    def __init__(self, error: Exception) -> None:
+        self.reason = str(error)
 
 
 class _Interceptor(ExceptionToStatusInterceptor):
     """Logs and counts each call, and turns errors into their gRPC status."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, settings: ServeSettings) -> None:
         super().__init__()
-        self._observer = observer
+        self._observer, self._settings = observer, settings
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        handler = await super().intercept_service(continuation, handler_call_details)
+        # gRPC's own answer to what is no protobuf is UNKNOWN, with the name of a Python class.
+        return handler and handler._replace(request_deserializer=_forgiving(handler.request_deserializer))
 
     async def intercept(self, method: Any, request_or_iterator: Any, context: Any, method_name: str) -> Any:
         sent = dict(context.invocation_metadata() or ())
         log = self._observer.begin("grpc", method_name, sent.get("x-request-id"))
         try:
-            response = await super().intercept(method, request_or_iterator, context, method_name)
+            checked = _checked(method, self._settings.max_grpc_response_bytes)
+            response = await super().intercept(checked, request_or_iterator, context, method_name)
         except BaseException:
             # The status that handle_exception gave; none when the client went away.
             log.end(log.facts.pop("status", "CANCELLED"))
@@ -176,8 +202,45 @@ class _Interceptor(ExceptionToStatusInterceptor):
         note(status=code, error=message)
         if code == "INTERNAL":
             _log.error("%s failed", method_name, exc_info=ex)
-        await context.abort(grpc.StatusCode[code], message, _pushback(ex))
+        try:
+            await context.abort(grpc.StatusCode[code], message, _pushback(ex))
+        except grpc.aio.AbortError as abort:
+            # gRPC keeps it with the call, and its traceback has the call and the request: a cycle, of which the
+            # garbage collector does not see how large it is. It is raised to its end before the loop goes on.
+            asyncio.get_running_loop().call_soon(_forget, abort, ex)
+            raise
         raise ex
+
+
+def _forget(*errors: BaseException) -> None:
+    for error in errors:
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
+def _forgiving(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def parse(message: bytes) -> Any:
+        try:
+            return deserialize(message)
+        except DecodeError as error:
+            return _Malformed(error)
+
+    return parse
+
+
+def _checked(method: Any, most: int) -> Any:
+    """`method` for requests that could be parsed, and with an answer of at most `most` bytes."""
+
+    async def call(request: Any, context: Any) -> Any:
+        if isinstance(request, _Malformed):
+            raise InvalidRequest(f"the request is no valid message: {request.reason}")
+        response = await method(request, context)
+        if response.ByteSize() > most:  # gRPC would refuse it as well, with a traceback in the log
+            raise TooLarge(
+                f"the answer has {response.ByteSize()} bytes, at most {most} are allowed; ask for less"
+            )
+        return response
+
+    return call
 
 
 def _pushback(error: Exception) -> tuple[tuple[str, str], ...]:
@@ -190,14 +253,11 @@ def _pushback(error: Exception) -> tuple[tuple[str, str], ...]:
 def _status(error: Exception) -> tuple[str, str]:
     """(name of the gRPC status, message for the client)."""
     if isinstance(error, RequestError):
-        return error.code, str(error)
+        return error.code, message_of(error)
     if isinstance(error, ModelNotFound):
-        return "NOT_FOUND", str(error)
+        return "NOT_FOUND", message_of(error)
     if isinstance(error, ModelNotReady):
-        return "UNAVAILABLE", str(error)
+        return "UNAVAILABLE", message_of(error)
     if isinstance(error, NotImplementedError):
-        return "UNIMPLEMENTED", str(error) or "not implemented"
-    if isinstance(error, InvalidInput | ValueError | TypeError | KeyError | IndexError):
-        # Of KServe's decoding: what reaches the model has been checked by us.
-        return "INVALID_ARGUMENT", str(error)
+        return "UNIMPLEMENTED", message_of(error) or "not implemented"
     return "INTERNAL", "internal error; see the server's log"

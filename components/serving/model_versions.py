@@ -15,7 +15,7 @@ from typing import Literal
 
 from components.errors import PipelineError
 from components.pusher import versions as pushed
-from components.serving.errors import Overloaded, unknown_version
+from components.serving.errors import Overloaded, unknown_version, without_paths
 from components.serving.saved_model import ServedModel
 from components.serving.settings import ServeSettings
 from components.serving.warm_up import warm_up
@@ -56,6 +56,7 @@ class ModelVersions:
         self._states: dict[int, VersionState] = {}
         self._stopping = threading.Event()
         self._garbage = threading.Event()  # a version was closed
+        self._free = threading.Event()  # a request was refused
         self._watcher = threading.Thread(target=self._watch, name="version-watcher", daemon=True)
 
     @property
@@ -68,6 +69,10 @@ class ModelVersions:
         """Every version that was seen, newest first."""
         with self._lock:
             return [self._states[number] for number in sorted(self._states, reverse=True)]
+
+    def give_back_soon(self) -> None:
+        """Gives memory that is free back to the system: what a refused request took is not needed for the next."""
+        self._free.set()
 
     def start(self) -> None:
         """Starts watching; the first version may take a moment."""
@@ -122,8 +127,13 @@ class ModelVersions:
             if self._stopping.wait(self._settings.poll_seconds):
                 return
             if self._garbage.is_set():
+                gc.collect()  # a graph is full of cycles, and nothing else here makes garbage enough to see to it
+            if self._garbage.is_set() or self._free.is_set():
                 self._garbage.clear()
-                _give_back_memory()
+                self._free.clear()
+                ctypes.CDLL(None).malloc_trim(
+                    0
+                )  # glibc keeps the pages: a third of the process after some switches
 
     def _look(self) -> None:
         """Loads the newest version that can be, unless it is the one that answers."""
@@ -150,9 +160,9 @@ class ModelVersions:
         except Exception as error:  # noqa: BLE001 - a damaged model raises anything; it must not stop the server
             if model is not None:
                 model.close()
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
-            _log.error("%s version %d does not load and is not served: %s", self.name, number, reason)
-            self._tell(number, "END", reason)
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            _log.error("%s version %d does not load and is not served: %s", self.name, number, reason[:500])
+            self._tell(number, "END", without_paths(reason, self._serving_dir)[:500])
             self._on_load(number, False)
             return None
         _log.info("%s version %d loaded in %.1f s", self.name, number, time.perf_counter() - started)
@@ -184,12 +194,6 @@ class ModelVersions:
             over = [n for n in sorted(self._states) if self._states[n].state == "END"][:-_HISTORY]
             for old in over:
                 del self._states[old]
-
-
-def _give_back_memory() -> None:
-    """After a version was closed."""
-    gc.collect()  # a graph is full of cycles, and nothing else here makes garbage enough to see to it
-    ctypes.CDLL(None).malloc_trim(0)  # glibc keeps the pages: a third of the process after some switches
 
 
 _Stamp = tuple[int, int]

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -18,6 +18,7 @@ from components.serving.board import Place
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_ANSWERED_OR_BUSY = (200, "OK", 503, "UNAVAILABLE")
 
 # What the handlers find out about the request in work: version, rows, signature.
 _facts: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("request_facts", default=None)
@@ -48,6 +49,8 @@ class Observer:
         self, registry: CollectorRegistry, place: Place | None = None, out: TextIO | None = sys.stdout
     ) -> None:
         self._registry, self._place, self._out = registry, place, out
+        # Called for every request that is the client's error.
+        self.on_refusal: Callable[[], None] = lambda: None
         self.requests = Counter("serving_requests", "Requests", ["protocol", "code"], registry=registry)
         self.seconds = Histogram(
             "serving_request_seconds", "Time to answer", ["protocol"], buckets=_SECONDS, registry=registry
@@ -82,6 +85,11 @@ class Observer:
         self.loads.labels("loaded" if worked else "failed").inc()
         if worked:
             self.version.set(version)
+
+    def refused(self, status: int) -> None:
+        """Counts a REST request that was refused before its headers were whole; there is nothing to log."""
+        self.requests.labels("rest", str(status)).inc()
+        self.on_refusal()
 
     def begin(self, protocol: str, method: str, request_id: str | None) -> RequestLog:
         """Starts the clock of one request; the id is made when the client sent none that can be logged."""
@@ -120,6 +128,8 @@ class RequestLog:
         protocol = self.facts["protocol"]
         self._observer.requests.labels(protocol, str(code)).inc()
         self._observer.seconds.labels(protocol).observe(seconds)
+        if code not in _ANSWERED_OR_BUSY:
+            self._observer.on_refusal()
         if "rows" in self.facts:
             self._observer.rows.observe(self.facts["rows"])
         now = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from kserve.protocol.rest.v2_datamodels import InferenceResponse
 
-_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+BINARY = "application/octet-stream"
+_BINARY = {BINARY: {"schema": {"type": "string", "format": "binary"}}}
 _ERROR = {
     "application/json": {
         "schema": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
@@ -52,6 +53,7 @@ PREDICT_BODY = {
                         "inputs": {"description": "Columns: an object, or the values of the only input."},
                     },
                     "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+                    "additionalProperties": False,
                 },
                 "examples": {
                     "rows": {"value": {"instances": ["How far is the moon?", "Who wrote Hamlet?"]}},
@@ -80,6 +82,80 @@ PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
         },
     }
 }
+
+
+def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _parameters(**known: Any) -> dict[str, Any]:
+    return _closed(known, [])
+
+
+_STRING, _BOOLEAN = {"type": "string"}, {"type": "boolean"}
+_SIZE = {"type": "integer", "minimum": 0}
+INFER_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": _closed(
+                    {
+                        "id": _STRING,
+                        "model_name": {**_STRING, "description": "As in the path."},
+                        "parameters": _parameters(signature_name=_STRING, binary_data_output=_BOOLEAN),
+                        "inputs": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": _closed(
+                                {
+                                    "name": _STRING,
+                                    "shape": {"type": "array", "items": _SIZE},
+                                    "datatype": _STRING,
+                                    "parameters": _parameters(binary_data_size=_SIZE),
+                                    "data": {
+                                        "type": "array",
+                                        "items": {},
+                                        "description": "Values in one list, or nested as the shape says. In its "
+                                        "place: binary_data_size, and the bytes behind the JSON.",
+                                    },
+                                },
+                                ["name", "shape", "datatype"],
+                            ),
+                        },
+                        "outputs": {
+                            "type": "array",
+                            "items": _closed(
+                                {"name": _STRING, "parameters": _parameters(binary_data=_BOOLEAN)}, ["name"]
+                            ),
+                        },
+                    },
+                    ["inputs"],
+                ),
+                "examples": {
+                    "texts": {
+                        "value": {
+                            "inputs": [
+                                {
+                                    "name": "text",
+                                    "shape": [2],
+                                    "datatype": "BYTES",
+                                    "data": ["How far is the moon?", "Who wrote Hamlet?"],
+                                }
+                            ]
+                        }
+                    }
+                },
+            },
+            **_BINARY,
+        },
+    }
+}
 INFER_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Binary where the request asks for binary outputs.",
@@ -98,11 +174,6 @@ def document(app: FastAPI, name: str) -> dict[str, Any]:
                 parameter["schema"] = {"type": "string", "enum": [name]}
         if path.startswith("/v2/repository/"):
             del operation["responses"]["200"]  # no client may load or unload
-        if path.endswith("/infer"):
-            operation["requestBody"]["content"] = {
-                "application/json": {"schema": {"$ref": "#/components/schemas/InferenceRequest"}},
-                **_BINARY,
-            }
     return described
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from components.serving.errors import Overloaded
+from components.serving.decoding import forgetful
+from components.serving.errors import Overloaded, RequestError
 from components.serving.model_versions import ModelVersions
 from components.serving.saved_model import ServedModel
 from components.serving.settings import ServeSettings
@@ -44,6 +45,12 @@ class Predictor:
           Overloaded: too many requests are waiting, or no version is ready.
           RequestError: of the version, or raised by `work`.
         """
+        try:
+            return await self._start(version, work)
+        except RequestError as error:
+            raise forgetful(error) from None
+
+    def _start(self, version: int | None, work: Callable[[ServedModel], T]) -> asyncio.Future[T]:
         if self._waiting >= self._limit:
             raise Overloaded(f"{self._limit} requests are waiting already; try again")
         self._count(+1)
@@ -52,7 +59,7 @@ class Predictor:
         future = asyncio.get_running_loop().run_in_executor(self._threads, run, self._work, version, work)
         # Not when the client gives up: until its thread is free again it counts.
         future.add_done_callback(self._done)
-        return await asyncio.shield(future)
+        return asyncio.shield(future)
 
     def close(self) -> None:
         """Waits for what is in work."""

@@ -9,8 +9,6 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from kserve.errors import (
-    InferenceError,
-    InvalidInput,
     ModelNotFound,
     ModelNotReady,
     ServerNotLive,
@@ -18,7 +16,7 @@ from kserve.errors import (
 )
 from starlette.exceptions import HTTPException
 
-from components.serving.errors import RequestError
+from components.serving.errors import RequestError, message_of
 from components.serving.observation import note
 
 JSON = "application/json"
@@ -28,7 +26,7 @@ _log = logging.getLogger(__name__)
 def add_error_handlers(app: FastAPI) -> None:
     """Answers whatever a handler raises."""
     not_yet = (ModelNotReady, ServerNotReady, ServerNotLive)
-    of_clients = (RequestError, InvalidInput, InferenceError, ModelNotFound, RequestValidationError)
+    of_clients = (RequestError, ModelNotFound, RequestValidationError)
     for kind in (*of_clients, *not_yet, HTTPException, Exception):
         app.add_exception_handler(kind, _on_error)
 
@@ -50,22 +48,15 @@ def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
     """(HTTP status, message, headers)."""
     if isinstance(error, RequestError):
         retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-        return error.status, _printable(str(error)), retry
+        return error.status, message_of(error), retry
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
-        return 400, _printable(f"{'.'.join(map(str, first['loc']))}: {first['msg']}"), {}
+        return 400, message_of(f"{'.'.join(map(str, first['loc']))}: {first['msg']}"), {}
     if isinstance(error, HTTPException):
-        return error.status_code, _printable(str(error.detail)), dict(error.headers or {})
+        return error.status_code, message_of(error.detail), dict(error.headers or {})
     if isinstance(error, ModelNotFound):
-        return 404, _printable(str(error)), {}
+        return 404, message_of(error), {}
     if isinstance(error, ModelNotReady | ServerNotReady | ServerNotLive):
-        return 503, _printable(str(error)), {"Retry-After": "1"}
-    if isinstance(error, InvalidInput | InferenceError):
-        return 400, _printable(str(error)), {}
+        return 503, message_of(error), {"Retry-After": "1"}
     _log.error("a request failed", exc_info=error)
     return 500, "internal error; see the server's log", {}
-
-
-def _printable(text: str) -> str:
-    """Half a surrogate pair, which JSON can carry, is no UTF-8."""
-    return text.encode("utf-8", "replace").decode()

@@ -6,8 +6,9 @@ import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import parse_qsl
 
-from components.serving.errors import InvalidRequest, RequestError, TooLarge, TooSlow
+from components.serving.errors import InvalidRequest, RequestError, TooLarge, TooSlow, shown
 from components.serving.observation import Observer, RequestLog
 from components.serving.rest_errors import error_response
 from components.serving.settings import ServeSettings
@@ -17,10 +18,6 @@ _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
-
-# Of a body over the limit, so much is read and dropped: a client that is still sending when the connection
-# is closed does not get to read why.
-_LINGER_BYTES = 64 << 20
 
 
 class Guard:
@@ -36,10 +33,11 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        headers = _headers(scope)
         log = self._observer.begin("rest", f"{scope['method']} {scope['path']}", headers.get("x-request-id"))
         watched = _Watched(send, log)
         try:
+            _refuse_what_is_not_done(scope, headers)
             body = await self._body(headers, receive)
             if body is not None:
                 body = _inflated(body, headers.get("content-encoding", ""), self._settings.max_request_bytes)
@@ -52,7 +50,7 @@ class Guard:
     async def _body(self, headers: dict[str, str], receive: _Receive) -> bytes | None:
         """None when the client hung up in the middle."""
         limit, told = self._settings.max_request_bytes, headers.get("content-length", "0")
-        if told.isdigit() and int(told) > limit + _LINGER_BYTES:
+        if told.isdigit() and int(told) > limit:
             raise TooLarge(f"a request has at most {limit} bytes, got {told[:20]}")
         try:
             async with asyncio.timeout(self._settings.read_seconds):
@@ -63,19 +61,41 @@ class Guard:
 
 async def _read(receive: _Receive, limit: int) -> bytes | None:
     parts: list[bytes] = []
-    size = 0
+    left = limit
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        part, more = message.get("body", b""), message.get("more_body")
-        size += len(part)
-        if size <= limit:
-            parts.append(part)
-        elif not more or size > limit + _LINGER_BYTES:
+        parts.append(message.get("body", b""))
+        left -= len(parts[-1])
+        if left < 0:
             raise TooLarge(f"a request has at most {limit} bytes")
-        if not more:
+        if not message.get("more_body"):
             return b"".join(parts)
+
+
+def _refuse_what_is_not_done(scope: _Scope, headers: dict[str, str]) -> None:
+    """What a handler would pass over, and answer something else than was asked for."""
+    if "ce-specversion" in headers or "cloudevents" in headers.get("content-type", ""):
+        raise InvalidRequest(
+            "CloudEvents are not served: send the request without ce- headers, as application/json"
+        )
+    path = scope["path"]
+    if scope["query_string"] and path.startswith(("/v1/models", "/v2/models")):
+        asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        known = ["model_version"] if path.startswith("/v2/models/") and "/versions/" not in path else []
+        if [key for key, _ in asked] not in ([], known):
+            takes = f"takes {known[0]!r} once" if known else "takes none"
+            raise InvalidRequest(f"{path[:100]} {takes} in its query, got {shown([key for key, _ in asked])}")
+
+
+def _headers(scope: _Scope) -> dict[str, str]:
+    """One that is sent twice counts as HTTP has it, `gzip, identity`, not as its last value."""
+    headers: dict[str, str] = {}
+    for key, value in scope["headers"]:
+        name, text = key.decode("latin-1"), value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers
 
 
 def _inflated(body: bytes, encoding: str, limit: int) -> bytes:

@@ -15,7 +15,8 @@ from kserve.protocol.rest.v2_endpoints import V2Endpoints
 from prometheus_client import exposition
 
 from components.serving import openapi
-from components.serving.connection import TimedConnection
+from components.serving.connection import LimitedConnection
+from components.serving.decoding import decoded
 from components.serving.errors import (
     InvalidRequest,
     Overloaded,
@@ -63,7 +64,10 @@ class ServingREST(RESTServer):
         self.config.app = Guard(app, observer, settings)
         self.config.host = settings.host
         self.config.access_log = False  # ours is JSON
-        self.config.http = functools.partial(TimedConnection, read_seconds=settings.read_seconds)
+        self.config.http = functools.partial(
+            LimitedConnection, settings=settings, on_refused=observer.refused
+        )
+        self.config.ws = "none"  # a web socket would have none of the limits
         self._server = _Server(self.config)
 
     async def start(self, bound: socket.socket | None) -> None:
@@ -183,7 +187,7 @@ class TFServingREST:
 
 
 def _predict(model: ServedModel, body: bytes) -> bytes:
-    request = parse_predict(body, model)
+    request = decoded(lambda: parse_predict(body, model))
     outputs = model.run(request.signature, request.tensors)
     note_answer(model.version, request.signature.name, request.tensors)
     return answer(model, request, outputs)

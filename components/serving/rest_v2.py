@@ -5,11 +5,8 @@ KServe's own routes answer 501 to a version in the path and 500 to one in the qu
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI, Request, Response
 from kserve.protocol.rest.v2_datamodels import (
-    InferenceRequest,
     ListModelsResponse,
     ModelMetadataResponse,
     ModelReadyResponse,
@@ -19,9 +16,13 @@ from kserve.protocol.rest.v2_datamodels import (
 )
 from kserve.protocol.rest.v2_endpoints import V2Endpoints
 
-from components.serving.errors import version_number
+from components.serving.errors import InvalidRequest, shown, version_number
 from components.serving.kserve_model import requested_version
-from components.serving.openapi import INFER_RESPONSES
+from components.serving.openapi import BINARY, INFER_BODY, INFER_RESPONSES
+from components.serving.rest_errors import JSON
+from components.serving.v2_json import JsonAnswer, answer
+
+_JSON_BYTES = "Inference-Header-Content-Length"
 
 
 def register_v2(app: FastAPI, endpoints: V2Endpoints) -> None:
@@ -42,6 +43,7 @@ def register_v2(app: FastAPI, endpoints: V2Endpoints) -> None:
             methods=["POST"],
             response_model=None,
             responses=INFER_RESPONSES,
+            openapi_extra=INFER_BODY,
         )
 
 
@@ -63,17 +65,22 @@ class _VersionedModels:
             await self._endpoints.model_metadata(model_name)  # raises when it is not loaded
         return await self._endpoints.model_ready(model_name)
 
-    async def infer(
-        self,
-        raw_request: Request,
-        raw_response: Response,
-        model_name: str,
-        request_body: InferenceRequest | bytes,
-        model_version: str | None = None,
-    ) -> Any:
+    async def infer(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
         """Answers tensors with tensors."""
         self._request(model_name, model_version)
-        return await self._endpoints.infer(raw_request, raw_response, model_name, request_body)
+        sent = request.headers.getlist(_JSON_BYTES)
+        if len(sent) > 1:
+            raise InvalidRequest(f"the header {_JSON_BYTES} must be sent once, got {shown(sent)}")
+        body = await request.body()
+        found: JsonAnswer
+        found, _ = await self._endpoints.dataplane.infer(
+            model_name=model_name,
+            request=lambda model: answer(model, body, sent[0] if sent else None),
+            headers=dict(request.headers),
+        )
+        if found.json_bytes is None:
+            return Response(found.body, media_type=JSON)
+        return Response(found.body, media_type=BINARY, headers={_JSON_BYTES: str(found.json_bytes)})
 
     def _request(self, name: str, version: str | None) -> None:
         # Always: a request that was pipelined behind another one runs in a copy of its context.

@@ -8,7 +8,7 @@ import instead of seconds of Python that would hold up the requests of the versi
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
 from components import features
 from components.serving.cores import usable_cores
-from components.serving.errors import InvalidRequest, Overloaded
+from components.serving.errors import InvalidRequest, Overloaded, without_paths
+from components.serving.request_checks import Spec, Tensors, check_declared, check_values, declared_by
 from components.serving.settings import ServeSettings
 
 # UnicodeDecodeError: TensorFlow's message quotes a value of the client, and that is no text.
 _REFUSED_BY_THE_GRAPH = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, UnicodeDecodeError)
 
-Tensors = dict[str, np.ndarray]
 _Call = Callable[..., list[np.ndarray]]
 
 
@@ -34,8 +34,8 @@ class Signature:
     def __init__(self, name: str, definition: Any, session: Any, batched: ServeSettings | None) -> None:
         self.name = name
         self.definition = definition
-        self.inputs = {key: _Spec(key, info) for key, info in sorted(definition.inputs.items())}
-        self.outputs = {key: _Spec(key, info) for key, info in sorted(definition.outputs.items())}
+        self.inputs = {key: _spec(key, info) for key, info in sorted(definition.inputs.items())}
+        self.outputs = {key: _spec(key, info) for key, info in sorted(definition.outputs.items())}
         feeds = [session.graph.get_tensor_by_name(definition.inputs[key].name) for key in self.inputs]
         fetches = [session.graph.get_tensor_by_name(definition.outputs[key].name) for key in self.outputs]
         self.alone: _Call = session.make_callable(fetches, feeds)
@@ -45,24 +45,8 @@ class Signature:
             self.batched = session.make_callable(_batched(fetches, bucket, batched), [bucket, *feeds])
 
 
-class _Spec:
-    """Type and shape of one input or output; None is any size."""
-
-    def __init__(self, key: str, info: Any) -> None:
-        self.key = key
-        self.dtype = tf.as_dtype(info.dtype)
-        self.shape = tf.TensorShape(info.tensor_shape).as_list()
-
-    def check(self, values: np.ndarray) -> None:
-        """Raises InvalidRequest when `values` cannot be fed."""
-        if values.dtype != self.dtype.as_numpy_dtype:
-            raise InvalidRequest(f"input {self.key!r} must be {self.dtype.name}, got {values.dtype}")
-        fits = len(values.shape) == len(self.shape) and all(
-            want in (None, have) for want, have in zip(self.shape, values.shape, strict=True)
-        )
-        if not fits:
-            shown = [-1 if size is None else size for size in self.shape]
-            raise InvalidRequest(f"input {self.key!r} must have shape {shown}, got {list(values.shape)}")
+def _spec(key: str, info: Any) -> Spec:
+    return Spec(key, tf.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape).as_list())
 
 
 class ServedModel:
@@ -73,7 +57,7 @@ class ServedModel:
     """
 
     def __init__(self, path: Path, name: str, version: int, settings: ServeSettings) -> None:
-        self.path, self.name, self.version, self._settings = path, name, version, settings
+        self.path, self.name, self.version, self.limits = path, name, version, settings
         self.graph = tf.Graph()
         # The first session decides it for the process, and all of it have the same settings.
         threads = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=settings.threads_per_batch)
@@ -104,8 +88,13 @@ class ServedModel:
         """Raises InvalidRequest for a name that the model does not have."""
         found = self.signatures.get(name or features.SERVING_SIGNATURE)
         if found is None:
-            raise InvalidRequest(f'Serving signature name: "{name}" not found in signature def')
+            raise InvalidRequest(f'Serving signature name: "{name[:60]}" not found in signature def')
         return found
+
+    @property
+    def _columns(self) -> list[str]:
+        text = self.signatures.get(features.SERVING_SIGNATURE)
+        return [] if text is None else list(text.inputs)
 
     def run(self, signature: Signature, tensors: Tensors, limited: bool = True) -> Tensors:
         """Answers one request.
@@ -113,7 +102,8 @@ class ServedModel:
         Args:
           tensors: every input of the signature by its name, equal first dimensions,
             such as {"text": object array [n] of bytes}.
-          limited: whether the limits of one request hold; they are the clients', not the warm-up's.
+          limited: whether the limits of one request hold, and what its values must be; they are the clients',
+            not the warm-up's.
 
         Returns:
           Every output by its name, [n, ...].
@@ -122,9 +112,10 @@ class ServedModel:
           InvalidRequest: names, types, shapes or limits do not fit, or the graph refuses the values.
           Overloaded: the batcher's queue is full.
         """
-        rows = _check(signature, tensors)
+        declared = {key: declared_by(values) for key, values in tensors.items()}
+        rows = check_declared(signature, declared, self.limits if limited else None)
         if limited:
-            self._check_limits(tensors, rows)
+            check_values(signature, tensors, self._columns, self.limits)
         feeds = [tensors[key] for key in signature.inputs]
         try:
             if signature.batched is None:
@@ -141,7 +132,7 @@ class ServedModel:
         lengths = np.sum([[len(text) for text in texts] for texts in feeds], axis=0)
         # The batcher cuts large requests into batches in the order of their rows.
         order = np.argsort(lengths)
-        bucket = np.searchsorted(self._settings.length_buckets, lengths[order[-1]])
+        bucket = np.searchsorted(self.limits.length_buckets, lengths[order[-1]])
         try:
             values = call(bucket, *(texts[order] for texts in feeds))
         except _REFUSED_BY_THE_GRAPH:
@@ -152,53 +143,12 @@ class ServedModel:
 
     def _alone(self, signature: Signature, feeds: list[np.ndarray], rows: int) -> list[np.ndarray]:
         """In steps of the batch size, so that no request takes more memory than a batch."""
-        step = self._settings.max_batch_rows
+        step = self.limits.max_batch_rows
         parts = [
             signature.alone(*(values[start : start + step] for values in feeds))
             for start in range(0, rows, step)
         ]
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
-
-    def _check_limits(self, tensors: Mapping[str, np.ndarray], rows: int) -> None:
-        settings = self._settings
-        if rows > settings.max_request_rows:
-            raise InvalidRequest(f"a request has 1 to {settings.max_request_rows} rows, got {rows}")
-        for key, values in tensors.items():
-            longest = max(map(len, values.flat), default=0) if values.dtype == object else 0
-            if longest > settings.max_text_bytes:
-                raise InvalidRequest(
-                    f"input {key!r} has a text of {longest} bytes, at most {settings.max_text_bytes} are allowed"
-                )
-
-
-def _check(signature: Signature, tensors: Mapping[str, np.ndarray]) -> int:
-    """Number of rows; raises InvalidRequest where the tensors are not the signature's."""
-    if set(tensors) != set(signature.inputs):
-        raise InvalidRequest(
-            f"signature {signature.name!r} takes the inputs {sorted(signature.inputs)}, got {sorted(tensors)}"
-        )
-    for key, spec in signature.inputs.items():
-        spec.check(tensors[key])
-    rows = {len(values) for values in tensors.values()}
-    if len(rows) != 1:
-        raise InvalidRequest(f"inputs must have equally many rows, got {sorted(rows)}")
-    if rows == {0}:
-        raise InvalidRequest("a request has at least 1 row, got 0")
-    if signature.name == features.TOKENS_SIGNATURE:
-        _check_tokens(tensors)
-    return rows.pop()
-
-
-def _check_tokens(tensors: Mapping[str, np.ndarray]) -> None:
-    """What the graph would answer, but not as the client meant it: it broadcasts, and computes with int32."""
-    shapes = {key: list(values.shape) for key, values in sorted(tensors.items())}
-    if len({tuple(shape) for shape in shapes.values()}) != 1:
-        raise InvalidRequest(f"inputs must have equal shapes, got {shapes}")
-    for key, values in tensors.items():
-        largest = 1 if key == features.ATTENTION_MASK else np.iinfo(np.int32).max
-        wrong = values[(values < 0) | (values > largest)]
-        if wrong.size:
-            raise InvalidRequest(f"input {key!r} has the value {wrong[0]}; it takes 0 to {largest}")
 
 
 def _batched(fetches: list[tf.Tensor], bucket: tf.Tensor, settings: ServeSettings) -> list[tf.Tensor]:
@@ -244,6 +194,5 @@ def _batched(fetches: list[tf.Tensor], bucket: tf.Tensor, settings: ServeSetting
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(getattr(error, "message", "")).splitlines() if line.strip()]
-    return next((line for line in lines if not line.startswith("Graph execution")), "refused by the graph")[
-        :300
-    ]
+    first = next((line for line in lines if not line.startswith("Graph execution")), "refused by the graph")
+    return without_paths(first[:300])

@@ -21,17 +21,22 @@ from components.serving.observation import Observer
 from components.serving.predictor import Predictor
 from components.serving.rest_server import ServingREST
 from components.serving.settings import ServeSettings
-from components.serving.start import Ready
+from components.serving.start import Listening, Ready
 
 _LOOK_SECONDS = 0.02  # for what other threads and processes do
 _log = logging.getLogger(__name__)
 
 
 def serve_here(
-    serving_dir: Path, name: str, settings: ServeSettings, on_listening: Ready, place: Place | None
+    serving_dir: Path,
+    name: str,
+    settings: ServeSettings,
+    on_listening: Listening,
+    on_ready: Ready,
+    place: Place | None,
 ) -> None:
     """Serves in this process; see `components.serving.start.serve`."""
-    asyncio.run(_Server(serving_dir, name, settings, place).run(on_listening))
+    asyncio.run(_Server(serving_dir, name, settings, place).run(on_listening, on_ready))
 
 
 class _Server:
@@ -40,6 +45,7 @@ class _Server:
         self._board = None if place is None else Board(place.board)
         self._observer = Observer(REGISTRY, place)
         self._versions = ModelVersions(serving_dir, name, settings, self._observer.loaded)
+        self._observer.on_refusal = self._versions.give_back_soon
         self._predictor = Predictor(self._versions, settings, self._observer.waiting.set)
         repository = ModelRepository()
         repository.update(KServeModel(name, self._predictor))
@@ -47,14 +53,14 @@ class _Server:
         self._rest = ServingREST(self._plane, self._predictor, self._observer, settings)
         self._stopping = asyncio.Event()
 
-    async def run(self, on_listening: Ready) -> None:
+    async def run(self, on_listening: Listening, on_ready: Ready) -> None:
         """Until a signal comes."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
         self._versions.start()
         try:
             await self._wait_while_others_answer()
-            await self._answer(on_listening)
+            await self._answer(on_listening, on_ready)
         finally:
             self._predictor.close()
             self._versions.stop()
@@ -69,7 +75,7 @@ class _Server:
         ):
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _answer(self, on_listening: Ready) -> None:
+    async def _answer(self, on_listening: Listening, on_ready: Ready) -> None:
         inference = VersionedInference(self._plane, FixedModels(self._plane.model_registry))
         try:
             grpc_server, grpc_port = make_grpc_server(
@@ -81,24 +87,28 @@ class _Server:
             ) from error
         await grpc_server.start()
         rest = asyncio.create_task(self._rest_until_stopped())
-        telling = asyncio.create_task(self._tell_the_others())
         try:
             on_listening(await self._rest_port(rest), grpc_port)
+            telling = asyncio.create_task(self._tell_when_ready(on_ready))
             await self._stopping.wait()
+            telling.cancel()
             _log.info("stopping: what was accepted is answered first")
             self._plane.draining = True
             self._rest.stop()
         finally:
-            telling.cancel()
             await asyncio.gather(rest, grpc_server.stop(self._settings.drain_seconds), return_exceptions=True)
 
-    async def _tell_the_others(self) -> None:
-        if self._board is None or self._place is None:
-            return
+    async def _tell_when_ready(self, on_ready: Ready) -> None:
         while self._versions.current_version is None:
-            self._board[self._place.worker] = State.LISTENING
+            self._show(State.LISTENING)
             await asyncio.sleep(_LOOK_SECONDS)
-        self._board[self._place.worker] = State.READY
+        self._show(State.READY)
+        on_ready()
+
+    def _show(self, state: State) -> None:
+        """To the other workers, where this process is one."""
+        if self._board is not None and self._place is not None:
+            self._board[self._place.worker] = state
 
     async def _rest_until_stopped(self) -> None:
         shared = None if self._place is None else socket.socket(fileno=self._place.rest)

@@ -45,7 +45,21 @@ class ServeSettings(Section):
     )
     max_request_rows: int = Field(1024, ge=1, description="Rows of one request.")
     max_text_bytes: int = Field(65536, ge=1, description="Bytes of one text.")
-    max_request_bytes: int = Field(4 << 20, ge=1024, description="Bytes of one request's body.")
+    max_request_bytes: int = Field(
+        4 << 20,
+        ge=1024,
+        description="Bytes of one request: its body, its gRPC message, also once decompressed.",
+    )
+    max_tensor_bytes: int = Field(
+        16 << 20,
+        ge=1024,
+        description="Bytes that the inputs of one request may take once decoded: 8 for a number of 2 characters.",
+    )
+    max_grpc_response_bytes: int = Field(256 << 20, ge=1024, description="Bytes of one gRPC answer.")
+    max_header_bytes: int = Field(
+        32 << 10, ge=1024, description="Bytes of a request's line and headers; of its metadata in gRPC."
+    )
+    max_headers: int = Field(100, ge=1, description="Headers of one request.")
     read_seconds: float = Field(
         20.0, gt=0, description="Time for a request's headers to arrive, and for its body."
     )

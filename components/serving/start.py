@@ -9,13 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.serving.board import Place
+from components.serving.quiet_import import LOG_LEVEL, VERBOSE, without_noise
 from components.serving.settings import ServeSettings
 
-Ready = Callable[[int, int], None]
+Listening = Callable[[int, int], None]
+Ready = Callable[[], None]
 
 
 def serve(
-    serving_dir: Path, name: str, settings: ServeSettings, on_listening: Ready, place: Place | None = None
+    serving_dir: Path,
+    name: str,
+    settings: ServeSettings,
+    on_listening: Listening,
+    place: Place | None = None,
+    on_ready: Ready = lambda: None,
 ) -> None:
     """Serves the newest version under `<serving_dir>/<name>` until SIGTERM or SIGINT.
 
@@ -24,6 +31,7 @@ def serve(
     Args:
       on_listening: told the REST and the gRPC port.
       place: of this process, when it is one of `settings.workers`.
+      on_ready: called once, when a version is loaded and requests are answered.
 
     Raises:
       PipelineError: a port cannot be listened on, or a worker cannot be started.
@@ -32,24 +40,27 @@ def serve(
     if place is None and settings.workers > 1:
         from components.serving.workers import serve_with_workers
 
-        serve_with_workers(serving_dir, name, settings, on_listening)
+        serve_with_workers(serving_dir, name, settings, on_listening, on_ready)
         return
     # What oneDNN caches stays when a version goes, as much as a small model. TensorFlow reads this when it is
     # imported, which is next.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    from components.serving.server import serve_here
+    with without_noise():
+        from components.serving.server import serve_here
 
-    serve_here(serving_dir, name, settings, on_listening, place)
+    serve_here(serving_dir, name, settings, on_listening, on_ready, place)
 
 
 def _configure_logging(prefix: str) -> None:
-    """Messages on stderr, one line each; stdout is the access log's. KServe and uvicorn say only warnings."""
+    """Messages on stderr, one line each; stdout is the access log's. Libraries say only warnings, unless asked."""
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
         format=f"%(asctime)s %(levelname)s {prefix}%(message)s",
         force=True,
     )
+    if os.environ.get(LOG_LEVEL) == VERBOSE:
+        return
     for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Its warning is that sessions are deprecated, which is what TF Serving runs.

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,13 +17,16 @@ from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from components import features
-from components.serving.errors import InvalidRequest
-from components.serving.saved_model import ServedModel, Signature, Tensors
+from components.serving import strict_json
+from components.serving.errors import InvalidRequest, shown
+from components.serving.json_values import read_values
+from components.serving.request_checks import Tensors, check_rows
+from components.serving.saved_model import ServedModel, Signature
+from components.serving.settings import ServeSettings
 
 INSTANCES, INPUTS = "instances", "inputs"
 SCORES = "scores"  # label -> probability: what TF Serving's answer does not have
-_NUMBERS = {"i": (int,), "u": (int,), "f": (int, float), "b": (bool,)}  # a bool is no int here
-_KINDS = {"O": "string", "i": "integer", "u": "integer", "f": "number", "b": "boolean"}
+SIGNATURE_NAME = "signature_name"
 
 
 class PredictBody(NamedTuple):
@@ -41,13 +43,15 @@ def parse_predict(body: bytes, model: ServedModel) -> PredictBody:
     Raises:
       InvalidRequest: not JSON, or not what the signature takes.
     """
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"JSON Parse error: {error}") from None
+    content = strict_json.parse(body, model.limits.max_request_rows)
     if not isinstance(content, dict):
         raise InvalidRequest("the body must be a JSON object with 'instances' or 'inputs'")
-    name = content.get("signature_name", "")
+    unknown = sorted(set(content) - {INSTANCES, INPUTS, SIGNATURE_NAME})
+    if unknown:
+        raise InvalidRequest(
+            f"the body has the key {shown(unknown[0])}; it takes 'instances' or 'inputs', and 'signature_name'"
+        )
+    name = content.get(SIGNATURE_NAME, "")
     if not isinstance(name, str):
         raise InvalidRequest("'signature_name' key must be a string value.")
     signature = model.signature(name)
@@ -57,86 +61,38 @@ def parse_predict(body: bytes, model: ServedModel) -> PredictBody:
             "give only one of 'inputs' and 'instances'" if given else "Missing 'inputs' or 'instances' key"
         )
     if given == [INSTANCES]:
-        return PredictBody(signature, _from_rows(content[INSTANCES], signature), True)
-    return PredictBody(signature, _from_columns(content[INPUTS], signature), False)
+        return PredictBody(signature, _from_rows(content[INSTANCES], signature, model.limits), True)
+    return PredictBody(signature, _from_columns(content[INPUTS], signature, model.limits), False)
 
 
-def _from_rows(rows: Any, signature: Signature) -> Tensors:
+def _from_rows(rows: Any, signature: Signature, limits: ServeSettings) -> Tensors:
     if not isinstance(rows, list) or not rows:
         raise InvalidRequest("'instances' must be a list with at least one element")
+    check_rows(len(rows), limits)
     names = list(signature.inputs)
     if len(names) == 1 and not all(isinstance(row, dict) and set(row) == {names[0]} for row in rows):
         return {names[0]: _tensor(rows, signature, names[0])}
     wrong = [row for row in rows if not isinstance(row, dict) or set(row) != set(names)]
     if wrong:
-        raise InvalidRequest(
-            f"every instance must be an object with the keys {names}, got {_shown(wrong[0])}"
-        )
+        raise InvalidRequest(f"every instance must be an object with the keys {names}, got {shown(wrong[0])}")
     return {name: _tensor([row[name] for row in rows], signature, name) for name in names}
 
 
-def _from_columns(columns: Any, signature: Signature) -> Tensors:
+def _from_columns(columns: Any, signature: Signature, limits: ServeSettings) -> Tensors:
     names = list(signature.inputs)
-    if len(names) == 1 and not (isinstance(columns, dict) and set(columns) == {names[0]}):
-        return {names[0]: _tensor(columns, signature, names[0])}
+    if len(names) == 1 and not isinstance(columns, dict):
+        columns = {names[0]: columns}
     if not isinstance(columns, dict) or set(columns) != set(names):
-        raise InvalidRequest(f"'inputs' must be an object with the keys {names}, got {_shown(columns)}")
+        raise InvalidRequest(f"'inputs' must be an object with the keys {names}, got {shown(columns)}")
+    for values in columns.values():
+        if isinstance(values, list):
+            check_rows(len(values), limits)
     return {name: _tensor(columns[name], signature, name) for name in names}
 
 
 def _tensor(values: Any, signature: Signature, name: str) -> np.ndarray:
     spec = signature.inputs[name]
-    dtype = np.dtype(spec.dtype.as_numpy_dtype)
-    flat: list[Any] = []
-    shape = _flatten(values, dtype, name, len(spec.shape), flat)
-    try:
-        array = np.empty(len(flat), dtype)
-        array[:] = flat
-    except (OverflowError, ValueError) as error:
-        raise InvalidRequest(f"input {name!r}: {error}") from None
-    return array.reshape(shape)
-
-
-def _flatten(values: Any, dtype: np.dtype, name: str, rank: int, flat: list[Any]) -> tuple[int, ...]:
-    """Appends the leaves to `flat`; returns the shape."""
-    if rank == 0:
-        flat.append(_leaf(values, dtype, name))
-        return ()
-    if not isinstance(values, list):
-        raise InvalidRequest(f"input {name!r}: expected a list, got {_shown(values)}")
-    if not values:
-        return (0,) * rank
-    shapes = {_flatten(value, dtype, name, rank - 1, flat) for value in values}
-    if len(shapes) != 1:
-        raise InvalidRequest(f"input {name!r}: lists at one level must have one length; pad them")
-    return (len(values), *shapes.pop())
-
-
-def _leaf(value: Any, dtype: np.dtype, name: str) -> Any:
-    if dtype.kind == "O":
-        if isinstance(value, str):
-            return value.encode()
-        if isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str):
-            coded = value["b64"]
-            padding = "" if coded.endswith("=") else "=" * (-len(coded) % 4)  # TF Serving needs none
-            try:
-                return base64.b64decode(coded + padding, validate=True)
-            except (binascii.Error, ValueError):
-                raise InvalidRequest(f"input {name!r}: {_shown(value['b64'])} is not base64") from None
-    elif is_number(value, dtype):
-        return value
-    raise not_of_type(value, dtype, name)
-
-
-def is_number(value: Any, dtype: np.dtype) -> bool:
-    """Whether a JSON value is a number of this type as it stands: `2.0` and `true` are no integers."""
-    return type(value) in _NUMBERS.get(dtype.kind, ())
-
-
-def not_of_type(value: Any, dtype: np.dtype, name: str) -> InvalidRequest:
-    """TF Serving's words for a leaf of another type."""
-    kind = _KINDS.get(dtype.kind, dtype.name)
-    return InvalidRequest(f"JSON Value: {_shown(value)} is not of expected type: {kind} (input {name!r})")
+    return read_values(values, spec.dtype, len(spec.shape), name, base64_too=True)
 
 
 def answer(model: ServedModel, request: PredictBody, outputs: Tensors) -> bytes:
@@ -199,8 +155,3 @@ def signature_map(signatures: Mapping[str, Signature]) -> get_model_metadata_pb2
     for key, signature in signatures.items():
         message.signature_def[key].CopyFrom(signature.definition)
     return message
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -42,12 +42,17 @@ class Ports(NamedTuple):
 
 
 def serve_with_workers(
-    serving_dir: Path, name: str, settings: ServeSettings, on_listening: Callable[[int, int], None]
+    serving_dir: Path,
+    name: str,
+    settings: ServeSettings,
+    on_listening: Callable[[int, int], None],
+    on_ready: Callable[[], None],
 ) -> None:
     """Serves with `settings.workers` processes until SIGTERM or SIGINT; a worker that ends is replaced.
 
     Args:
       on_listening: told the REST and the gRPC port when every worker takes requests.
+      on_ready: called once, when every worker has a version to answer with.
 
     Raises:
       PipelineError: a port is taken, or a worker cannot be started.
@@ -56,7 +61,7 @@ def serve_with_workers(
         _taken(settings) as ports,
         tempfile.TemporaryDirectory(prefix="serving-metrics-") as metrics,
     ):
-        _Minder(serving_dir, name, settings, ports, metrics).run(on_listening)
+        _Minder(serving_dir, name, settings, ports, metrics).run(on_listening, on_ready)
 
 
 class _Minder:
@@ -70,7 +75,7 @@ class _Minder:
         self._failed_starts = [0] * settings.workers
         self._stopping = False
 
-    def run(self, on_listening: Callable[[int, int], None]) -> None:
+    def run(self, on_listening: Callable[[int, int], None], on_ready: Callable[[], None]) -> None:
         """Until a signal comes."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
@@ -79,7 +84,11 @@ class _Minder:
                 self._workers.append(self._start(worker))
             if self._wait_until_listening():
                 on_listening(_port(self._ports.rest), _port(self._ports.grpc))
+            told = False
             while not self._stopping:
+                if not told and self._board.is_ready():
+                    told = True
+                    on_ready()
                 self._replace_ended()
                 time.sleep(_LOOK_SECONDS)
             _log.info("stopping: what was accepted is answered first")

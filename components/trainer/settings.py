@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from components.errors import UsageError
 from components.section import Fraction, Section
 
 
@@ -25,6 +27,8 @@ class FreezeSettings(Section):
 
 class TrainSettings(Section):
     """Fine-tuning. Learning rate in units of the AdamW update; lengths in optimizer steps or epochs."""
+
+    alternatives: ClassVar = {"epochs": (), "steps": ()}
 
     epochs: float | None = Field(
         3.0, gt=0, description="Passes over the train split; null when steps is given."
@@ -72,6 +76,14 @@ class TrainSettings(Section):
     )
     tensorboard: bool = Field(True, description="Write TensorBoard logs beside the model run.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_alone(cls, given: Any) -> Any:
+        """Steps alone are no contradiction: the default number of epochs is nobody's wish."""
+        if isinstance(given, dict) and given.get("steps") is not None:
+            return {"epochs": None, **given}
+        return given
+
     @model_validator(mode="after")
     def _check(self) -> TrainSettings:
         if (self.epochs is None) == (self.steps is None):
@@ -81,3 +93,20 @@ class TrainSettings(Section):
             if bad:
                 raise ValueError(f"class_weights must not be negative, got {bad}")
         return self
+
+
+def label_weights(weights: Mapping[str, float], labels: Sequence[str]) -> tuple[float, ...]:
+    """The weight of each label id: `({"b": 2.0}, ["a", "b"]) -> (1.0, 2.0)`.
+
+    Raises:
+        UsageError: a weight is given for a label that is not in the list, or all weights are 0.
+    """
+    unknown = sorted(set(weights) - set(labels))
+    if unknown:
+        raise UsageError(f"train.class_weights names {unknown}, not in the label list {list(labels)}")
+    found = tuple(float(weights.get(label, 1.0)) for label in labels)
+    if not any(found):
+        raise UsageError(
+            f"train.class_weights are 0 for all labels, got {dict(weights)}: nothing would be trained"
+        )
+    return found

@@ -25,7 +25,7 @@ from components.trainer.history import HISTORY_FILE
 from components.trainer.meter import Meter
 from components.trainer.model import trained_variables
 from components.trainer.optimizer import AdamW, learning_rate
-from components.trainer.settings import TrainSettings
+from components.trainer.settings import TrainSettings, label_weights
 from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 
@@ -89,7 +89,7 @@ def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, .
     """Weight of each label id: `balanced` gives rows / (classes * rows of the class).
 
     Raises:
-      PipelineError: a weight is given for a label that is not in the list, or all weights are 0.
+      UsageError: a weight is given for a label that is not in the list, or all weights are 0.
     """
     chosen = settings.class_weights
     if chosen is None:
@@ -97,15 +97,7 @@ def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, .
     if chosen == "balanced":
         counts = data.train_summary.label_counts
         return tuple(sum(counts) / (len(counts) * n) if n else 0.0 for n in counts)
-    unknown = sorted(set(chosen) - set(data.labels))
-    if unknown:
-        raise PipelineError(f"train.class_weights names {unknown}, not in the label list {data.labels}")
-    weights = tuple(float(chosen.get(label, 1.0)) for label in data.labels)
-    if not any(weights):
-        raise PipelineError(
-            f"train.class_weights are 0 for all labels, got {chosen}: nothing would be trained"
-        )
-    return weights
+    return label_weights(chosen, data.labels)
 
 
 def train(

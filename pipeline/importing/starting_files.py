@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import yaml
 from google.protobuf import text_encoding
 
+# A slice for each value of a further column; with more of them no one reads the table.
+MAX_SLICES = 100
+_SLICE_ROWS = 5
 _CONFIG = """\
 # {name}: a first config, written by the import of {files}.
 # Run it:      python runner_local.py run {name}.yaml
 # Every key:   python runner_local.py config --explain
 # Paths are relative to this file.
-name: {name}
+name: {quoted_name}
 
 data:
   path: .
@@ -46,9 +51,12 @@ evaluate:
     # refuse a model that learned nothing. Raise them to just below what your first runs reach.
     accuracy: {{min: {accuracy:.2f}, max_drop: 0.02}}  # max_drop: against the last blessed model
     macro_f1: {{min: {macro_f1:.2f}}}
+    # Answering every text with the shares of the labels gives cross-entropy {entropy:.3f}: probabilities must be
+    # better than that, and not much worse than the last blessed model's, whatever the accuracy.
+    cross_entropy: {{max: {max_entropy:g}, max_rise: {max_rise:g}}}
   slices:
     - columns: [label]  # reported per class; add thresholds to gate on the worst class
-
+{slices}
 push:
   serving_dir: ../serving  # versions go to <serving_dir>/{name}/<version>/
   keep: 5
@@ -89,11 +97,7 @@ def schema_text(features: Sequence[str], labels: Sequence[str]) -> str:
 
 
 def _label_rules() -> str:
-    return (
-        '  domain: "labels"\n'
-        '  not_in_environment: "SERVING"\n'
-        "  # Distance of the label counts from the previous run's; 0 is equal, 1 is disjoint.\n"
-    )
+    return '  domain: "labels"\n  not_in_environment: "SERVING"\n'
 
 
 def _quotable(text: str) -> str:
@@ -102,34 +106,81 @@ def _quotable(text: str) -> str:
 
 
 def config_text(
-    name: str, files: Sequence[str], test_labels: Mapping[str, int], count: int, pair: bool
+    name: str,
+    files: Sequence[str],
+    splits: Mapping[str, Mapping[str, int]],
+    count: int,
+    pair: bool,
+    slices: Mapping[str, int],
 ) -> str:
     """The starting config (YAML).
 
     Args:
         name: pipeline name.
         files: what was imported, for the comment.
-        test_labels: rows of each label in the test split; sets the first thresholds.
+        splits: split -> label -> rows; sets the first thresholds.
         count: number of labels.
         pair: whether rows have a second text.
+        slices: further column -> number of its values in the test split.
     """
+    test_labels = splits["test"]
     rows = sum(test_labels.values())
     majority = max(sorted(test_labels), key=lambda label: test_labels[label])
     share = test_labels[majority] / rows
     majority_f1 = 2 * share / (1 + share) / count
+    entropy = _entropy(splits)
     shown = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
     return _CONFIG.format(
         name=name,
-        files=json.dumps(shown, ensure_ascii=False)[1:-1],
+        quoted_name=_scalar(name),
+        files=_printable(shown)[1:-1],
         count=count,
         pair="  text_pair: text_pair\n" if pair else "",
-        majority=json.dumps(majority, ensure_ascii=False),
+        majority=_printable(majority),
         share=share,
         majority_f1=majority_f1,
         rows=rows,
         accuracy=_quarter_up(share),
         macro_f1=_quarter_up(majority_f1),
+        entropy=entropy,
+        max_entropy=_two_digits(0.9 * entropy),
+        max_rise=_two_digits(0.1 * entropy),
+        slices="".join(_slice(column, values, rows) for column, values in slices.items()),
     )
+
+
+def _entropy(splits: Mapping[str, Mapping[str, int]]) -> float:
+    """Entropy of the labels of all splits, in nats: the cross-entropy of always answering with their shares."""
+    counts = Counter[str]()
+    for labels in splits.values():
+        counts.update(labels)
+    rows = counts.total()
+    return -sum(n / rows * math.log(n / rows) for n in counts.values())
+
+
+def _slice(column: str, values: int, rows: int) -> str:
+    """The slicing by a further column; commented out where the slices would be too many, or of too few rows."""
+    line = f"- columns: [{_scalar(column)}]"
+    if values > MAX_SLICES or values * _SLICE_ROWS > rows:
+        counted = f"{values} values" if values <= MAX_SLICES else f"more than {MAX_SLICES} values"
+        return f"    # {line}  # {counted} in the {rows} rows of the test split: each is a slice\n"
+    return f"    {line}\n"
+
+
+def _scalar(text: str) -> str:
+    """A text as YAML: as it is where that is the same text, else in quotes. `"no"` -> `'"no"'`"""
+    if re.fullmatch(r"[A-Za-z_][\w-]*", text, re.ASCII) and yaml.safe_load(text) == text:
+        return text
+    return _printable(text)
+
+
+def _printable(text: str) -> str:
+    """In double quotes, on one line, for YAML as for JSON."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}")
 
 
 def _quarter_up(floor: float) -> float:

@@ -1,4 +1,4 @@
-"""TFRecord files of tf.Examples, written without TensorFlow (whose import alone takes seconds).
+"""TFRecord files of tf.Examples, written and read without TensorFlow (whose import alone takes seconds).
 
 A TFRecord is: length (uint64), masked crc32c of the length, data, masked crc32c of the data, all
 little-endian. The masking keeps a crc of data that holds crcs from degenerating.
@@ -45,6 +45,21 @@ def encode_example(features: Mapping[str, bytes]) -> bytes:
     return serialized
 
 
+def decode_example(data: bytes) -> dict[str, tuple[str, list[Any]]]:
+    """Column -> kind and values of a serialized tf.Example: `{"text": ("bytes", [b"Good."])}`.
+
+    A feature without a list has the kind "".
+
+    Raises:
+      DecodeError: it does not parse.
+    """
+    found = {}
+    for name, feature in _example_class().FromString(data).features.feature.items():
+        kind = next((kind for kind in ("bytes", "float", "int64") if feature.HasField(f"{kind}_list")), "")
+        found[name] = (kind, list(getattr(feature, f"{kind}_list").value) if kind else [])
+    return found
+
+
 @functools.cache
 def _example_class() -> Any:
     """The tf.Example message in a pool of its own.
@@ -54,7 +69,10 @@ def _example_class() -> Any:
     """
     file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="importing", syntax="proto3")
     _message(file, "BytesList", value=(1, "bytes", True))
-    _message(file, "Feature", bytes_list=(1, "BytesList", False))
+    _message(file, "FloatList", value=(1, "float", True))
+    _message(file, "Int64List", value=(1, "int64", True))
+    lists = {"bytes_list": "BytesList", "float_list": "FloatList", "int64_list": "Int64List"}
+    _message(file, "Feature", **{name: (i, kind, False) for i, (name, kind) in enumerate(lists.items(), 1)})
     features = _message(file, "Features", feature=(1, "Features.FeatureEntry", True))
     entry = features.nested_type.add(name="FeatureEntry")
     entry.options.map_entry = True
@@ -81,12 +99,14 @@ def _add_field(
     types = descriptor_pb2.FieldDescriptorProto
     field = message.field.add(name=name, number=number)
     field.label = types.LABEL_REPEATED if repeated else types.LABEL_OPTIONAL
-    if kind == "bytes":
-        field.type = types.TYPE_BYTES
-    elif kind == "string":
-        field.type = types.TYPE_STRING
-    else:
-        field.type = types.TYPE_MESSAGE
+    plain = {
+        "bytes": types.TYPE_BYTES,
+        "string": types.TYPE_STRING,
+        "float": types.TYPE_FLOAT,
+        "int64": types.TYPE_INT64,
+    }
+    field.type = plain.get(kind, types.TYPE_MESSAGE)
+    if kind not in plain:
         field.type_name = f".importing.{kind}"
 
 

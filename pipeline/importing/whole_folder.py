@@ -22,8 +22,8 @@ def appears_when_complete(out: Path, replaceable: Sequence[str] = ()) -> Iterato
         replaceable: patterns of names; an `out` that holds nothing else is replaced. Empty: never.
 
     Raises:
-        UsageError: `out` exists and is not to be replaced.
-        PipelineError: the disk is full or not writable.
+        UsageError: `out` exists and is not to be replaced, or nothing can be made beside it.
+        PipelineError: the disk is full or fails.
     """
     out = Path(os.path.abspath(out))  # "." has no name to put a sibling beside
     _refuse_existing(out, replaceable)
@@ -32,7 +32,7 @@ def appears_when_complete(out: Path, replaceable: Sequence[str] = ()) -> Iterato
         _remove_leftovers(out)
         folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
     except OSError as error:
-        raise PipelineError(f"{out}: cannot be written: {error.strerror}") from None
+        raise UsageError(f"{out}: cannot be written: {error.strerror}") from None
     lock = os.open(folder, os.O_RDONLY)
     try:
         # Tells a later import that this one is alive; the kernel lets go of it when the process ends.

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from components.errors import UsageError
-from pipeline.command_line import call
+from pipeline.command_line import EXIT_CODES, call
 from pipeline.kubeflow import client_commands, schedule_commands
 from pipeline.kubeflow import client_options as options
 from pipeline.kubeflow.targets import Target
@@ -23,6 +23,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
     help="Take a training pipeline to self-hosted Kubeflow Pipelines v2.",
 )
 
@@ -83,7 +84,7 @@ def check(
 ) -> None:
     """Ask the cluster whether the claims and secrets that the config names are there.
 
-    Exit code: 0 all there, 2 one is missing, 1 no cluster, or no right to look.
+    Exit code: 0 all there, 2 one is missing, or there is no kubeconfig, 1 no cluster answers, or no right to look.
     """
     from pipeline.config import load_config
     from pipeline.kubeflow.cluster import check_cluster

@@ -6,7 +6,7 @@ import difflib
 import json
 from datetime import datetime
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -96,11 +96,11 @@ def runs(
     server = connect(reached)
     if run_id is None:
         _print_runs(_newest(server, experiment, limit), json_)
-    elif wait:
-        _follow(server, run_id, (), poll_seconds)
     else:
-        with server.calls() as client:
+        with server.looking_up() as client:
             run = client.get_run(run_id)
+        if wait:
+            _follow(server, run_id, (), poll_seconds)
         _print_run(server, run, json_)
 
 
@@ -117,7 +117,7 @@ def stop(
     from pipeline.kubeflow.server import connect
 
     server = connect(reached)
-    with server.calls() as client:
+    with server.looking_up() as client:
         state = client.get_run(run_id).state
         if state in ENDED:
             raise UsageError(f"run {run_id} has ended already: {state}")
@@ -140,7 +140,7 @@ def logs(
     from pipeline.kubeflow.server import connect
 
     server = connect(reached)
-    with server.calls() as client:
+    with server.looking_up() as client:
         steps = step_states(client.get_run(run_id))
     if step is not None and step not in steps:
         close = difflib.get_close_matches(step, list(steps), n=1)
@@ -156,7 +156,7 @@ def logs(
             print(read_log(server, run_id, pod), flush=True)
 
 
-def _follow(server: Any, run_id: str, names: Any, poll_seconds: float) -> None:
+def _follow(server: Any, run_id: str, names: Any, poll_seconds: float) -> NoReturn:
     """Shows the run until it ends, and exits as it ended."""
     from pipeline.kubeflow.server import ServerError
     from pipeline.kubeflow.watch import conclude, follow
@@ -179,7 +179,7 @@ def _follow(server: Any, run_id: str, names: Any, poll_seconds: float) -> None:
 def _newest(server: Any, experiment: str, limit: int) -> list[Any]:
     from pipeline.kubeflow.submission import pages
 
-    with server.calls() as client:
+    with server.looking_up() as client:
         inside = (
             {
                 "experiment_id": client.get_experiment(

@@ -5,31 +5,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from components.checkpoint import check_checkpoint, checkpoint_folder
-from components.errors import UsageError
+from components.checkpoint import checkpoint_folder
 from pipeline.config import Config
-
-PROJECT_DIR = Path(__file__).resolve().parents[2]
+from pipeline.inputs import check_encoder, check_settings
+from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR
 
 
 def local_inputs(config: Config) -> Path:
     """Returns the checkpoint's folder, fetched if need be.
 
     Raises:
-        UsageError: no schema or label list, or a checkpoint that is not there or has less than the config asks for.
+        UsageError: the config names what is not there, or asks for more than schema, labels or checkpoint have.
         PipelineError: the checkpoint cannot be fetched or used.
     """
-    for key, path in (("data.schema", config.data.data_schema), ("data.labels", config.data.labels)):
-        if not path.is_file():
-            raise UsageError(f"{key}: no file at {path}")
-    recipes, kept = PROJECT_DIR / "data" / "checkpoints", PROJECT_DIR / "checkpoints"
-    checkpoint = checkpoint_folder(config.model.checkpoint, recipes, kept)
-    for note in check_checkpoint(
-        checkpoint,
-        config.model.checkpoint.allow_pickle,
-        config.transform.max_length,
-        text_pair=config.data.text_pair is not None,
-        frozen_layers=config.train.freeze.layers,
-    ):
+    check_settings(config)
+    checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
+    for note in check_encoder(config, checkpoint):
         print(note, file=sys.stderr)
     return checkpoint

@@ -23,6 +23,7 @@ TFJS_NOTE = (
     "note: export.tfjs runs only where the image was built with TFJS=1 "
     '(BUILD_ARGS="--build-arg TFJS=1" make image IMAGE={image}): docs/tfjs.md'
 )
+DATA_NOTE = "note: kubeflow.data_path {path} is a path of the containers: what is there is not checked here, but by the run"
 MARKER = "# Made by `runner_kubeflow.py compile`: a pipeline of Kubeflow Pipelines >= 2.5.\n"
 
 
@@ -55,6 +56,7 @@ def compile_file(
     from pipeline.kubeflow.inputs import local_inputs
 
     checkpoint_dir = local_inputs(config)
+    print(DATA_NOTE.format(path=kubeflow_settings(config).data_path), file=sys.stderr)
     quiet.prepare_environment()
     with tempfile.TemporaryDirectory() as scratch, quiet.redirected(Path(scratch, "log"), verbose=False):
         if target is Target.VERTEX:

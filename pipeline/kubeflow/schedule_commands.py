@@ -238,7 +238,7 @@ def _pipeline_name(config: str | None, package: Path | None) -> str:
 
 
 def _known_experiment(server: Any, name: str) -> str:
-    with server.calls() as client:
+    with server.looking_up() as client:
         return str(client.get_experiment(experiment_name=name, namespace=server.namespace).experiment_id)
 
 

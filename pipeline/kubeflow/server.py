@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = (10, 30)  # seconds to connect, and to wait for an answer
 _HEALTH = "/apis/v2beta1/healthz"
+_NO_EXPERIMENT = "No experiment is found with name"  # kfp's own error, without a status
 _LONGEST = 300  # characters of a server's message: some carry a stack
 
 
@@ -114,6 +115,22 @@ class Server:
         """
         with _told(self.access), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
             yield self.client
+
+    @contextlib.contextmanager
+    def looking_up(self) -> Iterator[kfp.Client]:
+        """As `calls`, for what the command line names.
+
+        Raises:
+          UsageError: the server has no such thing.
+          ServerError: as for `calls`.
+        """
+        try:
+            with self.calls() as client:
+                yield client
+        except ServerError as error:
+            if error.status == 404 or _NO_EXPERIMENT in str(error):
+                raise UsageError(str(error)) from error
+            raise
 
     def get_text(self, path: str, **query: str) -> str:
         """Reads what is no part of kfp's client, such as logs.

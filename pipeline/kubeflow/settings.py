@@ -7,13 +7,40 @@ to a model.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from components.section import Section
 
+# The steps of `pipeline.training_pipeline`, and the key without which an optional one is not there; a test holds
+# both to the compiled pipeline.
+StepName = Literal[
+    "TFRecordExampleGen",
+    "StatisticsGen",
+    "ImportSchemaGen",
+    "ExampleValidator",
+    "DataGate",
+    "Transform",
+    "Trainer",
+    "Baseline",
+    "Evaluator",
+    "Canary",
+    "Pusher",
+    "SecondPusher",
+    "TFLiteExport",
+    "ONNXExport",
+    "TFJSExport",
+    "Report",
+]
+OPTIONAL_STEPS: Mapping[str, str] = {
+    "SecondPusher": "push.destinations",
+    "TFLiteExport": "export.tflite",
+    "ONNXExport": "export.onnx",
+    "TFJSExport": "export.tfjs",
+}
 ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.ai/gaudi", "google.com/tpu")
 # Vertex AI's names; a test compares them with its API.
 VERTEX_ACCELERATORS = (
@@ -178,7 +205,7 @@ class KubeflowSettings(Section):
         None, description="When nodes pull the image; null: the cluster's default."
     )
     defaults: StepSettings = Field(StepSettings(), description="What every step's pod gets.")
-    steps: dict[str, StepSettings] = Field(
+    steps: dict[StepName, StepSettings] = Field(
         default_factory=dict, description="Step, such as Trainer -> what differs from `defaults`."
     )
 
@@ -207,7 +234,8 @@ class KubeflowSettings(Section):
 
     def step(self, name: str) -> StepSettings:
         """`defaults` with what `steps[name]` changes; dictionaries are merged by key."""
-        changed = self.steps.get(name, StepSettings())
+        own_settings: dict[Any, StepSettings] = dict(self.steps)
+        changed = own_settings.get(name, StepSettings())
         merged = {}
         for field in StepSettings.model_fields:
             default, own = getattr(self.defaults, field), getattr(changed, field)

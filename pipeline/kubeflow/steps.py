@@ -46,6 +46,10 @@ NEVER_CACHED = (Canary, VersionedPusher)
 GATES = (DataGate, VersionedPusher, Exporter)
 
 _BACKOFF_SECONDS = 30
+# Argo counts it from the start of the first attempt, retries nothing after it and ends a retry that is still at work
+# then; without one there is none at all. A year is longer than any step with its retries, and what is left of it
+# still fits the 32 bits of a pod's activeDeadlineSeconds.
+_RETRIES_END_SECONDS = 365 * 24 * 3600
 _TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
 
 
@@ -259,7 +263,7 @@ def _retry_policy(wanted: StepSettings) -> dict[str, Any]:
         "maxRetryCount": wanted.retries,
         "backoffDuration": f"{seconds}s",
         "backoffFactor": 2.0,
-        "backoffMaxDuration": "3600s",
+        "backoffMaxDuration": f"{_RETRIES_END_SECONDS}s",
     }
 
 

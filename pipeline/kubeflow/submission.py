@@ -71,7 +71,8 @@ def upload(server: Server, package: Package) -> tuple[str, str, bool]:
             return found[0], there, False
         version = client.upload_pipeline_version(
             str(package.path),
-            f"{package.name} {package.digest[:12]}",
+            # Where pipelines are Kubernetes objects, the name must be one of DNS-1123.
+            f"{package.name}-{package.digest[:12]}",
             pipeline_id=found[0],
             description=described,
         )

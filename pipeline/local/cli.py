@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,18 +15,21 @@ from rich.table import Table
 from rich.text import Text
 
 from components.errors import UsageError
-from pipeline.command_line import call
+from pipeline.command_line import EXIT_CODES, call
 from pipeline.local import run as run_command
 from pipeline.local import version_commands
 from pipeline.local.options import ConfigPath, Overrides
+from pipeline.paths import CACHE_DIR, CHECKPOINTS_DIR, DATASETS_DIR, RECIPES_DIR
 
 if TYPE_CHECKING:
-    from pipeline.importing.importer import ImportReport
+    from pipeline.config import Config
+    from pipeline.importing.import_report import ImportReport
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
     help="Train, evaluate and push a text classifier: labelled text in, a blessed model out.",
 )
 
@@ -85,10 +89,32 @@ def import_(
     name: Annotated[
         str | None, typer.Option(help="Name of the pipeline; default: the folder's name.")
     ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(help="Character between the columns of CSV and TSV, or tab; default: found out."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of text files, such as cp1252; default: UTF-8 or UTF-16.")
+    ] = None,
+    replace_undecodable: Annotated[
+        bool,
+        typer.Option("--replace-undecodable", help="Take U+FFFD for bytes that the encoding does not have."),
+    ] = False,
+    merge_labels: Annotated[
+        bool, typer.Option("--merge-labels", help="Make one label of those that look the same.")
+    ] = False,
+    as_classes: Annotated[
+        bool,
+        typer.Option("--as-classes", help="Take numbers, dates, ids and lists of labels for classes."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT when it exists.")] = False,
 ) -> None:
-    """Import labelled text of your own; writes a config that `run` takes next."""
+    """Import labelled text of your own; writes a config that `run` takes next.
+
+    Exit code: 2 for a path, column or option that cannot be meant, 1 for files whose content cannot be used.
+    """
     from pipeline.importing.importer import import_files
+    from pipeline.importing.rows import ReadOptions
 
     with _counting() as progress:
         report = import_files(
@@ -100,13 +126,18 @@ def import_(
             group=group,
             name=name,
             extra=extra or (),
+            options=ReadOptions(delimiter, encoding, replace_undecodable),
+            merge_labels=merge_labels,
+            as_classes=as_classes,
             overwrite=overwrite,
             progress=progress,
         )
     console = Console()
     _print_import(console, report)
     if report.config:
-        console.print(Text(f"\nNext: python runner_local.py run {report.config}"), soft_wrap=True)
+        console.print(
+            Text(f"\nNext: python runner_local.py run {shlex.quote(report.config)}"), soft_wrap=True
+        )
 
 
 @app.command()
@@ -122,29 +153,31 @@ def data(
     from pipeline.importing.recipes import RECIPE_FILE, make_dataset
 
     console = Console()
-    recipes = run_command.RECIPES_DIR
-    folder = out or run_command.PROJECT_DIR / "datasets"
+    recipes, folder = RECIPES_DIR, out or DATASETS_DIR
     for name in names or sorted(found.parent.name for found in recipes.glob(f"*/{RECIPE_FILE}")):
         with _counting() as progress:
-            report = make_dataset(name, recipes, folder / name, run_command.CACHE_DIR, progress)
+            report = make_dataset(name, recipes, folder / name, CACHE_DIR, progress)
         _print_import(console, report)
     if not names:
         for recipe in sorted((recipes / "checkpoints").glob("*.yaml")):
             settings = CheckpointSettings.model_validate({"recipe": recipe.stem})
-            path = checkpoint_folder(settings, recipe.parent, run_command.CHECKPOINTS_DIR)
+            path = checkpoint_folder(settings, recipe.parent, CHECKPOINTS_DIR)
             console.print(Text(f"{recipe.stem}: {path}"), soft_wrap=True)
 
 
 @app.command()
 def config(
-    config_path: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Config to validate.")] = None,
+    config_path: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Config to check.")] = None,
     set_: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a config.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="List every key with its type, default and meaning.")
     ] = False,
 ) -> None:
-    """Validate a config, or tell what a config can hold."""
+    """Check a config against the schema, labels, data and checkpoint that it names, or tell what one can hold.
+
+    Exit code: 0 `run` would start, 2 the config is wrong, 3 the data gate would refuse, 1 anything else, as of `run`.
+    """
     from pipeline.config import Config, load_config
 
     if (config_path is not None) + schema + explain != 1:
@@ -154,8 +187,17 @@ def config(
     elif explain:
         _print_explained(Console())
     elif config_path is not None:
-        loaded = load_config(config_path, set_ or ())
-        Console().print(Text(f"{config_path}: valid config of {loaded.name!r}"), soft_wrap=True)
+        _check_config(config_path, load_config(config_path, set_ or ()))
+
+
+def _check_config(path: str, loaded: Config) -> None:
+    from pipeline.inputs import check_inputs
+
+    findings = check_inputs(loaded)
+    console = Console()
+    console.print(Text(f"{path}: valid config of {loaded.name!r}"), soft_wrap=True)
+    for line in (*(f"not checked: {what}" for what in findings.unchecked), *findings.notes):
+        console.print(Text(f"  {line}"), soft_wrap=True)
 
 
 app.command()(version_commands.versions)
@@ -174,6 +216,9 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Processes that share the ports; default: serve.workers.")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what TensorFlow and the server's libraries say.")
+    ] = False,
 ) -> None:
     """Serve the newest pushed version: TF Serving's and KServe's protocols, REST and gRPC.
 
@@ -184,7 +229,7 @@ def serve(
 
     given = {"host": host, "port": port, "grpc_port": grpc_port, "workers": workers}
     options = [f"serve.{key}={value}" for key, value in given.items() if value is not None]
-    serve_config(load_config(config, [*(set_ or ()), *options]))
+    serve_config(load_config(config, [*(set_ or ()), *options]), config, verbose)
 
 
 def _print_explained(console: Console) -> None:
@@ -217,6 +262,8 @@ def _print_import(console: Console, report: ImportReport) -> None:
     left_out = ", ".join(f"{count:,} {what}" for what, count in dropped.items() if count)
     if left_out:
         console.print(Text(f"  of {report.rows_read:,} rows read, left out: {left_out}"), soft_wrap=True)
+    for note in report.notes:
+        console.print(Text(f"  {note}"), soft_wrap=True)
     for sample in report.conflict_samples:
         console.print(Text(f"  conflicting labels: {sample}", "yellow"), soft_wrap=True)
     for warning in report.warnings:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.errors import PipelineError
 from components.example_gen.beam_errors import original_error
+from pipeline.start import is_incomplete, remedy
 
 
 class NodeFailed(Exception):
@@ -44,7 +45,8 @@ def explain(error: BaseException, log_path: Path) -> Failure:
         if isinstance(known, PipelineError):
             return Failure(str(known), known.exit_code, True)
     root = next((c for c in causes if not isinstance(c, NodeFailed)), error)
-    return Failure(f"{node} failed: {type(root).__name__}: {_line(root)} (details: {log_path})", 1, False)
+    told = f"{node} failed: {type(root).__name__}: {_line(root)} (details: {log_path})"
+    return Failure(f"{told}; {remedy()}" if is_incomplete(root) else told, 1, False)
 
 
 def _line(error: BaseException) -> str:

@@ -10,7 +10,8 @@ them, and other runs need them only when the first executor starts. `install()` 
 - TensorFlow as TFX's file system for local paths: plain Python files do.
 
 `release()` is called once, before the first executor is imported. From then on every deferred module
-is the real one. Only `runner_local.py run` calls them; docs/decisions/0005-light-imports.md has the figures.
+is the real one. `runner_local.py run` and the entry point of Kubeflow's steps call them, nothing else;
+docs/decisions/0005-light-imports.md has the figures.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from components.evaluator.evaluation import Evaluation, read_evaluation
+from components.evaluator.evaluation import Evaluation, missing_slices, read_evaluation
+from components.evaluator.settings import EvaluateSettings
 from pipeline.local.node_run import NodeRun, OutputArtifact
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Outcome:
     seconds: float
     nodes: Sequence[NodeRun] = ()
     splits: Sequence[SplitStatistics] = ()
-    warnings: Sequence[str] = ()  # of the data gate
+    warnings: Sequence[str] = ()  # of the data gate, and of slices without a row
     evaluation: Evaluation = field(default_factory=Evaluation)
     blessed: bool | None = None
     pushed: bool = False
@@ -51,6 +52,7 @@ def gather(
     nodes: Sequence[NodeRun],
     label_column: str,
     serving_dir: Path,
+    evaluate: EvaluateSettings,
     failure: tuple[Status, str] | None = None,
 ) -> Outcome:
     """Reads what the finished nodes left.
@@ -59,12 +61,13 @@ def gather(
         nodes: every node of the pipeline in order, with its final state.
         label_column: raw column with the label.
         serving_dir: folder of the model's versions.
+        evaluate: the config's section.
         failure: status and reason when the run did not come to its end.
     """
     by_id = {node.id: node for node in nodes}
     blessing = _only(by_id, "Evaluator", "blessing")
     pushed = _only(by_id, "Pusher", "pushed_model")
-    evaluation = _evaluation(by_id)
+    evaluation = _evaluation(by_id, label_column)
     is_pushed = bool(pushed and pushed.properties.get("pushed") == 1)
     version = str(pushed.properties.get("pushed_version", "")) if pushed else ""
     blessed = None if blessing is None else blessing.properties.get("blessed") == 1
@@ -81,7 +84,7 @@ def gather(
         seconds=seconds,
         nodes=nodes,
         splits=_splits(by_id, label_column),
-        warnings=_gate_warnings(by_id),
+        warnings=[*_gate_warnings(by_id), *missing_slices(evaluation, evaluate)],
         evaluation=evaluation,
         blessed=blessed,
         pushed=is_pushed,
@@ -177,9 +180,9 @@ def _gate_warnings(nodes: Mapping[str, NodeRun]) -> list[str]:
     return [finding["message"] for finding in findings]
 
 
-def _evaluation(nodes: Mapping[str, NodeRun]) -> Evaluation:
+def _evaluation(nodes: Mapping[str, NodeRun], label_column: str) -> Evaluation:
     artifact = _only(nodes, "Evaluator", "evaluation")
-    return Evaluation() if artifact is None else read_evaluation(Path(artifact.uri))
+    return Evaluation() if artifact is None else read_evaluation(Path(artifact.uri), label_column)
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -198,6 +201,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "serving_dir": outcome.serving_dir,
         "reason": outcome.reason,
+        "warnings": list(outcome.warnings),
         "exports": [asdict(export) for export in outcome.exports],
     }
 

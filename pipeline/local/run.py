@@ -15,25 +15,19 @@ from rich.console import Console
 
 from components import interrupts
 from components.errors import PipelineError, UsageError
-from components.example_gen.spans import fixed_folder
 from components.pusher.runs import new_run_id
 from pipeline import process_exit
 from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
 from pipeline.local import quiet, run_lock
 from pipeline.local.display import Display, make_display
-from pipeline.paths import PipelinePaths, local_paths
+from pipeline.paths import CACHE_DIR, CHECKPOINTS_DIR, RECIPES_DIR, PipelinePaths, local_paths
 
 if TYPE_CHECKING:
     from pipeline.local.node_run import NodeRun
     from pipeline.local.outcome import Outcome
 
 INTERRUPTED = 130
-# Where the recipes lie, and where what they fetch is kept.
-PROJECT_DIR = Path(__file__).resolve().parents[2]
-RECIPES_DIR = PROJECT_DIR / "data"
-CACHE_DIR = PROJECT_DIR / ".cache"
-CHECKPOINTS_DIR = PROJECT_DIR / "checkpoints"
 _WIDTH = 120  # of output that is no terminal
 
 
@@ -102,6 +96,7 @@ def _json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]
         "seconds": round(seconds, 3),
         "serving_dir": "",
         "reason": reason,
+        "warnings": [],
         "exports": [],
     }
 
@@ -183,6 +178,7 @@ class _Session:
             nodes,
             self.config.data.label,
             self.config.push.serving_dir / self.config.name,
+            self.config.evaluate,
             explained,
         )
         if explained is not None:
@@ -204,7 +200,7 @@ class _Session:
             outcome,
             self.config.evaluate,
             read_labels(self.config.data.labels),
-            self.request.config_path,
+            [self.request.config_path, *(part for o in self.request.overrides for part in ("--set", o))],
             _relative(self.log_path),
         )
 
@@ -238,37 +234,29 @@ def _relative(path: Path) -> Path:
 
 def _with_inputs(config: Config, paths: PipelinePaths, display: Display) -> PipelinePaths:
     """Makes or checks what the pipeline reads, before anything heavy is imported."""
-    from components.checkpoint import check_checkpoint, checkpoint_folder
+    from components.checkpoint import checkpoint_folder
+    from pipeline import inputs
 
+    inputs.check_places(config)
+    inputs.check_settings(config)
     _make_data(config, display)
-    for key, path in (("data.schema", config.data.data_schema), ("data.labels", config.data.labels)):
-        if not path.is_file():
-            raise UsageError(f"{key}: no file at {path}")
+    inputs.check_examples(config)
     checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
-    for note in check_checkpoint(
-        checkpoint,
-        config.model.checkpoint.allow_pickle,
-        config.transform.max_length,
-        text_pair=config.data.text_pair is not None,
-        frozen_layers=config.train.freeze.layers,
-    ):
+    for note in inputs.check_encoder(config, checkpoint):
         display.say(note)
     return local_paths(paths.root.parent, config.name, checkpoint)
 
 
 def _make_data(config: Config, display: Display) -> None:
-    if config.data.recipe is not None:
-        from pipeline.importing.recipes import is_made_by_recipe, make_dataset
+    if config.data.recipe is None:
+        return
+    from pipeline.importing.recipes import is_made_by_recipe, make_dataset
 
-        exists = config.data.path.exists()
-        if not exists:
-            display.say(f"Making the dataset {config.data.recipe} in {config.data.path}")
-        if not exists or is_made_by_recipe(config.data.path):  # else it is the user's own
-            make_dataset(config.data.recipe, RECIPES_DIR, config.data.path, CACHE_DIR)
-    elif not Path(fixed_folder(str(config.data.path))[0]).is_dir():
-        raise UsageError(
-            f"data.path: no folder at {config.data.path}; make it with `runner_local.py import`, or name a recipe"
-        )
+    exists = config.data.path.exists()
+    if not exists:
+        display.say(f"Making the dataset {config.data.recipe} in {config.data.path}")
+    if not exists or is_made_by_recipe(config.data.path):  # else it is the user's own
+        make_dataset(config.data.recipe, RECIPES_DIR, config.data.path, CACHE_DIR)
 
 
 def _forget_what_no_longer_counts(paths: PipelinePaths) -> None:

@@ -2,34 +2,71 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 
+from components.pusher import versions
+from components.serving.quiet_import import LOG_LEVEL, QUIET, VERBOSE
 from pipeline.config import Config
 from pipeline.local import quiet
 
 
-def serve_config(config: Config) -> None:
+def serve_config(config: Config, config_path: str, verbose: bool) -> None:
     """Serves the pushed versions of a config until SIGTERM or Ctrl-C.
 
+    Args:
+        config_path: where it was read, for the command that would push a version.
+        verbose: whether TensorFlow and the server's libraries say on stderr what they do.
+
     Raises:
-        PipelineError: a port cannot be listened on, or a worker cannot be started.
+        PipelineError: the serving folder cannot be read, a port cannot be listened on, or a worker cannot be
+            started.
     """
+    if verbose:
+        os.environ[LOG_LEVEL] = VERBOSE
+    os.environ.setdefault(LOG_LEVEL, QUIET)
     quiet.prepare_environment()
-    folder = config.push.serving_dir / config.name
-    if not folder.is_dir():
-        _say(f"{folder}: nothing was pushed yet; waiting for the first version")
+    console = _Console(config, config_path)
+    console.say_what_comes()
     from components.serving.start import serve
 
-    host = config.serve.host
-    processes = f" with {config.serve.workers} workers" if config.serve.workers > 1 else ""
     serve(
         config.push.serving_dir,
         config.name,
         config.serve,
-        lambda rest, grpc: _say(
-            f"serving {folder}{processes}: REST http://{host}:{rest}/v1/models/{config.name}, gRPC {host}:{grpc}"
-        ),
+        on_listening=console.listening,
+        on_ready=console.ready,
     )
+
+
+class _Console:
+    """What a person reads: whether the server answers, and what it waits for while it does not."""
+
+    def __init__(self, config: Config, config_path: str) -> None:
+        self._folder = config.push.serving_dir / config.name
+        self._waits = not versions.versions(config.push.serving_dir, config.name)
+        self._config, self._config_path = config, config_path
+        self._where = ""
+
+    def say_what_comes(self) -> None:
+        if not self._waits:
+            _say(f"{self._folder}: loading the newest version")
+
+    def listening(self, rest: int, grpc: int) -> None:
+        host = self._config.serve.host
+        self._where = f"REST http://{host}:{rest}/v1/models/{self._config.name}, gRPC {host}:{grpc}"
+        if self._waits:
+            command = f"python runner_local.py run {shlex.quote(self._config_path)}"
+            _say(
+                f"{self._folder}: nothing was pushed yet; waiting for the first version (`{command}` pushes one). "
+                f"Until then requests get 503: {self._where}"
+            )
+
+    def ready(self) -> None:
+        workers = self._config.serve.workers
+        processes = f" with {workers} workers" if workers > 1 else ""
+        _say(f"serving {self._folder}{processes}: {self._where}")
 
 
 def _say(message: str) -> None:

@@ -13,6 +13,7 @@ from components.evaluator.evaluation import Evaluation, bounds_told, holds
 from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
 from components.exports.report import LATENCY_ROWS, ExportReport, Figures
 from components.pusher.versions import versions
+from pipeline.command_line import to_paste
 from pipeline.local.display import SYMBOLS, duration
 from pipeline.local.outcome import Outcome
 
@@ -24,10 +25,14 @@ def print_summary(
     outcome: Outcome,
     evaluate: EvaluateSettings,
     labels: Sequence[str],
-    config_path: str,
+    config: Sequence[str],
     log_path: Path,
 ) -> None:
-    """Prints the summary of a run that came to its end, blessed or not."""
+    """Prints the summary of a run that came to its end, blessed or not.
+
+    Args:
+        config: what names the config on a command line, `["tiny.yaml", "--set", "train.epochs=1"]`.
+    """
     for title, body in (
         ("Data", _data(outcome)),
         ("Steps", _steps(outcome)),
@@ -43,14 +48,21 @@ def print_summary(
             for warning in outcome.warnings:
                 console.print(Text(f"  warning: {warning}", "yellow"), soft_wrap=True)
     console.print()
-    for line in _verdict(outcome, config_path, log_path):
+    for line in _verdict(outcome, config, log_path):
         console.print(line, soft_wrap=True)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right")
+def _table(*columns: str, whole_names: bool = False) -> Table:
+    """A table whose first column names the rows: on a narrow terminal a name goes on in the next line, never cut.
+
+    Args:
+        whole_names: the names are short, and other columns give way to them.
+    """
+    table = Table(box=None, padding=(0, 1, 0, 2), header_style="dim")
+    first, *others = columns
+    table.add_column(first, overflow="fold", no_wrap=whole_names)
+    for column in others:
+        table.add_column(column, justify="right", overflow="fold")
     return table
 
 
@@ -84,10 +96,9 @@ def _metrics(evaluation: Evaluation, evaluate: EvaluateSettings) -> RenderableTy
         return None
     baseline = evaluation.baseline
     compared = ["last blessed", "change"] if baseline else []
-    table = _table("metric", "value", *compared, "threshold", "")
-    for name in dict.fromkeys([*evaluate.thresholds, *evaluate.metrics, *evaluation.metrics]):
-        if name not in evaluation.metrics:
-            continue
+    names = dict.fromkeys([*evaluate.thresholds, *evaluate.metrics, *evaluation.metrics])
+    table = _table("metric", "value", *compared, "threshold", "", whole_names=True)
+    for name in (name for name in names if name in evaluation.metrics):
         value = evaluation.metrics[name]
         bounds = evaluate.thresholds.get(name)  # type: ignore[call-overload]  # keys are literals
         before = _before(name, value, baseline) if baseline else []
@@ -188,7 +199,7 @@ def _export_figures(figures: Figures | None) -> list[str]:
     return [f"{figures.bytes / 1e6:.1f} MB", *(f"{ms:.1f}" for ms in times)]
 
 
-def _verdict(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[RenderableType]:
+def _verdict(outcome: Outcome, config: Sequence[str], log_path: Path) -> Iterator[RenderableType]:
     took = duration(outcome.seconds)
     if outcome.pushed:
         where = f"{outcome.serving_dir}/{outcome.version}"
@@ -211,7 +222,7 @@ def _verdict(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[Ren
         yield Text(f"Not pushed{again}: {outcome.reason}", "bold red")
     yield Text("")
     yield Text("Next", "bold")
-    for what, command in _next(outcome, config_path, log_path):
+    for what, command in _next(outcome, config, log_path):
         yield Text(f"  {what:<22}", "dim") + Text(command)
 
 
@@ -227,15 +238,16 @@ def _put_on_top(outcome: Outcome) -> Iterator[RenderableType]:
             )
 
 
-def _next(outcome: Outcome, config_path: str, log_path: Path) -> Iterator[tuple[str, str]]:
+def _next(outcome: Outcome, config: Sequence[str], log_path: Path) -> Iterator[tuple[str, str]]:
     if outcome.pushed:
-        yield "what is served", f"python runner_local.py versions {config_path}"
+        yield "serve it", to_paste("serve", *config)
+        yield "what is served", to_paste("versions", *config)
         if outcome.version and outcome.version > 1:
-            yield "back to the last one", f"python runner_local.py rollback {config_path}"
-        yield "try something else", f"python runner_local.py run {config_path} --set train.seed=1"
+            yield "back to the last one", to_paste("rollback", *config)
+        yield "try something else", to_paste("run", *config, "--set", "train.seed=1")
     else:
-        yield "what can be set", "python runner_local.py config --explain"
-        yield "try something else", f"python runner_local.py run {config_path} --set train.learning_rate=1e-4"
+        yield "what can be set", to_paste("config", "--explain")
+        yield "try something else", to_paste("run", *config, "--set", "train.learning_rate=1e-4")
     if outcome.report:
         yield "the report", outcome.report
     yield "the log", str(log_path)

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.__main__ import show_and_write
+from benchmarks.__main__ import _run_part, show_and_write
 from benchmarks.answers import measured_answers
 from benchmarks.exports import variant_rows
 from benchmarks.parts import PARTS, tokenization_rows, training_rows
 from benchmarks.processes import BenchmarkError, first_line, measure
 from benchmarks.rows import figure, make_row, meets_target
 from benchmarks.tfexample import digest_of_ids, encode_ids, read_texts
+from benchmarks.workspace import real_dataset
 from pipeline.importing.tfrecord import ShardWriter, encode_example
 
 
@@ -98,6 +99,43 @@ def test_figures_have_three_digits_that_count():
 def test_parts_are_those_of_the_issue():
     parts = ["imports", "tokenization", "transform", "training", "evaluate", "serving", "exports", "scale"]
     assert list(PARTS) == parts
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"ours": 50_000.0, "rows": 0},
+        {"ours": 0.0, "peer": 20_000.0, "rows": 10},
+        {"ours": 50_000.0, "peer": 0.0, "rows": 10},
+        {"ours": float("nan")},
+        {"ours": float("inf"), "peer": 1.0},
+    ],
+)
+def test_figure_of_nothing_is_refused(figures):
+    with pytest.raises(ValueError, match="tokenize: nothing was measured"):
+        make_row("tokenize", unit="rows/s", **figures)
+    assert make_row("other labels", 0, "questions", rows=10)["ours"] == 0  # none differs: a result
+
+
+def test_tokenization_of_no_rows_is_refused():
+    common = {"benchmark": "tokenization", "dataset": "sms_spam", "rows": 0, "peak_mib": 900, "mismatches": 0}
+    results = [{**common, "system": system, "rows_per_second": 0} for system in ("ours", "hf_fast")]
+    with pytest.raises(ValueError, match="tokenization, sms_spam: nothing was measured"):
+        tokenization_rows(results)
+
+
+def test_part_without_a_row_fails(monkeypatch, tmp_path):
+    monkeypatch.setitem(PARTS, "imports", lambda quick, workspace: [])
+    with pytest.raises(BenchmarkError, match="part imports measured nothing"):
+        _run_part("imports", True, tmp_path)
+
+
+@pytest.mark.real
+def test_dataset_of_a_benchmark_is_made_when_it_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setattr("pipeline.paths.DATASETS_DIR", tmp_path)
+    folder = real_dataset("sms_spam")
+    assert folder == tmp_path / "sms_spam"
+    assert len(list(read_texts(sorted(folder.glob("*.tfrecord.gz")), ("text",)))) == 5171
 
 
 def test_tokenization_result_becomes_a_row_per_peer():

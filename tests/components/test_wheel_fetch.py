@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components import wheel_fetch
 from components.wheel_fetch import FetchError, fetch_wheel_members, file_sha256
 
 FILES = {"tinydata/data/a.txt": b"first", "tinydata/data/sub/b.txt": b"second", "tinydata/__init__.py": b""}
@@ -99,6 +100,25 @@ def test_missing_member_is_named(tmp_path: Path, sha256: str, members: dict | st
 def test_package_that_cannot_be_had_says_what_to_do(tmp_path: Path, index: Path) -> None:
     message = r"cannot fetch tinydata==1\.0 with pip: No matching distribution.*or put the wheel at .*/wheels/tinydata-1\.0-0{12}\.whl"
     refuses(message, "tinydata", "1.0", "0" * 64, {"a": None}, tmp_path)
+
+
+def test_download_that_fails_is_tried_again(
+    tmp_path: Path, index: Path, sha256: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = next(index.iterdir())
+    away, waited = tmp_path / wheel.name, []
+    wheel.rename(away)
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 2:
+            away.rename(wheel)  # the index is back
+
+    monkeypatch.setattr(wheel_fetch, "WAITS", (1.0, 5.0))
+    monkeypatch.setattr(wheel_fetch.time, "sleep", wait)
+    folder = fetch_wheel_members("tinydata", "1.0", sha256, {"tinydata/data/a.txt": None}, tmp_path / "cache")
+    assert (folder / "tinydata/data/a.txt").read_bytes() == b"first"
+    assert waited == [1.0, 5.0]
 
 
 def test_wheel_put_into_the_cache_by_hand_is_used(tmp_path: Path, index: Path, sha256: str) -> None:

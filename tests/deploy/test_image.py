@@ -40,6 +40,8 @@ def test_everything_that_the_build_copies_exists():
 
 
 def test_scripts_are_valid_bash():
-    for script in sorted((ROOT / "deploy/image").glob("*.sh")):
+    scripts = [*sorted((ROOT / "deploy/image").glob("*.sh")), *sorted(ROOT.glob("*.sh"))]
+    assert {"build.sh", "install.sh", "setup_environment.sh", "run_tests.sh"} <= {s.name for s in scripts}
+    for script in scripts:
         subprocess.run(["bash", "-n", str(script)], check=True)
         assert script.stat().st_mode & 0o111, f"{script} is not executable"

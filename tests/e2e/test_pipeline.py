@@ -23,34 +23,11 @@ from ml_metadata.proto.metadata_store_pb2 import ConnectionConfig
 
 from components.pusher.record import version_damage
 from tests.tiny_model import rows, write_checkpoint
+from tests.tiny_project import CONFIG
 
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = """\
-name: tiny
-data:
-  path: data
-  schema: data/schema.pbtxt
-  labels: data/labels.txt
-model:
-  checkpoint:
-    path: encoder
-transform:
-  max_length: 32
-train:
-  epochs: null
-  steps: 8
-  batch_size: 16
-  learning_rate: 0.003
-evaluate:
-  thresholds:
-    accuracy: {min: 0.2, max_drop: 0.0}
-  slices:
-    - columns: [label]
-push:
-  serving_dir: serving
-"""
 BETTER = ("train.steps=150",)
 
 

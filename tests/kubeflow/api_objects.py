@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import yaml
 from tests.kubeflow.acceptance import refusals
 
 Json = dict[str, Any]
+_DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 EXPERIMENT = {"display_name", "description", "namespace"}
 RUN = {
     "experiment_id",
@@ -109,6 +111,8 @@ class ObjectStore:
         return self._keep_version(query["pipelineid"], query["name"], query.get("description", ""), package)
 
     def _keep_version(self, pipeline_id: str, name: str, description: str, package: str) -> Json:
+        if not _DNS_1123.fullmatch(name):  # in Kubernetes-native mode; the database takes any
+            raise Refused(400, 3, f"Invalid pipeline version name {name!r}: a lowercase RFC 1123 subdomain")
         if any(v["name"] == name for v in self.versions_of(pipeline_id)):
             raise Refused(409, 6, f"Already exist error: a version named {name}")
         documents = list(yaml.safe_load_all(package))

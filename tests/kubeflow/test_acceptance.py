@@ -7,7 +7,7 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -31,10 +31,12 @@ from components.errors import UsageError
 from components.example_gen.component import TFRecordExampleGen
 from pipeline.config import load_config
 from pipeline.kubeflow.package import compile_package, write_package
+from pipeline.kubeflow.settings import StepName
 from pipeline.kubeflow.steps import pipeline_spec
 from pipeline.paths import PROJECT_DIR, local_paths
 from pipeline.training_pipeline import create_pipeline
 from tests.kubeflow.acceptance import refusals
+from tests.kubeflow.argo_retries import attempts
 from tests.kubeflow.stock_nodes import MakeNumber, TakeNumber
 from tests.kubeflow.workplace import write_workplace
 
@@ -84,6 +86,11 @@ def package(workplace: Path) -> list[dict[str, Any]]:
     compiled = compile_package(config, "registry.example/a/b:1", workplace / "encoder", workplace)
     write_package(workplace / "out" / "p.yaml", *compiled)
     return list(yaml.safe_load_all((workplace / "out" / "p.yaml").read_text()))
+
+
+def test_steps_that_a_config_can_name_are_those_of_the_pipeline(package):
+    tasks = {name for name in package[0]["root"]["dag"]["tasks"] if not name.endswith(("-probe", "-verdict"))}
+    assert tasks == set(get_args(StepName))
 
 
 @pytest.fixture
@@ -144,6 +151,11 @@ def test_retries_and_caching(package):
     tasks = package[0]["root"]["dag"]["tasks"]
     assert tasks["Trainer"]["retryPolicy"]["maxRetryCount"] == 3
     assert tasks["Trainer"]["retryPolicy"]["backoffDuration"] == "60s"
+    day, limit = 24 * 3600, 2**31 - 1  # the largest activeDeadlineSeconds of a pod
+    for name, retries in (("Trainer", 3), ("TFRecordExampleGen-probe", 1), ("Evaluator", 1)):
+        policy = tasks[name]["retryPolicy"]
+        assert [attempts(policy, seconds) for seconds in (60, 2 * 3600, 20 * day)] == [retries + 1] * 3
+        assert int(policy["backoffMaxDuration"].removesuffix("s")) < limit
     uncached = [name for name, task in tasks.items() if not task["cachingOptions"]["enableCache"]]
     assert sorted(uncached) == [
         "Baseline-probe",
@@ -157,6 +169,15 @@ def test_retries_and_caching(package):
         "TFLiteExport-verdict",
         "TFRecordExampleGen-probe",
     ]
+
+
+@pytest.mark.parametrize(
+    ("longest", "step_seconds", "made"),
+    [({"backoffMaxDuration": "3600s"}, 3700, 1), ({}, 60, 1), ({"backoffMaxDuration": "3600s"}, 60, 4)],
+)
+def test_retries_end_with_a_time_that_counts_from_the_first_attempt(longest, step_seconds, made):
+    policy = {"maxRetryCount": 3, "backoffDuration": "30s", "backoffFactor": 2.0, **longest}
+    assert attempts(policy, step_seconds) == made
 
 
 def test_step_that_can_say_no_has_a_verdict_and_that_is_never_retried(package):
@@ -458,9 +479,9 @@ def test_node_name_that_kubernetes_refuses(workplace):
         pipeline_spec(nodes, config.kubeflow, "image", [])
 
 
-def test_unknown_step_names_the_steps_that_there_are(workplace):
-    config = load_config(workplace / "my.yaml", ["kubeflow.steps.Trianer={cpu: 1}"])
-    with pytest.raises(UsageError, match=r"kubeflow.steps: no step 'Trianer'; the pipeline has .*Trainer"):
+def test_step_that_this_pipeline_does_not_have_names_the_steps_that_there_are(workplace):
+    config = load_config(workplace / "my.yaml", ["kubeflow.steps.ONNXExport={cpu: 1}", "export.onnx=null"])
+    with pytest.raises(UsageError, match=r"kubeflow.steps: no step 'ONNXExport'; the pipeline has .*Trainer"):
         compile_package(config, "image", workplace / "encoder", workplace)
 
 

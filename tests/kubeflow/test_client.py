@@ -168,7 +168,7 @@ def test_changed_package_becomes_a_version_and_an_equal_one_does_not(site):
     site.submit("--no-wait")
     first, second = site.stub.versions.values()
     assert first["pipeline_id"] == second["pipeline_id"]
-    assert second["name"].startswith("tiny ")
+    assert re.fullmatch("tiny-[0-9a-f]{12}", second["name"])
     used = [r["pipeline_version_reference"]["pipeline_version_id"] for r in site.stub.runs.values()]
     assert used == [first["pipeline_version_id"]] * 2 + [second["pipeline_version_id"]] * 2
 
@@ -470,7 +470,7 @@ def test_run_is_stopped(site):
 
 def test_unknown_run(site):
     told = site.run("stop", "4f2")
-    assert told.code == 1
+    assert told.code == 2
     assert "not found (404)" in told.error
 
 

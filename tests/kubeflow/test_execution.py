@@ -320,5 +320,7 @@ def test_first_run_has_no_baseline(story, site):
 
 
 def test_no_path_of_the_compiling_machine_is_in_the_package(story, site):
-    for package in site.workplace.parent.glob("*.yaml"):
+    packages = list(site.workplace.parent.glob("*.yaml"))
+    assert packages
+    for package in packages:
         assert str(site.workplace) not in package.read_text()

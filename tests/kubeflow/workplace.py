@@ -9,7 +9,8 @@ def write_workplace(folder: Path, config: str) -> Path:
     """Writes my.yaml, schema.pbtxt, labels.txt and encoder/, whose content compiling only hashes; returns `folder`."""
     (folder / "encoder").mkdir()
     (folder / "encoder" / "vocab.txt").write_text("[PAD]\n")
-    (folder / "schema.pbtxt").write_text('feature { name: "text" type: BYTES }\n')
+    features = 'feature { name: "text" type: BYTES }\nfeature { name: "label" type: BYTES }\n'
+    (folder / "schema.pbtxt").write_text(features)
     (folder / "labels.txt").write_text("no\nyes\n")
     (folder / "my.yaml").write_text(config)
     return folder

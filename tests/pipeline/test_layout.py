@@ -24,6 +24,17 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+def test_the_sources_that_are_looked_at_are_there():
+    packages = {str(path.parent.relative_to(ROOT)) for path in SOURCES}
+    assert {
+        "components",
+        "components/transform",
+        "components/trainer",
+        "pipeline",
+        "pipeline/local",
+    } <= packages
+
+
 def test_components_never_import_the_pipeline_or_a_runner():
     wrong = {
         str(p.relative_to(ROOT)): sorted(

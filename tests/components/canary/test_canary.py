@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 from tensorflow_serving.apis import prediction_log_pb2
 from tfx import types
+from tfx.components.infra_validator import error_types
 from tfx.components.infra_validator import executor as infra_validator_executor
 from tfx.components.infra_validator.component import InfraValidator
 from tfx.types import standard_artifacts
@@ -39,11 +40,12 @@ SETTINGS = {
 Judge = Callable[..., tuple[Any, dict[str, Any]]]
 
 
-def write_split(folder: Path, texts: list[str]) -> None:
+def write_split(folder: Path, texts: Sequence[str | bytes]) -> None:
     folder.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(folder / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
         for text in texts:
-            feature = {"text": tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))}
+            value = text if isinstance(text, bytes) else text.encode()
+            feature = {"text": tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))}
             writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
 
 
@@ -102,6 +104,17 @@ def test_warm_up_requests_are_the_first_rows_of_the_split(judge: Judge, tmp_path
         [text.encode() for text in TEXTS],
     ]
     assert [log.model_spec.signature_name for log in logs] == ["serving_default"] * 2
+
+
+def test_rows_that_the_server_would_refuse_are_not_asked(tmp_path: Path) -> None:
+    write_split(tmp_path / "split", ["a" * 11, b"na\xefve", "naïve", "cat", "dog"])
+    rows = executor.read_rows(tmp_path / "split", ["text"], 2, 10)
+    assert rows == [{"text": "naïve".encode()}, {"text": b"cat"}]
+    write_split(tmp_path / "none", ["a" * 11, b"na\xefve"])
+    with pytest.raises(
+        error_types.ValidationFailed, match=r"no row in UTF-8 that fits serve\.max_text_bytes 10"
+    ):
+        executor.read_rows(tmp_path / "none", ["text"], 2, 10)
 
 
 def test_without_the_server_a_good_model_is_blessed(judge: Judge) -> None:

@@ -87,6 +87,18 @@ def test_unusual_but_legal_texts_pass_and_the_next_run_is_cached(data: Path) -> 
     assert run(data)["DataGate"] == "CACHED"
 
 
+def test_labels_that_look_the_same_are_let_through_with_a_warning(data: Path) -> None:
+    (data / "labels.txt").write_text("ABBR\nNUM\nAbbr\n")
+    (data / "schema.pbtxt").write_text(SCHEMA.replace('value: "NUM"', 'value: "NUM" value: "Abbr"'))
+    assert run(data)["DataGate"] == "COMPLETE"
+    assert [(f["rule"], f["message"]) for f in report(data)["findings"]] == [
+        (
+            "look_alike_labels",
+            "labels.txt lists labels that look the same and are classes of their own: 'ABBR' and 'Abbr'",
+        )
+    ]
+
+
 def test_every_fault_is_found_refused_once_and_let_through_as_a_warning(data: Path) -> None:
     faults = [
         example(text=b"no label"),
@@ -134,8 +146,12 @@ def test_every_fault_is_found_refused_once_and_let_through_as_a_warning(data: Pa
 def test_column_of_another_type_and_a_missing_column_are_refused(data: Path) -> None:
     write(data, "train", [example(text=b"question %d" % i, label=i % 2) for i in range(12)])
     write(data, "eval", [example(text=b"question %d" % i) for i in range(12)])
-    with pytest.raises(GateRefused, match=r"split 'eval', column 'label': 12 of 12 rows lack the column"):
+    with pytest.raises(GateRefused) as caught:
         run(data)
+    assert str(caught.value).startswith(
+        "Data gate refused: split 'eval', column 'label': 12 of 12 rows lack the column or have no value in it "
+        "(the first row has text), first at data_tfrecord-00000-of-00001.gz record 0; correct the data (and "
+    )
     findings = json.loads((data / "logs/data_gate.json").read_text())["findings"]
     assert [(f["split"], f["column"], f["rule"], f["count"]) for f in findings] == [
         ("eval", "label", "missing_column", 12),

@@ -77,6 +77,42 @@ def test_unknown_labels_are_counted_with_samples() -> None:
     ]
 
 
+def test_unknown_label_is_told_the_label_that_it_looks_like() -> None:
+    tally = labels([b"NUM"], ["N\u200bum".encode()])
+    found = list(rules.judge_split("train", tally, settings(min_rows=1), LABELS))
+    assert [str(finding) for finding in found] == [
+        "split 'train', column 'label': 1 of 2 rows have a label that is not in labels.txt (the first looks like 'NUM', "
+        "which is), first 'N\\u200bum' at shard record 1"
+    ]
+
+
+def test_labels_of_the_list_that_look_the_same_are_a_warning_that_names_them() -> None:
+    listed = ["1", "1.0", "café", "cafe\u0301", "ham", "Spam", "spam"]
+    found = list(rules.judge_labels(listed, settings()))
+    assert [(f.severity, f.rule, str(f)) for f in found] == [
+        (
+            "warn",
+            "look_alike_labels",
+            f"labels.txt lists labels that look the same and are classes of their own: {told}",
+        )
+        for told in ("'1' and '1.0'", "'café' (caf\\xe9) and 'cafe\u0301' (cafe\\u0301)", "'Spam' and 'spam'")
+    ]
+
+
+def test_labels_that_look_the_same_stop_the_run_where_the_config_says_so() -> None:
+    found = list(rules.judge_labels(["Spam", "spam"], settings(look_alike_labels="error")))
+    assert rules.refusal(found) == (
+        "Data gate refused: labels.txt lists labels that look the same and are classes of their own: 'Spam' and "
+        "'spam'; correct the data, or set data.gate.look_alike_labels: warn"
+    )
+
+
+def test_labels_that_differ_are_no_finding() -> None:
+    assert (
+        list(rules.judge_labels(["ham", "spam", "1", "10", "a-b", "a_b", "café", "cafe"], settings())) == []
+    )
+
+
 def test_label_with_a_trailing_space_shows_it() -> None:
     assert "first 'NUM '" in judged(labels([b"NUM "]))[0]
 
@@ -194,6 +230,12 @@ def test_warn_is_advised_only_where_training_would_go_on(rule: rules.Rule, split
     assert message.endswith(
         f"; correct the data, or set data.gate.{rule}: warn" if advised else "; correct the data"
     )
+
+
+def test_warn_is_not_advised_for_a_column_that_no_row_has() -> None:
+    message = rules.refusal([replace(finding("missing_column", column="category"), count=9)])
+    assert message is not None
+    assert message.endswith("column 'category': 9 of 9 rows have missing_column; correct the data")
 
 
 def test_warnings_alone_do_not_refuse() -> None:

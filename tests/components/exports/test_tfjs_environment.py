@@ -72,6 +72,18 @@ def test_an_npm_that_cannot_reach_its_registry_is_quoted(offline, tmp_path):
     )
 
 
+def test_npm_is_tried_a_second_time(offline, tmp_path):
+    home = tmp_path / "home"
+    program(offline, "node", "echo v20.20.2")
+    program(
+        offline,
+        "npm",
+        f"[ -e {home}/tried ] && exit 0; : >{home}/tried; echo 'npm error ECONNRESET' >&2; exit 1",
+    )
+    with pytest.raises(NotInstalledError, match="needs its converter: cannot fetch tensorflowjs"):
+        environment(home)  # npm went well; the wheel that comes next cannot be fetched here
+
+
 def test_a_folder_that_cannot_be_made_is_named(offline, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotInstalledError, match=r"cannot be written to .*/file/home: Not a directory"):

@@ -14,6 +14,7 @@ def test_accepted_model_says_how_to_serve_it():
     text = markdown(make_contents())
     assert text.startswith("# sms\\-spam: accepted\n\nAccepted by the Evaluator and the Canary.\n")
     assert "| accuracy | 0.7143 | 0.7000 | +0.0143 | at least 0\\.7, at most 0\\.01 worse | ✓ |" in text
+    assert "takes this model's config: `runner_local.py serve` and the path of that file." in text
     assert "    /mnt/models/serving/sms-spam/<version>/saved_model.pb\n" in text
     assert "--model_name=sms-spam --model_base_path=/mnt/models/serving/sms-spam\n" in text
     assert '-d \'{"signature_name": "serving_default", "inputs": {"text": ["..."]}}\'' in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from components.evaluator.evaluation import Evaluation
+from components.evaluator.settings import EvaluateSettings
 from components.report.charts import Line, line_chart, ticks
 from components.report.classification import ConfusionMatrix
 from components.report.contents import CanaryVerdict
@@ -161,6 +163,17 @@ def test_model_without_history_rows_slices_or_mistakes_has_a_page():
     read = Reader(page(empty))
     assert read.open == []
     assert "None: the data fits the schema and the data gate had nothing to say." in read.texts
+
+
+def test_slicing_without_a_row_is_named_beside_those_that_have_one():
+    contents = make_contents()
+    slices = [{"columns": ["lang"]}, {"columns": ["<b>channel"]}]
+    evaluate = EvaluateSettings.model_validate(contents.evaluate.model_dump() | {"slices": slices})
+    evaluation = dataclasses.replace(contents.evaluation, sliced_by=frozenset([frozenset(["lang"])]))
+    for found in (evaluation, Evaluation(metrics={"accuracy": 0.5}, sliced_by=evaluation.sliced_by)):
+        texts = Reader(page(make_contents(evaluate=evaluate, evaluation=found))).texts
+        missing = "no row of split 'test' has a value in <b>channel, so there is no such slice."
+        assert [text for text in texts if text.endswith(missing)]
 
 
 def test_thousand_classes_slices_and_long_mistakes_stay_below_one_megabyte():

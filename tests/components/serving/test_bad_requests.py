@@ -19,8 +19,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tests.components.serving.conftest import NAME, Exported, Server
-from tests.tiny_export import serve
+from tests.components.serving.conftest import NAME, Server
 
 PREDICT = f"/v1/models/{NAME}:predict"
 INFER = f"/v2/models/{NAME}/infer"
@@ -171,14 +170,8 @@ def is_alive(server: Server) -> bool:
     return answer.status_code == 200 and answer.json()["predictions"][0]["label"] != ""
 
 
-# The few that are not wrong at all, by their path: the text that all of them hold.
-ANSWERED = {PREDICT: b"\xff", INFER: b"a"}
-
-
-def test_every_request_gets_a_4xx_or_the_right_answer(
-    server: Server, exported: tuple[Exported, Exported]
-) -> None:
-    wrong, count, hung_up, answered = [], 0, 0, []
+def test_every_request_gets_a_4xx(server: Server) -> None:
+    wrong, count, hung_up = [], 0, 0
     with httpx.Client(base_url=server.url, timeout=60) as client:
         for count, (method, path, body, headers) in enumerate(requests(), 1):
             try:
@@ -187,30 +180,14 @@ def test_every_request_gets_a_4xx_or_the_right_answer(
                 hung_up += 1  # on a header that is no HTTP
                 continue
             status = answer.status_code
-            if status == 200 and path in ANSWERED:
-                answered.append((path, answer.json()))
-            if status >= 500:
+            if status >= 500 or (status < 400 and path in (PREDICT, INFER)):
                 wrong.append((status, method, path, body[:200], headers))
             if count % 50 == 0:
                 assert is_alive(server)
     assert wrong == []
     assert count >= 200
     assert hung_up <= 1
-    assert {path for path, _ in answered} == set(ANSWERED)
-    for path, content in answered:
-        (wanted,) = serve(exported[0].path, "serving_default", text=[ANSWERED[path]])["probabilities"]
-        assert np.allclose(probabilities_of(content), wanted, atol=1e-5), (path, content)
     assert is_alive(server)
-
-
-def probabilities_of(content: dict[str, Any]) -> list[float]:
-    """Of the one row, in whichever form the answer has."""
-    if "predictions" in content:
-        return content["predictions"][0]["probabilities"]
-    outputs = content["outputs"]
-    if isinstance(outputs, dict):
-        return outputs["probabilities"][0]
-    return next(output["data"] for output in outputs if output["name"] == "probabilities")
 
 
 @pytest.mark.parametrize(
@@ -283,6 +260,8 @@ def test_token_ids_that_another_answer_would_be_given_to_are_refused(
             "a request has at most 1048576 bytes, its gzip body holds more",
         ),
     ],
+    # The bytes have the time in them: two processes would collect tests of other names.
+    ids=["no gzip", "more behind it", "empty", "cut off", "too large"],
 )
 def test_gzip_body_that_is_damaged_or_grows_too_large_is_refused(
     server: Server, body: bytes, status: int, reason: str
@@ -422,9 +401,8 @@ def test_grpc_never_says_that_the_server_is_at_fault(server: Server) -> None:
         "inference.GRPCInferenceService/ModelInfer",
     ):
         codes.append(status_of(channel.unary_unary(f"/{method}"), b"\xff\xff no protobuf"))
-    # What is no protobuf never reaches a server's code: gRPC itself refuses it, and UNKNOWN is its word.
-    assert [code.name for code in codes[-2:]] == ["UNKNOWN", "UNKNOWN"]
-    assert {code.name for code in codes[:-2]} == {"INVALID_ARGUMENT", "NOT_FOUND"}
+    assert [code.name for code in codes[-2:]] == ["INVALID_ARGUMENT", "INVALID_ARGUMENT"]
+    assert {code.name for code in codes} == {"INVALID_ARGUMENT", "NOT_FOUND"}
     assert is_alive(server)
 
 

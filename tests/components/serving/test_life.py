@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,12 @@ import pytest
 import tensorflow as tf
 from kserve.protocol.grpc import grpc_predict_v2_pb2, grpc_predict_v2_pb2_grpc
 from pydantic import ValidationError
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 
 from components.serving.settings import ServeSettings
 from tests.components.serving.conftest import NAME, TEXTS, Exported, Server, push, running
@@ -130,6 +137,42 @@ def test_version_that_does_not_load_is_reported_and_gets_no_traffic(
         assert server.predict({"instances": ["cat"]}).json()["model_version"] == "1"
         shutil.copytree(exported[1].path, broken, dirs_exist_ok=True)
         server.wait_for(2)
+
+
+DAMAGE: tuple[Callable[[Path], object], ...] = (
+    lambda model: (model / "saved_model.pb").write_bytes(b"rubbish"),
+    lambda model: shutil.rmtree(model / "variables"),
+    lambda model: next(model.glob("variables/*.index")).write_bytes(b"rubbish"),
+    lambda model: next(model.glob("variables/*.index")).unlink(),
+    lambda model: shutil.rmtree(model / "assets"),
+)
+
+
+def test_no_answer_tells_how_the_folders_are_named(
+    exported: tuple[Exported, Exported], tmp_path: Path
+) -> None:
+    home = tmp_path / "secret place" / "models"
+    for number, damage in enumerate(DAMAGE, 1):
+        shutil.copytree(exported[0].path, home / NAME / str(number))
+        damage(home / NAME / str(number))
+    with (
+        running(home, None) as server,
+        httpx.Client(base_url=server.url, timeout=60) as client,
+        grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel,
+    ):
+        reasons = [state_of(server, number, "END")["status"]["error_message"] for number in range(1, 6)]
+        answers = [client.get(path).text for path in (f"/v1/models/{NAME}", f"/v1/models/{NAME}/versions/1")]
+        answers += [client.get(f"/v1/models/{NAME}/metadata").text, client.get(f"/v2/models/{NAME}").text]
+        answers += [server.predict({"instances": ["cat"]}).text, client.get("/metrics").text]
+        asked = get_model_status_pb2.GetModelStatusRequest(model_spec={"name": NAME})
+        answers.append(str(model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(asked)))
+        log = server.log.read_text()
+    assert all(len(reason) > 20 for reason in reasons), reasons
+    assert f"{NAME}/5/assets/labels.txt; No such file" in reasons[4], reasons
+    assert "secret place" in log
+    for answer in (*reasons, *answers):
+        assert "secret" not in answer
+        assert re.search(r"(^|[\s'\"(=])/\w", answer) is None, answer
 
 
 def state_of(server: Server, version: int, state: str) -> dict:

@@ -179,9 +179,9 @@ def test_grpc_status_and_metadata(channel: grpc.Channel) -> None:
 # --- KServe ---------------------------------------------------------------------------------------
 
 
-def infer_request() -> InferRequest:
+def infer_request(binary: bool = False) -> InferRequest:
     text = InferInput(name="text", shape=[len(TEXTS)], datatype="BYTES")
-    text.set_data_from_numpy(np.array([text.encode() for text in TEXTS], object), binary_data=False)
+    text.set_data_from_numpy(np.array([text.encode() for text in TEXTS], object), binary_data=binary)
     return InferRequest(model_name=NAME, infer_inputs=[text], request_id="7")
 
 
@@ -196,11 +196,12 @@ def test_kserve_rest_client_of_v1(server: Server, model: Exported) -> None:
     assert [row["label"] for row in answer["predictions"]] == model.labels
 
 
-def test_kserve_rest_client_of_v2(server: Server, model: Exported) -> None:
+@pytest.mark.parametrize("binary", [False, True])
+def test_kserve_rest_client_of_v2(server: Server, model: Exported, binary: bool) -> None:
     async def ask() -> tuple[bool, Any]:
         client = InferenceRESTClient(RESTConfig(protocol="v2"))
         ready = await client.is_server_ready(server.url) and await client.is_model_ready(server.url, NAME)
-        return ready, await client.infer(server.url, infer_request(), model_name=NAME)
+        return ready, await client.infer(server.url, infer_request(binary), model_name=NAME)
 
     ready, answer = asyncio.run(ask())
     assert ready is True
@@ -208,10 +209,11 @@ def test_kserve_rest_client_of_v2(server: Server, model: Exported) -> None:
     assert close(answer.get_output_by_name("probabilities").as_numpy(), model.probabilities)
 
 
-def test_kserve_grpc_client(server: Server, model: Exported) -> None:
+@pytest.mark.parametrize("binary", [False, True])
+def test_kserve_grpc_client(server: Server, model: Exported, binary: bool) -> None:
     async def ask() -> tuple[bool, Any]:
         client = InferenceGRPCClient(f"127.0.0.1:{server.grpc}")
-        return await client.is_model_ready(NAME), await client.infer(infer_request())
+        return await client.is_model_ready(NAME), await client.infer(infer_request(binary))
 
     ready, answer = asyncio.run(ask())
     assert ready is True

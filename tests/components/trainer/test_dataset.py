@@ -56,7 +56,9 @@ def test_batches_hold_rows_of_alike_length(shards: list[str]) -> None:
 
 @pytest.mark.parametrize("width", [1, 4, 8])
 def test_batches_are_padded_to_the_next_multiple_of_the_bucket_width(shards: list[str], width: int) -> None:
-    for batch in read(dataset.training_batches(shards, Batching(16, bucket_width=width), 0, 0)):
+    batches = read(dataset.training_batches(shards, Batching(16, bucket_width=width), 0, 0))
+    assert len(batches) == 15  # of 230 rows
+    for batch in batches:
         longest = batch["attention_mask"].sum(axis=1).max()
         padded = batch["input_ids"].shape[1]
         assert padded % width == 0

@@ -18,6 +18,7 @@ MAX_LENGTH = 64  # short enough that some rows are cut
 
 def real_texts(dataset: str, split: str = "*") -> list[bytes]:
     files = sorted(str(file) for file in (REPOSITORY / "datasets" / dataset).glob(f"{split}-*.tfrecord.gz"))
+    assert files
     examples = map(tf.train.Example.FromString, tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
     return [example.features.feature["text"].bytes_list.value[0] for example in examples]
 

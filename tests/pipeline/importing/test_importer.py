@@ -121,6 +121,31 @@ def test_texts_that_swallowed_other_rows_are_pointed_at(import_csv, plain_csv) -
     assert "rows.csv line 102" in report.warnings[0]
 
 
+def test_tsv_that_was_written_with_quotes_is_pointed_at(tmp_path: Path, rows_of) -> None:
+    rows = "".join(f"text number {i}\t{'ab'[i % 2]}\n" for i in range(120))
+    content = 'text\tlabel\n"say ""hi"""\ta\n"one" of two\ta\n' + rows
+    (tmp_path / "x.tsv").write_text(content)
+    report = import_files([tmp_path / "x.tsv"], out_dir=tmp_path / "tsv")
+    assert report.warnings == [
+        "texts in quotes, which are part of a text in TSV: if the file was written with quotes around texts, name it "
+        f".csv: {tmp_path}/x.tsv line 2"
+    ]
+    (tmp_path / "x.csv").write_text(content.replace('"one" of', "one of"))
+    import_files([tmp_path / "x.csv"], out_dir=tmp_path / "csv")
+    assert {'say "hi"', "one of two"} <= {row["text"] for row in rows_of(tmp_path / "csv")}
+
+
+def test_quotes_are_no_matter_of_json_lines(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"text {i}", "label": "ab"[i % 2]}) for i in range(60)]
+    (tmp_path / "x.jsonl").write_text("\n".join([*lines, json.dumps({"text": "one\ntwo,a", "label": "a"})]))
+    warnings = import_files([tmp_path / "x.jsonl"], out_dir=tmp_path / "out").warnings
+    [swallowed] = [warning for warning in warnings if "swallowed" in warning]
+    assert swallowed == (
+        "1 texts look as if they had swallowed other rows (a line in them is like a row of its own; was the file made "
+        f"from another one?): {tmp_path}/x.jsonl line 61"
+    )
+
+
 @pytest.mark.parametrize("line", ["spam\tWin now!", "no,ok", "fine;yes"])
 def test_line_like_a_row_is_enough_to_suspect_a_text(import_csv, plain_csv, line: str) -> None:
     report, _ = import_csv(plain_csv(100) + f'"first\n{line}",no\n')
@@ -181,36 +206,49 @@ def refuses(import_csv, content: str | bytes, message: str, **options) -> None:
 
 
 def test_empty_label_names_the_line(import_csv, plain_csv) -> None:
-    refuses(import_csv, plain_csv(60) + "what now,  \n", r"rows\.csv line 62: the label is empty.*'what now'")
+    refuses(
+        import_csv,
+        plain_csv(60) + "what now,  \n",
+        r"rows\.csv line 62: the label in column 'label' is empty.*'what now'",
+    )
 
 
 def test_empty_group_names_the_line(import_csv) -> None:
-    refuses(import_csv, "text,label,g\na,b,c\nd,e,\n", r"rows\.csv line 3: the group 'g' is empty", group="g")
+    refuses(
+        import_csv,
+        "text,label,g\na,b,c\nd,e,\n",
+        r"rows\.csv line 3: the group in column 'g' is empty",
+        group="g",
+    )
 
 
 def test_label_over_two_lines_is_refused(import_csv) -> None:
     refuses(
-        import_csv, 'text,label\na,"b\nc"\n', r"rows\.csv line 2: 'label' must be .* one line, got 'b\\nc'"
+        import_csv,
+        'text,kind\na,"b\nc"\n',
+        r"line 2: column 'kind' holds 'b\\nc' \(str\): a label must be an integer or a string of one line",
+        label="kind",
     )
 
 
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({"text": 5, "label": "a"}, r"x\.jsonl line 1: the text must be a string, got 5 \(int\)"),
-        ({"text": "a", "label": 0.5}, r"x\.jsonl line 1: 'label' must be an integer or .*got 0\.5 \(float\)"),
-        ({"text": "a", "label": None}, r"x\.jsonl line 1: the label is empty"),
-        ({"text": "a", "label": ["b"]}, r"x\.jsonl line 1: 'label' must be .*got \['b'\] \(list\)"),
+        ({"body": 5, "kind": "a"}, r"the text in column 'body' must be a string, got 5 \(int\)"),
+        ({"body": ["a"], "kind": "a"}, r"the text in column 'body' must be a string, got \['a'\] \(list\)"),
+        ({"body": "a", "kind": None}, r"the label in column 'kind' is empty"),
+        ({"body": "a", "kind": float("nan")}, r"the label in column 'kind' is empty"),
+        ({"body": "a", "kind": {"b": 1}}, r"column 'kind' holds \{'b': 1\} \(dict\): a label must be"),
         (
-            {"text": "a \ud800", "label": "b"},
-            r"x\.jsonl line 1: not valid Unicode, a lone surrogate '\\ud800'",
+            {"body": "a \ud800", "kind": "b"},
+            r"not valid Unicode, a lone surrogate '\\ud800'",
         ),
     ],
 )
 def test_value_of_a_wrong_type_names_line_and_value(tmp_path: Path, record: dict, message: str) -> None:
     (tmp_path / "x.jsonl").write_text(json.dumps(record))
-    with pytest.raises(PipelineError, match=message):
-        import_files([tmp_path / "x.jsonl"], out_dir=tmp_path / "out")
+    with pytest.raises(PipelineError, match=r"x\.jsonl line 1: " + message):
+        import_files([tmp_path / "x.jsonl"], out_dir=tmp_path / "out", text="body", label="kind")
 
 
 def test_only_one_label_is_refused(import_csv) -> None:
@@ -229,14 +267,13 @@ def test_no_row_at_all_is_refused(import_csv) -> None:
 
 
 def test_text_column_taken_for_the_label_is_refused(import_csv, monkeypatch, plain_csv) -> None:
-    monkeypatch.setattr("pipeline.importing.importer.MAX_LABELS", 50)
-    refuses(
-        import_csv,
-        plain_csv(100),
-        "more than 50 different labels: is it the label column",
-        text="label",
-        label="text",
-    )
+    reason = r"rows\.csv: column 'text' holds ids or free text, not classes: {} labels in {} rows, such as 'sentence"
+    swapped = {"text": "label", "label": "text"}
+    refuses(import_csv, plain_csv(100), reason.format(100, 100), **swapped)
+    monkeypatch.setattr("pipeline.importing.import_report.MAX_LABELS", 50)
+    refuses(import_csv, plain_csv(100), reason.format(51, 51), **swapped)
+    message = "column 'text' holds more than 50 different labels: is it the label column"
+    refuses(import_csv, plain_csv(100), message, as_classes=True, **swapped)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +281,7 @@ def test_text_column_taken_for_the_label_is_refused(import_csv, monkeypatch, pla
     [
         ({"label": "text"}, "column 'text' is named twice"),
         ({"text": "label", "label": "x", "group": "text"}, "column 'text' must be renamed"),
+        ({"extra": ["\udcff"]}, r"column '\\udcff' is not valid Unicode"),
         ({"name": "Mine!"}, "name must be lower case letters.*'Mine!'"),
     ],
 )
@@ -266,7 +304,11 @@ def test_overwriting_keeps_the_configs_that_are_the_users_by_now(import_csv, pla
     report, out = import_csv(plain_csv(60))
     Path(report.config).write_text("name: mine\n")
     (out / "tuned.yaml").write_text("name: tuned\n")
-    import_csv(plain_csv(80), overwrite=True)
+    assert report.notes == []
+    again, _ = import_csv(plain_csv(80), overwrite=True)
+    assert again.notes == [
+        f"{report.config} is kept as it was; import to another --out to see what it would be now"
+    ]
     assert Path(report.config).read_text() == "name: mine\n"
     assert (out / "tuned.yaml").read_text() == "name: tuned\n"
 

@@ -11,6 +11,7 @@ import pytest
 
 from components.errors import PipelineError, UsageError
 from pipeline.importing.readers import format_of, read_rows
+from pipeline.importing.rows import ReadOptions
 
 
 def read(path: Path, content: bytes | str, columns: tuple[str, ...] = ("text", "label")) -> list[tuple]:
@@ -56,7 +57,7 @@ def test_quote_that_never_closes_names_the_line_where_it_opened(tmp_path: Path) 
 def test_quote_that_never_closes_in_a_large_file_does_not_read_it_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.importing.readers.MAX_FIELD_CHARACTERS", 1000)
+    monkeypatch.setattr("pipeline.importing.delimited.MAX_FIELD_CHARACTERS", 1000)
     with pytest.raises(PipelineError, match=r"x\.csv line 2: the quote opened here"):
         read(tmp_path / "x.csv", 'text,label\n"open,x\n' + "a row of text,y\n" * 1000)
 
@@ -84,9 +85,33 @@ def test_row_of_another_width_names_its_line(tmp_path: Path, line: str, fields: 
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv"])
-def test_empty_file_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PipelineError, match="empty"):
-        read(tmp_path / name, "")
+@pytest.mark.parametrize("content", ["", "\n\r\n", "\ufeff", "sep=;\n"])
+def test_empty_file_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    with pytest.raises(PipelineError, match=r"empty, a .* file starts with a line of column names") as caught:
+        read(tmp_path / name, content)
+    assert caught.value.exit_code == 1
+
+
+def test_blank_lines_before_the_column_names_are_counted_and_skipped(tmp_path: Path) -> None:
+    assert read(tmp_path / "x.csv", "\n\ntext,label\n\na,b\n") == [(5, "a", "b")]
+    assert read(tmp_path / "x.tsv", "\r\ntext\tlabel\na\tb\n") == [(3, "a", "b")]
+
+
+def test_column_name_over_two_lines(tmp_path: Path) -> None:
+    assert read(tmp_path / "x.csv", 'text,"la\nbel"\na,b\n', ("text", "la\nbel")) == [(3, "a", "b")]
+
+
+def test_line_ends_of_old_macs_are_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        PipelineError, match=r"x\.csv line 1: not CSV: a line ends in a carriage return alone"
+    ):
+        read(tmp_path / "x.csv", "text,label\ra,b\r")
+
+
+def test_no_more_than_thirty_columns_are_listed(tmp_path: Path) -> None:
+    names = ",".join(f"c{i}" for i in range(40))
+    with pytest.raises(UsageError, match=r"no column 'text'; columns found: 'c0', .*'c29' and 10 more$"):
+        read(tmp_path / "x.csv", names + "\n")
 
 
 @pytest.mark.parametrize(
@@ -148,13 +173,39 @@ def test_json_lines_keep_integers_and_skip_blank_lines(tmp_path: Path) -> None:
             '{"text": "a", "label": ' + "7" * 5000 + "}",
             r"x\.jsonl line 2: not JSON \(an integer of more than 4,300 digits\)",
         ),
-        ('["a", "b"]', r"x\.jsonl line 2: not a JSON object: \['a', 'b'\]"),
+        ('["a", "b"]', r"x\.jsonl line 2: not a JSON object: \['a', 'b'\]$"),
+        (
+            '{"text": "a", "label": 1, "label": 2}',
+            r"line 2: the key 'label' is there twice in one object; remove",
+        ),
+        (
+            '{"text": "a", "label": 1, "x": {"y": 1, "y": 1}}',
+            r"line 2: the key 'y' is there twice in one object",
+        ),
         ('{"text": "a"}', r"x\.jsonl line 2: no column 'label'; columns found: 'text'"),
     ],
 )
 def test_bad_json_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         read(tmp_path / "x.jsonl", '{"text": "ok", "label": 1}\n' + line + "\n")
+
+
+@pytest.mark.parametrize(
+    "content", ['[{"text": "a", "label": 1},\n', '[{"text": "a"}]', '{\n  "text": "a"\n}']
+)
+def test_one_json_document_is_told_from_json_lines(tmp_path: Path, content: str) -> None:
+    with pytest.raises(
+        PipelineError, match="the file looks like one JSON document: write each row as one object"
+    ):
+        read(tmp_path / "x.jsonl", content)
+
+
+def test_column_that_the_first_object_lacks_is_wrong_usage_and_a_later_one_bad_data(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"x\.jsonl line 2: no column 'label'; columns found: 'text', 'lab'"):
+        read(tmp_path / "x.jsonl", '\n{"text": "a", "lab": 1}\n')
+    with pytest.raises(PipelineError, match=r"x\.jsonl line 2: no column 'label'") as caught:
+        read(tmp_path / "x.jsonl", '{"text": "a", "label": 1}\n{"text": "a"}\n')
+    assert caught.value.exit_code == 1
 
 
 # --- Parquet ------------------------------------------------------------------------------------
@@ -185,49 +236,55 @@ def test_parquet_binary_that_is_not_utf8_names_the_row(tmp_path: Path) -> None:
         list(read_rows(path, "parquet", ["text"]))
 
 
+def test_parquet_text_that_its_writer_did_not_check_names_the_row(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    buffers = pa.array([b"ok", "né".encode(), b"caf\xe9", None], pa.binary()).buffers()
+    pq.write_table(pa.table({"text": pa.Array.from_buffers(pa.string(), 4, buffers)}), path)
+    with pytest.raises(PipelineError, match=r"x\.parquet row 3: 'text' is not UTF-8 at byte 3 \(e9\)"):
+        list(read_rows(path, "parquet", ["text"]))
+    # Only the text that is not what its column says is of another encoding.
+    rows = read_rows(path, "parquet", ["text"], ReadOptions(encoding="cp1252"))
+    assert [values for _, values in rows] == [("ok",), ("né",), ("café",), (None,)]
+
+
+@pytest.mark.parametrize("buffer_size", [65_536, 70_000])
+def test_parquet_column_a_little_longer_than_arrows_buffer_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, buffer_size: int
+) -> None:
+    texts = [f"{i:06d} some wordssome words" for i in range(3000)]  # 80 KB
+    path = tmp_path / "x.parquet"
+    pq.write_table(
+        pa.table({"text": texts}), path, compression="none", data_page_size=1024, use_dictionary=False
+    )
+    with (
+        pytest.raises(pa.ArrowInvalid, match="shrink read buffer"),
+        pq.ParquetFile(path, buffer_size=buffer_size, pre_buffer=False) as file,
+    ):
+        list(file.iter_batches(256, use_threads=False))
+    monkeypatch.setattr("pipeline.importing.parquet_files._BUFFER_SIZES", (buffer_size, buffer_size, 0))
+    assert [values for _, values in read_rows(path, "parquet", ["text"])] == [(text,) for text in texts]
+
+
+def test_parquet_values_beyond_python_name_rows_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"text": ["a"], "day": pa.array([2**31 - 1], pa.date32())}), path)
+    with pytest.raises(PipelineError, match=r"x\.parquet rows 1 to 1: 'day' cannot be read: "):
+        list(read_rows(path, "parquet", ["text", "day"]))
+
+
 def test_file_that_is_not_parquet_is_named(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"x\.parquet: not a readable Parquet file"):
         read(tmp_path / "x.parquet", b"PAR1 nothing of the sort PAR0")
 
 
-# --- a folder per class -------------------------------------------------------------------------
-
-
-def test_folder_per_class(tmp_path: Path) -> None:
-    for label, name, text in [
-        ("neg", "1.txt", "bad\n"),
-        ("neg", "2.txt", "so\nso"),
-        ("pos", "1.txt", "good"),
-    ]:
-        (tmp_path / label).mkdir(exist_ok=True)
-        (tmp_path / label / name).write_text(text)
-    (tmp_path / ".git").mkdir()
-    (tmp_path / "README.md").write_text("not a class")
-    assert format_of([tmp_path]) == "folder"
-    assert sorted(read_rows(tmp_path, "folder", ["text", "label", "file"])) == [
-        ("neg/1.txt", ["bad", "neg", "neg/1.txt"]),
-        ("neg/2.txt", ["so\nso", "neg", "neg/2.txt"]),
-        ("pos/1.txt", ["good", "pos", "pos/1.txt"]),
-    ]
-
-
-def test_class_folder_without_texts_is_named(tmp_path: Path) -> None:
-    (tmp_path / "pos").mkdir()
-    (tmp_path / "pos" / "1.pdf").write_bytes(b"%PDF")
-    with pytest.raises(UsageError, match=r"/pos: holds no \.txt file"):
-        list(read_rows(tmp_path, "folder", ["text", "label"]))
-
-
-def test_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds no folder; put the \.txt files of each class"):
-        list(read_rows(tmp_path, "folder", ["text", "label"]))
-
-
-def test_text_file_that_is_not_utf8_names_file_and_line(tmp_path: Path) -> None:
-    (tmp_path / "pos").mkdir()
-    (tmp_path / "pos" / "1.txt").write_bytes(b"first\ncaf\xe9")
-    with pytest.raises(PipelineError, match=r"pos/1\.txt line 2: not UTF-8 \(e9\)"):
-        list(read_rows(tmp_path, "folder", ["text", "label"]))
+def test_damaged_parquet_footer_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"text": ["a"], "label": ["b"]}), path)
+    content = bytearray(path.read_bytes())
+    content[-60:-8] = b"\xff" * 52
+    with pytest.raises(PipelineError, match=r"x\.parquet: not a readable Parquet file: ") as caught:
+        read(path, bytes(content))
+    assert "\n" not in str(caught.value)
 
 
 # --- which format -------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from pipeline.importing.cleanup import (
     trec_coarse_label,
 )
 from pipeline.importing.readers import Row
-from pipeline.importing.recipes import load_recipe, make_dataset
+from pipeline.importing.recipes import load_recipe, make_dataset, recipe_of
 
 REPOSITORY = Path(__file__).parents[3]
 QUESTIONS = "".join(f"{'NUM:count' if i % 2 else 'LOC:city'} Question {i} ?\n" for i in range(100))
@@ -202,6 +202,14 @@ def test_rotten_tomatoes_plots_are_no_opinion() -> None:
     assert list(rotten_tomatoes_drop_plots(rows)) == rows[1:]
 
 
+def test_damaged_report_tells_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "made_from.sha256").write_text("0" * 64)
+    assert recipe_of(tmp_path) is None
+    for damaged in ("{", "[]", '{"name": "trec"}', "null"):
+        (tmp_path / "import_report.json").write_text(damaged)
+        assert recipe_of(tmp_path) is None
+
+
 # --- the real datasets, where `make data` has made them -----------------------------------------
 
 REAL = {
@@ -237,4 +245,5 @@ def test_no_movie_of_rotten_tomatoes_is_in_two_splits(rows_of) -> None:
     if not folder.exists():
         pytest.skip("made by `make data`")
     movies = [{row["movie_name"] for row in rows_of(folder, split)} for split in ("train", "eval", "test")]
+    assert all(movies)
     assert len(set.union(*movies)) == sum(len(found) for found in movies)

@@ -65,6 +65,10 @@ def test_step_has_the_defaults_and_its_own_values(write):
         ),
         ("kubeflow.image_pull_secrets=[My_Secret]", "lower case letters, digits, - and . in a name"),
         ("kubeflow.serving_dir=/elsewhere", "would vanish with the pod"),
+        (
+            "kubeflow.steps.Trianer={cpu: 1}",
+            "kubeflow.steps.Trianer: input should be 'TFRecordExampleGen', 'StatisticsGen', ",
+        ),
         ("kubeflow.data_path=/elsewhere", "no step could read it"),
         ("kubeflow.data_path=rows", "must be an absolute path inside the container, got 'rows'"),
         ("kubeflow.defaults.env={'a b': x}", "not a name of an environment variable: 'a b'"),

@@ -1,4 +1,8 @@
 import json
+import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.local import run_lock
-from pipeline.local.run import PROJECT_DIR
+from pipeline.paths import PROJECT_DIR
+from tests.tiny_project import write_project
 
 
 @pytest.fixture
@@ -14,6 +19,18 @@ def config(config_file: Path, tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     return config_file
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    return write_project(tmp_path_factory.mktemp("made")).parent
+
+
+@pytest.fixture
+def project(made: Path, config: Path) -> Path:
+    """tiny.yaml with everything that it names."""
+    shutil.copytree(made, config.parent, dirs_exist_ok=True)
+    return config
 
 
 def add_version(path: Path, number: int, /, **info: object) -> None:
@@ -30,9 +47,38 @@ def test_help_lists_every_command(call):
         assert f" {command} " in out
 
 
-def test_a_valid_config_is_told_so(call, config):
-    code, out, _ = call("config", config)
-    assert (code, out) == (0, f"{config}: valid config of 'tiny'\n")
+def test_a_valid_config_is_told_so(call, project):
+    assert call("config", project) == (0, f"{project}: valid config of 'tiny'\n", "")
+
+
+def test_what_is_not_fetched_yet_is_told_as_not_checked(call, project):
+    hub = ["model.checkpoint.hub=a/b", f"model.checkpoint.revision='{'1' * 40}'"]
+    code, out, _ = call("config", project, *(part for option in hub for part in ("--set", option)))
+    assert (code, out.splitlines()[1:]) == (
+        0,
+        ["  not checked: the checkpoint 'a/b', which is not fetched yet"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "reason"),
+    [
+        (
+            "data.label=category",
+            2,
+            "data.label: {folder}/data/schema.pbtxt has no column 'category'; it has label, text",
+        ),
+        ("data.path=/nope", 2, "data.path: no folder at /nope; make it with"),
+        ("train.freeze.layers=3", 1, "train.freeze.layers 3 is more than the 2 layers"),
+        ("data.splits={train: train-*, eval: eval-*, test: x}", 3, "data.splits.test: no file matches 'x'"),
+    ],
+)
+def test_config_and_run_say_the_same_of_what_is_not_there(call, project, override, code, reason):
+    reason = reason.format(folder=project.parent)
+    for command in (["config", project], ["run", project, "--root", project.parent / "runs", "--json"]):
+        ended, _, err = call(*command, "--set", override)
+        assert ended == code
+        assert re.sub("^(error|refused): ", "", err).startswith(reason)
 
 
 def test_an_unknown_key_exits_with_2_and_names_file_and_line(call, config):
@@ -211,21 +257,17 @@ def test_run_while_another_run_holds_the_pipeline_is_refused(call, config):
 @pytest.mark.parametrize(
     ("missing", "reason"),
     [
-        ("schema.pbtxt", "data.schema: no file at"),
-        ("labels.txt", "data.labels: no file at"),
-        ("checkpoint", "model.checkpoint.path: no folder at"),
+        ("data/schema.pbtxt", "data.schema: no file at {folder}/data/schema.pbtxt"),
+        ("data/labels.txt", "{folder}/data/labels.txt: no such label list; set data.labels to a file"),
+        ("encoder", "model.checkpoint.path: no folder at {folder}/encoder"),
     ],
 )
-def test_run_names_the_input_that_is_not_there(call, config, missing, reason):
-    for name in ("schema.pbtxt", "labels.txt"):
-        (config.parent / name).write_text("a\nb\n")
-    for name in ("data", "checkpoint"):
-        (config.parent / name).mkdir()
-    path = config.parent / missing
-    path.unlink() if path.is_file() else path.rmdir()
-    code, _, err = call("run", config, "--root", config.parent / "runs", "--json")
+def test_run_names_the_input_that_is_not_there(call, project, missing, reason):
+    path = project.parent / missing
+    path.unlink() if path.is_file() else shutil.rmtree(path)
+    code, _, err = call("run", project, "--root", project.parent / "runs", "--json")
     assert code in (1, 2)
-    assert err.startswith(f"error: {reason}")
+    assert err.startswith(f"error: {reason.format(folder=project.parent)}")
 
 
 def test_import_writes_a_dataset_and_tells_what_to_do_next(call, tmp_path, monkeypatch):
@@ -241,28 +283,133 @@ def test_import_writes_a_dataset_and_tells_what_to_do_next(call, tmp_path, monke
     assert call("config", config)[0] == 0
 
 
+def test_next_line_of_an_import_can_be_pasted(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my rows.csv").write_text(
+        "text,label\n" + "".join(f"row {i},{'ab'[i % 2]}\n" for i in range(200))
+    )
+    code, out, _ = call("import", "my rows.csv", "--text", "text", "--label", "label", "--out", "it's $HOME")
+    command = out.splitlines()[-1].removeprefix("Next: ")
+    assert (code, shlex.split(command)) == (
+        0,
+        ["python", "runner_local.py", "run", "it's $HOME/it_s_home.yaml"],
+    )
+    assert subprocess.run(f"ls {command.split(' run ')[1]}", shell=True, check=False).returncode == 0
+
+
+def test_import_tells_how_files_were_read_and_takes_the_users_word(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"café {i};{('Yes', 'yes', 'no')[i % 3]};web" for i in range(300)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text;label;channel", *rows]), encoding="utf-16")
+    columns = ["rows.csv", "--text", "text", "--label", "label", "--extra", "channel"]
+    code, out, _ = call("import", *columns, "--out", "found_out")
+    assert code == 0
+    assert "  rows.csv: read as UTF-16-LE\n  rows.csv: ';' taken as the separator of its columns\n" in out
+    assert (
+        "  warning: labels that look the same are classes of their own: 'Yes' (100 rows), 'yes' (100 rows)"
+        in out
+    )
+    assert "    - columns: [channel]\n" in (tmp_path / "found_out" / "found_out.yaml").read_text()
+    named = ["--delimiter", ";", "--encoding", "utf-16", "--merge-labels", "--out", "named"]
+    code, out, _ = call("import", *columns, *named)
+    assert code == 0
+    assert "taken as the separator" not in out
+    assert "  merged into 'Yes' (100 rows): 'yes' (100 rows)\n" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "code"),
+    [
+        # What the command line names is not there, or cannot be meant: wrong usage.
+        ("rows.csv", "text,kind\na,b\n", [], 2),
+        ("rows.tsv", "text\tkind\na\tb\n", [], 2),
+        ("rows.jsonl", '{"text": "a", "kind": "b"}\n', [], 2),
+        ("rows.xyz", "text,label\na,b\n", [], 2),
+        ("rows.csv", "text,label\na,b\n", ["--delimiter", "::"], 2),
+        ("rows.csv", "text,label\na,b\n", ["--encoding", "klingon"], 2),
+        ("rows.jsonl", '{"text": "a", "label": "b"}\n', ["--delimiter", ";"], 2),
+        ("rows.csv", "text,label\na,b\n", ["--name", "Not A Name"], 2),
+        ("rows.csv", "text,label\na,b\n", ["--extra", "text"], 2),
+        # The command line is right and the content cannot be used: bad data.
+        ("rows.csv", "", [], 1),
+        ("rows.csv", "text,label\n", [], 1),
+        ("rows.tsv", "", [], 1),
+        ("rows.jsonl", "", [], 1),
+        ("rows.parquet", "", [], 1),
+        ("rows.parquet", "no such thing", [], 1),
+        ("rows.csv", 'text,label\n"a,b\n', [], 1),
+        ("rows.csv", "text,label\na,b,c\n", [], 1),
+        ("rows.csv", "text,label,label\na,b,c\n", [], 1),
+        ("rows.csv", b"text,label\ncaf\xe9,b\n", [], 1),
+        ("rows.csv.gz", "no gzip", [], 1),
+        ("rows.jsonl", "{\n", [], 1),
+        ("rows.jsonl", '{"text": "a", "label": "b", "label": "c"}\n', [], 1),
+        ("rows.jsonl", '{"text": "a", "label": "b"}\n{"text": "a"}\n', [], 1),
+        ("rows.csv", "text,label\na,\n", [], 1),
+        ("rows.csv", "text,label\na,1.5\nb,2.5\n", [], 1),
+        ("rows.csv", "text,label\na,b\n", [], 1),
+    ],
+)
+def test_import_exits_with_2_for_wrong_usage_and_with_1_for_bad_data(
+    call, tmp_path, name, content, options, code
+):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    columns = ["--text", "text", "--label", "label", "--out", tmp_path / "out"]
+    ended, out, err = call("import", tmp_path / name, *columns, *options)
+    assert (ended, out) == (code, ""), err
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_folders_that_hold_no_texts_are_bad_data(call, tmp_path):
+    columns = ["--text", "text", "--label", "label", "--out", tmp_path / "out"]
+    (tmp_path / "data").mkdir()
+    assert call("import", tmp_path / "data", *columns)[0] == 1
+    (tmp_path / "data" / "pos").mkdir()
+    assert call("import", tmp_path / "data", *columns)[0] == 1
+    assert call("import", tmp_path / "data" / "neg", *columns)[0] == 2
+
+
+def test_terminal_without_the_characters_of_a_name_ends_no_command(tmp_path):
+    name = os.fsdecode("caf\u00e9".encode() + b"\xff.csv")
+    (tmp_path / name).write_text("text,label\n" + "".join(f"row {i},{'ab'[i % 2]}\n" for i in range(200)))
+    command = [sys.executable, str(PROJECT_DIR / "runner_local.py"), "import", name]
+    for out, encoding in (("a\u00e9", "ascii"), (os.fsdecode(b"\xff"), "utf-8:strict")):
+        done = subprocess.run(
+            [*command, "--text", "text", "--label", "label", "--out", out],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"Next: python runner_local.py run" in done.stdout
+
+
 def test_import_of_a_file_that_is_not_there_exits_with_2(call, tmp_path):
     code, _, err = call("import", "no.csv", "--text", "a", "--label", "b", "--out", tmp_path / "out")
     assert code == 2
     assert err.startswith("error: no.csv")
 
 
-def test_commands_other_than_run_and_early_errors_import_nothing_heavy(config):
+def test_commands_other_than_run_and_early_errors_import_nothing_heavy(project):
     """One process for all: what it has imported at its end, each of them can at most have imported."""
-    rows = config.parent / "mine.csv"
+    rows = project.parent / "mine.csv"
     rows.write_text("text,label\n" + "".join(f"row {i},{'ab'[i % 2]}\n" for i in range(400)))
     calls = [
         ["--help"],
-        ["config", str(config)],
+        ["config", str(project)],
         ["config", "--explain"],
         ["config", "--schema"],
-        ["versions", str(config)],
-        ["rollback", str(config)],
-        ["promote", str(config), "1"],
-        ["prune", str(config), "--dry-run"],
-        ["import", str(rows), "--text", "text", "--label", "label", "--out", str(config.parent / "mine")],
-        ["run", str(config), "--set", "bogus=1"],
-        ["run", str(config), "--root", str(config.parent / "runs")],
+        ["versions", str(project)],
+        ["rollback", str(project)],
+        ["promote", str(project), "1"],
+        ["prune", str(project), "--dry-run"],
+        ["import", str(rows), "--text", "text", "--label", "label", "--out", str(project.parent / "mine")],
+        ["run", str(project), "--set", "bogus=1"],
+        ["run", str(project), "--set", "data.path=no", "--root", str(project.parent / "runs")],
+        ["run", str(project), "--set", "data.label=no", "--root", str(project.parent / "runs")],
     ]
     code = f"""
 import sys
@@ -279,4 +426,4 @@ print(codes, [m for m in ("tensorflow", "tfx", "apache_beam", "transformers", "p
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT_DIR, check=False
     )
-    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2] []", done.stderr
+    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2, 2] []", done.stderr

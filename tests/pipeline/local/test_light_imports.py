@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.importing.tfrecord import ShardWriter, encode_example
-from pipeline.local.run import PROJECT_DIR
+from pipeline.paths import PROJECT_DIR
 
 DEFINE = """
 import json, sys
@@ -130,3 +130,13 @@ def test_a_run_works_a_cached_one_imports_nothing_heavy_and_an_edit_is_seen(fold
     writer.close()
     states, _ = printed(RUN, str(folder), "after an edit of the shard")
     assert states == ["done", "done"]
+
+
+def test_only_a_local_run_and_a_step_on_kubeflow_defer_imports():
+    sources = [p for package in ("components", "pipeline") for p in (PROJECT_DIR / package).rglob("*.py")]
+    callers = {
+        str(path.relative_to(PROJECT_DIR))
+        for path in sources
+        if "light_imports.install()" in path.read_text()
+    }
+    assert callers == {"pipeline/local/run.py", "pipeline/kubeflow/entrypoint.py"}

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
 from components.evaluator.settings import EvaluateSettings
+from pipeline.command_line import to_paste
 from pipeline.importing.tfrecord import frame
 from pipeline.local.node_run import NodeRun, OutputArtifact
 from pipeline.local.outcome import Outcome, as_json, gather
 from pipeline.local.summary import print_summary
+from pipeline.paths import PROJECT_DIR
 
 LABELS = ["neg", "pos"]
 
@@ -75,8 +78,24 @@ def refusal(name: str, diff: bool = False, **bounds):
     return result
 
 
+EVALUATE = EvaluateSettings(
+    thresholds={"accuracy": {"min": 0.93, "max_drop": 0.01}},
+    slices=[{"columns": ["label"]}, {"columns": ["lang", "channel"]}],
+)
+
+
 def gathered(*nodes: NodeRun, **kwargs) -> Outcome:
-    return gather("run-1", 12.0, nodes, "label", Path("/serving/tiny"), **kwargs)
+    return gather("run-1", 12.0, nodes, "label", Path("/serving/tiny"), EVALUATE, **kwargs)
+
+
+def sliced(accuracy: float, **values: bytes):
+    """The metrics of one slice, averages over classes among them."""
+    message = metrics_for_slice_pb2.MetricsForSlice()
+    for column, value in values.items():
+        message.slice_key.single_slice_keys.add(column=column, bytes_value=value)
+    for name in ("accuracy", "macro_f1", "macro_precision", "macro_recall", "auc", "example_count"):
+        add_metric(message, name, accuracy)
+    return message
 
 
 def test_a_pushed_model_has_version_metrics_and_classes(tmp_path):
@@ -199,6 +218,7 @@ def test_a_run_that_failed_early_tells_what_there_is():
         "seconds": 12.0,
         "serving_dir": "/serving/tiny",
         "reason": "disk full",
+        "warnings": [],
         "exports": [],
     }
 
@@ -239,11 +259,83 @@ def test_a_metric_that_is_not_a_number_is_null_in_json(tmp_path):
     assert json.loads(json.dumps(as_json(outcome), allow_nan=False))["metrics"]["accuracy"] is None
 
 
-def printed(outcome: Outcome) -> str:
-    console = Console(file=io.StringIO(), width=120)
-    settings = EvaluateSettings(thresholds={"accuracy": {"min": 0.93, "max_drop": 0.01}})
-    print_summary(console, outcome, settings, LABELS, "configs/tiny.yaml", Path("runs/tiny/logs/1.log"))
+def printed(outcome: Outcome, width: int = 120, config: tuple[str, ...] = ("configs/tiny.yaml",)) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_summary(console, outcome, EVALUATE, LABELS, config, Path("runs/tiny/logs/1.log"))
     return console.file.getvalue()
+
+
+def test_averages_over_classes_are_left_out_of_slices_by_the_label(tmp_path):
+    slices = (
+        sliced(0.9, label=b"pos"),
+        sliced(0.8, lang=b"de", channel=b"mail"),
+        sliced(0.7, label=b"neg", lang=b"de"),
+    )
+    found = gathered(evaluation(tmp_path / "e", whole_split(0.95), *slices)).evaluation.slices
+    assert found["label=pos"] == {"accuracy": 0.9, "example_count": 0.9}
+    assert found["label=neg, lang=de"] == {"accuracy": 0.7, "example_count": 0.7}
+    assert found["lang=de, channel=mail"]["macro_f1"] == 0.8
+
+
+def test_slices_that_no_row_is_in_are_warned_of(tmp_path):
+    outcome = gathered(
+        evaluation(tmp_path / "e", whole_split(0.95), sliced(0.9, label=b"pos")), pusher("done")
+    )
+    warning = (
+        "evaluate.slices: no row of split 'test' has a value in lang, channel, so there is no such slice"
+    )
+    assert as_json(outcome)["warnings"] == [warning]
+    assert f"  warning: {warning}" in printed(outcome).splitlines()
+    both = sliced(0.9, label=b"pos"), sliced(0.8, channel=b"mail", lang=b"de")
+    assert gathered(evaluation(tmp_path / "f", whole_split(0.95), *both)).warnings == []
+
+
+def test_names_of_metrics_and_classes_are_whole_on_a_narrow_terminal(tmp_path):
+    message = whole_split(0.95, baseline=0.955)
+    for name in ("macro_precision", "macro_recall", "macro_f1"):
+        add_metric(message, name, 0.9, "candidate")
+    outcome = gathered(
+        evaluation(tmp_path / "e", message, sliced(0.9, label=b"pos" * 20)), pusher("done", pushed=1)
+    )
+    lines = printed(outcome, width=60).splitlines()
+    starts = {line.split()[0] for line in lines if line.startswith("  ") and line.split()}
+    assert {"macro_precision", "macro_recall", "macro_f1", "accuracy"} <= starts
+    assert "label=" + "pos" * 20 in "".join(
+        line.split()[0] for line in lines if line.split() and "pos" in line
+    )
+    assert "…" not in "".join(lines)
+
+
+def test_what_to_do_next_can_be_pasted_with_its_spaces_and_overrides(monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(PROJECT_DIR / ".venv/bin/python"))
+    outcome = gathered(pusher("done", pushed=1, pushed_version="2"))
+    config = ("my configs/a.yaml", "--set", "push.serving_dir=/a b")
+    monkeypatch.chdir(PROJECT_DIR)
+    lines = [" ".join(line.split()) for line in printed(outcome, config=config).splitlines()]
+    told = "'my configs/a.yaml' --set 'push.serving_dir=/a b'"
+    assert f"serve it .venv/bin/python runner_local.py serve {told}" in lines
+    assert f"try something else .venv/bin/python runner_local.py run {told} --set train.seed=1" in lines
+    monkeypatch.chdir("/")
+    lines = printed(outcome, config=config).splitlines()
+    python, runner = (
+        str((PROJECT_DIR / name).relative_to("/")) for name in (".venv/bin/python", "runner_local.py")
+    )
+    assert f"  serve it              {python} {runner} serve {told}" in lines
+
+
+def test_an_activated_environment_is_called_python(monkeypatch, tmp_path):
+    program = tmp_path / "bin" / "python"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.chdir(PROJECT_DIR)
+    assert to_paste("config", "--explain") == "python runner_local.py config --explain"
+    linked = tmp_path / "venv-python"  # as that of a virtual environment, which was not activated
+    linked.symlink_to(program)
+    monkeypatch.setattr(sys, "executable", str(linked))
+    assert to_paste("config", "--explain") == f"{linked} runner_local.py config --explain"
 
 
 def test_the_summary_shows_data_steps_metrics_classes_and_what_to_do_next(tmp_path):
@@ -262,7 +354,6 @@ def test_the_summary_shows_data_steps_metrics_classes_and_what_to_do_next(tmp_pa
         "neg 0.800 0.850 -0.050",
         "pos 0.900",
         "Blessed and pushed as version 2: /serving/tiny/2 (12 s)",
-        "back to the last one python runner_local.py rollback configs/tiny.yaml",
     ):
         assert line in lines
     assert "\x1b" not in text

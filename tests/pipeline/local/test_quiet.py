@@ -5,7 +5,7 @@ import sys
 import warnings
 
 from pipeline.local import quiet
-from pipeline.local.run import PROJECT_DIR
+from pipeline.paths import PROJECT_DIR
 
 
 def test_all_output_goes_to_the_log_but_what_is_written_to_the_real_streams(tmp_path, capfd):

@@ -1,0 +1,289 @@
+"""What an import saw, and what it tells about it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.errors import PipelineError
+from components.look_alikes import look_alikes, quoted, told
+from pipeline.importing import label_kinds
+from pipeline.importing.row_values import Layout, Table
+from pipeline.importing.rows import SAMPLES, ReadNotes, Sightings, short
+from pipeline.importing.spill import Merged, Stored
+from pipeline.importing.starting_files import MAX_SLICES, ordered_labels
+
+SPLITS: Mapping[str, float] = {"train": 0.8, "eval": 0.1, "test": 0.1}
+MAX_LABELS = 10_000
+# The data gate's own default: fewer rows of a split stop the run there.
+_FEW_ROWS = 10
+_WORD_AND_TAB = re.compile(r"[\w\"'-]{1,30}\t\S")
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What was read, dropped and written. Counts are rows unless the name says otherwise."""
+
+    name: str
+    out_dir: str
+    config: str | None
+    files: list[str]
+    rows_read: int
+    rows_written: int
+    blank_texts: int
+    duplicates: int
+    conflicting_texts: int
+    conflicting_rows: int
+    conflict_samples: list[str]
+    rows_with_line_breaks: int
+    labels: list[str]
+    merged_labels: dict[str, str]  # a label of the files -> the one that was written for it
+    splits: dict[str, dict[str, int]]  # split -> label -> rows
+    slices: dict[str, int]  # further column -> its values in the test split, counted to MAX_SLICES + 1
+    shards: dict[str, int]
+    notes: list[str]  # how files were read, where that was found out
+    warnings: list[str]
+
+
+@dataclass
+class Tally:
+    """Counts while rows are read and written."""
+
+    rows_read: int = 0
+    blank_texts: int = 0
+    duplicates: int = 0
+    conflicting_texts: int = 0
+    conflicting_rows: int = 0
+    conflict_samples: list[str] = field(default_factory=list)
+    rows_with_line_breaks: int = 0
+    swallowed: Sightings = field(default_factory=Sightings)
+    whole_floats: Sightings = field(default_factory=Sightings)
+    labels: dict[str, int] = field(default_factory=dict)  # label of the files -> rows, before any is dropped
+    merged_labels: dict[str, str] = field(default_factory=dict)
+    splits: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in SPLITS})
+    slices: dict[str, set[bytes]] = field(default_factory=dict)  # further column -> values in the test split
+
+    def add_label(self, label: str, table: Table, layout: Layout) -> None:
+        """Counts the label of one row.
+
+        Raises:
+            PipelineError: there are too many different ones.
+        """
+        if label in self.labels:
+            self.labels[label] += 1
+            return
+        self.labels[label] = 1
+        if len(self.labels) > MAX_LABELS:
+            self.refuse_other_columns(str(table.path), layout)
+            raise PipelineError(
+                f"{table.path}: column {layout.column(layout.label_index)} holds more than {MAX_LABELS:,} different "
+                f"labels: is it the label column?"
+            )
+
+    def refuse_other_columns(self, where: str, layout: Layout) -> None:
+        """Raises PipelineError for a label column that holds no classes, unless the user says that it does."""
+        reason = None if layout.as_classes else label_kinds.not_classes(self.labels)
+        if reason:
+            raise PipelineError(f"{where}: column {layout.column(layout.label_index)} {reason}")
+
+    def merge_labels(self) -> None:
+        """Gives labels that look the same the spelling that most rows have."""
+        for group in look_alikes(sorted(self.labels)):
+            kept = max(group, key=lambda label: self.labels[label])
+            self.merged_labels |= {label: kept for label in group if label != kept}
+
+    def add_conflict(self, merged: Merged, tables: Sequence[Table], layout: Layout) -> None:
+        """Counts a text with several labels, all of whose rows are dropped."""
+        self.conflicting_texts += 1
+        self.conflicting_rows += merged.rows
+        if len(self.conflict_samples) < SAMPLES:
+            variants = sorted(merged.variants, key=lambda v: v.values[layout.label_index])
+            seen = [
+                f"{v.values[layout.label_index].decode()!r} ({tables[v.where[0]].where(v.where[1])})"
+                for v in variants[:3]
+            ]
+            self.conflict_samples.append(f"{short(variants[0].values[0].decode(), 60)}: {', '.join(seen)}")
+
+    def add_written(self, row: Stored, split: str, tables: Sequence[Table], layout: Layout) -> None:
+        """Counts a row that was written."""
+        self.splits[split][row.values[layout.label_index].decode()] += 1
+        if b"\n" in row.values[0]:
+            self._note_line_breaks(row, tables)
+        if split == "test":
+            for column, value in zip(
+                layout.extra, row.values[len(row.values) - len(layout.extra) :], strict=True
+            ):
+                values = self.slices.setdefault(column, set())
+                if len(values) <= MAX_SLICES:
+                    values.add(value)
+
+    def _note_line_breaks(self, row: Stored, tables: Sequence[Table]) -> None:
+        """A text with further lines that look like rows has probably swallowed them (stray quotes)."""
+        self.rows_with_line_breaks += 1
+        lines = row.values[0].decode().splitlines()[1:]
+        if any(_looks_like_a_row(line, self.labels) for line in lines):
+            self.swallowed.add(tables[row.where[0]].where(row.where[1]))
+
+
+def _looks_like_a_row(line: str, labels: Mapping[str, int]) -> bool:
+    """`spam<TAB>Last chance!` and `"Last chance!",spam` do, prose such as `yes, we can` does not."""
+    if _WORD_AND_TAB.match(line):
+        return True
+    cells = [cell.strip("\"'") for cell in re.split(r"[,;|]", line)]
+    return len(cells) > 1 and ((cells[0] in labels and not cells[1].startswith(" ")) or cells[-1] in labels)
+
+
+def make_report(
+    tally: Tally, notes: ReadNotes, tables: Sequence[Table], shards: dict[str, int], out: Path, name: str
+) -> ImportReport:
+    """The report of what was written to `out`, but for its config."""
+    labels = ordered_labels(label for counts in tally.splits.values() for label in counts)
+    splits = {
+        split: {label: counts[label] for label in labels if counts[label]}
+        for split, counts in tally.splits.items()
+    }
+    return ImportReport(
+        name=name,
+        out_dir=str(out),
+        config=None,
+        files=[str(table.path) for table in tables],
+        rows_read=tally.rows_read,
+        rows_written=sum(sum(counts.values()) for counts in splits.values()),
+        blank_texts=tally.blank_texts,
+        duplicates=tally.duplicates,
+        conflicting_texts=tally.conflicting_texts,
+        conflicting_rows=tally.conflicting_rows,
+        conflict_samples=tally.conflict_samples,
+        rows_with_line_breaks=tally.rows_with_line_breaks,
+        labels=labels,
+        merged_labels=tally.merged_labels,
+        splits=splits,
+        slices={column: len(values) for column, values in tally.slices.items()},
+        shards=shards,
+        notes=[*_notes_on_reading(notes), *_notes_on_labels(tally)],
+        warnings=[
+            *_warnings_on_reading(notes),
+            *_warnings_on_labels(tally, splits),
+            *_warnings_on_rows(tally, splits, tables),
+        ],
+    )
+
+
+def _notes_on_reading(notes: ReadNotes) -> Iterator[str]:
+    yield from notes.taken[:SAMPLES]
+    if len(notes.taken) > SAMPLES:
+        yield f"{len(notes.taken) - SAMPLES} more files like these"
+    for encoding, texts in notes.recoded.items():
+        yield f"read as {encoding}: {texts}"
+    if notes.links.count:
+        yield f"links inside the folder that were followed: {notes.links}"
+
+
+def _notes_on_labels(tally: Tally) -> Iterator[str]:
+    if tally.whole_floats.count:
+        yield (
+            f"whole numbers written as floats (pandas does so where values are missing) were taken as integers, 1.0 as "
+            f"1, in {tally.whole_floats.count:,} rows from {tally.whole_floats.places[0]} on"
+        )
+    for kept in dict.fromkeys(tally.merged_labels.values()):
+        others = [label for label, into in tally.merged_labels.items() if into == kept]
+        yield f"merged into {_with_rows([kept], tally)}: {_with_rows(others, tally)}"
+
+
+def _warnings_on_reading(notes: ReadNotes) -> Iterator[str]:
+    if notes.replaced.count:
+        yield f"bytes that cannot be decoded were replaced by U+FFFD: {notes.replaced}"
+    if notes.in_quotes.count:
+        yield (
+            "texts in quotes, which are part of a text in TSV: if the file was written with quotes around texts, "
+            f"name it .csv: {notes.in_quotes}"
+        )
+    if notes.not_read.count:
+        yield (
+            f"not read, because it is no .txt file directly in the folder of a class, or hidden: {notes.not_read}"
+        )
+
+
+def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    alike = [] if tally.merged_labels else look_alikes(sorted(tally.labels))
+    for group in alike[:SAMPLES]:
+        yield (
+            f"labels that look the same are classes of their own: {_with_rows(group, tally)}; correct the data, or "
+            f"merge them with --merge-labels"
+        )
+    if len(alike) > SAMPLES:
+        yield f"{len(alike) - SAMPLES} more groups of labels that look the same"
+    yield from label_kinds.suspicions(tally.labels)
+    written: Counter[str] = Counter()
+    for counts in splits.values():
+        written.update(counts)
+    single = [label for label in written if written[label] == 1]
+    if single:
+        yield f"labels with a single row, which is too little to learn and to judge them: {told(single)}"
+    unseen = [label for label in written if label not in splits["train"]]
+    if unseen:
+        yield f"labels without a row in the train split: {told(unseen)}"
+
+
+def _with_rows(labels: Sequence[str], tally: Tally) -> str:
+    """`"'spam' (90 rows), 'Spam' (1 row)"`."""
+    counted = [(quoted(label), tally.labels[label]) for label in labels]
+    return ", ".join(f"{label} ({rows:,} row{'' if rows == 1 else 's'})" for label, rows in counted)
+
+
+def _warnings_on_rows(
+    tally: Tally, splits: Mapping[str, Mapping[str, int]], tables: Sequence[Table]
+) -> Iterator[str]:
+    if tally.swallowed.count:
+        cause = "unbalanced quotes?" if tables[0].kind == "csv" else "was the file made from another one?"
+        yield (
+            f"{tally.swallowed.count} texts look as if they had swallowed other rows (a line in them is like "
+            f"a row of its own; {cause}): {tally.swallowed}"
+        )
+    if tally.conflicting_texts:
+        yield (
+            f"{tally.conflicting_texts} texts have different labels, their {tally.conflicting_rows} rows were "
+            f"dropped, such as {tally.conflict_samples[0]}"
+        )
+    if tally.blank_texts:
+        yield f"{tally.blank_texts} rows without text were dropped"
+    for split, counts in splits.items():
+        if sum(counts.values()) < _FEW_ROWS:
+            yield (
+                f"the {split} split has {sum(counts.values())} rows; the data gate wants {_FEW_ROWS} "
+                f"(data.gate.min_rows)"
+            )
+
+
+def refuse_useless(report: ImportReport, layout: Layout) -> None:
+    """Raises PipelineError where there is nothing to train on, or nothing to judge a model by."""
+    where = told_files(report.files)
+    if report.rows_read == 0:
+        raise PipelineError(f"{where}: no rows in it")
+    if report.rows_written == 0:
+        raise PipelineError(
+            f"{where}: no row left of {report.rows_read} read ({report.blank_texts} without text, "
+            f"{report.conflicting_rows} with conflicting labels)"
+        )
+    if len(report.labels) == 1:
+        conflict = "; rows with conflicting labels were dropped, such as " + ", ".join(
+            report.conflict_samples[:1]
+        )
+        raise PipelineError(
+            f"{where}: all {report.rows_written} rows have the label {report.labels[0]!r}: "
+            f"a classifier needs two or more{conflict if report.conflict_samples else ''}"
+        )
+    for split, counts in report.splits.items():
+        if not counts:
+            what = "groups" if layout.group else "rows"
+            raise PipelineError(
+                f"{where}: the {split} split is empty: too few {what} to split {report.rows_written} rows 80/10/10"
+            )
+
+
+def told_files(files: Sequence[str]) -> str:
+    """`["a.csv", "b.csv", "c.csv"]` -> `"a.csv and 2 more"`."""
+    return files[0] + (f" and {len(files) - 1} more" if len(files) > 1 else "")

@@ -1,0 +1,193 @@
+"""Label columns that hold no classes: numbers to predict, several labels of one row, ids and dates.
+
+Each would train without an error, as a classifier of classes that mean nothing. What is told apart here is told by
+the labels and their counts alone; in doubt labels are classes. `--as-classes` says that the user knows better.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from components.look_alikes import told
+
+GO_ON = "if each of these values is a class of its own, say so with --as-classes"
+SEVERAL = "several labels of one row (multi-label)"
+QUANTITY = "numbers to predict (regression)"
+# How missing values are written by those who turned them into text. Some are names all the same ("None", "NA").
+MISSING = frozenset({"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "nil", "undefined"})
+# Scales (1 to 5, 1 to 20) have few values, whatever the number of rows.
+_FEW_VALUES = 20
+_ROWS_PER_NUMBER = 10
+_FEW_LABELS = 10
+_ROWS_PER_LABEL = 2
+# Of these a comma is part of many a name: "Agree", and "Agree, strongly".
+_SEPARATORS = ";|,"
+_NEARLY_ALL = 0.9
+_NUMBER = re.compile(r"[-+]?[$€£¥]?\s?(\d{1,3}(?:,\d{3})+|\d*)(\.\d*)?(?:[eE][-+]?\d+)?\s?[%$€£¥]?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)?", re.ASCII)
+_DATE = re.compile(
+    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([T ]\d{1,2}:\d{2}.*)?", re.ASCII
+)
+_WHOLE_FLOAT = re.compile(r"[-+]?\d+\.0+", re.ASCII)
+_BITS = re.compile(r"[01]([ ,;|][01])+")
+_BRACKETS = {"[": "]", "{": "}", "(": ")", "<": ">"}
+
+
+def not_classes(counts: Mapping[str, int]) -> str | None:
+    """What a label column holds that is no class, as the end of a sentence; None for classes.
+
+    `{"3.14": 1, "2.5": 1}` -> `"looks like numbers to predict (regression): ..."`
+
+    Args:
+        counts: label -> rows.
+    """
+    labels = [label for label in counts if label.casefold() not in MISSING]
+    if len(labels) < 2:
+        return None
+    for judge in (_dates, _lists, _decimal_commas, _combinations, _numbers, _ids):
+        if reason := judge(labels, counts):
+            return reason
+    return None
+
+
+def suspicions(counts: Mapping[str, int]) -> Iterator[str]:
+    """Warnings about labels that may be no classes, with too little to tell."""
+    for label in counts:
+        if label.casefold() in MISSING:
+            yield (
+                f"the label {label!r} ({counts[label]:,} rows) may be a missing value written as text: if it is no "
+                f"class, remove its rows"
+            )
+        elif "\ufffd" in label:
+            yield f"the label {label!r} holds U+FFFD, which stands for a character that was lost: correct it"
+    if all(_WHOLE_FLOAT.fullmatch(label) for label in counts):
+        yield f"the labels are whole numbers written as floats, such as {_samples(list(counts))}: write integers"
+    for label, part in _contained(counts):
+        yield f"the label {part!r} is a part of the label {label!r}: if these are {SEVERAL}, give each row one"
+        return  # one of them is enough to look at the column
+
+
+def _contained(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    for separator in _SEPARATORS:
+        for label in counts:
+            yield from (
+                (label, part) for part in _parts(label, separator) if part in counts and part != label
+            )
+
+
+def _dates(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+    if sum(_DATE.fullmatch(label) is not None for label in labels) < _NEARLY_ALL * len(labels):
+        return None
+    return (
+        f"holds dates, not classes, such as {_samples(labels)}; is it the label column? {GO_ON.capitalize()}"
+    )
+
+
+def _lists(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+    """Lists as pandas writes them into CSV, `['a', 'b']`, arrays of databases, `{a,b}`, tags, `<a><b>`; 0/1 vectors."""
+    if all(_BITS.fullmatch(label) for label in labels):
+        return _several(f"a 0 or 1 for each, such as {_samples(labels)}")
+    if not all(_BRACKETS.get(label[:1]) == label[-1:] and len(label) > 1 for label in labels):
+        return None
+    if any(re.search(r"[,;|'\"]|><", label) for label in labels):
+        return _several(f"lists, such as {_samples(labels)}")
+    return None
+
+
+def _decimal_commas(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+    matches = [_DECIMAL_COMMA.fullmatch(label) for label in labels]
+    if not all(matches) or not any(match and match[1] for match in matches):
+        return None
+    if all(_NUMBER.fullmatch(label) for label in labels):  # 1,250: a comma between thousands
+        return None
+    return (
+        f"looks like numbers with a decimal comma or several labels of one row, such as {_samples(labels)}; regression "
+        f"and multi-label are not supported yet: {GO_ON}"
+    )
+
+
+def _combinations(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+    """Labels made of parts that stand alone, or at other places, in other labels.
+
+    `a;b` and `b` are; `Books, Music` beside `Toys` is a name. In `Phone|Old`, `Phone|New`, a path of categories, a
+    part has one place.
+    """
+    for separator in _SEPARATORS:
+        parts_of = {label: _parts(label, separator) for label in labels}
+        places: dict[str, set[int]] = {}
+        for parts in parts_of.values():
+            for place, part in enumerate(parts):
+                places.setdefault(part, set()).add(place)
+        combined = [label for label in labels if len(parts_of[label]) > 1]
+        inner = {part for label in combined for part in parts_of[label]}
+        telling = {p for p in inner if len(places[p]) > 1 or (separator != "," and p in parts_of)}
+        if telling and 2 * len(_shared(parts_of.values()) & inner) >= len(inner):
+            example = next(label for label in combined if telling & set(parts_of[label]))
+            return _several(
+                f"{len(combined):,} of {len(labels):,} labels, such as {example!r} ({counts[example]:,} rows), are "
+                f"parts of other labels with {separator!r} between: {told(parts_of[example])}"
+            )
+    return None
+
+
+def _parts(label: str, separator: str) -> list[str]:
+    return [part for part in (piece.strip() for piece in label.split(separator)) if part]
+
+
+def _shared(parts_of_labels: Iterable[Sequence[str]]) -> set[str]:
+    """Parts of more than one label."""
+    seen = Counter(part for parts in parts_of_labels for part in set(parts))
+    return {part for part, times in seen.items() if times > 1}
+
+
+def _several(what: str) -> str:
+    return f"looks like {SEVERAL}, which is not supported yet: {what}; give each row one label, or {GO_ON}"
+
+
+def _numbers(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+    values = {label: value for label in labels if (value := _value(label)) is not None}
+    if len(values) < _NEARLY_ALL * len(labels):
+        return None
+    fractions = [label for label, value in values.items() if not value.is_integer()]
+    rows = sum(counts[label] for label in values)
+    if not fractions and _could_be_classes(values, [counts[label] for label in values]):
+        return None
+    return (
+        f"looks like {QUANTITY}, which is not supported yet: {len(values):,} values in {rows:,} rows, such as "
+        f"{_samples(fractions or list(values))}; {GO_ON}"
+    )
+
+
+def _could_be_classes(values: Mapping[str, float], rows: Sequence[int]) -> bool:
+    """A scale, numbers with enough rows each, or codes from 0 or 1 on of which each has about as many rows."""
+    numbers = {int(value) for value in values.values()}
+    count = len(numbers)
+    if count <= _FEW_VALUES or sum(rows) >= _ROWS_PER_NUMBER * count:
+        return True
+    codes = numbers in (set(range(count)), set(range(1, count + 1)))
+    return codes and max(rows) <= 2 * min(rows)
+
+
+def _value(label: str) -> float | None:
+    """`"1,250.50"` -> 1250.5, `"45 %"` -> 45.0; None for what is no number."""
+    match = _NUMBER.fullmatch(label)
+    if match is None or not re.search(r"\d", label):
+        return None
+    value = float(re.sub(r"[,\s$€£¥%]", "", label))
+    return value if abs(value) < 2**53 else None
+
+
+def _ids(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+    rows = sum(counts[label] for label in labels)
+    if len(labels) <= _FEW_LABELS or rows >= _ROWS_PER_LABEL * len(labels):
+        return None
+    return (
+        f"holds ids or free text, not classes: {len(labels):,} labels in {rows:,} rows, such as {_samples(labels)}; "
+        f"is it the label column? {GO_ON.capitalize()}"
+    )
+
+
+def _samples(labels: Sequence[str]) -> str:
+    return ", ".join(repr(label if len(label) <= 40 else label[:37] + "...") for label in labels[:3])

@@ -1,0 +1,146 @@
+"""The values of one row as the examples hold them: text as it is, label, group and further columns as categories."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.errors import PipelineError
+from pipeline.importing.label_kinds import GO_ON, QUANTITY, SEVERAL
+from pipeline.importing.rows import Row, Sightings, short
+
+# Larger whole numbers are not exact as floats.
+_EXACT = 2**53
+_TIMES = (datetime.date, datetime.time, datetime.timedelta)
+
+
+class Table(NamedTuple):
+    """One source of rows whose values stand in the order of the layout's features."""
+
+    path: Path
+    kind: str  # of `readers.read_rows`
+    rows: Iterable[Row]
+
+    def where(self, number: int | str) -> str:
+        """`"rows.csv line 7"`, `"rows.parquet row 7"`, `"folder/spam/1.txt"`."""
+        if self.kind == "folder":
+            return f"{self.path}/{number}"
+        return f"{self.path} {'row' if self.kind == 'parquet' else 'line'} {number}"
+
+
+class Layout(NamedTuple):
+    """What the values of a row mean: text, the pair if any, label, then the group and further columns."""
+
+    features: tuple[str, ...]
+    pair: bool = False
+    group: bool = False
+    columns: tuple[str, ...] = ()  # what the user calls the features; empty: the same
+    as_classes: bool = False  # numbers and dates are labels too
+
+    @property
+    def label_index(self) -> int:
+        """Position of the label among the values."""
+        return 2 if self.pair else 1
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The columns that are kept to slice the evaluation by."""
+        return self.features[self.label_index + (2 if self.group else 1) :]
+
+    def column(self, index: int) -> str:
+        """The user's name of a column, quoted."""
+        return repr((self.columns or self.features)[index])
+
+
+def values_of(row: Row, table: Table, layout: Layout, whole_floats: Sightings) -> list[str]:
+    """The row's values as text, in the order of the features.
+
+    Args:
+        whole_floats: gets the places of categories such as 1.0, which become "1".
+
+    Raises:
+        PipelineError: a value that is no text or category, or no label or group at all.
+    """
+    values = list(row.values)
+    where = table.where(row.number)
+    texts = layout.label_index
+    for index in range(texts):
+        values[index] = _text(values[index], index, where, layout)
+    for index in range(texts, len(values)):
+        values[index] = _category(values[index], index, where, layout, whole_floats)
+    for index in range(texts, texts + (2 if layout.group else 1)):
+        if not values[index]:
+            what = "label" if index == texts else "group"
+            raise PipelineError(
+                f"{where}: the {what} in column {layout.column(index)} is empty; fill it or remove the row "
+                f"(text {short(values[0], 60)})"
+            )
+    return values
+
+
+def encoded(values: list[str], row: Row, table: Table) -> tuple[bytes, ...]:
+    """The values in UTF-8.
+
+    Raises:
+        PipelineError: a lone surrogate, as JSON escapes and file names can hold.
+    """
+    try:
+        return tuple([value.encode() for value in values])
+    except UnicodeEncodeError as error:
+        raise PipelineError(
+            f"{table.where(row.number)}: not valid Unicode, a lone surrogate {error.object[error.start]!a} at character {error.start}"
+        ) from None
+
+
+def _text(value: Any, index: int, where: str, layout: Layout) -> str:
+    if isinstance(value, str):
+        return value
+    if _is_missing(value):
+        return ""
+    raise PipelineError(
+        f"{where}: the text in column {layout.column(index)} must be a string, got {short(value, 60)} "
+        f"({type(value).__name__})"
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float | decimal.Decimal) and math.isnan(value))
+
+
+def _category(value: Any, index: int, where: str, layout: Layout, whole_floats: Sightings) -> str:
+    """`" ham "` -> `"ham"`, `3` -> `"3"`, `3.0` -> `"3"`, `True` -> `"true"`, `None` -> `""`."""
+    if isinstance(value, str):
+        category = value.strip()
+        # The label list has one label a line.
+        if len(category.splitlines()) <= 1:
+            return category
+    elif isinstance(value, bool):
+        return "true" if value else "false"
+    elif isinstance(value, int):
+        return str(value)
+    elif _is_missing(value):
+        return ""
+    elif isinstance(value, float | decimal.Decimal) and -_EXACT < value < _EXACT and value == int(value):
+        whole_floats.add(where)
+        return str(int(value))
+    elif layout.as_classes and isinstance(value, float | decimal.Decimal | datetime.date):
+        return str(value)
+    raise _no_category(value, index, where, layout)
+
+
+def _no_category(value: Any, index: int, where: str, layout: Layout) -> PipelineError:
+    start = f"{where}: column {layout.column(index)} holds {short(value, 60)} ({type(value).__name__})"
+    if index != layout.label_index:
+        return PipelineError(f"{start}, but must hold integers or strings of one line")
+    if isinstance(value, list):
+        return PipelineError(f"{start}, a list: {SEVERAL} are not supported yet; give each row one label")
+    if isinstance(value, float | decimal.Decimal):
+        return PipelineError(f"{start}: {QUANTITY} are not supported yet; {GO_ON}")
+    if isinstance(value, _TIMES):
+        go_on = f" {GO_ON.capitalize()}" if isinstance(value, datetime.date) else ""
+        return PipelineError(f"{start}, a time and no class: is it the label column?{go_on}")
+    return PipelineError(f"{start}: a label must be an integer or a string of one line")

@@ -1,0 +1,402 @@
+"""What can be known of a run's inputs in milliseconds: config, schema, label list, data and checkpoint agree.
+
+`runner_local.py config` and the start of `run` ask all of it, `compile` and `submit` what lies on the machine
+that compiles. No TensorFlow is imported, nothing is fetched or made.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.checkpoint import cached_folder, check_checkpoint
+from components.data_gate.rules import as_label, check_integer_labels, shorten
+from components.errors import GateRefused, PipelineError, UsageError
+from components.example_gen.spans import fixed_folder, span_glob
+from components.example_gen.tfrecord import broken, read_records
+from components.labels import read_labels
+from components.settings import DataSettings
+from components.trainer.settings import label_weights
+from pipeline.config import Config
+from pipeline.importing.importer import LABEL, TEXT
+from pipeline.importing.recipes import RECIPE_FILE, load_recipe, recipe_of
+from pipeline.importing.tfrecord import decode_example
+from pipeline.kubeflow.settings import OPTIONAL_STEPS
+from pipeline.paths import CHECKPOINTS_DIR, DATASETS_DIR, RECIPES_DIR
+
+_SHOWN = 12  # names in a message
+# Type of a column in the schema -> kind of a tf.Example's list.
+_KINDS = {schema_pb2.BYTES: "bytes", schema_pb2.INT: "int64", schema_pb2.FLOAT: "float"}
+
+
+class Findings(NamedTuple):
+    """What a config that holds leaves to be said."""
+
+    unchecked: list[str]  # what the run makes or fetches first: a clause for each
+    notes: list[str]  # about the checkpoint, one line each
+
+
+def check_inputs(config: Config) -> Findings:
+    """Checks everything that a local run reads.
+
+    Raises:
+        PipelineError: as the functions below.
+    """
+    check_places(config)
+    check_settings(config)
+    _check_optional_steps(config)
+    unchecked, notes = [], []
+    if Path(fixed_folder(str(config.data.path))[0]).is_dir():
+        check_examples(config)
+    else:
+        unchecked.append(f"the rows that the recipe {config.data.recipe!r} makes in {config.data.path}")
+    checkpoint = cached_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
+    if checkpoint is not None:
+        notes = check_encoder(config, checkpoint)
+    else:
+        named = config.model.checkpoint.recipe or config.model.checkpoint.hub
+        unchecked.append(f"the checkpoint {named!r}, which is not fetched yet")
+    return Findings(unchecked, notes)
+
+
+# --- the config against schema and label list ----------------------------------------------------------
+
+
+def check_settings(config: Config) -> None:
+    """Checks what the config names against the schema and the label list.
+
+    Raises:
+        UsageError: a file is not there or cannot be read, or it lacks a column or label of the config.
+    """
+    schema, labels = read_schema(config.data.data_schema), read_labels(config.data.labels)
+    _check_comparators(schema, config.data.data_schema)
+    for reference in _references(config):
+        _check_column(reference, schema, config.data.data_schema)
+    _check_labels(config, schema, labels)
+    if isinstance(config.train.class_weights, dict):
+        label_weights(config.train.class_weights, labels)
+
+
+def read_schema(path: Path) -> schema_pb2.Schema:
+    """Reads a curated schema.
+
+    Raises:
+        UsageError: the file is not there, or is no TFMD schema.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text_format.Parse(text, schema_pb2.Schema())
+    except FileNotFoundError:
+        raise UsageError(f"data.schema: no file at {path}") from None
+    except text_format.ParseError as error:
+        raise UsageError(f"data.schema: {path}: not a TFMD schema: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"data.schema: {path}: cannot be read: {error}") from None
+
+
+def _check_comparators(schema: schema_pb2.Schema, path: Path) -> None:
+    """Each run's data is judged by itself: a bound on its difference from other data would never be looked at."""
+    messages = [(f"feature {feature.name!r}", feature) for feature in schema.feature]
+    messages.append(("dataset_constraints", schema.dataset_constraints))
+    for where, message in messages:
+        for field, _ in message.ListFields():
+            if field.name.endswith("_comparator"):
+                raise UsageError(
+                    f"data.schema: {path}: {where} has a {field.name}, which is not checked: drift and skew against "
+                    "other data are not supported (docs/limits.md); remove it"
+                )
+
+
+class _Reference(NamedTuple):
+    """A column that the config names."""
+
+    key: str
+    column: str
+    kinds: tuple[str, ...] = ()  # of values that it may hold there; none for a slice: any
+
+
+def _references(config: Config) -> Iterator[_Reference]:
+    data = config.data
+    yield _Reference("data.text", data.text, ("bytes",))
+    if data.text_pair is not None:
+        yield _Reference("data.text_pair", data.text_pair, ("bytes",))
+    yield _Reference("data.label", data.label, ("bytes", "int64"))
+    for number, slicing in enumerate(config.evaluate.slices):
+        for column in slicing.columns:
+            yield _Reference(f"evaluate.slices.{number}.columns", column)
+
+
+def _check_column(reference: _Reference, schema: schema_pb2.Schema, path: Path) -> None:
+    kinds = {feature.name: _KINDS.get(feature.type, "") for feature in schema.feature}
+    if reference.column not in kinds:
+        raise UsageError(f"{reference.key}: {path} has no column {_named(reference.column, kinds)}")
+    kind = kinds[reference.column]
+    if kind and reference.kinds and kind not in reference.kinds:
+        raise UsageError(
+            f"{reference.key}: column {reference.column!r} is of type {_type(kind)} in {path}, "
+            f"it must be {' or '.join(map(_type, reference.kinds))}"
+        )
+
+
+def _type(kind: str) -> str:
+    return next(schema_pb2.FeatureType.Name(number) for number, name in _KINDS.items() if name == kind)
+
+
+def _check_labels(config: Config, schema: schema_pb2.Schema, labels: Sequence[str]) -> None:
+    data = config.data
+    feature = next(feature for feature in schema.feature if feature.name == data.label)
+    if feature.type == schema_pb2.INT:
+        try:
+            check_integer_labels(data, labels)
+        except GateRefused as refusal:  # no data yet: the config's files disagree
+            raise UsageError(str(refusal)) from None
+    allowed = _domain(feature, schema)
+    refused = [label for label in labels if label not in allowed]
+    if allowed and refused and data.gate.unknown_label == "error":
+        raise UsageError(
+            f"data.labels: {data.labels} has the label {refused[0]!r}, which the domain of {data.label!r} in "
+            f"{data.data_schema} does not allow: add it there, or remove it here"
+        )
+
+
+def _domain(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> frozenset[str]:
+    """The texts that a column may hold; empty where the schema allows others too."""
+    if feature.distribution_constraints.min_domain_mass < 1:
+        return frozenset()
+    named = (domain for domain in schema.string_domain if domain.name == feature.domain)
+    return frozenset(next(named, feature.string_domain).value)
+
+
+def _check_optional_steps(config: Config) -> None:
+    """Not for a local run, which may switch an export off: `compile` compares with the steps themselves."""
+    chosen = {f"export.{name}" for name in config.export.chosen()}
+    chosen |= {"push.destinations"} if config.push.destinations else set()
+    for step in config.kubeflow.steps if config.kubeflow is not None else ():
+        if step in OPTIONAL_STEPS and OPTIONAL_STEPS[step] not in chosen:
+            raise UsageError(f"kubeflow.steps.{step}: without {OPTIONAL_STEPS[step]} there is no such step")
+
+
+def _named(name: str, known: Iterable[str]) -> str:
+    """`_named("labl", ["text", "label"]) -> "'labl'; did you mean 'label'? it has label, text"`."""
+    there = sorted(set(known))
+    close = difflib.get_close_matches(name, there, n=1)
+    return f"{name!r};{f' did you mean {close[0]!r}?' if close else ''} it has {_some(there)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (", ".join(names[:_SHOWN]) or "none") + more
+
+
+# --- places on this machine ----------------------------------------------------------------------------
+
+
+def check_places(config: Config) -> None:
+    """Checks the folders and files of this machine that the config names, the data's rows apart.
+
+    Raises:
+        UsageError: one is not there, or cannot be written where a run must.
+    """
+    _check_recipe(config)
+    _check_data_path(config)
+    _check_serving_dir(config.push.serving_dir)
+    for number, destination in enumerate(config.push.destinations):
+        token = destination.token_file
+        if token is not None and not (token.is_file() and os.access(token, os.R_OK)):
+            raise UsageError(f"push.destinations.{number}.token_file: {token} is not there or cannot be read")
+
+
+def _check_data_path(config: Config) -> None:
+    data = config.data
+    folder = Path(fixed_folder(str(data.path))[0])
+    if folder.is_dir():
+        made_by = None if data.recipe is None else recipe_of(folder)
+        if made_by not in (None, data.recipe):
+            raise UsageError(
+                f"data.path: {folder} holds the dataset of the recipe {made_by!r}, data.recipe is {data.recipe!r}"
+            )
+        return
+    what = "is a file, no folder" if folder.exists() else f"no folder at {folder}"
+    if data.recipe is None:
+        kubeflow = "" if config.kubeflow is None else " (for Kubeflow alone, `compile` checks a config)"
+        raise UsageError(
+            f"data.path: {what}; make it with `runner_local.py import`, or name a recipe{kubeflow}"
+        )
+    home = DATASETS_DIR / data.recipe
+    if folder.exists() or folder.resolve() != home.resolve():
+        raise UsageError(
+            f"data.path: {what}; data.recipe {data.recipe!r} makes {home} and no other folder: correct data.path, or "
+            f"make it elsewhere with `runner_local.py data {data.recipe} --out FOLDER`"
+        )
+
+
+def _check_recipe(config: Config) -> None:
+    name, folder = config.data.recipe, config.data.path
+    if name is None:
+        return
+    known = sorted(path.parent.name for path in RECIPES_DIR.glob(f"*/{RECIPE_FILE}"))
+    if name not in known:
+        raise UsageError(f"data.recipe: {RECIPES_DIR} has no recipe {_named(name, known)}")
+    recipe = load_recipe(RECIPES_DIR / name / RECIPE_FILE)
+    for reference in _references(config):
+        made = (TEXT, LABEL, recipe.split_by)
+        if reference.column not in made and not folder.exists():  # else the rows themselves are looked at
+            raise UsageError(
+                f"{reference.key}: the recipe {name!r} makes no column {_named(reference.column, made)}"
+            )
+
+
+def _check_serving_dir(folder: Path) -> None:
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise UsageError(f"push.serving_dir: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"push.serving_dir: this user may not write to {there}")
+
+
+# --- the first rows ------------------------------------------------------------------------------------
+
+
+def check_examples(config: Config) -> None:
+    """Checks the first row of each split against config, schema and label list.
+
+    Raises:
+        UsageError: no file matches any of data.splits, or one matches two.
+        GateRefused: a split has no file, or its first row would stop the data gate.
+        PipelineError: a record cannot be read.
+    """
+    try:
+        _check_examples(config)
+    except OSError as error:
+        raise PipelineError(f"data.path: {error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _check_examples(config: Config) -> None:
+    data, schema = config.data, read_schema(config.data.data_schema)
+    found = {split: find_shards(data, split) for split in data.splits}
+    if not any(found.values()):
+        raise UsageError(
+            f"data.path: no file matches {', '.join(data.splits.values())} in {data.path}; it has "
+            f"{_listing(data)}: correct data.path or data.splits, or make shards with `runner_local.py import`"
+        )
+    _check_apart(found)
+    for split, shards in found.items():
+        if not shards and (data.gate.missing_split == "error" or split in _needed(config)):
+            raise GateRefused(
+                f"data.splits.{split}: no file matches {data.splits[split]!r} in {data.path}; it has "
+                f"{_listing(data)}: correct the pattern, or make the shards"
+            )
+        row = _first_row(shards)
+        if row is not None:
+            _check_row(config, schema, split, *row)
+
+
+def _check_apart(found: Mapping[str, Sequence[Path]]) -> None:
+    """A model that is judged on rows it was trained on always looks good."""
+    home: dict[Path, str] = {}
+    for split, shards in found.items():
+        for shard in shards:
+            if home.setdefault(shard, split) != split:
+                raise UsageError(
+                    f"data.splits: {shard} is in the splits {home[shard]!r} and {split!r}; correct the patterns"
+                )
+
+
+def _needed(config: Config) -> tuple[str, ...]:
+    return ("train", "eval", config.evaluate.split, config.canary.split)
+
+
+def _listing(data: DataSettings) -> str:
+    folder = Path(fixed_folder(str(data.path))[0])
+    return _some(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))
+
+
+def find_shards(data: DataSettings, split: str) -> list[Path]:
+    """The files of a split; of several spans, those of all, the newest first."""
+    pattern = f"{data.path}/{data.splits[split]}"
+    found = glob.glob(span_glob(pattern, data.span), recursive=True, include_hidden=True)
+    return sorted((path for path in map(Path, found) if path.is_file()), key=_natural, reverse="{" in pattern)
+
+
+def _natural(path: Path) -> list[Any]:
+    """Orders `span-9` before `span-10`."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(path))]
+
+
+def _first_row(shards: Sequence[Path]) -> tuple[Path, Mapping[str, tuple[str, list[Any]]]] | None:
+    for shard in shards:
+        with shard.open("rb") as file:
+            record = next(read_records(file, str(shard)), None)
+        if record is None:
+            continue
+        try:
+            return shard, decode_example(record)
+        except DecodeError:
+            raise broken(str(shard), 0, 0, "not a tf.Example") from None
+    return None
+
+
+def _check_row(
+    config: Config,
+    schema: schema_pb2.Schema,
+    split: str,
+    shard: Path,
+    row: Mapping[str, tuple[str, list[Any]]],
+) -> None:
+    gate, where = config.data.gate, f"{shard}: record 0"
+    features = {feature.name: feature for feature in schema.feature}
+    for reference in _references(config):
+        feature = features[reference.column]
+        if not reference.kinds and (split != config.evaluate.split or feature.presence.min_fraction < 1):
+            continue
+        kind, values = row.get(reference.column, ("", []))
+        if not values and gate.missing_column == "error":
+            raise GateRefused(
+                f"{where}: {reference.key} is {reference.column!r}, which this row does not have; it has "
+                f"{_some(sorted(row))}: correct the config and {config.data.data_schema}, or make the data again"
+            )
+        if values and feature.type in _KINDS and kind != _KINDS[feature.type] and gate.wrong_type == "error":
+            raise GateRefused(
+                f"{where}: column {reference.column!r} ({reference.key}) holds {kind}, "
+                f"{config.data.data_schema} says {_type(_KINDS[feature.type])}; correct the one that is wrong"
+            )
+    _check_label(config, where, row.get(config.data.label, ("", []))[1])
+
+
+def _check_label(config: Config, where: str, values: Sequence[Any]) -> None:
+    data, labels = config.data, read_labels(config.data.labels)
+    if values and data.gate.unknown_label == "error" and as_label(values[0]) not in labels:
+        raise GateRefused(
+            f"{where}: the label {shorten(as_label(values[0]))} in column {data.label!r} (data.label) is not in "
+            f"{data.labels}, which has {_some(labels)}; correct data.label, the label list or the data"
+        )
+
+
+# --- the checkpoint ------------------------------------------------------------------------------------
+
+
+def check_encoder(config: Config, folder: Path) -> list[str]:
+    """Checks a checkpoint's folder against the config.
+
+    Returns:
+        What the user should know of a checkpoint that is accepted, one line each; mostly nothing.
+
+    Raises:
+        PipelineError: it cannot be trained, its tokenizer cannot be reproduced, or it has less than the config asks for.
+    """
+    return check_checkpoint(
+        folder,
+        config.model.checkpoint.allow_pickle,
+        config.transform.max_length,
+        text_pair=config.data.text_pair is not None,
+        frozen_layers=config.train.freeze.layers,
+    )

@@ -1,0 +1,64 @@
+"""What the runners do first: in an interpreter that has not what they need, one line instead of a traceback.
+
+Standard library only, and no syntax that Python 3.6 does not know: it must run where nothing else does.
+"""
+
+import importlib
+import os
+import shlex
+import sys
+from types import ModuleType
+from typing import Callable, NoReturn  # noqa: UP035  (older interpreters have it here only)
+
+PROJECT_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ENVIRONMENT = os.path.join(PROJECT_DIR, ".venv")
+NEEDED = (3, 11)
+OWN = ("pipeline", "components")
+
+
+def main_of(module: str) -> Callable[[], None]:
+    """Imports a command line and returns its `main`; ends the process with exit code 1 where that fails.
+
+    Args:
+        module: such as "pipeline.local.cli".
+    """
+    if sys.version_info[:2] != NEEDED:
+        needed, found = (".".join(map(str, version)) for version in (NEEDED, sys.version_info[:3]))
+        _refuse(f"Python {needed} is needed, this is {found}")
+    try:
+        main: Callable[[], None] = importlib.import_module(module).main
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not is_incomplete(error):
+            raise
+        _refuse(_first_line(error))
+    return main
+
+
+def is_incomplete(error: BaseException) -> bool:
+    """Whether an import failed because packages are missing or only half there."""
+    if isinstance(error, AttributeError):  # of an empty folder or file, or another version
+        package = getattr(error, "obj", None)
+        return isinstance(package, ModuleType) and not package.__name__.startswith(OWN)
+    if isinstance(error, SyntaxError):  # a file that was cut short
+        return not str(error.filename).startswith(PROJECT_DIR + os.sep) or ENVIRONMENT in str(error.filename)
+    return isinstance(error, ImportError) and not str(error.name).startswith(OWN)
+
+
+def remedy() -> str:
+    """What to do about it, for the interpreter that runs now."""
+    if os.path.realpath(sys.prefix) == os.path.realpath(ENVIRONMENT):
+        return f"{ENVIRONMENT} is incomplete: remove it, and run `make setup` in {PROJECT_DIR}"
+    python = os.path.join(ENVIRONMENT, "bin", "python")
+    again = " ".join(map(shlex.quote, [python, *sys.argv]))
+    return f"{sys.executable} has not this project's environment: run `make setup` in {PROJECT_DIR}, then {again}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.stderr.write(f"error: {reason}; {remedy()}\n")
+    sys.exit(1)

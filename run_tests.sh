@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# What `make test` does once the environment is there: data, TensorFlow.js, pytest.
+#   run_tests.sh .venv/bin/python [arguments of pytest]
+# The last lines say what stopped it and why; the whole output is kept in .test.log.
+set -uo pipefail
+cd "$(dirname "$0")"
+python=$1
+shift
+log=.test.$$.log # of this run alone, until it ends
+trap 'mv -f "$log" .test.log' EXIT
+step="the start"
+: >"$log"
+
+# Runs one step, shows what it writes and keeps it.
+run() {
+    step=$1
+    shift
+    "$@" 2>&1 | tee -a "$log"
+    return "${PIPESTATUS[0]}"
+}
+
+# The lines of the log that say most, last; make's own exit code is 2 whatever this one is.
+stop() {
+    local code=$1
+    echo
+    echo "test: stopped at $step, exit code $code$(meaning "$code")"
+    grep -aE "^(FAILED|ERROR|error:|E  |tfjs:|INTERNALERROR>|[^ ]*Error:)|[Cc]rashed|No space left|Killed" "$log" | tail -n 20
+    echo "test: the whole output is in $PWD/.test.log"
+    exit "$code"
+}
+
+meaning() {
+    if [ "$step" = pytest ]; then
+        case $1 in
+        1) echo ": tests failed" ;;
+        2) echo ": interrupted, or tests could not be collected" ;;
+        3) echo ": an error inside pytest" ;;
+        4) echo ": pytest does not know an argument" ;;
+        5) echo ": no test was chosen" ;;
+        esac
+    fi
+    [ "$1" -le 128 ] || echo ": ended by SIG$(kill -l "$1")"
+}
+
+trap 'stop 129' HUP
+trap 'stop 130' INT
+trap 'stop 143' TERM
+
+run "making the datasets" "$python" runner_local.py data || stop $?
+run "fetching TensorFlow.js" "$python" -m components.exports.tfjs_environment ||
+    echo "test: tests of TensorFlow.js will be skipped" | tee -a "$log"
+color=no
+[ ! -t 1 ] || color=yes
+# A worker that dies fails its test and is replaced: the others still run. A test of no case is an error.
+run pytest "$python" -m pytest -n 2 --dist loadfile --max-worker-restart 4 \
+    -o empty_parameter_set_mark=fail_at_collect --color "$color" "$@" || stop $?
