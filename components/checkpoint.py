@@ -154,7 +154,7 @@ def _read_recipe(name: str, recipes_dir: Path) -> CheckpointRecipe:
     path = recipes_dir / f"{name}.yaml"
     try:
         return CheckpointRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError, ValidationError) as error:
         raise CheckpointUsageError(f"{path}: not a checkpoint recipe: {one_line(error)}") from error
 
 

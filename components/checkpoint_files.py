@@ -77,12 +77,10 @@ def _roots(folder: Path) -> list[Path]:
 
 def read_text(path: Path) -> str:
     """Raises CheckpointError when the file is missing or is not UTF-8. Line ends stay as they are."""
+    if not path.is_file():  # a pipe of that name would be waited for
+        raise CheckpointError(f"{path.parent}: {path.name} is missing; a checkpoint folder needs it")
     try:
         return path.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path.parent}: {path.name} is missing; a checkpoint folder needs it"
-        ) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -121,8 +121,8 @@ def _tokens(role: str, file: Path, values: Sequence[object]) -> list[Named]:
 def _token(role: str, file: Path, value: object) -> Named:
     """A text, or an AddedToken; tokenizer_config.json marks those, in special_tokens_map.json every object is one."""
     if isinstance(value, str):
-        return value
-    in_map = file.name == MAP_FILE and role != _EXTRA
+        return typed(AddedToken, file, {"content": value}, role).content if value else value
+    in_map = file.name == MAP_FILE
     if isinstance(value, dict) and (in_map or value.get("__type") == "AddedToken"):
         token = _flagged(file, typed(AddedToken, file, value, role))
         return replace(token, special=True) if in_map else token
@@ -146,8 +146,10 @@ def special_tokens(
             found[role] = [files.tokenizer.padding.pad_token]
     found[_ADDITIONAL] = _named(files, _ADDITIONAL)
     _check_named_once(files, found)
+    if _EXTRA in files.map:  # transformers takes it for a token there, and fails
+        raise refused(files.path(MAP_FILE), _EXTRA, files.map[_EXTRA], f"this key in {CONFIG_FILE}")
     for role, value in config.extra_special_tokens.items():
-        found[role] = [_token(_EXTRA, files.of_key(_EXTRA), value)]
+        found[role] = [_token(_EXTRA, files.path(CONFIG_FILE), value)]
     return {role: kept for role, tokens in found.items() if (kept := [token for token in tokens if token])}
 
 

@@ -99,6 +99,7 @@ def _comparable(value: Any) -> Any:
 
 def _difference(one: Any, other: Any) -> str:
     """What `one` has that `other` has not; of a value that is no list, the value."""
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return shown([entry for entry in one if entry not in set(other)])
-    return shown(one)
+    if not isinstance(one, tuple) or not isinstance(other, tuple):
+        return shown(one)
+    others = set(other)
+    return shown([entry for entry in one if entry not in others])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 from collections.abc import Callable
@@ -235,3 +236,11 @@ def test_folder_in_place_of_a_file(folder: Path, tmp_path: Path, name: str) -> N
     (copy / name).unlink(missing_ok=True)
     (copy / name).mkdir()
     must_be_told_in_one_line(copy)
+
+
+def test_pipe_in_place_of_a_file_is_not_waited_for(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / "config.json").unlink()
+    os.mkfifo(copy / "config.json")
+    with pytest.raises(CheckpointError, match=r"config\.json is missing"):
+        check_checkpoint(copy, allow_pickle=False)

@@ -183,7 +183,13 @@ def test_lines_of_vocab_txt_end_where_they_do_for_transformers(tmp_path: Path) -
             "tokenizer_config.json: mask_token is {'content': '[MASK]', 'normalized': True}",
         ),
         ({"tokenizer_config.json": {"extra_special_tokens": ["[E1]"]}}, "extra_special_tokens is ['[E1]']"),
+        (
+            {"special_tokens_map.json": {"extra_special_tokens": {"a": "[E1]"}}},
+            "special_tokens_map.json: extra_special",
+        ),
         ({"tokenizer_config.json": {"cls_token": None}}, "cls_token is None"),
+        ({"tokenizer_config.json": {"bos_token": "\ud800"}}, "bos_token.content is '\\ud800'"),
+        ({"added_tokens.json": {"\ud800": 12}}, "added_tokens.json: "),
         ({"tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast"}}, "no tokenizer.json"),
         (
             {"vocab.txt": vocabulary_file(["[PAD]", "[CLS]", "[SEP]"])},
