@@ -12,8 +12,9 @@ from components.labels import read_labels
 from components.settings import DataSettings, ModelSettings
 from components.trainer.distribution import is_chief, make_strategy
 from components.trainer.export import ServingModel, export_model
+from components.trainer.history import write_history
 from components.trainer.settings import TrainSettings
-from components.trainer.train_loop import read_data, train, write_history
+from components.trainer.train_loop import read_data, train
 from components.trainer.train_state import clear_state
 
 if TYPE_CHECKING:

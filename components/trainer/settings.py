@@ -54,7 +54,9 @@ class TrainSettings(Section):
     freeze: FreezeSettings = Field(FreezeSettings(), description="Layers that are not trained.")
     evaluations_per_epoch: int = Field(1, ge=1, description="Evaluations on the eval split per epoch.")
     best_metric: Literal["accuracy", "loss"] = Field(
-        "accuracy", description="Decides which weights are the best."
+        "accuracy",
+        description="Decides which weights are the best, as measured on the eval split; of equal accuracies the one with "
+        "the lower loss.",
     )
     early_stopping: EarlyStoppingSettings | None = Field(None, description="null: train to the end.")
     bucket_width: int = Field(

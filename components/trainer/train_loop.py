@@ -5,11 +5,10 @@ One `tf.function` per step, no callback machinery; what happens between steps is
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from components.errors import PipelineError
 from components.trainer import dataset, progress
 from components.trainer.dataset import Batching, SplitSummary
 from components.trainer.distribution import is_chief, split_over_replicas
-from components.trainer.history import HISTORY_FILE
+from components.trainer.history import History, goodness, rank
 from components.trainer.meter import Meter
 from components.trainer.model import trained_variables
 from components.trainer.optimizer import AdamW, learning_rate
@@ -42,30 +41,6 @@ class TrainingData:
     evaluation_summary: SplitSummary
     labels: list[str]
     text_pairs: bool
-
-
-@dataclass
-class History:
-    """What happened; written as JSON beside the model run and saved with the state."""
-
-    step: int = 0
-    total_steps: int = 0
-    steps_per_epoch: float = 0.0
-    evaluations: list[dict[str, float]] = field(default_factory=list)
-    unevaluated_losses: list[float] = field(default_factory=list)  # of the steps since, at an interrupt
-    best: dict[str, float] = field(default_factory=dict)
-    evaluations_since_best: int = 0
-    stopped_early: bool = False
-    resumed_at: list[int] = field(default_factory=list)
-    train_rows: int = 0
-    seconds: float = 0.0  # all of it: steps, evaluations, state
-    evaluation_seconds: float = 0.0  # of these, evaluations and saving the state
-    step_seconds: float = 0.0  # steps alone, without the first, which compiles
-    rows_per_second: float = 0.0
-    padding_share: float = 0.0  # tokens computed that were padding
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def read_data(
@@ -136,13 +111,6 @@ def train(
     return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
 
 
-def write_history(history: History, folder: Path) -> None:
-    """Writes `history.json` to `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(history.as_json(), indent=2)
-    (folder / HISTORY_FILE).write_text(text + "\n", encoding="utf-8")
-
-
 def accuracy_and_loss(
     model: Any,
     shards: Sequence[str],
@@ -192,6 +160,7 @@ class _Loop:
         total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
         self.history = History(total_steps=total, steps_per_epoch=steps_per_epoch)
         self.history.train_rows = data.train_summary.rows
+        self.history.best_metric = settings.best_metric
         self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
         self.best_weights: list[np.ndarray] | None = None
         self.train_step = TrainStep(
@@ -273,20 +242,20 @@ class _Loop:
         losses = meter.losses()
         if losses:
             record["train_loss"] = sum(losses) / len(losses)
-        sign = 1.0 if metric == "accuracy" else -1.0
-        better_by = sign * (scores[metric] - history.best[metric]) if history.best else math.inf
+        better_by = goodness(scores, metric) - goodness(history.best, metric) if history.best else math.inf
         enough = better_by > (stopping.min_delta if stopping else 0.0)
         since_best = 0 if enough else history.evaluations_since_best + 1
         patience = stopping.patience if stopping else math.inf
         # Any improvement makes the best weights; patience counts only those of at least min_delta.
-        if better_by > 0.0:
+        is_best = not history.best or rank(scores, metric) > rank(history.best, metric)
+        if is_best:
             self.best_weights = [v.numpy() for v in self.variables]
         # In one assignment, and after the weights: an interrupt finds all of the evaluation or none.
         self.history = replace(
             history,
             evaluations=[*history.evaluations, record],
             unevaluated_losses=[],
-            best=record if better_by > 0.0 else history.best,
+            best=record if is_best else history.best,
             evaluations_since_best=since_best,
             stopped_early=since_best >= patience and history.step < history.total_steps,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from components.errors import PipelineError
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer import progress, train_loop
 from components.trainer.distribution import make_strategy
+from components.trainer.history import write_history
 from components.trainer.settings import EarlyStoppingSettings, TrainSettings
 from components.trainer.train_loop import (
     TrainingData,
@@ -27,7 +29,6 @@ from components.trainer.train_loop import (
     class_weights,
     read_data,
     train,
-    write_history,
 )
 from components.trainer.train_state import STATE_FILE, clear_state
 from tests.components.trainer.conftest import LABELS, learnable_rows
@@ -212,6 +213,50 @@ def test_early_stopping_ends_the_run_and_keeps_the_best_weights(
     assert history.best["loss"] == min(losses)
     scores = accuracy_and_loss(model, data.evaluation, chosen, STRATEGY, text_pairs=False)
     assert scores["loss"] == pytest.approx(min(losses), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("metric", "scores", "kept"),
+    [
+        ("accuracy", [(1.0, 0.84), (1.0, 0.36), (1.0, 0.25)], 3),  # one tie after the other
+        ("accuracy", [(1.0, 0.25), (1.0, 0.36), (0.9, 0.1)], 1),  # a lower loss counts among equals only
+        ("accuracy", [(0.9, 0.2), (1.0, 0.9), (1.0, 0.9)], 2),
+        ("accuracy", [(1.0, math.nan), (1.0, 0.9), (1.0, math.nan)], 2),
+        ("loss", [(0.9, 0.5), (1.0, 0.5), (0.8, 0.6)], 2),
+        ("loss", [(0.9, math.nan), (0.8, 0.6), (0.9, math.nan)], 2),
+    ],
+)
+def test_equal_scores_go_to_the_better_other_one(
+    checkpoint: Path,
+    data: TrainingData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    metric: Any,
+    scores: list[tuple[float, float]],
+    kept: int,
+) -> None:
+    told, seen = iter(scores), []
+    model = load(checkpoint)
+
+    def next_scores(*_: Any) -> dict[str, float]:
+        seen.append(weights(model))
+        return dict(zip(("accuracy", "loss"), next(told), strict=True))
+
+    monkeypatch.setattr(train_loop, "_mean_scores", next_scores)
+    history = train(model, data, settings(epochs=3, best_metric=metric), STRATEGY, tmp_path)
+    assert history.best["epoch"] == kept
+    assert largest_difference(weights(model), seen[kept - 1]) == 0.0
+    assert largest_difference(weights(model), seen[kept % 3]) > 0.0
+
+
+def test_a_lower_loss_among_equal_accuracies_is_kept_but_does_not_prolong_the_patience(
+    checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.84, 0.36, 0.25, 0.2])
+    monkeypatch.setattr(train_loop, "_mean_scores", lambda *_: {"accuracy": 1.0, "loss": next(losses)})
+    chosen = settings(epochs=4, early_stopping=EarlyStoppingSettings(patience=2))
+    history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path)
+    assert (history.step, history.stopped_early, history.best["epoch"]) == (36, True, 3)
 
 
 def test_loss_that_is_no_number_stops_with_a_hint(
