@@ -18,13 +18,16 @@ _REASONS_SHOWN = 20
 def markdown(contents: Contents) -> str:
     """Returns the document; texts of the data and the config are escaped."""
     return (
-        "\n".join([
+        "\n".join(
+            [
                 *_decision(contents),
                 *_figures(contents),
                 *_training(contents),
                 *_serving(contents),
                 *_where(contents),
-            ]) + "\n"
+            ]
+        )
+        + "\n"
     )
 
 
