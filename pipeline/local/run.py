@@ -49,6 +49,7 @@ class RunRequest:
     verbose: bool = False
     wait: bool = False
     force: bool = False
+    verify: bool = False
 
 
 @dataclass
@@ -160,7 +161,7 @@ class _Session:
             pipeline.enable_cache = False
         node_ids = [component.id for component in pipeline.components]
         progress.nodes = {node_id: NodeRun(node_id, "waiting") for node_id in node_ids}
-        _forget_what_no_longer_counts(self.paths)
+        _forget_what_no_longer_counts(self.paths, self.request.verify)
         display.start(node_ids)
 
         with _training_shown(display), interrupts.remembered(at_once=True) as check_interrupt:
@@ -171,7 +172,7 @@ class _Session:
                 if node.state in ("done", "cached"):
                     check_interrupt()
 
-            ObservedDagRunner(self.run_id, observe).run(pipeline)
+            ObservedDagRunner(self.run_id, observe, display.say, self.request.verify).run(pipeline)
 
     def _conclude(self, console: Console, nodes: list[NodeRun], failure: BaseException | None) -> int:
         from pipeline.local.outcome import as_json, gather
@@ -266,8 +267,12 @@ def _make_data(config: Config, display: Display) -> None:
         )
 
 
-def _forget_what_no_longer_counts(paths: PipelinePaths) -> None:
-    """A cached push counts only while its version is still served; a refusing canary is asked again."""
+def _forget_what_no_longer_counts(paths: PipelinePaths, verify: bool) -> None:
+    """A cached push counts only while its version is still served; a refusing canary is asked again.
+
+    Args:
+        verify: read what was pushed and exported whole, instead of looking at sizes and times.
+    """
     if not paths.metadata_path.exists():
         return
     from ml_metadata import MetadataStore
@@ -278,9 +283,9 @@ def _forget_what_no_longer_counts(paths: PipelinePaths) -> None:
     from components.pusher.lost_pushes import forget_lost_pushes
 
     store = MetadataStore(sqlite_metadata_connection_config(str(paths.metadata_path)))
-    forget_lost_pushes(store)
+    forget_lost_pushes(store, verify)
     forget_refusals(store)
-    forget_lost_exports(store)
+    forget_lost_exports(store, verify)
 
 
 @contextlib.contextmanager
