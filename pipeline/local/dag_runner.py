@@ -80,7 +80,9 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
                     failures.append(error)
                     without.add(node.node_info.id)
         if self._verify:
-            self._say(f"{checks.cached_read} cached outputs were read and have the sha256 they were written with")
+            self._say(
+                f"{checks.cached_read} cached outputs were read and have the sha256 they were written with"
+            )
         if failures:
             raise failures[0]
 
@@ -223,7 +225,9 @@ def _launch(
         executor_spec=executor_spec,
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
         custom_executor_operators={
-            executable_spec_pb2.PythonClassExecutableSpec: functools.partial(_PythonOperator, node_id, checks),
+            executable_spec_pb2.PythonClassExecutableSpec: functools.partial(
+                _PythonOperator, node_id, checks
+            ),
             executable_spec_pb2.BeamExecutableSpec: functools.partial(
                 _BeamOperator, beam_arguments, node_id, checks
             ),
