@@ -38,12 +38,12 @@ def explain(error: BaseException, log_path: Path) -> Failure:
         log_path: where the traceback is.
     """
     node = f"node {error.node_id}" if isinstance(error, NodeFailed) else "the run"
-    causes = list(_causes(error))
+    chain = list(causes(error))
     # Beam's workers hand an exception over as the text of its traceback.
-    for known in (*causes, original_error(error)):
+    for known in (*chain, original_error(error)):
         if isinstance(known, PipelineError):
             return Failure(str(known), known.exit_code, True)
-    root = next((c for c in causes if not isinstance(c, NodeFailed)), error)
+    root = next((c for c in chain if not isinstance(c, NodeFailed)), error)
     return Failure(f"{node} failed: {type(root).__name__}: {_line(root)} (details: {log_path})", 1, False)
 
 
@@ -53,7 +53,8 @@ def _line(error: BaseException) -> str:
     return lines[-1] if lines[0].startswith("Traceback ") else lines[0]
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception, and what it was raised from or while handling, to the first one."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -20,7 +20,7 @@ from components.pusher.runs import new_run_id
 from pipeline import process_exit
 from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
-from pipeline.local import quiet, run_lock
+from pipeline.local import metadata_store, quiet, run_lock
 from pipeline.local.display import Display, make_display
 from pipeline.paths import PipelinePaths, local_paths
 
@@ -132,7 +132,7 @@ class _Session:
                 self._run_nodes(display, progress)
         except (Exception, KeyboardInterrupt) as error:
             logging.getLogger(__name__).exception("The run ended with an error")
-            failure = error
+            failure = metadata_store.explained(error, self.paths.metadata_path) or error
         return self._conclude(console, list(progress.nodes.values()), failure)
 
     def _run_nodes(self, display: Display, progress: _Progress) -> None:
@@ -155,7 +155,9 @@ class _Session:
         from pipeline.local.node_run import NodeRun
         from pipeline.training_pipeline import create_pipeline
 
-        self.paths.root.mkdir(parents=True, exist_ok=True)
+        metadata_store.prepare(
+            self.paths.metadata_path, self.paths.pipeline_root, f"broken-{self.run_id}", display.say
+        )
         pipeline = create_pipeline(self.config, self.paths, force_push=self.request.force)
         if not self.request.cache:
             pipeline.enable_cache = False
@@ -273,8 +275,6 @@ def _forget_what_no_longer_counts(paths: PipelinePaths, verify: bool) -> None:
     Args:
         verify: read what was pushed and exported whole, instead of looking at sizes and times.
     """
-    if not paths.metadata_path.exists():
-        return
     from ml_metadata import MetadataStore
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
