@@ -13,6 +13,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.baseline.served import why_incomparable
 from components.canary.report import REASONS
 from components.errors import GateRefused, PipelineError
 from components.model_files import (
@@ -122,10 +123,11 @@ def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
     """Raises GateRefused when another model is served: it may be better, and nobody has looked."""
     served = versions.versions(serving_dir, name)
     if served and not (same_model(served[-1].path, model) or _was_pushed_as(served[-1], model)):
+        reason = why_incomparable(served[-1], model) or "it came while this run was going on; run again"
         raise GateRefused(
-            f"version {served[-1].number} of {Path(serving_dir) / name} is served, but its run is not in this "
-            "--root, so the model was not compared with it: run with the --root that made it, push to another "
-            "push.serving_dir, or set push.replace_uncompared: true"
+            f"version {served[-1].number} of {Path(serving_dir) / name} is served, and the model was not compared with "
+            f"it: {reason}; roll back to a version that it can be compared with, or push to another push.serving_dir "
+            "(push.replace_uncompared: true replaces it without a comparison)"
         )
 
 

@@ -115,7 +115,10 @@ def test_damaged_version_of_the_same_model_is_no_uncompared_model(tmp_path: Path
     versions.publish(tmp_path / "one", tmp_path / "serving", "trec", 3, {})
     (tmp_path / "serving/trec/1/saved_model.pb").unlink()
     refuse_uncompared(tmp_path / "one", str(tmp_path / "serving"), "trec")
-    with pytest.raises(GateRefused, match=r"version 1 of .*serving/trec is served"):
+    with pytest.raises(
+        GateRefused,
+        match=r"version 1 of .*serving/trec is served, .*: it is damaged \(no saved_model\.pb\); roll back",
+    ):
         refuse_uncompared(tmp_path / "two", str(tmp_path / "serving"), "trec")
 
 
