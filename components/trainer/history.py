@@ -17,11 +17,14 @@ HISTORY_FILE = "history.json"
 class History:
     """What happened; written as JSON beside the model run and saved with the state."""
 
+    fingerprint: str = ""  # of all that decides the result; names the training state
     step: int = 0
     total_steps: int = 0
     steps_per_epoch: float = 0.0
     evaluations: list[dict[str, float]] = field(default_factory=list)
-    unevaluated_losses: list[float] = field(default_factory=list)  # of the steps since, at an interrupt
+    unevaluated_losses: list[float] = field(
+        default_factory=list
+    )  # of the steps since, when the state was saved
     best: dict[str, float] = field(default_factory=dict)  # the evaluation whose weights are kept
     best_metric: str = "accuracy"  # decides which; a tie goes to the better one of the other metric
     evaluations_since_best: int = 0  # of best_metric by min_delta at least: what patience counts

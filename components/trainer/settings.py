@@ -64,6 +64,17 @@ class TrainSettings(Section):
         ge=1,
         description="Batches (rows of alike length) are padded to a multiple of this many tokens; 8 suits GPUs.",
     )
+    save_steps: int | None = Field(
+        None,
+        ge=1,
+        description="The training state is saved every so many optimizer steps, too; null: never for that.",
+    )
+    save_minutes: float | None = Field(
+        4.0,
+        gt=0,
+        description="The training state is saved when this many minutes have passed since the last time, which bounds "
+        "what a killed run costs; null: only after evaluations and by save_steps.",
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, data and machine: same weights.")
     mixed_precision: Literal["none", "float16", "bfloat16"] = Field(
         "none", description="Compute type of the encoder."

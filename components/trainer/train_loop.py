@@ -29,6 +29,9 @@ from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 
 _REPORT_SECONDS = 0.5
+_UNSAVED_SECONDS = 60.0  # of training at most that a kill during an evaluation costs
+# Settings that change nothing of the result: a state is resumed also when they differ.
+_NO_PART_OF_THE_RESULT = {"save_steps", "save_minutes", "tensorboard"}
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,14 @@ def train(
       data: from `read_data`.
       settings: the config's `train` section.
       strategy: from `make_strategy`.
-      state_dir: stable folder; a state there of the same data, settings and `identity` is resumed. The
-        caller clears it (`clear_state`) when the model is exported.
+      state_dir: stable folder, which runs may share; a state there of the same data, settings and `identity` is
+        resumed. The caller clears it (`clear_state`, with the history's fingerprint) when the model is exported.
       log_dir: folder for TensorBoard logs, or None.
       identity: what else decides the result (checkpoint, code), as JSON.
 
     Raises:
-      PipelineError: the loss is no longer a number, or a setting does not fit data or model.
+      PipelineError: the loss is no longer a number, a setting does not fit data or model, or the state cannot be
+        saved.
       KeyboardInterrupt: after the state was saved; the next call goes on at that step.
     """
     return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
@@ -147,7 +151,7 @@ class _Loop:
     ) -> None:
         self.model, self.data, self.settings, self.strategy = model, data, settings, strategy
         self.state_dir = state_dir
-        self.mark = _mark(data, settings, strategy, identity)
+        mark = _mark(data, settings, strategy, identity)
         self.variables = trained_variables(model, settings.freeze)
         with strategy.scope():
             self.optimizer = AdamW(self.variables, settings)
@@ -158,7 +162,7 @@ class _Loop:
         self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
         steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation
         total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
-        self.history = History(total_steps=total, steps_per_epoch=steps_per_epoch)
+        self.history = History(fingerprint=mark, total_steps=total, steps_per_epoch=steps_per_epoch)
         self.history.train_rows = data.train_summary.rows
         self.history.best_metric = settings.best_metric
         self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
@@ -168,6 +172,7 @@ class _Loop:
         )
         self.score_batch = scoring_function(model, settings, strategy, data.text_pairs)
         self.writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else None
+        self.saved_at = time.monotonic()
 
     def run(self) -> History:
         self._restore()
@@ -182,6 +187,8 @@ class _Loop:
                     loss = self._one_step(batches)
                     meter.add(batches, loss)
                     self.history.step += 1
+                    if self._save_due():
+                        self._save_between_evaluations(meter, started)
                     if self._evaluation_due():
                         self._evaluate_and_save(meter, started)
                     elif meter.rows_per_second > 0.0 and meter.seconds_since_report() > _REPORT_SECONDS:
@@ -191,6 +198,8 @@ class _Loop:
                 self.history.unevaluated_losses = meter.losses()
             self._save()
             raise
+        if self.writer is not None:
+            self.writer.close()
         self.history.seconds = time.perf_counter() - started
         self._take_best()
         return self.history
@@ -225,6 +234,21 @@ class _Loop:
     def _evaluation_due(self) -> bool:
         return self.history.step in self.evaluation_steps and not self._evaluated()
 
+    def _save_due(self) -> bool:
+        steps, minutes = self.settings.save_steps, self.settings.save_minutes
+        if steps is not None and self.history.step % steps == 0:
+            return True
+        if minutes is None:
+            return False
+        limit = min(60.0 * minutes, _UNSAVED_SECONDS) if self._evaluation_due() else 60.0 * minutes
+        return time.monotonic() - self.saved_at >= limit
+
+    def _save_between_evaluations(self, meter: Meter, started: float) -> None:
+        self.history.unevaluated_losses = meter.losses()
+        self.history.seconds = time.perf_counter() - started
+        self._save()
+        meter.restart()
+
     def _evaluate_and_save(self, meter: Meter, started: float) -> None:
         before = time.perf_counter()
         scores = self._scores()
@@ -233,6 +257,7 @@ class _Loop:
         meter.forget_losses()
         self.history.seconds = time.perf_counter() - started
         self._save()
+        meter.restart()
         self.history.evaluation_seconds += time.perf_counter() - before
 
     def _record(self, scores: Mapping[str, float], meter: Meter) -> None:
@@ -305,10 +330,15 @@ class _Loop:
         arrays = {f"weight/{i}": v.numpy() for i, v in enumerate(self.variables)}
         arrays |= {f"optimizer/{i}": np.asarray(v.numpy()) for i, v in enumerate(self.optimizer.state)}
         arrays |= {f"best/{i}": w for i, w in enumerate(self.best_weights or [])}
-        save_state(self.state_dir, self.mark, self.history.as_json(), arrays)
+        save_state(self.state_dir, self.history.fingerprint, self.history.as_json(), arrays)
+        self.saved_at = time.monotonic()
 
     def _restore(self) -> None:
-        found = load_state(self.state_dir, self.mark)
+        try:
+            found = load_state(self.state_dir, self.history.fingerprint)
+        except ValueError as error:
+            progress.say(f"The training state {error}: training starts anew")
+            return
         if found is None:
             return
         saved, arrays = found
@@ -319,6 +349,7 @@ class _Loop:
         # An interrupt may fall between the update and its count: the optimizer's own count is right.
         self.history.step = int(self.optimizer.step.numpy())
         self.history.resumed_at.append(self.history.step)
+        progress.say(f"Training resumes at step {self.history.step} of {self.history.total_steps}")
         if self.history.best:
             self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.variables))]
 
@@ -371,7 +402,7 @@ def _mark(
             "train": data.train_summary.digest,
             "evaluation": data.evaluation_summary.digest,
             "labels": data.labels,
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json", exclude=_NO_PART_OF_THE_RESULT),
             "replicas": strategy.num_replicas_in_sync,
             "identity": dict(identity),
         }

@@ -36,7 +36,8 @@ class ArtifactChecks:
     """
 
     def __init__(self, store: Any, pipeline_root: Path, say: Callable[[str], None], thorough: bool) -> None:
-        self._store, self._root, self._say, self._thorough = store, pipeline_root, say, thorough
+        self.pipeline_root = pipeline_root
+        self._store, self._say, self._thorough = store, say, thorough
         self._read: set[Path] = set()  # artifacts whose bytes this run has seen
         self.cached_read = 0  # artifacts taken from the cache that were read whole
 
@@ -97,7 +98,11 @@ class ArtifactChecks:
 
     def _producer(self, artifact: Any) -> str:
         uri = Path(artifact.uri)
-        return uri.relative_to(self._root).parts[0] if uri.is_relative_to(self._root) else str(uri)
+        return (
+            uri.relative_to(self.pipeline_root).parts[0]
+            if uri.is_relative_to(self.pipeline_root)
+            else str(uri)
+        )
 
 
 def _all(artifacts: Artifacts) -> Iterator[Any]:

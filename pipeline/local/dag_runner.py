@@ -26,6 +26,7 @@ from pipeline.beam.submission import ready_to_submit
 from pipeline.local import light_imports
 from pipeline.local.artifact_checks import ArtifactChecks
 from pipeline.local.failures import NodeFailed
+from pipeline.local.leftovers import remove_outputs
 from pipeline.local.node_run import NodeRun, NodeState, Observer, OutputArtifact
 
 
@@ -66,7 +67,12 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
         root = Path(pipeline.runtime_spec.pipeline_root.field_value.string_value)
         connection = _OneConnection(_connection_config(deployment))
         with connection:
-            _cancel_unfinished(connection.store)
+            killed = _cancel_unfinished(connection.store, root)
+            if killed:
+                self._say(
+                    f"The run before was killed in {', '.join(killed)}, or the machine stopped: what it left there is "
+                    "removed, and the step runs again"
+                )
             checks = ArtifactChecks(connection.store, root, self._say, self._verify)
             failures: list[NodeFailed] = []
             without: set[str] = set()  # failed, or left out because of it
@@ -102,7 +108,7 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
         except BaseException as error:
             failed = isinstance(error, Exception)
             if not failed:
-                _cancel_unfinished(connection.store)
+                _cancel_unfinished(connection.store, checks.pipeline_root)
             seconds = time.monotonic() - started
             self._observe(NodeRun(node_id, "failed" if failed else "interrupted", seconds))
             if failed:
@@ -287,11 +293,18 @@ def _connection_config(deployment: Any) -> Any:
     return getattr(connection, connection.WhichOneof("connection_config"))
 
 
-def _cancel_unfinished(store: Any) -> None:
-    """Closes what a killed run left RUNNING; the caller holds the pipeline's lock, so nothing runs now."""
+def _cancel_unfinished(store: Any, pipeline_root: Path) -> list[str]:
+    """Closes what a killed run left RUNNING, and removes its outputs; returns the nodes.
+
+    The caller holds the pipeline's lock, so nothing runs now.
+    """
     running = mlmd.Execution.State.Name(mlmd.Execution.RUNNING)
     unfinished = store.get_executions(ListOptions(filter_query=f"last_known_state = {running}"))
     for execution in unfinished:
         execution.last_known_state = mlmd.Execution.CANCELED
-    if unfinished:
-        store.put_executions(unfinished)
+    if not unfinished:
+        return []
+    remove_outputs(pipeline_root, [execution.id for execution in unfinished])
+    store.put_executions(unfinished)
+    contexts = [context for e in unfinished for context in store.get_contexts_by_execution(e.id)]
+    return sorted({context.name.rpartition(".")[2] for context in contexts if context.type == "node"})

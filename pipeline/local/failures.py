@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.errors import PipelineError
 from components.example_gen.beam_errors import original_error
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# In the text of errors that libraries raise: TensorFlow, Arrow, safetensors, the dynamic linker, Python's threads.
+_NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded", "StorageFull")
+_NO_MEMORY_WORDS = (
+    "std::bad_alloc",
+    "Cannot allocate memory",
+    "cannot allocate memory",
+    "failed to map segment from shared object",
+    "OOM when allocating",
+    "can't start new thread",
+)
 
 
 class NodeFailed(Exception):
@@ -43,8 +56,31 @@ def explain(error: BaseException, log_path: Path) -> Failure:
     for known in (*chain, original_error(error)):
         if isinstance(known, PipelineError):
             return Failure(str(known), known.exit_code, True)
+    lacking = next(filter(None, map(_lacking, chain)), "")
+    if lacking:
+        return Failure(f"{node} failed: {lacking} (details: {log_path})", 1, False)
     root = next((c for c in chain if not isinstance(c, NodeFailed)), error)
     return Failure(f"{node} failed: {type(root).__name__}: {_line(root)} (details: {log_path})", 1, False)
+
+
+def _lacking(error: BaseException) -> str:
+    """What the machine ran out of, and what to do; "" for all other errors."""
+    number, text = getattr(error, "errno", None), str(error)
+    if number in _NO_SPACE or any(words in text for words in _NO_SPACE_WORDS):
+        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        return f"{where}disk full; free some space and run again, what is done stays ({_line(error)})"
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(w in text for w in _NO_MEMORY_WORDS):
+        return f"not enough memory{memory_advice()} ({type(error).__name__}: {_line(error)})"
+    return ""
+
+
+def memory_advice() -> str:
+    """What to do about it, with the limit of this process if it has one."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limit = "" if soft == resource.RLIM_INFINITY else f", `ulimit -v` is {soft // 1024}"
+    return f"{limit}; lower train.batch_size or transform.max_length, or give it more, and run again"
 
 
 def _line(error: BaseException) -> str:

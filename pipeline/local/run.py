@@ -20,7 +20,7 @@ from components.pusher.runs import new_run_id
 from pipeline import process_exit
 from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
-from pipeline.local import metadata_store, quiet, run_lock
+from pipeline.local import leftovers, metadata_store, quiet, run_lock, sudden_end
 from pipeline.local.display import Display, make_display
 from pipeline.paths import PipelinePaths, local_paths
 
@@ -68,6 +68,7 @@ def run(request: RunRequest) -> int:
         check_local(config.beam)
         paths = local_paths(request.root, config.name)
         log_path = _log_folder(request.root, paths) / f"{run_id}.log"
+        sudden_end.know(run_id=run_id, log=str(_relative(log_path)), json=request.json)
         with quiet.redirected(log_path, request.verbose) as (out, err):
             session = _Session(request, config, paths, run_id, log_path, started, out, err)
             return session.run()
@@ -86,11 +87,12 @@ def _log_folder(root: Path, paths: PipelinePaths) -> Path:
 def _refuse_before_start(request: RunRequest, run_id: str, error: PipelineError, seconds: float) -> int:
     Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
     if request.json:
-        print(json.dumps(_json_of_failure(run_id, str(error), seconds)), flush=True)
+        print(json.dumps(json_of_failure(run_id, str(error), seconds)), flush=True)
     return error.exit_code
 
 
-def _json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]:
+def json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]:
+    """What `--json` prints of a run of whose nodes nothing is known."""
     return {
         "run_id": run_id,
         "status": "failed",
@@ -143,8 +145,10 @@ class _Session:
             self.request.wait,
             lambda holder: say(f"{self.config.name}: waiting for {holder}"),
         ):
-            self.paths = _with_inputs(self.config, self.paths, display)
-            self._run_pipeline(display, progress)
+            leftovers.remove_leftovers(self.paths)
+            with leftovers.temporary_folder(self.paths.temp_dir / self.run_id):
+                self.paths = _with_inputs(self.config, self.paths, display)
+                self._run_pipeline(display, progress)
 
     def _run_pipeline(self, display: Display, progress: _Progress) -> None:
         from pipeline.local import light_imports
@@ -170,6 +174,7 @@ class _Session:
 
             def observe(node: NodeRun) -> None:
                 progress.nodes[node.id] = node
+                sudden_end.know(node=node.id if node.state == "running" else "")
                 display.node(node)
                 if node.state in ("done", "cached"):
                     check_interrupt()
@@ -296,7 +301,7 @@ def _training_shown(display: Display) -> Iterator[None]:
         progress.log_progress(report)
         display.training(report)
 
-    progress.set_sink(show)
+    progress.set_sink(show, display.say)
     try:
         yield
     finally:

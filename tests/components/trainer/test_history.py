@@ -1,10 +1,30 @@
-"""What is told of the weights that were kept."""
+"""Which weights are kept, and what is told of them."""
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from components.trainer.history import why_kept
+from components.trainer.history import rank, why_kept
+
+
+@pytest.mark.parametrize(
+    ("metric", "worse", "better"),
+    [
+        ("accuracy", (0.9, 0.1), (1.0, 0.9)),
+        ("accuracy", (1.0, 0.84), (1.0, 0.36)),
+        ("accuracy", (1.0, math.nan), (1.0, 0.9)),
+        ("accuracy", (math.nan, 0.1), (0.0, math.nan)),
+        ("loss", (1.0, 0.6), (0.0, 0.5)),
+        ("loss", (0.9, 0.5), (1.0, 0.5)),
+        ("loss", (0.9, math.nan), (0.1, 9.0)),
+    ],
+)
+def test_equal_scores_are_ranked_by_the_other_one_and_what_is_no_number_is_last(metric, worse, better):
+    one, other = (dict(zip(("accuracy", "loss"), scores, strict=True)) for scores in (worse, better))
+    assert rank(one, metric) < rank(other, metric)
+    assert not rank(other, metric) > rank(dict(other), metric)  # of equals the first stays
 
 
 def history(metric: str, scores: list[tuple[float, float]], best: int) -> dict[str, object]:
