@@ -25,7 +25,7 @@ from components.errors import GateRefused
 from pipeline.beam.submission import ready_to_submit
 from pipeline.local import light_imports
 from pipeline.local.artifact_checks import ArtifactChecks
-from pipeline.local.failures import NodeFailed
+from pipeline.local.failures import NodeFailed, lacking
 from pipeline.local.leftovers import remove_outputs
 from pipeline.local.node_run import NodeRun, NodeState, Observer, OutputArtifact
 
@@ -55,6 +55,8 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
     ) -> None:
         """Runs all nodes in order; those that do not depend on a failed one run too, as on Kubeflow.
 
+        Where the machine has no memory or disk left, the run ends at once.
+
         Raises:
             NodeFailed: a node raised, the first one that did.
         """
@@ -83,6 +85,8 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
                 try:
                     self._run_node(node, pipeline, deployment, connection, checks)
                 except NodeFailed as error:
+                    if lacking(error):  # memory or disk: the next node would fail for it too, or hang
+                        raise
                     failures.append(error)
                     without.add(node.node_info.id)
         if self._verify:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource  # here: where memory is short, nothing can be imported any more
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,15 +57,19 @@ def explain(error: BaseException, log_path: Path) -> Failure:
     for known in (*chain, original_error(error)):
         if isinstance(known, PipelineError):
             return Failure(str(known), known.exit_code, True)
-    lacking = next(filter(None, map(_lacking, chain)), "")
-    if lacking:
-        return Failure(f"{node} failed: {lacking} (details: {log_path})", 1, False)
+    short_of = lacking(error)
+    if short_of:
+        return Failure(f"{node} failed: {short_of} (details: {log_path})", 1, False)
     root = next((c for c in chain if not isinstance(c, NodeFailed)), error)
     return Failure(f"{node} failed: {type(root).__name__}: {_line(root)} (details: {log_path})", 1, False)
 
 
-def _lacking(error: BaseException) -> str:
+def lacking(error: BaseException) -> str:
     """What the machine ran out of, and what to do; "" for all other errors."""
+    return next(filter(None, map(_lacking, causes(error))), "")
+
+
+def _lacking(error: BaseException) -> str:
     number, text = getattr(error, "errno", None), str(error)
     if number in _NO_SPACE or any(words in text for words in _NO_SPACE_WORDS):
         where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
@@ -76,8 +81,6 @@ def _lacking(error: BaseException) -> str:
 
 def memory_advice() -> str:
     """What to do about it, with the limit of this process if it has one."""
-    import resource
-
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     limit = "" if soft == resource.RLIM_INFINITY else f", `ulimit -v` is {soft // 1024}"
     return f"{limit}; lower train.batch_size or transform.max_length, or give it more, and run again"

@@ -22,6 +22,7 @@ from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
 from pipeline.local import leftovers, metadata_store, quiet, run_lock, sudden_end
 from pipeline.local.display import Display, make_display
+from pipeline.local.failures import explain
 from pipeline.paths import PipelinePaths, local_paths
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class _Progress:
 def run(request: RunRequest) -> int:
     """Runs the pipeline; returns the exit code: 0 pushed, 1 failed, 2 bad config, 3 refused, 130 Ctrl-C."""
     run_id = new_run_id()
-    started = time.monotonic()
+    started, paths = time.monotonic(), None
     try:
         config = load_config(request.config_path, request.overrides)
         check_local(config.beam)
@@ -73,7 +74,10 @@ def run(request: RunRequest) -> int:
             session = _Session(request, config, paths, run_id, log_path, started, out, err)
             return session.run()
     except PipelineError as error:
-        return _refuse_before_start(request, run_id, error, time.monotonic() - started)
+        return _fail(request, run_id, str(error), error.exit_code, time.monotonic() - started)
+    except Exception as error:  # noqa: BLE001 - where memory is short, even an end that is told can fail
+        told = explain(error, paths.logs_dir if paths else request.root)
+        return _fail(request, run_id, told.reason, told.exit_code, time.monotonic() - started)
 
 
 def _log_folder(root: Path, paths: PipelinePaths) -> Path:
@@ -84,11 +88,11 @@ def _log_folder(root: Path, paths: PipelinePaths) -> Path:
     return paths.logs_dir
 
 
-def _refuse_before_start(request: RunRequest, run_id: str, error: PipelineError, seconds: float) -> int:
-    Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+def _fail(request: RunRequest, run_id: str, reason: str, exit_code: int, seconds: float) -> int:
+    Console(stderr=True).print(f"error: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     if request.json:
-        print(json.dumps(json_of_failure(run_id, str(error), seconds)), flush=True)
-    return error.exit_code
+        print(json.dumps(json_of_failure(run_id, reason, seconds)), flush=True)
+    return exit_code
 
 
 def json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]:
@@ -219,8 +223,6 @@ class _Session:
 
 def _explain(failure: BaseException | None, log_path: Path) -> tuple[tuple[Any, str] | None, int]:
     """((status, reason), exit code) of a run that did not come to its end."""
-    from pipeline.local.failures import explain
-
     if failure is None:
         return None, 0
     if isinstance(failure, KeyboardInterrupt):

@@ -10,6 +10,7 @@ import ctypes
 import json
 import mmap
 import os
+import re
 import signal
 import sys
 import time
@@ -27,8 +28,10 @@ _NO_MEMORY = (
     "MemoryError",
     "Resource exhausted",
     "out of memory",
+    "pthread_create",
 )
-_TELLING = (*_NO_MEMORY, "pthread_create", "terminate called", "Check failed", "Fatal Python error")
+_TELLING = (*_NO_MEMORY, "terminate called", "Check failed", "Fatal Python error")
+_LOG_PREFIX = re.compile(r"^[FEWI]\d{4} [\d:.]+\s+\d+ ")  # of TensorFlow's lines
 
 _known: mmap.mmap | None = None  # shared by both processes: what the child last said of itself, JSON
 
@@ -130,14 +133,14 @@ def explain(number: int, known: dict[str, Any], out_of_memory: bool) -> str:
         )
         told = f"was killed {by}{memory_advice()}"
     elif any(words in last_words for words in _NO_MEMORY):
-        told = f"got no more memory{memory_advice()} ({_name(number)}: {last_words})"
+        told = f"got no more memory or threads{memory_advice()} ({_name(number)}: {last_words})"
     else:
-        told = f"ended with {_name(number)}: {last_words or 'without a word'}; run again to go on"
+        told = f"ended with {_name(number)}{': ' if last_words else ''}{last_words}; run again to go on"
     return f"{node} {told} (details: {known.get('log', 'no log')})"
 
 
 def _last_words(log: str) -> str:
-    """The last line of the log that tells of an end, else the last one; "" without a log."""
+    """The last line of the log that tells of an end; "" without one."""
     try:
         with Path(log).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
@@ -147,7 +150,7 @@ def _last_words(log: str) -> str:
     except OSError:
         return ""
     telling = [line for line in lines if any(words in line for words in _TELLING)]
-    return (telling or lines or [""])[-1][:300]
+    return _LOG_PREFIX.sub("", telling[-1])[:300] if telling else ""
 
 
 def _name(number: int) -> str:
