@@ -1,6 +1,6 @@
 """What the files of an artifact were when its node had written them, and whether they still are. Plain Python.
 
-Beside the artifact `Trainer/model/7` lies `Trainer/model/.7.manifest.json`:
+Of the artifact `Trainer/model/7` it is `Trainer/.system/manifests/model-7.json`:
 
     {"files": {"Format-Serving/saved_model.pb": {"sha256": "9f86d0...", "stamp": [bytes, mtime_ns, ctime_ns, inode]}}}
 
@@ -20,12 +20,13 @@ from typing import Any
 
 from components.model_files import sha256_of
 
-_SUFFIX = ".manifest.json"
+_FOLDER = Path(".system", "manifests")  # `.system` is where TFX keeps what is no output
 
 
 def manifest_path(artifact: Path) -> Path:
-    """`Trainer/model/7 -> Trainer/model/.7.manifest.json`."""
-    return artifact.with_name(f".{artifact.name}{_SUFFIX}")
+    """`Trainer/model/7 -> Trainer/.system/manifests/model-7.json`."""
+    output = artifact.parent
+    return output.parent / _FOLDER / f"{output.name}-{artifact.name}.json"
 
 
 def record(artifact: Path) -> None:
@@ -116,6 +117,7 @@ def _stamp(path: Path) -> list[int]:
 
 def _write(artifact: Path, files: dict[str, Any]) -> None:
     path = manifest_path(artifact)
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     aside.write_text(json.dumps({"files": files}, indent=1) + "\n", encoding="utf-8")
     os.replace(aside, path)

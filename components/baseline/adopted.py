@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx import types
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
@@ -65,10 +66,12 @@ def _artifact(store: MetadataStore, uri: Path, number: int) -> types.Artifact:
     kind = store.get_artifact_type(model.type_name)
     known = [found for found in store.get_artifacts_by_uri(str(uri)) if found.type_id == kind.id]
     if known:
+        if known[-1].state != mlmd.Artifact.LIVE:  # its copy was damaged, and is made anew
+            known[-1].state = mlmd.Artifact.LIVE
+            store.put_artifacts(known[-1:])
         return artifact_utils.deserialize_artifact(kind, known[-1])
-    model.uri = str(uri)
-    model.type_id = kind.id
+    model.uri, model.type_id = str(uri), kind.id
     model.set_int_custom_property(SERVED_VERSION, number)
-    model.state = types.artifact.ArtifactState.PUBLISHED
+    model.mlmd_artifact.state = mlmd.Artifact.LIVE
     [model.id] = store.put_artifacts([model.mlmd_artifact])
     return model

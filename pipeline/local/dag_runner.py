@@ -90,9 +90,7 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
                     failures.append(error)
                     without.add(node.node_info.id)
         if self._verify:
-            self._say(
-                f"{checks.cached_read} cached outputs were read and have the sha256 they were written with"
-            )
+            self._say(f"--verify: the sha256 of {checks.cached_read} cached outputs is that of their nodes")
         if failures:
             raise failures[0]
 

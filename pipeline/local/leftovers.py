@@ -49,9 +49,9 @@ def remove_leftovers(paths: PipelinePaths) -> None:
         "*/.system/executor_execution/*/.temp",
         "*/.system/stateful_working_dir/*",
         "*/.system/driver_execution/*",
+        "*/.system/manifests/*.json.*",
     ):
         _remove(paths.pipeline_root.glob(pattern))
-    _remove(paths.pipeline_root.glob("*/*/.*.manifest.json.*"))
 
 
 def remove_outputs(pipeline_root: Path, executions: Iterable[int]) -> None:

@@ -44,8 +44,6 @@ _STORE_ERRORS = {
     "readonly database": "not writable",
     "unable to open database file": "cannot be opened",
 }
-
-
 # How it begins when it is a RuntimeError, raised over the opening of the file.
 _OPENING_ERRORS = ("Error when executing query", "Cannot connect sqlite3", "Concurrent writes aborted")
 
@@ -147,12 +145,11 @@ def _check(path: Path, say: Callable[[str], None], seconds: float) -> None:
 def _check_content(path: Path) -> None:
     with _opened(path) as database:
         try:
-            database.execute(
-                "BEGIN IMMEDIATE"
-            )  # as a node will; a journal that a killed run left is rolled back
+            # As a node will; a journal that a killed run left is rolled back.
+            database.execute("BEGIN IMMEDIATE")
             found = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
             tables = {
-                name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             }
             if found != "ok" or not tables >= _TABLES:
                 raise _Broken(f"is damaged ({found if found != 'ok' else 'tables are missing'})")
@@ -172,16 +169,18 @@ def _check_content(path: Path) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    database = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw", timeout=0, isolation_level=None, uri=True
-    )
-    database.text_factory = lambda text: text.decode(
-        errors="replace"
-    )  # names in a damaged one can be anything
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    database = sqlite3.connect(uri, timeout=0, isolation_level=None, uri=True)
+    database.text_factory = _text
     try:
         yield database
     finally:
         database.close()  # rolls back
+
+
+def _text(content: bytes) -> str:
+    """Names in a damaged store can be anything."""
+    return content.decode(errors="replace")
 
 
 def _is_empty(path: Path) -> bool:
@@ -217,7 +216,10 @@ def _make(path: Path) -> None:
     try:
         MetadataStore(sqlite_metadata_connection_config(str(path)))
     except RuntimeError as error:
-        raise explained(error, path) or error from error
+        line = " ".join(str(error).split())[:200]
+        raise explained(error, path) or PipelineError(
+            f"{path}: no metadata store can be made: {line}"
+        ) from error
 
 
 def _move_aside(path: Path, suffix: str) -> Path:

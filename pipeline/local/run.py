@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -171,7 +171,7 @@ class _Session:
             pipeline.enable_cache = False
         node_ids = [component.id for component in pipeline.components]
         progress.nodes = {node_id: NodeRun(node_id, "waiting") for node_id in node_ids}
-        _forget_what_no_longer_counts(self.paths, self.request.verify)
+        _forget_what_no_longer_counts(self.paths, self.request.verify, display.say)
         display.start(node_ids)
 
         with _training_shown(display), interrupts.remembered(at_once=True) as check_interrupt:
@@ -276,11 +276,13 @@ def _make_data(config: Config, display: Display) -> None:
         )
 
 
-def _forget_what_no_longer_counts(paths: PipelinePaths, verify: bool) -> None:
+def _forget_what_no_longer_counts(paths: PipelinePaths, verify: bool, say: Callable[[str], None]) -> None:
     """A cached push counts only while its version is still served; a refusing canary is asked again.
 
     Args:
+        paths: of the pipeline.
         verify: read what was pushed and exported whole, instead of looking at sizes and times.
+        say: told in one line of each version that is served and damaged.
     """
     from ml_metadata import MetadataStore
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
@@ -288,9 +290,15 @@ def _forget_what_no_longer_counts(paths: PipelinePaths, verify: bool) -> None:
     from components.canary.refusals import forget_refusals
     from components.exports.lost_exports import forget_lost_exports
     from components.pusher.lost_pushes import forget_lost_pushes
+    from components.pusher.record import version_damage
 
     store = MetadataStore(sqlite_metadata_connection_config(str(paths.metadata_path)))
-    forget_lost_pushes(store, verify)
+    for version in map(Path, forget_lost_pushes(store, verify)):
+        broken = version_damage(version, verify) if version.is_dir() else ""
+        if broken:
+            say(
+                f"{_relative(version)}: the version is damaged: {broken}; pushed again by a run of its config"
+            )
     forget_refusals(store)
     forget_lost_exports(store, verify)
 

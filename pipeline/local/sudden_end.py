@@ -47,6 +47,7 @@ def watch(arguments: list[str]) -> None:
         return
     _known = mmap.mmap(-1, _KNOWN_BYTES)
     started, killed_before = time.monotonic(), _out_of_memory_kills()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody could be waited for
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_HANDED_ON, signal.SIGCHLD})
     parent, child = os.getpid(), os.fork()
     if not child:
@@ -104,7 +105,7 @@ def _tell(number: int, seconds: float, out_of_memory: bool) -> NoReturn:
         reason, word, exit_code = explain(number, known, out_of_memory), "error", 1
     stream = sys.stderr if known.get("json") else sys.stdout
     if stream.isatty():
-        print("\x1b[?25h")  # the live display had hidden the cursor
+        print("\x1b[?25h", file=stream)  # the live display had hidden the cursor
     print(f"{word}: {reason}", file=stream, flush=True)
     if known.get("json"):
         from pipeline.local.run import json_of_failure
@@ -121,17 +122,15 @@ def explain(number: int, known: dict[str, Any], out_of_memory: bool) -> str:
         known: what the run said of itself.
         out_of_memory: whether the kernel killed a process for lack of memory meanwhile.
     """
-    node = f"node {known['node']}" if known.get("node") else "the run"
-    last_words = _last_words(known.get("log", ""))
     from pipeline.local.failures import memory_advice
 
+    node = f"node {known['node']}" if known.get("node") else "the run"
+    last_words = _last_words(known.get("log", ""))
     if number == signal.SIGKILL:
-        by = (
-            "by the kernel, which had no memory left"
-            if out_of_memory
-            else "by someone, or for lack of memory"
+        kernel = "by the kernel, which had no memory left"
+        told = (
+            f"was killed {kernel if out_of_memory else 'by someone, or for lack of memory'}{memory_advice()}"
         )
-        told = f"was killed {by}{memory_advice()}"
     elif any(words in last_words for words in _NO_MEMORY):
         told = f"got no more memory or threads{memory_advice()} ({_name(number)}: {last_words})"
     else:
@@ -144,9 +143,7 @@ def _last_words(log: str) -> str:
     try:
         with Path(log).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            lines = [
-                line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()
-            ]
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
     except OSError:
         return ""
     telling = [line for line in lines if any(words in line for words in _TELLING)]

@@ -107,7 +107,9 @@ def test_artifact_that_is_one_file(tmp_path: Path) -> None:
 def test_damaged_manifest_is_damage(artifact: Path, content: str) -> None:
     manifest_path(artifact).write_text(content)
     found = damage(artifact)
-    assert found.startswith((f"{artifact.parent}/.7.manifest.json is damaged (", f"{artifact}/"))
+    assert found.startswith(
+        (f"{artifact.parents[1]}/.system/manifests/model-7.json is damaged (", f"{artifact}/")
+    )
 
 
 def test_artifact_without_a_manifest_cannot_be_trusted(artifact: Path) -> None:

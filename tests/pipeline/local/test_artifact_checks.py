@@ -118,7 +118,7 @@ def test_verify_reads_what_looks_unchanged(tmp_path):
     verified = run(tmp_path, "third", verify=True)
     assert verified.states == {"Producer": "done", "Consumer": "done", "Apart": "cached"}
     assert "rows.txt is damaged (sha256 differs); run again" in verified[0]
-    assert verified[1:] == ["1 cached outputs were read and have the sha256 they were written with"]
+    assert verified[1:] == ["--verify: the sha256 of 1 cached outputs is that of their nodes"]
 
 
 def test_node_does_not_read_an_input_whose_bytes_changed_without_a_trace(tmp_path):

@@ -131,7 +131,7 @@ def test_what_another_pipeline_or_a_finished_step_left_stays(tmp_path: Path) -> 
         tmp_path / "other/tmp/1/file",
         tmp_path / "other/artifacts/Trainer/.system/executor_execution/1/.temp/file",
         tmp_path / "tiny/artifacts/Trainer/model/1/.temp/file",
-        tmp_path / "tiny/artifacts/Trainer/model/.1.manifest.json",
+        tmp_path / "tiny/artifacts/Trainer/.system/manifests/model-1.json",
         tmp_path / f"tiny/training_state/0123456789abcdef/{STATE_FILE}",
         tmp_path / "tiny/logs/1.log",
     ]
@@ -140,7 +140,7 @@ def test_what_another_pipeline_or_a_finished_step_left_stays(tmp_path: Path) -> 
         tmp_path / "tiny/artifacts/Trainer/.system/executor_execution/1/.temp/file",
         tmp_path / "tiny/artifacts/Trainer/.system/stateful_working_dir/1/file",
         tmp_path / "tiny/artifacts/ExampleGen/.system/driver_execution/1/file",
-        tmp_path / "tiny/artifacts/Trainer/model/.1.manifest.json.4711",
+        tmp_path / "tiny/artifacts/Trainer/.system/manifests/model-1.json.4711",
         tmp_path / f"tiny/training_state/0123456789abcdef/.{STATE_FILE}.0123",
     ]
     for path in (*kept, *gone):

@@ -38,7 +38,6 @@ def add_execution(path: Path) -> int:
 @pytest.fixture
 def path(tmp_path: Path, whole: bytes) -> Path:
     (tmp_path / "artifacts/Trainer/model/41").mkdir(parents=True)
-    (tmp_path / "artifacts/Trainer/model/.42.manifest.json").touch()
     (tmp_path / "artifacts/Report/.system/executor_execution/44").mkdir(parents=True)
     (tmp_path / "metadata.sqlite").write_bytes(whole)
     return tmp_path / "metadata.sqlite"
