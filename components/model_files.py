@@ -1,7 +1,11 @@
-"""What makes two SavedModel folders the same model, and whether a pushed one is still whole. Plain Python.
+"""What makes two SavedModel folders the same model, and whether one is still whole. Plain Python.
 
 The same model is: equal files under equal names, but for `fingerprint.pb`, which has a random id in every
 export, and `assets.extra`, where a push puts its record and the canary its warm-up requests.
+
+The export leaves the digests of all files in `assets.extra/SHA256SUMS` (`sha256sum -c assets.extra/SHA256SUMS` in
+the model's folder reads it too). It travels with every copy, so each gate and the push can hold what they read to
+what was exported, on any orchestrator.
 """
 
 from __future__ import annotations
@@ -12,21 +16,77 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from components.errors import PipelineError
+
 SAVED_MODEL = "saved_model.pb"
 EXTRAS = "assets.extra"  # the folder of a SavedModel that loaders leave alone
 RECORD_FILE = Path(EXTRAS, "push.json")
+SUMS_FILE = Path(EXTRAS, "SHA256SUMS")
+_SUMS = SUMS_FILE.as_posix()
 _RANDOM = "fingerprint.pb"
 
 
 def file_digests(model_dir: Path) -> dict[str, str]:
     """Returns file (relative, `/`) -> sha256 (hex) of every file but push.json."""
-    return {name: _sha256(path) for name, path in _files(model_dir) if name != RECORD_FILE.as_posix()}
+    return {name: sha256_of(path) for name, path in _files(model_dir) if name != RECORD_FILE.as_posix()}
 
 
 def model_digest(digests: Mapping[str, str]) -> str:
     """Returns one sha256 (hex) for the model that `file_digests` read: equal for the same model."""
     listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()) if _counts(name))
     return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def write_sums(model_dir: Path, exported: Mapping[str, str] | None = None) -> None:
+    """Writes SHA256SUMS over every other file of the folder, in place of an earlier one.
+
+    Args:
+      model_dir: SavedModel folder.
+      exported: `file_digests` of the model that the folder is a copy of, which may have files besides.
+
+    Raises:
+      PipelineError: a file differs from the one that was exported.
+    """
+    digests = file_digests(model_dir)
+    digests.pop(_SUMS, None)
+    for name, digest in (exported or {}).items():
+        if name != _SUMS and digests.get(name) != digest:
+            raise PipelineError(
+                f"{model_dir / name}: the copy differs from what the Trainer exported; run again"
+            )
+    (model_dir / SUMS_FILE).parent.mkdir(exist_ok=True)
+    listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    (model_dir / SUMS_FILE).write_text(listing, encoding="utf-8")
+
+
+def read_sums(model_dir: Path) -> dict[str, str]:
+    """Returns file (relative, `/`) -> sha256 (hex) as exported; empty when SHA256SUMS is gone or unreadable."""
+    try:
+        lines = (model_dir / SUMS_FILE).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {name: digest for digest, separator, name in (line.partition("  ") for line in lines) if separator}
+
+
+def require_exported(model_dir: Path) -> dict[str, str]:
+    """Returns the `file_digests` of a model that is, byte for byte, what was exported.
+
+    Raises:
+      PipelineError: a file was changed, lost or added since, or SHA256SUMS was.
+    """
+    sums, digests = read_sums(model_dir), file_digests(model_dir)
+    if SAVED_MODEL not in sums:
+        raise PipelineError(
+            f"{model_dir / SUMS_FILE}: no digests of {SAVED_MODEL}, so nothing tells whether the model is what the "
+            "Trainer exported; run again to export it anew"
+        )
+    for name in sorted((digests.keys() | sums.keys()) - {_SUMS}):
+        if digests.get(name) != sums.get(name):
+            what = "is gone" if name not in digests else "was added" if name not in sums else "sha256 differs"
+            raise PipelineError(
+                f"{model_dir / name}: not what the Trainer exported ({what}); run again to make it anew"
+            )
+    return digests
 
 
 def same_model(one: Path, other: Path) -> bool:
@@ -85,7 +145,7 @@ def _file_damage(path: Path, facts: Mapping[str, Any], thorough: bool) -> str:
     if status.st_size != facts["bytes"]:
         return f"has {status.st_size} bytes, {facts['bytes']} were pushed"
     unread = status.st_mtime_ns == facts["mtime_ns"] and not thorough
-    return "" if unread or _sha256(path) == facts["sha256"] else "is not the file that was pushed"
+    return "" if unread or sha256_of(path) == facts["sha256"] else "is not the file that was pushed"
 
 
 def _content(model_dir: Path) -> dict[str, Path]:
@@ -101,6 +161,7 @@ def _counts(name: str) -> bool:
     return name != _RANDOM and not name.startswith(f"{EXTRAS}/")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The digest of a file, hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -33,6 +33,11 @@ class PipelinePaths:
     # Path that nodes will see -> the same file here, where the pipeline is built for other machines.
     local_copies: Mapping[Path, Path] = field(default_factory=dict)
 
+    @property
+    def temp_dir(self) -> Path:
+        """Has a folder for the temporary files of each run; the next run removes that of a killed one."""
+        return self.root / "tmp"
+
     def readable(self, path: Path) -> Path:
         """Where this machine finds the file that nodes know as `path`."""
         return self.local_copies.get(path, path)

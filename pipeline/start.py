@@ -16,15 +16,20 @@ NEEDED = (3, 11)
 OWN = ("pipeline", "components")
 
 
+def check_python() -> None:
+    """Ends the process with exit code 1 where this is another Python than the project's."""
+    if sys.version_info[:2] != NEEDED:
+        needed, found = (".".join(map(str, version)) for version in (NEEDED, sys.version_info[:3]))
+        _refuse(f"Python {needed} is needed, this is {found}")
+
+
 def main_of(module: str) -> Callable[[], None]:
     """Imports a command line and returns its `main`; ends the process with exit code 1 where that fails.
 
     Args:
         module: such as "pipeline.local.cli".
     """
-    if sys.version_info[:2] != NEEDED:
-        needed, found = (".".join(map(str, version)) for version in (NEEDED, sys.version_info[:3]))
-        _refuse(f"Python {needed} is needed, this is {found}")
+    check_python()
     try:
         main: Callable[[], None] = importlib.import_module(module).main
     except KeyboardInterrupt:

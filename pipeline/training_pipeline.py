@@ -41,7 +41,7 @@ from pipeline.provenance import model_facts
 def create_pipeline(
     config: Config,
     paths: PipelinePaths,
-    find_baseline: Callable[[BaseChannel], BaseNode] = last_blessed,
+    find_baseline: Callable[[BaseChannel], BaseNode] | None = None,
     force_push: bool = False,
 ) -> Pipeline:
     """Builds the pipeline of one config; nothing runs yet.
@@ -49,7 +49,8 @@ def create_pipeline(
     Args:
         config: the model.
         paths: where it keeps its state.
-        find_baseline: makes the node whose output `model` the candidate is held against.
+        find_baseline: makes the node whose output `model` the candidate is held against; by default the last
+            blessed model of the metadata store.
         force_push: push also over the model of a newer run, or over a rollback.
 
     Raises:
@@ -126,7 +127,12 @@ def create_pipeline(
         },
     )
 
-    baseline = find_baseline(trainer.outputs["model"])
+    if find_baseline is not None:
+        baseline = find_baseline(trainer.outputs["model"])
+    else:
+        baseline = last_blessed(
+            trainer.outputs["model"], config.push.serving_dir, config.name, paths.pipeline_root
+        )
 
     evaluator = Evaluator(
         examples=example_gen.outputs["examples"],
@@ -165,7 +171,7 @@ def create_pipeline(
         info=model_facts(config, checkpoint_fingerprint),
         force=force_push,
         # A baseline that is looked for in the serving folder cannot miss what is served.
-        needs_baseline=find_baseline is last_blessed
+        needs_baseline=find_baseline is None
         and config.evaluate.compares()
         and not config.push.replace_uncompared,
         code_fingerprint=code_fingerprint("components.pusher.executor"),

@@ -1,11 +1,17 @@
-"""The baseline among what is served: for orchestrators without a metadata query. Plain Python."""
+"""The baseline among what is served: for orchestrators without a metadata query, and where that finds nothing.
+
+Plain Python, but for the messages that a SavedModel consists of.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from components.model_files import SAVED_MODEL, same_model
+from components import features
+from components.errors import PipelineError
+from components.model_files import EXTRAS, SAVED_MODEL, same_model
 from components.pusher import versions
+from components.pusher.versions import ServedVersion
 
 
 def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
@@ -17,8 +23,60 @@ def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
         serving_dir: folder that the model server watches.
         name: name of the served model.
         candidate: SavedModel folder of the model to be judged.
+
+    Raises:
+        PipelineError: that version is damaged: held against it, a bad model may look good.
     """
+    version = newest_other(serving_dir, name, candidate)
+    if version is None:
+        return 0
+    broken = version.damage(thorough=True)
+    if broken:
+        raise PipelineError(
+            f"{version.path}: damaged ({broken}), so no model can be compared with it; roll back to a whole version "
+            "and run again"
+        )
+    return version.number
+
+
+def newest_other(serving_dir: str, name: str, candidate: Path) -> ServedVersion | None:
+    """Returns the newest served version that is not the candidate; folders that nobody pushed a model to are none."""
     for version in reversed(versions.versions(serving_dir, name)):
-        if (version.path / SAVED_MODEL).is_file() and not same_model(version.path, candidate):
-            return version.number
-    return 0
+        is_model = version.info or (version.path / SAVED_MODEL).is_file()
+        if is_model and not same_model(version.path, candidate):
+            return version
+    return None
+
+
+def why_incomparable(version: ServedVersion, candidate: Path) -> str:
+    """Returns why metrics of a served version say nothing about the candidate; "" when they do."""
+    broken = version.damage(thorough=True)
+    if broken:
+        return f"it is damaged ({broken})"
+    theirs, ours = (_labels(folder) for folder in (version.path, candidate))
+    if theirs != ours:
+        return f"its label list differs ({len(theirs)} labels, the candidate has {len(ours)})"
+    theirs, ours = (_inputs(folder) for folder in (version.path, candidate))
+    if theirs != ours:
+        return f"it takes {', '.join(theirs) or 'no texts'}, the candidate {', '.join(ours)}"
+    return ""
+
+
+def _labels(model_dir: Path) -> list[str]:
+    try:
+        return (model_dir / EXTRAS / features.LABELS_FILE).read_text(encoding="utf-8").splitlines()
+    except OSError:  # not a model of this project
+        return []
+
+
+def _inputs(model_dir: Path) -> list[str]:
+    """Names of the served signature's inputs, sorted."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    try:
+        saved = saved_model_pb2.SavedModel.FromString((model_dir / SAVED_MODEL).read_bytes())
+    except (OSError, DecodeError):
+        return []
+    graphs = [g for g in saved.meta_graphs if features.SERVING_SIGNATURE in g.signature_def]
+    return sorted({name for g in graphs for name in g.signature_def[features.SERVING_SIGNATURE].inputs})

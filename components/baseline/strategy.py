@@ -15,6 +15,8 @@ from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.utils import path_utils
 
+from components import manifest
+from components.baseline.adopted import adopt_served
 from components.model_files import SAVED_MODEL, same_model
 
 CANDIDATE_KEY = "candidate"
@@ -29,41 +31,72 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
     """Resolves `model` to the baseline for `candidate`, `model_blessing` to its blessing.
 
         Resolver(strategy_class=LatestOtherBlessedModelStrategy, candidate=trainer.outputs["model"],
-                 model=Channel(type=Model), model_blessing=Channel(type=ModelBlessing))
+                 model=Channel(type=Model), model_blessing=Channel(type=ModelBlessing),
+                 config={"serving_dir": "serving", "name": "trec", "folder": "runs/trec/artifacts/served"})
 
     The baseline is the model whose blessing was issued last, from the cache or not: when an older
-    config is run again and blessed again, its model is what is served. Skipped are the candidate,
-    models that are the same, and models whose folder is gone. Both lists are empty when there
-    is no baseline, as in a first run.
+    config is run again and blessed again, its model is what is served. The candidate, and models that
+    are the same, are skipped. Where the files of the last one are gone or damaged, and where the store knows none, it
+    is the newest served version (without a blessing); without that the last blessed model that is whole. Both lists
+    are empty when there is no baseline, as in a first run.
+
+    Args:
+        serving_dir: folder that the model server watches; None: what is served is not looked at.
+        name: name of the served model.
+        folder: for the copy of a served version.
     """
+
+    def __init__(self, serving_dir: str | None = None, name: str = "", folder: str = "") -> None:
+        self._serving_dir, self._name, self._folder_of_copies = serving_dir, name, folder
 
     def resolve_artifacts(
         self, store: MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Returns `candidate` as it came, and at most one `model` with its `model_blessing`."""
+        """Returns `candidate` as it came, and at most one `model` with its `model_blessing`, if it has one."""
         candidates = input_dict.get(CANDIDATE_KEY, [])
-        for model, blessing in _blessed_models(store, input_dict):
-            if model.id in {c.id for c in candidates} or any(
-                same_model(_folder(model), _folder(c)) for c in candidates
-            ):
-                continue
-            return {CANDIDATE_KEY: candidates, MODEL_KEY: [model], MODEL_BLESSING_KEY: [blessing]}
-        return {CANDIDATE_KEY: candidates, MODEL_KEY: [], MODEL_BLESSING_KEY: []}
+        others = [
+            (model, blessing)
+            for model, blessing in _blessed_models(store, input_dict)
+            if model is None or not _is_one_of(model, candidates)
+        ]
+        usable = [(model, blessing) for model, blessing in others if model is not None and _is_whole(model)]
+        last_is_lost = bool(others) and others[0] not in usable
+        if last_is_lost or not others:
+            served = self._served(store, candidates)
+            if served is not None:
+                return {CANDIDATE_KEY: candidates, MODEL_KEY: [served], MODEL_BLESSING_KEY: []}
+        models, blessings = ([pair[i] for pair in usable[:1]] for i in (0, 1))
+        return {CANDIDATE_KEY: candidates, MODEL_KEY: models, MODEL_BLESSING_KEY: blessings}
+
+    def _served(self, store: MetadataStore, candidates: list[types.Artifact]) -> types.Artifact | None:
+        if self._serving_dir is None or not candidates:
+            return None
+        copies = Path(self._folder_of_copies)
+        return adopt_served(store, self._serving_dir, self._name, copies, _folder(candidates[0]))
 
 
 def _blessed_models(
     store: MetadataStore, input_dict: dict[str, list[types.Artifact]]
-) -> Iterator[tuple[types.Artifact, types.Artifact]]:
-    """Yields the blessed models that still exist with their blessing, the last blessed first."""
+) -> Iterator[tuple[types.Artifact | None, types.Artifact]]:
+    """Yields the blessed models with their blessing, the last blessed first; None for one that was given up."""
     models = {model.id: model for model in input_dict.get(MODEL_KEY, [])}
     blessings = [
         b for b in input_dict.get(MODEL_BLESSING_KEY, []) if b.get_int_custom_property(_BLESSED) == 1
     ]
     issued = _last_issued(store, [b.id for b in blessings])
     for blessing in sorted(blessings, key=lambda b: (issued.get(b.id, 0), b.id), reverse=True):
-        model = models.get(blessing.get_int_custom_property(_MODEL_ID))
-        if model is not None and (_folder(model) / SAVED_MODEL).is_file():
-            yield model, blessing
+        yield models.get(blessing.get_int_custom_property(_MODEL_ID)), blessing
+
+
+def _is_one_of(model: types.Artifact, candidates: list[types.Artifact]) -> bool:
+    return any(model.id == c.id or same_model(_folder(model), _folder(c)) for c in candidates)
+
+
+def _is_whole(model: types.Artifact) -> bool:
+    """Whether the files are there, and as they were written where that was recorded."""
+    uri = Path(model.uri)
+    recorded = manifest.manifest_path(uri).exists()
+    return (_folder(model) / SAVED_MODEL).is_file() and not (recorded and manifest.damage(uri))
 
 
 def _last_issued(store: MetadataStore, artifact_ids: list[int]) -> dict[int, int]:

@@ -40,6 +40,7 @@ from components.canary.spec import (
 from components.canary.trial import Row, Trial, try_model
 from components.errors import PipelineError
 from components.example_gen.rows import read_examples, text_of
+from components.model_files import require_exported, write_sums
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings
 
@@ -108,7 +109,7 @@ class Executor(infra_validator.Executor):
         """Sets `blessed` and `has_model` on the InfraBlessing, and writes canary.json and the marker file.
 
         Raises:
-          PipelineError: SIGTERM came; there is no verdict.
+          PipelineError: SIGTERM came, or the model's files are not those that were exported; there is no verdict.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
@@ -148,13 +149,15 @@ class Executor(infra_validator.Executor):
         rows = read_rows(split, columns, canary.rows, serve.max_text_bytes)
         model = artifact_utils.get_single_instance(inputs[MODEL_KEY])
         source = path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
+        exported = require_exported(Path(source))
         expected = _reference(Path(source), rows, canary.allowed_ops)
         self._CreateWarmupModel(blessing, source, warm_up_requests(rows, settings["name"]))
+        # What is tried is what would be pushed.
+        stamped = Path(path_utils.stamped_model_path(blessing.uri))
+        write_sums(stamped, exported)
         if not canary.enabled:
             return Trial(())
-        # What is tried is what would be pushed.
-        runner = LocalProcessRunner(Path(path_utils.stamped_model_path(blessing.uri)), serve)
-        return try_model(runner, rows, expected, canary)
+        return try_model(LocalProcessRunner(stamped, serve), rows, expected, canary)
 
 
 def _reference(model_dir: Path, rows: Sequence[Row], allowed_ops: Sequence[str]) -> np.ndarray:

@@ -21,6 +21,7 @@ from components.exports.artifacts import DESTINATION, REFUSED
 from components.exports.opened import NotInstalledError
 from components.exports.report import ExportReport, Variant, scalars, write_report
 from components.exports.shipping import destination, ship
+from components.model_files import require_exported
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class Executor(base_executor.BaseExecutor):
 
         Raises:
           NotInstalledError: a tool that the format needs is missing.
-          PipelineError: the eval split cannot be read, or the serving folder not written.
+          PipelineError: the model is not what was exported, the eval split cannot be read, or the serving folder not
+            written.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         exported = artifact_utils.get_single_instance(output_dict["exported_model"])
@@ -84,6 +86,7 @@ class Executor(base_executor.BaseExecutor):
 def _export(job: _Job) -> ExportReport:
     """Tries every variant, puts beside the accepted ones what ships with them."""
     metric, columns = job.settings["metric"], job.settings["text_columns"]
+    require_exported(job.saved_model)
     held_to = trial.read_trial(job.split, len(columns) > 1, job.settings["rows"])
     size = _bytes(path for path in job.saved_model.rglob("*") if path.is_file())
     served = trial.try_model(trial.open_served(job.saved_model), held_to, size, metric)

@@ -13,9 +13,17 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.baseline.served import why_incomparable
 from components.canary.report import REASONS
 from components.errors import GateRefused, PipelineError
-from components.model_files import SAVED_MODEL, file_digests, model_digest, same_model
+from components.model_files import (
+    SAVED_MODEL,
+    file_digests,
+    model_digest,
+    read_sums,
+    require_exported,
+    same_model,
+)
 from components.pusher import versions
 from components.pusher.provenance import provenance, stored_properties
 from components.pusher.spec import (
@@ -81,8 +89,29 @@ def model_path(input_dict: dict[str, list[types.Artifact]]) -> str:
     for blessing in input_dict.get(INFRA_BLESSING_KEY) or []:
         if blessing.get_int_custom_property("has_model"):
             return path_utils.stamped_model_path(blessing.uri)
+    return serving_path(input_dict)
+
+
+def serving_path(input_dict: dict[str, list[types.Artifact]]) -> str:
+    """Returns the folder that the Trainer exported."""
     model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
     return path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
+
+
+def judged_digests(source: Path, input_dict: dict[str, list[types.Artifact]]) -> dict[str, str]:
+    """Returns the `file_digests` of the folder to push, which holds what the gates judged, byte for byte.
+
+    Raises:
+      PipelineError: a file is not the one that the Trainer exported, or the one that the canary tried.
+    """
+    digests = require_exported(source)
+    exported = read_sums(Path(serving_path(input_dict)))
+    if model_digest(digests) != model_digest(exported):
+        raise PipelineError(
+            f"{source}: not the model that the Evaluator judged ({serving_path(input_dict)}); nothing was pushed, "
+            "run again"
+        )
+    return digests
 
 
 def was_compared(input_dict: dict[str, list[types.Artifact]]) -> bool:
@@ -94,10 +123,11 @@ def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
     """Raises GateRefused when another model is served: it may be better, and nobody has looked."""
     served = versions.versions(serving_dir, name)
     if served and not (same_model(served[-1].path, model) or _was_pushed_as(served[-1], model)):
+        reason = why_incomparable(served[-1], model) or "it came while this run was going on; run again"
         raise GateRefused(
-            f"version {served[-1].number} of {Path(serving_dir) / name} is served, but its run is not in this "
-            "--root, so the model was not compared with it: run with the --root that made it, push to another "
-            "push.serving_dir, or set push.replace_uncompared: true"
+            f"version {served[-1].number} of {Path(serving_dir) / name} is served, and the model was not compared with "
+            f"it: {reason}; roll back to a version that it can be compared with, or push to another push.serving_dir "
+            "(push.replace_uncompared: true replaces it without a comparison)"
         )
 
 
@@ -119,7 +149,8 @@ class Executor(base_executor.BaseExecutor):
 
         Raises:
           GateRefused: another model is served that this one was not compared with, or a newer run's.
-          PipelineError: the model could not be pushed; what was served is untouched.
+          PipelineError: the model is not what the gates judged, or could not be pushed; what was served is
+            untouched.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(output_dict[PUSHED_MODEL_KEY])
@@ -130,6 +161,7 @@ class Executor(base_executor.BaseExecutor):
             _record(pushed, {PUSHED: 0, "refused": refused})
             return
         source = model_path(input_dict)
+        digests = judged_digests(Path(source), input_dict)
         serving_dir, name = exec_properties[SERVING_DIR_KEY], exec_properties[NAME_KEY]
         if exec_properties.get(NEEDS_BASELINE_KEY) and not was_compared(input_dict):
             refuse_uncompared(Path(source), serving_dir, name)
@@ -147,6 +179,7 @@ class Executor(base_executor.BaseExecutor):
             info,
             check=check_saved_model,
             force=bool(exec_properties.get(FORCE_KEY)),
+            digests=digests,
         )
         destination = Path(serving_dir) / name / str(number)
         _log.info("Pushed %s to %s", source, destination)

@@ -19,7 +19,7 @@ from components.pusher.record import version_damage
 _LIVE, _DELETED = mlmd.Artifact.LIVE, mlmd.Artifact.DELETED
 
 
-def forget_lost_pushes(store: MetadataStore) -> list[str]:
+def forget_lost_pushes(store: MetadataStore, thorough: bool = False) -> list[str]:
     """Marks every lost PushedModel DELETED; returns the folders that they pointed to, sorted.
 
     A push is lost when its version is gone or damaged (see `version_damage`), or when a later push took its place:
@@ -30,7 +30,7 @@ def forget_lost_pushes(store: MetadataStore) -> list[str]:
         artifacts = store.get_artifacts_by_type("PushedModel")
     except errors.NotFoundError:  # nothing was ever pushed with this store
         return []
-    lost = [a for a in artifacts if a.state == _LIVE and _is_lost(a)]
+    lost = [a for a in artifacts if a.state == _LIVE and _is_lost(a, thorough)]
     for artifact in lost:
         artifact.state = _DELETED
     if lost:
@@ -43,11 +43,11 @@ def _destination(artifact: mlmd.Artifact) -> str:
     return str(value)
 
 
-def _is_lost(artifact: mlmd.Artifact) -> bool:
+def _is_lost(artifact: mlmd.Artifact, thorough: bool) -> bool:
     if artifact.custom_properties["pushed"].int_value != 1:
         return False
     destination = Path(_destination(artifact))
-    if version_damage(destination):
+    if version_damage(destination, thorough):
         return True
     home = destination.parent
     served = versions.versions(home.parent, home.name)

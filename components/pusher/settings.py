@@ -21,8 +21,8 @@ class PushSettings(Section):
     )
     replace_uncompared: bool = Field(
         False,
-        description="Replace a served version that no run in this --root made, though max_drop was not held "
-        "against it.",
+        description="Replace a served version that max_drop cannot be held against: it is damaged, or has other "
+        "labels or inputs.",
     )
 
     @field_validator("serving_dir", mode="before")

@@ -32,6 +32,7 @@ def publish(
     info: Mapping[str, Any],
     check: Callable[[Path], None] | None = None,
     force: bool = False,
+    digests: dict[str, str] | None = None,
 ) -> int:
     """Makes `model_dir` the newest version of `name` and keeps the newest `keep`; returns its number.
 
@@ -44,6 +45,7 @@ def publish(
         the push is refused when the folder holds a model of a run that started later.
       check: called with the complete copy before it becomes visible; raises PipelineError to refuse it.
       force: push also over a newer run's model, a rollback or a promotion.
+      digests: `file_digests` of what was judged, which the copy must have; by default those of `model_dir` now.
 
     Raises:
       GateRefused: a newer run has pushed already.
@@ -60,7 +62,9 @@ def publish(
         admit = None if force else functools.partial(_refuse_older_run, home, info)
         if admit is not None:
             admit()
-        number = staging.add_version(home, source, file_digests(source), info, check, admit)
+        if digests is None:
+            digests = file_digests(source)
+        number = staging.add_version(home, source, digests, info, check, admit)
         prune_after(number, serving_dir, name, keep)
     return number
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from components import features
 from components.report.contents import Contents, headlines, verdict
 from components.report.tables import number
+from components.trainer.history import why_kept
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&$:/@])")
 _REASONS_SHOWN = 20
@@ -17,7 +18,16 @@ _REASONS_SHOWN = 20
 def markdown(contents: Contents) -> str:
     """Returns the document; texts of the data and the config are escaped."""
     return (
-        "\n".join([*_decision(contents), *_figures(contents), *_serving(contents), *_where(contents)]) + "\n"
+        "\n".join(
+            [
+                *_decision(contents),
+                *_figures(contents),
+                *_training(contents),
+                *_serving(contents),
+                *_where(contents),
+            ]
+        )
+        + "\n"
     )
 
 
@@ -56,6 +66,13 @@ def _figures(contents: Contents) -> Iterator[str]:
         )
         yield f"| {' | '.join(told)} |"
     yield ""
+
+
+def _training(contents: Contents) -> Iterator[str]:
+    kept = why_kept(contents.history)
+    if kept:
+        yield f"Training: {escaped(kept)}."
+        yield ""
 
 
 def _serving(contents: Contents) -> Iterator[str]:

@@ -21,6 +21,7 @@ from components.report.markup import Child, Html, tag
 from components.report.mistakes import Mistake
 from components.report.style import CSS
 from components.report.tables import number, plain_table, section
+from components.trainer.history import why_kept
 
 _CARDS = 4
 # Nothing may be fetched and nothing may run, whatever a text contains.
@@ -160,10 +161,8 @@ def _curve(evaluations: Sequence[Mapping[str, float]], key: str) -> list[tuple[f
 
 def _training_told(history: Mapping[str, object]) -> str:
     told = f"{history['step']:,} of {history['total_steps']:,} steps on {history['train_rows']:,} rows"
-    best: Mapping[str, float] = history["best"]  # type: ignore[assignment]  # JSON
-    if best:
-        told += f"; the weights of epoch {best['epoch']:.3g} were the best and are the model's"
-    return told + ("; stopped early." if history["stopped_early"] else ".")
+    parts = [told, why_kept(history), "stopped early" if history["stopped_early"] else ""]
+    return "; ".join(part for part in parts if part) + "."
 
 
 def _canary(figures: Mapping[str, float]) -> Html:

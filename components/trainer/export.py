@@ -14,6 +14,7 @@ import tensorflow_transform as tft
 from components import features
 from components.errors import PipelineError
 from components.labels import read_labels
+from components.model_files import EXTRAS, write_sums
 from components.settings import DataSettings
 from components.trainer.model import classify
 
@@ -108,12 +109,14 @@ def export_model(module: ServingModel, labels: Path, out: Path) -> None:
       serve_examples: "examples", serialized tf.Examples with those columns, string [batch].
       serve_tokens: input_ids, attention_mask (token_type_ids for pairs), int64 [batch, tokens].
 
-    The label list is an asset of the graph and, for people and tools, `assets.extra/labels.txt`.
+    The label list is an asset of the graph and, for people and tools, `assets.extra/labels.txt`. The digests of
+    all files are in `assets.extra/SHA256SUMS`, for all that read or copy the model later.
     """
     tf.saved_model.save(module, str(out), signatures=module.signatures())
-    extra = out / "assets.extra"
+    extra = out / EXTRAS
     extra.mkdir(exist_ok=True)
     shutil.copyfile(labels, extra / features.LABELS_FILE)
+    write_sums(out)
 
 
 def _as_raw(values: tf.Tensor, spec: Any) -> Any:

@@ -1,6 +1,99 @@
-"""The file that tells how training went. Imports nothing, so that a report can read it cheaply."""
+"""How training went, and which weights it kept. No TensorFlow, so that a report can read it cheaply."""
 
 from __future__ import annotations
 
-# In the model run's folder: `components.trainer.train_loop.History` as JSON.
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+# In the model run's folder: `History` as JSON.
 HISTORY_FILE = "history.json"
+
+
+@dataclass
+class History:
+    """What happened; written as JSON beside the model run and saved with the state."""
+
+    fingerprint: str = ""  # of all that decides the result; names the training state
+    step: int = 0
+    total_steps: int = 0
+    steps_per_epoch: float = 0.0
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+    unevaluated_losses: list[float] = field(
+        default_factory=list
+    )  # of the steps since, when the state was saved
+    best: dict[str, float] = field(default_factory=dict)  # the evaluation whose weights are kept
+    best_metric: str = "accuracy"  # decides which; a tie goes to the better one of the other metric
+    evaluations_since_best: int = 0  # of best_metric by min_delta at least: what patience counts
+    stopped_early: bool = False
+    resumed_at: list[int] = field(default_factory=list)
+    train_rows: int = 0
+    seconds: float = 0.0  # all of it: steps, evaluations, state
+    evaluation_seconds: float = 0.0  # of these, evaluations and saving the state
+    step_seconds: float = 0.0  # steps alone, without the first, which compiles
+    rows_per_second: float = 0.0
+    padding_share: float = 0.0  # tokens computed that were padding
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def write_history(history: History, folder: Path) -> None:
+    """Writes `history.json` to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(history.as_json(), indent=2)
+    (folder / HISTORY_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def goodness(scores: Mapping[str, float], metric: str) -> float:
+    """A metric with its sign turned so that more is better; below all others when it is not a number."""
+    value = scores[metric] if metric == "accuracy" else -scores[metric]
+    return -math.inf if math.isnan(value) else value
+
+
+def rank(scores: Mapping[str, float], metric: str) -> tuple[float, float]:
+    """What decides which weights are kept: the metric, and among equals the other one.
+
+    Accuracy on a small split is often equal, 1.0 say, from the first epoch on, while the loss still falls.
+    """
+    other = "loss" if metric == "accuracy" else "accuracy"
+    return goodness(scores, metric), goodness(scores, other)
+
+
+def why_kept(history: Mapping[str, Any]) -> str:
+    """Which epoch's weights are the model's, and why; "" without an evaluation.
+
+    `the weights of epoch 3 are the model's: eval accuracy 1.0000, as in epochs 1 and 2, and of these the lowest
+    eval loss, 0.2500`
+
+    Args:
+      history: history.json of the Trainer.
+    """
+    best: Mapping[str, float] = history["best"]
+    if not best:
+        return ""
+    metric = history.get("best_metric", "accuracy")
+    other = "loss" if metric == "accuracy" else "accuracy"
+    epoch = f"the weights of epoch {best['epoch']:.3g} are the model's: "
+    tied = [e for e in history["evaluations"] if e[metric] == best[metric] and e["step"] != best["step"]]
+    if not tied:
+        return f"{epoch}{_extreme(metric)} eval {metric}, {best[metric]:.4f}"
+    others = _listed([f"{e['epoch']:.3g}" for e in tied])
+    return (
+        f"{epoch}eval {metric} {best[metric]:.4f}, as in {others}, and of these the {_extreme(other)} eval {other}, "
+        f"{best[other]:.4f}"
+    )
+
+
+def _extreme(metric: str) -> str:
+    return "highest" if metric == "accuracy" else "lowest"
+
+
+def _listed(epochs: Sequence[str]) -> str:
+    """`["1", "2", "4"] -> "epochs 1, 2 and 4"`."""
+    if len(epochs) == 1:
+        return f"epoch {epochs[0]}"
+    return f"epochs {', '.join(epochs[:-1])} and {epochs[-1]}"

@@ -62,6 +62,11 @@ class Meter:
         self._reported = self._started = time.perf_counter()
         return sum(values) / len(values) if values else None
 
+    def restart(self) -> None:
+        """The next step's clock starts now: what was done since the last step was no training."""
+        if self._started is not None:
+            self._started = time.perf_counter()
+
     def losses(self) -> list[float]:
         """Losses of the steps since `forget_losses`."""
         return self._since_evaluation + [float(loss) for loss in self._pending]

@@ -1,4 +1,4 @@
-"""What the training loop tells while it runs. The runner sets a sink that draws; the default logs."""
+"""What the training loop tells while it runs. The runner sets sinks that draw; the default logs."""
 
 from __future__ import annotations
 
@@ -46,12 +46,19 @@ def log_progress(progress: TrainProgress) -> None:
 
 
 _sink: Sink = log_progress
+_say: Callable[[str], None] = _log.info
 
 
-def set_sink(sink: Sink | None) -> None:
-    """Sends all later reports to `sink`; None goes back to the log."""
-    global _sink
+def set_sink(sink: Sink | None, say: Callable[[str], None] | None = None) -> None:
+    """Sends all later reports to `sink` and lines to `say`; None goes back to the log."""
+    global _sink, _say
     _sink = log_progress if sink is None else sink
+    _say = _log.info if say is None else say
+
+
+def say(line: str) -> None:
+    """Called by the training loop for what a person should know and no report holds."""
+    _say(line)
 
 
 def report(progress: TrainProgress) -> None:

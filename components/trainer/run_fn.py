@@ -12,9 +12,10 @@ from components.labels import read_labels
 from components.settings import DataSettings, ModelSettings
 from components.trainer.distribution import is_chief, make_strategy
 from components.trainer.export import ServingModel, export_model
+from components.trainer.history import write_history
 from components.trainer.settings import TrainSettings
-from components.trainer.train_loop import read_data, train, write_history
-from components.trainer.train_state import clear_state
+from components.trainer.state_files import clear_state
+from components.trainer.train_loop import read_data, train
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -45,4 +46,4 @@ def run_fn(fn_args: FnArgs) -> None:
     if is_chief(strategy):
         write_history(history, run_dir)
         export_model(serving, labels_path, Path(fn_args.serving_model_dir))
-        clear_state(state_dir)
+        clear_state(state_dir, history.fingerprint)

@@ -58,13 +58,26 @@ class TrainSettings(Section):
     freeze: FreezeSettings = Field(FreezeSettings(), description="Layers that are not trained.")
     evaluations_per_epoch: int = Field(1, ge=1, description="Evaluations on the eval split per epoch.")
     best_metric: Literal["accuracy", "loss"] = Field(
-        "accuracy", description="Decides which weights are the best."
+        "accuracy",
+        description="Decides which weights are the best, as measured on the eval split; of equal accuracies the one with "
+        "the lower loss.",
     )
     early_stopping: EarlyStoppingSettings | None = Field(None, description="null: train to the end.")
     bucket_width: int = Field(
         1,
         ge=1,
         description="Batches (rows of alike length) are padded to a multiple of this many tokens; 8 suits GPUs.",
+    )
+    save_steps: int | None = Field(
+        None,
+        ge=1,
+        description="The training state is saved every so many optimizer steps, too; null: never for that.",
+    )
+    save_minutes: float | None = Field(
+        4.0,
+        gt=0,
+        description="The training state is saved when this many minutes have passed since the last time, which bounds "
+        "what a killed run costs; null: only after evaluations and by save_steps.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, data and machine: same weights.")
     mixed_precision: Literal["none", "float16", "bfloat16"] = Field(

@@ -5,11 +5,10 @@ One `tf.function` per step, no callback machinery; what happens between steps is
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from components.errors import PipelineError
 from components.trainer import dataset, progress
 from components.trainer.dataset import Batching, SplitSummary
 from components.trainer.distribution import is_chief, split_over_replicas
-from components.trainer.history import HISTORY_FILE
+from components.trainer.history import History, goodness, rank
 from components.trainer.meter import Meter
 from components.trainer.model import trained_variables
 from components.trainer.optimizer import AdamW, learning_rate
@@ -30,6 +29,9 @@ from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 
 _REPORT_SECONDS = 0.5
+_UNSAVED_SECONDS = 60.0  # of training at most that a kill during an evaluation costs
+# Settings that change nothing of the result: a state is resumed also when they differ.
+_NO_PART_OF_THE_RESULT = {"save_steps", "save_minutes", "tensorboard"}
 
 
 @dataclass(frozen=True)
@@ -42,30 +44,6 @@ class TrainingData:
     evaluation_summary: SplitSummary
     labels: list[str]
     text_pairs: bool
-
-
-@dataclass
-class History:
-    """What happened; written as JSON beside the model run and saved with the state."""
-
-    step: int = 0
-    total_steps: int = 0
-    steps_per_epoch: float = 0.0
-    evaluations: list[dict[str, float]] = field(default_factory=list)
-    unevaluated_losses: list[float] = field(default_factory=list)  # of the steps since, at an interrupt
-    best: dict[str, float] = field(default_factory=dict)
-    evaluations_since_best: int = 0
-    stopped_early: bool = False
-    resumed_at: list[int] = field(default_factory=list)
-    train_rows: int = 0
-    seconds: float = 0.0  # all of it: steps, evaluations, state
-    evaluation_seconds: float = 0.0  # of these, evaluations and saving the state
-    step_seconds: float = 0.0  # steps alone, without the first, which compiles
-    rows_per_second: float = 0.0
-    padding_share: float = 0.0  # tokens computed that were padding
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def read_data(
@@ -116,23 +94,17 @@ def train(
       data: from `read_data`.
       settings: the config's `train` section.
       strategy: from `make_strategy`.
-      state_dir: stable folder; a state there of the same data, settings and `identity` is resumed. The
-        caller clears it (`clear_state`) when the model is exported.
+      state_dir: stable folder, which runs may share; a state there of the same data, settings and `identity` is
+        resumed. The caller clears it (`clear_state`, with the history's fingerprint) when the model is exported.
       log_dir: folder for TensorBoard logs, or None.
       identity: what else decides the result (checkpoint, code), as JSON.
 
     Raises:
-      PipelineError: the loss is no longer a number, or a setting does not fit data or model.
+      PipelineError: the loss is no longer a number, a setting does not fit data or model, or the state cannot be
+        saved.
       KeyboardInterrupt: after the state was saved; the next call goes on at that step.
     """
     return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
-
-
-def write_history(history: History, folder: Path) -> None:
-    """Writes `history.json` to `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(history.as_json(), indent=2)
-    (folder / HISTORY_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def accuracy_and_loss(
@@ -171,7 +143,7 @@ class _Loop:
     ) -> None:
         self.model, self.data, self.settings, self.strategy = model, data, settings, strategy
         self.state_dir = state_dir
-        self.mark = _mark(data, settings, strategy, identity)
+        mark = _mark(data, settings, strategy, identity)
         self.variables = trained_variables(model, settings.freeze)
         with strategy.scope():
             self.optimizer = AdamW(self.variables, settings)
@@ -182,8 +154,9 @@ class _Loop:
         self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
         steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation
         total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
-        self.history = History(total_steps=total, steps_per_epoch=steps_per_epoch)
+        self.history = History(fingerprint=mark, total_steps=total, steps_per_epoch=steps_per_epoch)
         self.history.train_rows = data.train_summary.rows
+        self.history.best_metric = settings.best_metric
         self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
         self.best_weights: list[np.ndarray] | None = None
         self.train_step = TrainStep(
@@ -191,6 +164,7 @@ class _Loop:
         )
         self.score_batch = scoring_function(model, settings, strategy, data.text_pairs)
         self.writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else None
+        self.saved_at = time.monotonic()
 
     def run(self) -> History:
         self._restore()
@@ -205,6 +179,8 @@ class _Loop:
                     loss = self._one_step(batches)
                     meter.add(batches, loss)
                     self.history.step += 1
+                    if self._save_due():
+                        self._save_between_evaluations(meter, started)
                     if self._evaluation_due():
                         self._evaluate_and_save(meter, started)
                     elif meter.rows_per_second > 0.0 and meter.seconds_since_report() > _REPORT_SECONDS:
@@ -214,6 +190,8 @@ class _Loop:
                 self.history.unevaluated_losses = meter.losses()
             self._save()
             raise
+        if self.writer is not None:
+            self.writer.close()
         self.history.seconds = time.perf_counter() - started
         self._take_best()
         return self.history
@@ -248,6 +226,21 @@ class _Loop:
     def _evaluation_due(self) -> bool:
         return self.history.step in self.evaluation_steps and not self._evaluated()
 
+    def _save_due(self) -> bool:
+        steps, minutes = self.settings.save_steps, self.settings.save_minutes
+        if steps is not None and self.history.step % steps == 0:
+            return True
+        if minutes is None:
+            return False
+        limit = min(60.0 * minutes, _UNSAVED_SECONDS) if self._evaluation_due() else 60.0 * minutes
+        return time.monotonic() - self.saved_at >= limit
+
+    def _save_between_evaluations(self, meter: Meter, started: float) -> None:
+        self.history.unevaluated_losses = meter.losses()
+        self.history.seconds = time.perf_counter() - started
+        self._save()
+        meter.restart()
+
     def _evaluate_and_save(self, meter: Meter, started: float) -> None:
         before = time.perf_counter()
         scores = self._scores()
@@ -256,6 +249,7 @@ class _Loop:
         meter.forget_losses()
         self.history.seconds = time.perf_counter() - started
         self._save()
+        meter.restart()
         self.history.evaluation_seconds += time.perf_counter() - before
 
     def _record(self, scores: Mapping[str, float], meter: Meter) -> None:
@@ -265,20 +259,20 @@ class _Loop:
         losses = meter.losses()
         if losses:
             record["train_loss"] = sum(losses) / len(losses)
-        sign = 1.0 if metric == "accuracy" else -1.0
-        better_by = sign * (scores[metric] - history.best[metric]) if history.best else math.inf
+        better_by = goodness(scores, metric) - goodness(history.best, metric) if history.best else math.inf
         enough = better_by > (stopping.min_delta if stopping else 0.0)
         since_best = 0 if enough else history.evaluations_since_best + 1
         patience = stopping.patience if stopping else math.inf
         # Any improvement makes the best weights; patience counts only those of at least min_delta.
-        if better_by > 0.0:
+        is_best = not history.best or rank(scores, metric) > rank(history.best, metric)
+        if is_best:
             self.best_weights = [v.numpy() for v in self.variables]
         # In one assignment, and after the weights: an interrupt finds all of the evaluation or none.
         self.history = replace(
             history,
             evaluations=[*history.evaluations, record],
             unevaluated_losses=[],
-            best=record if better_by > 0.0 else history.best,
+            best=record if is_best else history.best,
             evaluations_since_best=since_best,
             stopped_early=since_best >= patience and history.step < history.total_steps,
         )
@@ -328,10 +322,15 @@ class _Loop:
         arrays = {f"weight/{i}": v.numpy() for i, v in enumerate(self.variables)}
         arrays |= {f"optimizer/{i}": np.asarray(v.numpy()) for i, v in enumerate(self.optimizer.state)}
         arrays |= {f"best/{i}": w for i, w in enumerate(self.best_weights or [])}
-        save_state(self.state_dir, self.mark, self.history.as_json(), arrays)
+        save_state(self.state_dir, self.history.fingerprint, self.history.as_json(), arrays)
+        self.saved_at = time.monotonic()
 
     def _restore(self) -> None:
-        found = load_state(self.state_dir, self.mark)
+        try:
+            found = load_state(self.state_dir, self.history.fingerprint)
+        except ValueError as error:
+            progress.say(f"The training state {error}: training starts anew")
+            return
         if found is None:
             return
         saved, arrays = found
@@ -342,6 +341,7 @@ class _Loop:
         # An interrupt may fall between the update and its count: the optimizer's own count is right.
         self.history.step = int(self.optimizer.step.numpy())
         self.history.resumed_at.append(self.history.step)
+        progress.say(f"Training resumes at step {self.history.step} of {self.history.total_steps}")
         if self.history.best:
             self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.variables))]
 
@@ -394,7 +394,7 @@ def _mark(
             "train": data.train_summary.digest,
             "evaluation": data.evaluation_summary.digest,
             "labels": data.labels,
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json", exclude=_NO_PART_OF_THE_RESULT),
             "replicas": strategy.num_replicas_in_sync,
             "identity": dict(identity),
         }

@@ -1,15 +1,17 @@
-"""What an interrupted training leaves behind, so that the next run goes on from there.
+"""What a training that was interrupted or killed leaves behind, so that the next run goes on from there.
 
-One safetensors file, written aside and renamed: it is the old state or the new one, never half of it.
-A state is used only when its fingerprint (data, checkpoint, settings, code) is that of the new run.
+A folder per fingerprint (data, checkpoint, settings, code), so that runs that share a volume leave each other's
+states alone; in it one safetensors file, written aside under a random name and renamed: it is the old state or
+the new one, never half of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import logging
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-STATE_FILE = "training_state.safetensors"
-
-_log = logging.getLogger(__name__)
+from components.errors import PipelineError
+from components.trainer.state_files import STATE_FILE, remove_abandoned, state_path
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
@@ -31,34 +32,63 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
 def save_state(
     folder: Path, mark: str, progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Replaces the state in `folder`. `progress` must be JSON; `mark` is the run's fingerprint."""
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{STATE_FILE}.{os.getpid()}"
+    """Replaces the state of the run with the fingerprint `mark`. `progress` must be JSON.
+
+    Raises:
+      PipelineError: it cannot be written; the state of before is untouched.
+    """
+    path = state_path(folder, mark)
+    aside = path.with_name(f".{STATE_FILE}.{uuid.uuid4().hex}")
+    metadata = {
+        "fingerprint": mark,
+        "progress": json.dumps(progress),
+        "sha256": _digest(arrays),
+    }
     try:
-        save_file(dict(arrays), aside, metadata={"fingerprint": mark, "progress": json.dumps(progress)})
-        os.replace(aside, folder / STATE_FILE)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder)
+        save_file(dict(arrays), aside, metadata=metadata)
+        _flush(aside)
+        os.replace(aside, path)
+    except (OSError, SafetensorError) as error:
+        raise PipelineError(
+            f"{path}: the training state cannot be saved ({' '.join(str(error).split())[:200]}); what was saved before "
+            "is untouched: mend that and run again to resume there"
+        ) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it was renamed, or never made
+            aside.unlink()
 
 
 def load_state(folder: Path, mark: str) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
-    """The progress and arrays of an interrupted run with the same fingerprint; else None."""
-    path = folder / STATE_FILE
+    """The progress and arrays of an unfinished run with the same fingerprint; None without one.
+
+    Raises:
+      ValueError: the file is there and damaged.
+    """
+    path = state_path(folder, mark)
     if not path.is_file():
         return None
     try:
         with safe_open(str(path), framework="numpy") as archive:
             metadata = archive.metadata() or {}
-            if metadata.get("fingerprint") != mark:
-                _log.info("%s is of another run (data, settings or code differ): starting anew", path)
-                return None
             arrays = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 (not a mapping)
-            return json.loads(metadata["progress"]), arrays
-    except SafetensorError as error:
-        _log.warning("%s cannot be read (%s): starting anew", path, error)
-        return None
+        progress = json.loads(metadata["progress"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({' '.join(str(error).split())[:200]})") from error
+    if metadata.get("fingerprint") != mark or metadata.get("sha256") != _digest(arrays):
+        raise ValueError(f"{path} is damaged (sha256 differs)")
+    return progress, arrays
 
 
-def clear_state(folder: Path) -> None:
-    """Forgets the state: the training is finished and its model exported."""
-    (folder / STATE_FILE).unlink(missing_ok=True)
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

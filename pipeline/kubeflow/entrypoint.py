@@ -193,8 +193,9 @@ def _execute(
     from tfx.utils import import_utils
 
     from components.report.artifacts import Metrics
-    from pipeline.kubeflow import artifacts, probes
+    from pipeline.kubeflow import artifacts, digests, probes
 
+    digests.require_whole(inputs)
     light_imports.release(load=False)
     executor_class = import_utils.import_class_by_path(class_path)
     for made in (artifact for several in outputs.values() for artifact in several):
@@ -214,9 +215,10 @@ def _execute(
         else:
             context = base_executor.BaseExecutor.Context(**options)
         executor_class(context).Do(inputs, outputs, properties)
-    # The dashboard shows every property of Metrics as a figure: TFX's version is none.
+    # The dashboard shows every property of Metrics as a figure: TFX's version and a digest are none.
     tagged = {key: made for key, made in outputs.items() if not any(isinstance(a, Metrics) for a in made)}
     outputs_utils.tag_output_artifacts_with_version(tagged)
+    digests.record(tagged)
 
 
 def _make_folder(path: Path) -> None:

@@ -60,6 +60,12 @@ def run(
     force: Annotated[
         bool, typer.Option("--force", help="Push also over the model of a newer run, or over a rollback.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Read all that is cached and what is served, and make anew what is damaged."
+        ),
+    ] = False,
 ) -> None:
     """Run the whole pipeline; unchanged steps are cached.
 
@@ -67,7 +73,7 @@ def run(
     1 anything else.
     """
     request = run_command.RunRequest(
-        config, tuple(set_ or ()), root, not no_cache, json_, verbose, wait, force
+        config, tuple(set_ or ()), root, not no_cache, json_, verbose, wait, force, verify
     )
     run_command.leave(run_command.run(request))
 

@@ -1,6 +1,7 @@
 """TFX's LocalDagRunner, one node at a time, telling an observer what happens to each.
 
-Node executors are imported only when a node really runs, so that a cached run imports none.
+Node executors are imported only when a node really runs, so that a cached run imports none. What a node reads and
+what it takes from the cache is checked first (see `artifact_checks`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import functools
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from tfx.orchestration.local import local_dag_runner, runner_utils
 from tfx.orchestration.portable import base_executor_operator, launcher, runtime_parameter_utils
 from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
+from components.errors import GateRefused
 from pipeline.beam.submission import ready_to_submit
 from pipeline.local import light_imports
-from pipeline.local.failures import NodeFailed
+from pipeline.local.artifact_checks import ArtifactChecks
+from pipeline.local.failures import NodeFailed, lacking
+from pipeline.local.leftovers import remove_outputs
 from pipeline.local.node_run import NodeRun, NodeState, Observer, OutputArtifact
 
 
@@ -32,17 +36,26 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
     Args:
         run_id: name of the run in the metadata store; never used before.
         observe: called in the thread that runs the nodes.
+        say: told in one line of each artifact that is damaged and made anew.
+        verify: read all cached outputs whole.
     """
 
-    def __init__(self, run_id: str, observe: Observer) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        observe: Observer,
+        say: Callable[[str], None] = lambda line: None,
+        verify: bool = False,
+    ) -> None:
         super().__init__()
-        self._run_id = run_id
-        self._observe = observe
+        self._run_id, self._observe, self._say, self._verify = run_id, observe, say, verify
 
     def run_with_ir(
         self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None
     ) -> None:
         """Runs all nodes in order; those that do not depend on a failed one run too, as on Kubeflow.
+
+        Where the machine has no memory or disk left, the run ends at once.
 
         Raises:
             NodeFailed: a node raised, the first one that did.
@@ -53,9 +66,16 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
         )
         deployment = runner_utils.extract_local_deployment_config(pipeline)
+        root = Path(pipeline.runtime_spec.pipeline_root.field_value.string_value)
         connection = _OneConnection(_connection_config(deployment))
         with connection:
-            _cancel_unfinished(connection.store)
+            killed = _cancel_unfinished(connection.store, root)
+            if killed:
+                self._say(
+                    f"The run before was killed in {', '.join(killed)}, or the machine stopped: what it left there is "
+                    "removed, and the step runs again"
+                )
+            checks = ArtifactChecks(connection.store, root, self._say, self._verify)
             failures: list[NodeFailed] = []
             without: set[str] = set()  # failed, or left out because of it
             for node in (n.pipeline_node for n in pipeline.nodes):
@@ -63,10 +83,14 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
                     without.add(node.node_info.id)
                     continue
                 try:
-                    self._run_node(node, pipeline, deployment, connection)
+                    self._run_node(node, pipeline, deployment, connection, checks)
                 except NodeFailed as error:
+                    if lacking(error):  # memory or disk: the next node would fail for it too, or hang
+                        raise
                     failures.append(error)
                     without.add(node.node_info.id)
+        if self._verify:
+            self._say(f"--verify: the sha256 of {checks.cached_read} cached outputs is that of their nodes")
         if failures:
             raise failures[0]
 
@@ -76,16 +100,17 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
         pipeline: pipeline_pb2.Pipeline,
         deployment: Any,
         connection: metadata.Metadata,
+        checks: ArtifactChecks,
     ) -> None:
         node_id = node.node_info.id
         self._observe(NodeRun(node_id, "running"))
         started = time.monotonic()
         try:
-            state, outputs = _launch(node, pipeline, deployment, connection)
+            state, outputs = _launch(node, pipeline, deployment, connection, checks)
         except BaseException as error:
             failed = isinstance(error, Exception)
             if not failed:
-                _cancel_unfinished(connection.store)
+                _cancel_unfinished(connection.store, checks.pipeline_root)
             seconds = time.monotonic() - started
             self._observe(NodeRun(node_id, "failed" if failed else "interrupted", seconds))
             if failed:
@@ -104,19 +129,45 @@ class _OneConnection(metadata.Metadata):
         return self
 
 
+class _CheckedLauncher(launcher.Launcher):
+    """Takes from the cache only what is whole."""
+
+    def __init__(self, checks: ArtifactChecks, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._checks = checks
+
+    def _prepare_execution(self) -> Any:
+        with self._checks.of_cached_outputs():
+            return super()._prepare_execution()
+
+
 class _ImportedWhenRun(base_executor_operator.BaseExecutorOperator):
     """Stands for an executor operator, which would import the executor also for a cached node."""
+
+    def __init__(self, node_id: str, checks: ArtifactChecks, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._node_id, self._checks = node_id, checks
 
     def _operator(self) -> Any:
         raise NotImplementedError
 
     def run_executor(self, execution_info: Any) -> Any:
-        """Imports the executor and runs it, as the launcher asks."""
+        """Checks the inputs, imports the executor and runs it, as the launcher asks; records the outputs."""
+        self._checks.before_use(self._node_id, execution_info.input_dict)
         light_imports.release()
         operator = self._operator()(self._executor_spec, self._platform_config)
         if self._execution_watcher_address:
             operator.with_execution_watcher(self._execution_watcher_address)
-        return operator.run_executor(execution_info)
+        try:
+            done = operator.run_executor(execution_info)
+        except GateRefused:
+            raise
+        except Exception:
+            self._checks.after_failure(self._node_id, execution_info.input_dict)
+            raise
+        written = (made for several in done.output_artifacts.values() for made in several.artifacts)
+        self._checks.record(artifact.uri for artifact in written)
+        return done
 
 
 class _PythonOperator(_ImportedWhenRun):
@@ -135,9 +186,9 @@ class _BeamOperator(_ImportedWhenRun):
     SUPPORTED_EXECUTOR_SPEC_TYPE = [executable_spec_pb2.BeamExecutableSpec]  # noqa: RUF012
     SUPPORTED_PLATFORM_CONFIG_TYPE: list[Any] = []  # noqa: RUF012
 
-    def __init__(self, node_id: str, arguments: Sequence[str], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, beam_arguments: Sequence[str], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._node_id, self._arguments = node_id, arguments
+        self._arguments = beam_arguments
 
     def _operator(self) -> Any:
         from tfx.orchestration.portable import beam_executor_operator
@@ -167,12 +218,14 @@ def _launch(
     pipeline: pipeline_pb2.Pipeline,
     deployment: Any,
     connection: metadata.Metadata,
+    checks: ArtifactChecks,
 ) -> tuple[NodeState, Mapping[str, Sequence[OutputArtifact]]]:
     node_id = node.node_info.id
     executor_spec, beam_arguments = _without_beam_arguments(
         runner_utils.extract_executor_spec(deployment, node_id)
     )
-    info = launcher.Launcher(
+    info = _CheckedLauncher(
+        checks,
         pipeline_node=node,
         mlmd_connection=connection,
         pipeline_info=pipeline.pipeline_info,
@@ -180,8 +233,12 @@ def _launch(
         executor_spec=executor_spec,
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
         custom_executor_operators={
-            executable_spec_pb2.PythonClassExecutableSpec: _PythonOperator,
-            executable_spec_pb2.BeamExecutableSpec: functools.partial(_BeamOperator, node_id, beam_arguments),
+            executable_spec_pb2.PythonClassExecutableSpec: functools.partial(
+                _PythonOperator, node_id, checks
+            ),
+            executable_spec_pb2.BeamExecutableSpec: functools.partial(
+                _BeamOperator, beam_arguments, node_id, checks
+            ),
         },
     ).launch()
     [execution] = connection.store.get_executions_by_id([info.execution_id])
@@ -238,11 +295,18 @@ def _connection_config(deployment: Any) -> Any:
     return getattr(connection, connection.WhichOneof("connection_config"))
 
 
-def _cancel_unfinished(store: Any) -> None:
-    """Closes what a killed run left RUNNING; the caller holds the pipeline's lock, so nothing runs now."""
+def _cancel_unfinished(store: Any, pipeline_root: Path) -> list[str]:
+    """Closes what a killed run left RUNNING, and removes its outputs; returns the nodes.
+
+    The caller holds the pipeline's lock, so nothing runs now.
+    """
     running = mlmd.Execution.State.Name(mlmd.Execution.RUNNING)
     unfinished = store.get_executions(ListOptions(filter_query=f"last_known_state = {running}"))
     for execution in unfinished:
         execution.last_known_state = mlmd.Execution.CANCELED
-    if unfinished:
-        store.put_executions(unfinished)
+    if not unfinished:
+        return []
+    remove_outputs(pipeline_root, [execution.id for execution in unfinished])
+    store.put_executions(unfinished)
+    contexts = [context for e in unfinished for context in store.get_contexts_by_execution(e.id)]
+    return sorted({context.name.rpartition(".")[2] for context in contexts if context.type == "node"})

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -19,8 +19,9 @@ from components.pusher.runs import new_run_id
 from pipeline import process_exit
 from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
-from pipeline.local import quiet, run_lock
+from pipeline.local import leftovers, metadata_store, quiet, run_lock, sudden_end
 from pipeline.local.display import Display, make_display
+from pipeline.local.failures import explain
 from pipeline.paths import CACHE_DIR, CHECKPOINTS_DIR, RECIPES_DIR, PipelinePaths, local_paths
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class RunRequest:
     verbose: bool = False
     wait: bool = False
     force: bool = False
+    verify: bool = False
 
 
 @dataclass
@@ -55,17 +57,21 @@ class _Progress:
 def run(request: RunRequest) -> int:
     """Runs the pipeline; returns the exit code: 0 pushed, 1 failed, 2 bad config, 3 refused, 130 Ctrl-C."""
     run_id = new_run_id()
-    started = time.monotonic()
+    started, paths = time.monotonic(), None
     try:
         config = load_config(request.config_path, request.overrides)
         check_local(config.beam)
         paths = local_paths(request.root, config.name)
         log_path = _log_folder(request.root, paths) / f"{run_id}.log"
+        sudden_end.know(run_id=run_id, log=str(_relative(log_path)), json=request.json)
         with quiet.redirected(log_path, request.verbose) as (out, err):
             session = _Session(request, config, paths, run_id, log_path, started, out, err)
             return session.run()
     except PipelineError as error:
-        return _refuse_before_start(request, run_id, error, time.monotonic() - started)
+        return _fail(request, run_id, str(error), error.exit_code, time.monotonic() - started)
+    except Exception as error:  # noqa: BLE001 - where memory is short, even an end that is told can fail
+        told = explain(error, paths.logs_dir if paths else request.root)
+        return _fail(request, run_id, told.reason, told.exit_code, time.monotonic() - started)
 
 
 def _log_folder(root: Path, paths: PipelinePaths) -> Path:
@@ -76,14 +82,15 @@ def _log_folder(root: Path, paths: PipelinePaths) -> Path:
     return paths.logs_dir
 
 
-def _refuse_before_start(request: RunRequest, run_id: str, error: PipelineError, seconds: float) -> int:
-    Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+def _fail(request: RunRequest, run_id: str, reason: str, exit_code: int, seconds: float) -> int:
+    Console(stderr=True).print(f"error: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     if request.json:
-        print(json.dumps(_json_of_failure(run_id, str(error), seconds)), flush=True)
-    return error.exit_code
+        print(json.dumps(json_of_failure(run_id, reason, seconds)), flush=True)
+    return exit_code
 
 
-def _json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]:
+def json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]:
+    """What `--json` prints of a run of whose nodes nothing is known."""
     return {
         "run_id": run_id,
         "status": "failed",
@@ -126,7 +133,7 @@ class _Session:
                 self._run_nodes(display, progress)
         except (Exception, KeyboardInterrupt) as error:
             logging.getLogger(__name__).exception("The run ended with an error")
-            failure = error
+            failure = metadata_store.explained(error, self.paths.metadata_path) or error
         return self._conclude(console, list(progress.nodes.values()), failure)
 
     def _run_nodes(self, display: Display, progress: _Progress) -> None:
@@ -137,8 +144,10 @@ class _Session:
             self.request.wait,
             lambda holder: say(f"{self.config.name}: waiting for {holder}"),
         ):
-            self.paths = _with_inputs(self.config, self.paths, display)
-            self._run_pipeline(display, progress)
+            leftovers.remove_leftovers(self.paths)
+            with leftovers.temporary_folder(self.paths.temp_dir / self.run_id):
+                self.paths = _with_inputs(self.config, self.paths, display)
+                self._run_pipeline(display, progress)
 
     def _run_pipeline(self, display: Display, progress: _Progress) -> None:
         from pipeline.local import light_imports
@@ -149,24 +158,27 @@ class _Session:
         from pipeline.local.node_run import NodeRun
         from pipeline.training_pipeline import create_pipeline
 
-        self.paths.root.mkdir(parents=True, exist_ok=True)
+        metadata_store.prepare(
+            self.paths.metadata_path, self.paths.pipeline_root, f"broken-{self.run_id}", display.say
+        )
         pipeline = create_pipeline(self.config, self.paths, force_push=self.request.force)
         if not self.request.cache:
             pipeline.enable_cache = False
         node_ids = [component.id for component in pipeline.components]
         progress.nodes = {node_id: NodeRun(node_id, "waiting") for node_id in node_ids}
-        _forget_what_no_longer_counts(self.paths)
+        _forget_what_no_longer_counts(self.paths, self.request.verify, display.say)
         display.start(node_ids)
 
         with _training_shown(display), interrupts.remembered(at_once=True) as check_interrupt:
 
             def observe(node: NodeRun) -> None:
                 progress.nodes[node.id] = node
+                sudden_end.know(node=node.id if node.state == "running" else "")
                 display.node(node)
                 if node.state in ("done", "cached"):
                     check_interrupt()
 
-            ObservedDagRunner(self.run_id, observe).run(pipeline)
+            ObservedDagRunner(self.run_id, observe, display.say, self.request.verify).run(pipeline)
 
     def _conclude(self, console: Console, nodes: list[NodeRun], failure: BaseException | None) -> int:
         from pipeline.local.outcome import as_json, gather
@@ -207,8 +219,6 @@ class _Session:
 
 def _explain(failure: BaseException | None, log_path: Path) -> tuple[tuple[Any, str] | None, int]:
     """((status, reason), exit code) of a run that did not come to its end."""
-    from pipeline.local.failures import explain
-
     if failure is None:
         return None, 0
     if isinstance(failure, KeyboardInterrupt):
@@ -259,21 +269,31 @@ def _make_data(config: Config, display: Display) -> None:
         make_dataset(config.data.recipe, RECIPES_DIR, config.data.path, CACHE_DIR)
 
 
-def _forget_what_no_longer_counts(paths: PipelinePaths) -> None:
-    """A cached push counts only while its version is still served; a refusing canary is asked again."""
-    if not paths.metadata_path.exists():
-        return
+def _forget_what_no_longer_counts(paths: PipelinePaths, verify: bool, say: Callable[[str], None]) -> None:
+    """A cached push counts only while its version is still served; a refusing canary is asked again.
+
+    Args:
+        paths: of the pipeline.
+        verify: read what was pushed and exported whole, instead of looking at sizes and times.
+        say: told in one line of each version that is served and damaged.
+    """
     from ml_metadata import MetadataStore
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
     from components.canary.refusals import forget_refusals
     from components.exports.lost_exports import forget_lost_exports
     from components.pusher.lost_pushes import forget_lost_pushes
+    from components.pusher.record import version_damage
 
     store = MetadataStore(sqlite_metadata_connection_config(str(paths.metadata_path)))
-    forget_lost_pushes(store)
+    for version in map(Path, forget_lost_pushes(store, verify)):
+        broken = version_damage(version, verify) if version.is_dir() else ""
+        if broken:
+            say(
+                f"{_relative(version)}: the version is damaged: {broken}; pushed again by a run of its config"
+            )
     forget_refusals(store)
-    forget_lost_exports(store)
+    forget_lost_exports(store, verify)
 
 
 @contextlib.contextmanager
@@ -284,7 +304,7 @@ def _training_shown(display: Display) -> Iterator[None]:
         progress.log_progress(report)
         display.training(report)
 
-    progress.set_sink(show)
+    progress.set_sink(show, display.say)
     try:
         yield
     finally:

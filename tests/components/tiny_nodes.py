@@ -13,6 +13,8 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
+from components.model_files import write_sums
+
 
 @component
 def TinyTrainer(model: OutputArtifact[standard_artifacts.Model], content: Parameter[str]) -> None:
@@ -21,6 +23,7 @@ def TinyTrainer(model: OutputArtifact[standard_artifacts.Model], content: Parame
     folder.mkdir(parents=True)
     (folder / "saved_model.pb").write_text("graph")
     (folder / "weights").write_text(content)
+    write_sums(folder)
 
 
 class TinyEvaluatorSpec(component_spec.ComponentSpec):
@@ -70,11 +73,13 @@ def SavedModelTrainer(model: OutputArtifact[standard_artifacts.Model], content: 
     if content == "corrupt":
         folder.mkdir(parents=True)
         (folder / "saved_model.pb").write_bytes(b"\xff\xff not a graph")
+        write_sums(folder)
         return
     module = tf.Module()
     module.factor = tf.Variable(float(content))
     module.f = tf.function(lambda x: x * module.factor, input_signature=[tf.TensorSpec([], tf.float32)])
     tf.saved_model.save(module, str(folder))
+    write_sums(folder)
 
 
 @component
@@ -90,5 +95,5 @@ def InfraJudge(
     if with_model:
         copy = Path(blessing.uri) / "stamped_model"
         shutil.copytree(Path(model.uri) / "Format-Serving", copy)
-        (copy / "assets.extra").mkdir()
         (copy / "assets.extra/tf_serving_warmup_requests").write_bytes(b"warm up")
+        write_sums(copy)

@@ -19,9 +19,11 @@ from typing import Any
 
 import pytest
 from ml_metadata import MetadataStore
-from ml_metadata.proto.metadata_store_pb2 import ConnectionConfig
+from ml_metadata.proto.metadata_store_pb2 import Artifact, ConnectionConfig
 
+from components import manifest
 from components.pusher.record import version_damage
+from tests.components.test_manifest import rewrite
 from tests.tiny_model import rows, write_checkpoint
 from tests.tiny_project import CONFIG
 
@@ -377,3 +379,55 @@ def test_kill_of_a_run_in_its_push_leaves_whole_versions_and_the_next_run_goes_o
     assert versions(folder)[-1] == str(done.result["version"])
     assert version_damage(served / versions(folder)[-1], thorough=True) == ""
     assert list(served.glob(".staging-*")) == []
+
+
+def live_artifacts(folder: Path) -> list[Path]:
+    connection = ConnectionConfig()
+    connection.sqlite.filename_uri = str(folder / "runs/tiny/metadata.sqlite")
+    found = MetadataStore(connection).get_artifacts()
+    return [Path(artifact.uri) for artifact in found if artifact.state == Artifact.LIVE]
+
+
+def test_outputs_of_every_node_have_digests_that_hold(story, folder):
+    artifacts = live_artifacts(folder)
+    assert {uri.parents[1].name for uri in artifacts} >= {*story["first"][0].states()} - {"BaselineResolver"}
+    assert {manifest.damage(uri, thorough=True) for uri in artifacts if uri.exists()} == {""}
+
+
+def newest(folder: Path, pattern: str) -> Path:
+    return max(folder.glob(f"[0-9]*/{pattern}"), key=lambda path: int(path.relative_to(folder).parts[0]))
+
+
+def test_damaged_model_is_trained_again_and_its_bytes_are_not_pushed(story, folder):
+    artifacts = folder / "runs/tiny/artifacts"
+    weights = "variables/variables.data-00000-of-00001"
+    trained = newest(artifacts / "Trainer/model", f"Format-Serving/{weights}")
+    tried = newest(artifacts / "Canary/blessing", f"stamped_model/{weights}")
+    whole = trained.read_bytes()
+    for path in (trained, tried):
+        rewrite(path, whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    done = run(folder, *BETTER, "push.serving_dir=elsewhere")
+    assert done.exit_code == 0, done.stderr
+    assert done.states()["Transform"] == "cached"
+    assert {done.states()[node] for node in ("Trainer", "Evaluator", "Canary", "Pusher")} == {"done"}
+    line = f"Trainer: its cached output {trained.relative_to(folder)} is damaged (sha256 differs); run again"
+    assert line in done.stderr.splitlines()
+    pushed = folder / "elsewhere/tiny/1"
+    assert (pushed / weights).read_bytes() == whole
+    assert version_damage(pushed, thorough=True) == ""
+
+
+def test_lost_metadata_store_costs_the_cache_and_neither_what_is_served_nor_the_comparison_with_it(
+    story, folder
+):
+    before = versions(folder)
+    store = folder / "runs/tiny/metadata.sqlite"
+    store.write_bytes(store.read_bytes()[:20_000])
+    refused = run(folder, "train.steps=1")
+    assert (refused.exit_code, versions(folder)) == (3, before), refused.stderr
+    assert "worse than the last blessed model" in refused.result["reason"]
+    assert set(refused.states().values()) == {"done"}
+    [line] = [line for line in refused.stderr.splitlines() if "the metadata store is damaged" in line]
+    assert "It starts anew: all steps run again, what is served stays" in line
+    assert run(folder, *BETTER, force=True).exit_code == 0
+    assert "Traceback" not in refused.stderr

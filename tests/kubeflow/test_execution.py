@@ -324,3 +324,21 @@ def test_no_path_of_the_compiling_machine_is_in_the_package(story, site):
     assert packages
     for package in packages:
         assert str(site.workplace) not in package.read_text()
+
+
+def test_model_that_was_damaged_in_the_object_store_is_used_by_no_step(story, site):
+    model = site.cluster.artifacts[story["better"][0]["Trainer"].artifacts["model"]]
+    weights = site.cluster.stored(model.uri) / "Format-Serving/variables/variables.data-00000-of-00001"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    [package] = site.workplace.parent.glob("plain.yaml")
+    run = site.cluster.run(package, BETTER)
+    weights.write_bytes(whole)
+    assert (run["Trainer"].state, run["Pusher"].state) == ("cached", "skipped")
+    [failed] = [
+        result for result in run.values() if result.state == "failed"
+    ]  # the first that reads the model
+    error = next(line for line in failed.log.splitlines() if line.startswith("error: "))
+    assert error.startswith("error: input ")
+    assert "damaged, its files are not those that its step wrote (sha256 differs)" in error
+    assert site.served() == story["worse"][1]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.baseline.served import served_baseline
-from components.pusher.versions import publish
+import pytest
+
+from components.baseline.served import served_baseline, why_incomparable
+from components.errors import PipelineError
+from components.pusher.versions import publish, versions
 
 
 def model(folder: Path, content: bytes, fingerprint: bytes = b"1") -> Path:
@@ -41,3 +44,45 @@ def test_warm_up_requests_that_a_push_added_do_not_count(tmp_path):
     (warm / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"requests")
     publish(warm, serving, "m", 5, {})
     assert served_baseline(serving, "m", model(tmp_path / "a", b"a")) == 0
+
+
+def test_damaged_version_is_no_baseline_and_no_older_one_takes_its_place(tmp_path):
+    serving = str(tmp_path / "serving")
+    for name in ("a", "b"):
+        publish(model(tmp_path / name, name.encode()), serving, "m", 5, {})
+    (tmp_path / "serving/m/2/saved_model.pb").write_bytes(b"c")
+    with pytest.raises(PipelineError) as caught:
+        served_baseline(serving, "m", model(tmp_path / "new", b"new"))
+    assert str(caught.value) == (
+        f"{serving}/m/2: damaged (saved_model.pb is not the file that was pushed), so no model can be compared with it; "
+        "roll back to a whole version and run again"
+    )
+
+
+def with_inputs(folder: Path, *names: str, labels: str = "ham\nspam\n") -> Path:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    signature = saved.meta_graphs.add().signature_def["serving_default"]
+    for name in names:
+        signature.inputs[name].name = name
+    model(folder, saved.SerializeToString())
+    (folder / "assets.extra").mkdir()
+    (folder / "assets.extra" / "labels.txt").write_text(labels)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "why"),
+    [
+        (("text",), "ham\nspam\n", ""),
+        (("text",), "spam\nham\n", "its label list differs (2 labels, the candidate has 2)"),
+        (("text",), "ham\n", "its label list differs (1 labels, the candidate has 2)"),
+        (("first", "second"), "ham\nspam\n", "it takes first, second, the candidate text"),
+        ((), "ham\nspam\n", "it takes no texts, the candidate text"),
+    ],
+)
+def test_metrics_of_a_version_with_other_labels_or_inputs_say_nothing(tmp_path, names, labels, why):
+    publish(with_inputs(tmp_path / "served", *names, labels=labels), tmp_path / "serving", "m", 5, {})
+    [version] = versions(tmp_path / "serving", "m")
+    assert why_incomparable(version, with_inputs(tmp_path / "candidate", "text")) == why

@@ -10,19 +10,23 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
+from components import manifest
 from components.baseline.strategy import LatestOtherBlessedModelStrategy
+from components.pusher import versions
 from tests.components.local_run import last_artifact, run_nodes
 from tests.components.tiny_nodes import TinyEvaluator, TinyTrainer
 
 
-def run(root: Path, content: str, bar: float = 0.5) -> str:
+def run(root: Path, content: str, bar: float = 0.5, serving: bool = False) -> str:
     """Trains and judges a model of this score; returns the evaluator's state, baseline and verdict.
 
     "COMPLETE, baseline 0.7, blessed"
     """
     trainer = TinyTrainer(content=content).with_id("Trainer")
+    served = {"serving_dir": str(root / "serving"), "name": "trec", "folder": str(root / "served")}
     resolver = Resolver(
         strategy_class=LatestOtherBlessedModelStrategy,
+        config=served if serving else {},
         candidate=trainer.outputs["model"],
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
@@ -78,6 +82,58 @@ def test_model_whose_folder_is_gone_is_skipped(tmp_path: Path) -> None:
     run(tmp_path, "0.8")
     shutil.rmtree(last_artifact(tmp_path, "Model", key="model").uri)
     assert run(tmp_path, "0.9") == "COMPLETE, baseline 0.7, blessed"
+
+
+def push(root: Path, score: str) -> Path:
+    """A served version of this score, as another machine may have pushed it; returns its folder."""
+    model = root / f"pushed {score}"
+    model.mkdir()
+    (model / "saved_model.pb").write_text("graph")
+    (model / "weights").write_text(score)
+    return root / "serving" / "trec" / str(versions.publish(model, root / "serving", "trec", 5, {}))
+
+
+def test_served_version_is_the_baseline_of_a_store_that_knows_no_blessed_model(tmp_path: Path) -> None:
+    push(tmp_path, "0.8")
+    assert run(tmp_path, "0.7", serving=True) == "COMPLETE, baseline 0.8, not blessed"
+    assert run(tmp_path, "0.7", serving=True) == "CACHED, baseline 0.8, not blessed"
+    assert run(tmp_path, "0.9", serving=True) == "COMPLETE, baseline 0.8, blessed"
+    assert run(tmp_path, "0.85", serving=True) == "COMPLETE, baseline 0.9, not blessed"
+
+
+def test_served_version_stands_in_for_the_last_blessed_model_whose_folder_is_gone(tmp_path: Path) -> None:
+    run(tmp_path, "0.7")
+    run(tmp_path, "0.8")
+    push(tmp_path, "0.8")
+    shutil.rmtree(last_artifact(tmp_path, "Model", key="model").uri)
+    # Not the older one, which a worse model would beat.
+    assert run(tmp_path, "0.75", serving=True) == "COMPLETE, baseline 0.8, not blessed"
+
+
+def test_served_version_stands_in_for_a_last_blessed_model_that_is_damaged(tmp_path: Path) -> None:
+    run(tmp_path, "0.8")
+    push(tmp_path, "0.8")
+    uri = Path(last_artifact(tmp_path, "Model", key="model").uri)
+    manifest.record(uri)
+    (uri / "Format-Serving/weights").write_text("0.1")
+    assert run(tmp_path, "0.7", serving=True) == "COMPLETE, baseline 0.8, not blessed"
+
+
+def test_copy_of_a_served_version_that_was_damaged_is_made_anew(tmp_path: Path) -> None:
+    push(tmp_path, "0.8")
+    run(tmp_path, "0.7", serving=True)
+    [copy] = (tmp_path / "served").glob("1-*/Format-Serving/weights")
+    copy.write_text("0.1")
+    assert run(tmp_path, "0.75", serving=True) == "COMPLETE, baseline 0.8, not blessed"
+
+
+def test_served_version_that_is_damaged_or_of_another_task_is_no_baseline(tmp_path: Path) -> None:
+    version = push(tmp_path, "0.8")
+    (version / "weights").write_text("0.1")
+    assert run(tmp_path, "0.7", serving=True) == "COMPLETE, baseline none, blessed"
+    other = push(tmp_path, "0.9")
+    (other / "assets.extra/labels.txt").write_text("yes\nno\n")
+    assert run(tmp_path, "0.75", serving=True) == "COMPLETE, baseline 0.7, blessed"
 
 
 @pytest.mark.parametrize("content", ["0.7", "0.70"])

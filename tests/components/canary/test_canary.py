@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +30,7 @@ from components.canary.op_set import TEXT_OPS, foreign_ops
 from components.canary.settings import CanarySettings
 from components.canary.trial import try_model
 from components.errors import PipelineError
+from components.model_files import read_sums, write_sums
 from components.serving.settings import ServeSettings
 from tests.components.serving.conftest import TEXTS, Exported
 
@@ -51,15 +54,25 @@ def write_split(folder: Path, texts: Sequence[str | bytes]) -> None:
 
 @pytest.fixture
 def judge(exported: tuple[Exported, Exported], tmp_path: Path) -> Judge:
-    """`judge(damage, evaluated=1, **canary settings)` -> (the blessing, canary.json)."""
+    """`judge(damage, evaluated=1, **canary settings)` -> (the blessing, canary.json).
 
-    def run(damage: Callable[[Path], object] | None = None, evaluated: int = 1, **canary: Any) -> Any:
+    A model that is damaged was exported like that, unless `after_export` is true.
+    """
+
+    def run(
+        damage: Callable[[Path], object] | None = None,
+        evaluated: int = 1,
+        after_export: bool = False,
+        **canary: Any,
+    ) -> Any:
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / "model")
         saved = tmp_path / "model" / "Format-Serving"
         shutil.copytree(exported[0].path, saved)
         if damage is not None:
             damage(saved)
+            if not after_export:
+                write_sums(saved)
         examples = standard_artifacts.Examples()
         examples.uri = str(tmp_path / "examples")
         examples.split_names = '["eval"]'
@@ -129,6 +142,19 @@ def test_without_the_server_a_damaged_model_is_still_refused(judge: Judge) -> No
     assert blessing.get_string_custom_property("refused") == report["reasons"][0]
 
 
+def flip(name: str) -> Callable[[Path], None]:
+    """Changes one bit in the middle of a file, whose size and time stay."""
+
+    def run(saved: Path) -> None:
+        path = saved / name
+        status, content = path.stat(), bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0x40
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    return run
+
+
 def truncate(saved: Path) -> None:
     (data,) = saved.glob("variables/*.data*")
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
@@ -137,12 +163,11 @@ def truncate(saved: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        shutil.rmtree,
         truncate,
         lambda saved: (saved / "saved_model.pb").write_bytes(b"\xff rubbish"),
         lambda saved: shutil.rmtree(saved / "assets"),
     ],
-    ids=["missing", "half the weights", "rubbish", "no vocabulary"],
+    ids=["half the weights", "rubbish", "no vocabulary"],
 )
 def test_damaged_model_is_not_blessed_with_the_reason(
     judge: Judge, damage: Callable[[Path], object], tmp_path: Path
@@ -155,6 +180,58 @@ def test_damaged_model_is_not_blessed_with_the_reason(
     assert not (tmp_path / "blessing" / "stamped_model").exists()
 
 
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (
+            flip("variables/variables.data-00000-of-00001"),
+            "variables.data-00000-of-00001: not what the Trainer",
+        ),
+        (
+            flip("assets.extra/labels.txt"),
+            "assets.extra/labels.txt: not what the Trainer exported (sha256 differs)",
+        ),
+        (
+            lambda saved: (saved / "assets/labels.txt").unlink(),
+            "assets/labels.txt: not what the Trainer exported (is gone)",
+        ),
+        (
+            lambda saved: (saved / "assets/more.txt").touch(),
+            "assets/more.txt: not what the Trainer exported (was added)",
+        ),
+        (
+            lambda saved: (saved / "assets.extra/SHA256SUMS").unlink(),
+            "SHA256SUMS: no digests of saved_model.pb",
+        ),
+        (shutil.rmtree, "SHA256SUMS: no digests of saved_model.pb"),
+    ],
+    ids=["weights", "label list", "file gone", "file added", "digests gone", "all gone"],
+)
+def test_model_that_changed_after_its_export_gets_no_verdict(
+    judge: Judge, damage: Callable[[Path], object], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(PipelineError) as raised:
+        judge(damage, after_export=True)
+    assert told in str(raised.value)
+    assert list((tmp_path / "blessing").iterdir()) == []
+
+
+def test_copy_that_is_pushed_has_its_own_digests_with_the_warm_up_requests(
+    judge: Judge, tmp_path: Path
+) -> None:
+    judge(enabled=False)
+    exported, stamped = (
+        read_sums(tmp_path / name) for name in ("model/Format-Serving", "blessing/stamped_model")
+    )
+    assert stamped.keys() - exported.keys() == {"assets.extra/tf_serving_warmup_requests"}
+    assert exported.items() <= stamped.items()
+    done = subprocess.run(
+        ["sha256sum", "--check", "--quiet", "assets.extra/SHA256SUMS"],
+        cwd=tmp_path / "blessing/stamped_model",
+    )
+    assert done.returncode == 0
+
+
 def test_slow_and_big_model_is_refused_with_every_budget_it_breaks(judge: Judge) -> None:
     blessing, report = judge(max_p99_ms=0.001, max_memory_mb=1)
     assert blessing.get_int_custom_property("blessed") == 0
@@ -165,7 +242,7 @@ def test_slow_and_big_model_is_refused_with_every_budget_it_breaks(judge: Judge)
 
 
 def test_model_that_the_evaluator_refused_is_not_tried(judge: Judge) -> None:
-    blessing, report = judge(shutil.rmtree, evaluated=0)
+    blessing, report = judge(shutil.rmtree, evaluated=0, after_export=True)
     assert blessing.get_int_custom_property("blessed") == 0
     assert report == {"blessed": False, "reasons": ["the Evaluator did not bless the model"], "figures": {}}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from components.model_files import damage, file_digests, model_digest
+from components.model_files import damage, file_digests, model_digest, write_sums
 from components.pusher import versions
 
 ROOT = Path(__file__).parents[3]
@@ -41,6 +41,7 @@ def save_model(artifact: Path, factor: float) -> Path:
     module.factors = tf.Variable(tf.fill([1_000_000], factor))
     module.f = tf.function(lambda x: x * module.factors[0], input_signature=[tf.TensorSpec([], tf.float32)])
     tf.saved_model.save(module, str(artifact / "Format-Serving"))
+    write_sums(artifact / "Format-Serving")
     return artifact
 
 

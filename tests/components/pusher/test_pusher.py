@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model, PushedModel
 
 from components.errors import GateRefused, PipelineError
+from components.model_files import write_sums
 from components.pusher import versions
 from components.pusher.component import VersionedPusher
 from components.pusher.executor import Executor, refuse_uncompared
@@ -113,7 +115,10 @@ def test_damaged_version_of_the_same_model_is_no_uncompared_model(tmp_path: Path
     versions.publish(tmp_path / "one", tmp_path / "serving", "trec", 3, {})
     (tmp_path / "serving/trec/1/saved_model.pb").unlink()
     refuse_uncompared(tmp_path / "one", str(tmp_path / "serving"), "trec")
-    with pytest.raises(GateRefused, match=r"version 1 of .*serving/trec is served"):
+    with pytest.raises(
+        GateRefused,
+        match=r"version 1 of .*serving/trec is served, .*: it is damaged \(no saved_model\.pb\); roll back",
+    ):
         refuse_uncompared(tmp_path / "two", str(tmp_path / "serving"), "trec")
 
 
@@ -225,7 +230,43 @@ def test_model_that_failed_the_canary_is_not_pushed(tmp_path: Path) -> None:
 def test_model_with_warm_up_requests_is_pushed_with_them(tmp_path: Path) -> None:
     run(tmp_path, "1", infra={"verdict": 1, "with_model": 1})
     extra = tmp_path / "serving/trec/1/assets.extra"
-    assert sorted(p.name for p in extra.iterdir()) == ["push.json", "tf_serving_warmup_requests"]
+    found = sorted(p.name for p in extra.iterdir())
+    assert found == ["SHA256SUMS", "push.json", "tf_serving_warmup_requests"]
+
+
+def flip(path: Path) -> None:
+    """Changes one bit; size and time stay as they are."""
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("infra", [None, {"verdict": 1, "with_model": 1}], ids=["trained", "tried"])
+def test_model_that_changed_after_it_was_judged_is_not_pushed(
+    tmp_path: Path, infra: dict[str, int] | None
+) -> None:
+    run(tmp_path, "1", infra=infra)
+    folder = "Trainer/model/1/Format-Serving" if infra is None else "InfraValidator/blessing/2/stamped_model"
+    for name in ("variables/variables.data-00000-of-00001", "saved_model.pb", "assets.extra/SHA256SUMS"):
+        changed = tmp_path / "artifacts" / folder / name
+        flip(changed)
+        with pytest.raises(
+            PipelineError, match=r"not what the Trainer exported \((sha256 differs|was added|is gone)"
+        ):
+            run(tmp_path, "1", infra=infra, serving_dir=str(tmp_path / "elsewhere"))
+        assert not (tmp_path / "elsewhere").exists()
+        flip(changed)
+    assert run(tmp_path, "1", infra=infra, serving_dir=str(tmp_path / "elsewhere")) == "COMPLETE"
+
+
+def test_tried_copy_of_another_model_than_the_evaluated_one_is_not_pushed(tmp_path: Path) -> None:
+    run(tmp_path, "1", infra={"verdict": 1, "with_model": 1})
+    weights = tmp_path / "artifacts/Trainer/model/1/Format-Serving/variables/variables.data-00000-of-00001"
+    flip(weights)
+    write_sums(weights.parents[1])
+    with pytest.raises(PipelineError, match="stamped_model: not the model that the Evaluator judged"):
+        run(tmp_path, "1", infra={"verdict": 1, "with_model": 1}, serving_dir=str(tmp_path / "elsewhere"))
 
 
 def test_corrupt_model_is_an_error_and_what_is_served_stays(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ HISTORY = {
         {"step": 10, "epoch": 1.0, "train_loss": 0.7, "loss": 0.5, "accuracy": 0.7},
         {"step": 20, "epoch": 2.0, "train_loss": 0.4, "loss": 0.45, "accuracy": 0.74},
     ],
-    "best": {"step": 20, "epoch": 2.0},
+    "best": {"step": 20, "epoch": 2.0, "train_loss": 0.4, "loss": 0.45, "accuracy": 0.74},
+    "best_metric": "accuracy",
 }
 
 

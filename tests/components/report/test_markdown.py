@@ -19,6 +19,7 @@ def test_accepted_model_says_how_to_serve_it():
     assert "--model_name=sms-spam --model_base_path=/mnt/models/serving/sms-spam\n" in text
     assert '-d \'{"signature_name": "serving_default", "inputs": {"text": ["..."]}}\'' in text
     assert "output `model` of the Trainer, [artifact 7](#/artifacts/7)." in text
+    assert "\nTraining: the weights of epoch 2 are the model's\\: highest eval accuracy, 0\\.7400.\n" in text
 
 
 def test_refused_model_says_why_and_that_nothing_is_published():

@@ -110,7 +110,8 @@ def test_page_tells_verdict_figures_slices_training_calibration_data_and_canary(
         "From all 8 rows.",
         "Positive is spam. Area under the curve 0.9167.",
         "lang=de",
-        "20 of 40 steps on 1,000 rows; the weights of epoch 2 were the best and are the model's; stopped early.",
+        "20 of 40 steps on 1,000 rows; the weights of epoch 2 are the model's: highest eval accuracy, 0.7400; "
+        "stopped early.",
         "Expected calibration error",
         "Rows: train 100, test 8.",
         "70 (70.0%)",

@@ -20,16 +20,16 @@ from components.errors import PipelineError
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer import progress, train_loop
 from components.trainer.distribution import make_strategy
+from components.trainer.history import History, write_history
 from components.trainer.settings import EarlyStoppingSettings, TrainSettings
+from components.trainer.state_files import clear_state, state_path
 from components.trainer.train_loop import (
     TrainingData,
     accuracy_and_loss,
     class_weights,
     read_data,
     train,
-    write_history,
 )
-from components.trainer.train_state import STATE_FILE, clear_state
 from tests.components.trainer.conftest import LABELS, learnable_rows
 
 ROOT = Path(__file__).parents[3]
@@ -174,22 +174,114 @@ def test_split_without_rows_is_refused_by_name(tmp_path: Path, write_rows: Calla
         read_data(empty, rows, LABELS, 110, text_pairs=False)
 
 
-def test_state_of_other_settings_is_not_resumed(checkpoint: Path, data: TrainingData, tmp_path: Path) -> None:
-    train(load(checkpoint), data, settings(steps=2, epochs=None), STRATEGY, tmp_path)
-    assert (tmp_path / STATE_FILE).is_file()
+def test_state_of_other_settings_is_not_resumed_and_left_alone(
+    checkpoint: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    first = train(load(checkpoint), data, settings(steps=2, epochs=None), STRATEGY, tmp_path)
     history = train(load(checkpoint), data, settings(steps=3, epochs=None), STRATEGY, tmp_path)
     assert history.resumed_at == []
     assert len(history.evaluations) == 1
-    clear_state(tmp_path)
+    clear_state(tmp_path, history.fingerprint)
+    assert list(tmp_path.rglob("*.safetensors")) == [state_path(tmp_path, first.fingerprint)]
+    clear_state(tmp_path, first.fingerprint)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_state_that_cannot_be_read_is_started_over(
+def test_state_is_resumed_when_only_its_saving_or_the_logs_are_set_otherwise(
     checkpoint: Path, data: TrainingData, tmp_path: Path
 ) -> None:
-    (tmp_path / STATE_FILE).write_bytes(b"half a file")
-    history = train(load(checkpoint), data, settings(steps=2, epochs=None), STRATEGY, tmp_path)
+    train(load(checkpoint), data, settings(steps=2, epochs=None), STRATEGY, tmp_path)
+    chosen = settings(steps=2, epochs=None, save_steps=7, save_minutes=None, tensorboard=True)
+    assert train(load(checkpoint), data, chosen, STRATEGY, tmp_path).resumed_at == [2]
+
+
+def test_state_that_is_damaged_is_told_and_started_over(
+    checkpoint: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    chosen = settings(steps=2, epochs=None)
+    state = state_path(tmp_path, train(load(checkpoint), data, chosen, STRATEGY, tmp_path).fingerprint)
+    content = bytearray(state.read_bytes())
+    content[-8] ^= 1
+    state.write_bytes(content)
+    told: list[str] = []
+    progress.set_sink(lambda report: None, told.append)
+    history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path)
     assert (history.step, history.resumed_at) == (2, [])
+    [line] = told
+    assert line == f"The training state {state} is damaged (sha256 differs): training starts anew"
+
+
+class Killed(BaseException):
+    """What no handler of the loop sees, as SIGKILL."""
+
+
+@pytest.fixture(scope="module")
+def straight(
+    checkpoint: Path, data: TrainingData, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[History, list[np.ndarray]]:
+    """Two epochs of 12 steps without an end in between: what happened, and the weights."""
+    model = load(checkpoint)
+    history = train(model, data, settings(), STRATEGY, tmp_path_factory.mktemp("straight"))
+    return history, weights(model)
+
+
+@pytest.mark.parametrize(
+    ("saving", "killed_at", "resumed_at"),
+    [
+        ({"save_steps": 5, "save_minutes": None}, 9, 5),  # in the middle of the first epoch
+        ({"save_steps": 5, "save_minutes": None}, 19, 15),  # of the second one
+        ({"save_minutes": 1e-9}, 9, 8),  # after every step
+    ],
+)
+def test_killed_training_goes_on_where_its_state_was_saved_and_ends_where_it_would_have(
+    checkpoint: Path,
+    data: TrainingData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    straight: tuple[History, list[np.ndarray]],
+    saving: dict[str, Any],
+    killed_at: int,
+    resumed_at: int,
+) -> None:
+    original = train_loop._Loop._one_step
+
+    def one_step(loop: Any, batches: Any) -> Any:
+        if loop.history.step + 1 == killed_at:
+            raise Killed
+        return original(loop, batches)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_loop._Loop, "_one_step", one_step)
+        with pytest.raises(Killed):
+            train(load(checkpoint), data, settings(**saving), STRATEGY, tmp_path)
+    resumed = load(checkpoint)
+    history = train(resumed, data, settings(**saving), STRATEGY, tmp_path)
+    expected, expected_weights = straight
+    assert history.resumed_at == [resumed_at]
+    assert history.evaluations == expected.evaluations  # the mean training losses too
+    assert history.best == expected.best
+    assert largest_difference(weights(resumed), expected_weights) == 0.0
+
+
+def test_kill_during_a_late_evaluation_does_not_cost_the_steps_before_it(
+    checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_loop, "_UNSAVED_SECONDS", 0.0)
+
+    def killed(*_: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_loop, "_mean_scores", killed)
+        with pytest.raises(Killed):
+            train(load(checkpoint), data, settings(epochs=1), STRATEGY, tmp_path)
+    history = train(load(checkpoint), data, settings(epochs=1), STRATEGY, tmp_path)
+    assert history.resumed_at == [12]
+    assert [e["step"] for e in history.evaluations] == [12]
+
+
+def test_default_bounds_what_a_kill_costs_to_less_than_five_minutes() -> None:
+    assert TrainSettings().save_minutes == 4.0
 
 
 def test_early_stopping_ends_the_run_and_keeps_the_best_weights(
@@ -212,6 +304,34 @@ def test_early_stopping_ends_the_run_and_keeps_the_best_weights(
     assert history.best["loss"] == min(losses)
     scores = accuracy_and_loss(model, data.evaluation, chosen, STRATEGY, text_pairs=False)
     assert scores["loss"] == pytest.approx(min(losses), abs=1e-5)
+
+
+def test_of_equal_accuracies_the_weights_with_the_lowest_loss_are_kept(
+    checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter([(1.0, 0.84), (1.0, 0.25), (1.0, 0.36)])
+    seen: list[list[np.ndarray]] = []
+    model = load(checkpoint)
+
+    def next_scores(*_: Any) -> dict[str, float]:
+        seen.append(weights(model))
+        return dict(zip(("accuracy", "loss"), next(told), strict=True))
+
+    monkeypatch.setattr(train_loop, "_mean_scores", next_scores)
+    history = train(model, data, settings(epochs=3), STRATEGY, tmp_path)
+    assert history.best["epoch"] == 2
+    assert largest_difference(weights(model), seen[1]) == 0.0
+    assert min(largest_difference(weights(model), seen[other]) for other in (0, 2)) > 0.0
+
+
+def test_a_lower_loss_among_equal_accuracies_is_kept_but_does_not_prolong_the_patience(
+    checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.84, 0.36, 0.25, 0.2])
+    monkeypatch.setattr(train_loop, "_mean_scores", lambda *_: {"accuracy": 1.0, "loss": next(losses)})
+    chosen = settings(epochs=4, early_stopping=EarlyStoppingSettings(patience=2))
+    history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path)
+    assert (history.step, history.stopped_early, history.best["epoch"]) == (36, True, 3)
 
 
 def test_loss_that_is_no_number_stops_with_a_hint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,56 @@ def test_step_that_is_told_nothing_of_beam_works_in_its_own_process():
     assert beam_arguments_of({})[0] == direct
     assert "--direct_running_mode=in_memory" in beam_arguments_of({})
     assert beam_arguments_of({"BEAM_ARGUMENTS": '["--runner=PortableRunner"]'}) == ["--runner=PortableRunner"]
+
+
+class CopyingStep(BaseExecutor):
+    """Writes what it reads, and an empty marker, which no object store carries."""
+
+    def Do(self, input_dict: Any, output_dict: Any, exec_properties: Any) -> None:
+        [made] = output_dict["model"]
+        for read in input_dict.get("model") or []:
+            shutil.copytree(read.uri, made.uri, dirs_exist_ok=True)
+        Path(made.uri, "DONE").touch()
+
+
+def copying_step(tmp_path: Path, uri: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Runs it on the artifact at `uri`; returns the metadata of its output."""
+    step = STEP | {
+        "executor": f"{__name__}.CopyingStep",
+        "inputs": {"model": "tfx.types.standard_artifacts.Model"},
+    }
+    given = {"name": "7", "uri": uri, "metadata": metadata}
+    made = {"name": "model", "uri": f"{tmp_path}/root/2/model"}
+    planned = {
+        "inputs": {"artifacts": {"model": {"artifacts": [given]}}},
+        "outputs": {
+            "artifacts": {"model": {"artifacts": [made]}},
+            "outputFile": f"{tmp_path}/output.json",
+        },
+    }
+    run_step(step, json.dumps(planned), list(LOCAL_BEAM_ARGS))
+    told = json.loads((tmp_path / "output.json").read_text())
+    metadata_told: dict[str, Any] = told["artifacts"]["model"]["artifacts"][0]["metadata"]
+    return metadata_told
+
+
+def test_step_refuses_an_input_whose_files_are_not_those_that_were_written(tmp_path: Path):
+    source = tmp_path / "source"
+    (source / "assets").mkdir(parents=True)
+    (source / "assets/vocab.txt").write_text("a\nb\n")
+    told = copying_step(tmp_path, str(source), {})
+    carried = tmp_path / "root/2/model"
+    (carried / "DONE").unlink()
+    again = copying_step(tmp_path / "next", str(carried), told)
+    assert again["content_sha256"] == told["content_sha256"]
+    (carried / "assets/vocab.txt").write_text("a\nc\n")
+    with pytest.raises(PipelineError) as caught:
+        copying_step(tmp_path / "third", str(carried), told)
+    assert str(caught.value) == (
+        f"input model at {carried}: damaged, its files are not those that its step wrote (sha256 differs); run "
+        "again with caching off for the step that makes it"
+    )
+    assert not (tmp_path / "third").exists()
 
 
 class RefusingExport(BaseExecutor):

@@ -1,3 +1,6 @@
+import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,57 @@ def test_an_error_that_beam_hands_over_as_text_is_found_again():
 def test_other_errors_are_told_in_one_line_with_the_log(error, reason):
     failure = explain(failed(error), LOG)
     assert (failure.reason, failure.exit_code, failure.expected) == (reason, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            MemoryError(),
+            "not enough memory; lower train.batch_size or transform.max_length, or give it more, and run again (MemoryError: no message)",
+        ),
+        (
+            RuntimeError("can't start new thread [while running 'Write']"),
+            "not enough memory; lower train.batch_size or transform.max_length, or give it more, and run again "
+            "(RuntimeError: can't start new thread [while running 'Write'])",
+        ),
+        (
+            ImportError("libx.so: failed to map segment from shared object"),
+            "not enough memory; lower train.batch_size or transform.max_length, or give it more, and run again "
+            "(ImportError: libx.so: failed to map segment from shared object)",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/data/x.gz"),
+            "/data/x.gz: disk full; free some space and run again, what is done stays "
+            "([Errno 28] No space left on device: '/data/x.gz')",
+        ),
+        (
+            RuntimeError("Failed to write; No space left on device\nat 0x7f"),
+            "disk full; free some space and run again, what is done stays (Failed to write; No space left on device)",
+        ),
+    ],
+)
+def test_what_the_machine_ran_out_of_is_said_with_what_to_do(error, told):
+    wrapped = ValueError("the writer failed")
+    wrapped.__cause__ = error
+    assert (
+        explain(failed(wrapped), LOG).reason
+        == f"node Transform failed: {told} (details: runs/trec/logs/1.log)"
+    )
+
+
+def test_limit_of_the_memory_is_named_where_there_is_one():
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (4_096_000_000, 4_096_000_000));"
+        "from pipeline.local.failures import explain; from pathlib import Path;"
+        "print(explain(MemoryError(), Path('1.log')).reason)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3]
+    )
+    assert done.stdout.startswith(
+        "the run failed: not enough memory, `ulimit -v` is 4000000; lower train.batch_size"
+    )
 
 
 def test_errors_outside_of_nodes_are_the_runs():

@@ -1,0 +1,77 @@
+"""A served version as an artifact of the metadata store, for a Resolver to hand out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx import types
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import path_utils
+
+from components import manifest
+from components.baseline.served import newest_other, why_incomparable
+from components.model_files import EXTRAS
+from components.pusher.versions import ServedVersion
+
+SERVED_VERSION = "served_version"  # custom property
+
+_log = logging.getLogger(__name__)
+
+
+def adopt_served(
+    store: MetadataStore, serving_dir: str, name: str, folder: Path, candidate: Path
+) -> types.Artifact | None:
+    """Returns the newest served version that is not the candidate, copied so that pushes and prunings leave it alone.
+
+    The same version is the same artifact in every run. Without a version that can be compared with, it returns
+    None, and the Pusher says so if the model is to replace one.
+
+    Args:
+        store: the metadata store, which knows the type Model.
+        serving_dir: folder that the model server watches.
+        name: name of the served model.
+        folder: for the copies.
+        candidate: SavedModel folder of the model to be judged.
+    """
+    version = newest_other(serving_dir, name, candidate)
+    if version is None or why_incomparable(version, candidate):
+        return None
+    uri = folder / f"{version.number}-{str(version.info.get('model_sha256', 'unknown'))[:12]}"
+    if not uri.is_dir() or manifest.damage(uri):
+        _copy(version, uri)
+    _log.info(
+        "The baseline is served version %s: no blessed model is left in the metadata store", version.path
+    )
+    return _artifact(store, uri, version.number)
+
+
+def _copy(version: ServedVersion, uri: Path) -> None:
+    """Replaces all that is in the folder of copies: the pipeline's lock is held, and one is enough."""
+    shutil.rmtree(uri.parent, ignore_errors=True)
+    aside = uri.with_name(f".{uuid.uuid4().hex}")
+    target = Path(path_utils.serving_model_dir(str(aside)))
+    shutil.copytree(version.path, target, ignore=shutil.ignore_patterns(EXTRAS))
+    os.rename(aside, uri)
+    manifest.record(uri)
+
+
+def _artifact(store: MetadataStore, uri: Path, number: int) -> types.Artifact:
+    model = standard_artifacts.Model()
+    kind = store.get_artifact_type(model.type_name)
+    known = [found for found in store.get_artifacts_by_uri(str(uri)) if found.type_id == kind.id]
+    if known:
+        if known[-1].state != mlmd.Artifact.LIVE:  # its copy was damaged, and is made anew
+            known[-1].state = mlmd.Artifact.LIVE
+            store.put_artifacts(known[-1:])
+        return artifact_utils.deserialize_artifact(kind, known[-1])
+    model.uri, model.type_id = str(uri), kind.id
+    model.set_int_custom_property(SERVED_VERSION, number)
+    model.mlmd_artifact.state = mlmd.Artifact.LIVE
+    [model.id] = store.put_artifacts([model.mlmd_artifact])
+    return model

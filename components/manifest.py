@@ -1,0 +1,123 @@
+"""What the files of an artifact were when its node had written them, and whether they still are. Plain Python.
+
+Of the artifact `Trainer/model/7` it is `Trainer/.system/manifests/model-7.json`:
+
+    {"files": {"Format-Serving/saved_model.pb": {"sha256": "9f86d0...", "stamp": [bytes, mtime_ns, ctime_ns, inode]}}}
+
+A file whose stamp is unchanged counts as unchanged, which costs microseconds; the change time is in it because
+nothing that writes to a file can leave that as it was. Otherwise the digest decides: a copied or restored file is
+as good as the first one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from components.model_files import sha256_of
+
+_FOLDER = Path(".system", "manifests")  # `.system` is where TFX keeps what is no output
+
+
+def manifest_path(artifact: Path) -> Path:
+    """`Trainer/model/7 -> Trainer/.system/manifests/model-7.json`."""
+    output = artifact.parent
+    return output.parent / _FOLDER / f"{output.name}-{artifact.name}.json"
+
+
+def record(artifact: Path) -> None:
+    """Writes the manifest of an artifact, a folder or a single file; replaces an earlier one whole.
+
+    Raises:
+      OSError: a file cannot be read, or the manifest not written.
+    """
+    _write(artifact, {name: _facts(path) for name, path in _files(artifact)})
+
+
+def damage(artifact: Path, thorough: bool = False) -> str:
+    """Returns what is no longer as it was recorded, "" when nothing is: `model/7/vocab.txt is gone`.
+
+    Files that were added count as well: whoever lists a folder reads them.
+
+    Args:
+      artifact: the folder or file.
+      thorough: read every file, instead of those whose stamp differs.
+    """
+    manifest = manifest_path(artifact)
+    try:
+        recorded = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    except FileNotFoundError:
+        return f"{artifact} has no record of its digests"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{manifest} is damaged ({type(error).__name__})"
+    try:
+        return _difference(artifact, recorded, thorough)
+    except OSError as error:
+        return f"{error.filename or artifact} cannot be read ({error.strerror})"
+    except (KeyError, TypeError, AttributeError, IndexError):
+        return f"{manifest} is damaged (it is no list of digests)"
+
+
+def content_sha256(artifact: Path) -> str:
+    """One digest (hex) of names and contents, equal for every copy; empty files are left out.
+
+    Object stores carry no empty files, and orchestrators none to and from them.
+    """
+    listing = (f"{sha256_of(path)}  {name}\n" for name, path in _files(artifact) if path.stat().st_size)
+    return hashlib.sha256("".join(listing).encode()).hexdigest()
+
+
+def _difference(artifact: Path, recorded: dict[str, Any], thorough: bool) -> str:
+    there = dict(_files(artifact))
+    for name in sorted(recorded.keys() - there.keys()):
+        return f"{artifact / name} is gone"
+    for name in sorted(there.keys() - recorded.keys()):
+        return f"{there[name]} is damaged (it was not there before)"
+    restamped = False
+    for name, path in there.items():
+        facts = recorded[name]
+        stamp = _stamp(path)
+        if thorough or stamp != facts["stamp"]:
+            if stamp[0] != facts["stamp"][0]:
+                return f"{path} is damaged ({stamp[0]} bytes, {facts['stamp'][0]} were written)"
+            if sha256_of(path) != facts["sha256"]:
+                return f"{path} is damaged (sha256 differs)"
+            restamped |= stamp != facts["stamp"]
+            facts["stamp"] = stamp
+    if restamped:  # so that the next time a look at the stamps is enough
+        _write(artifact, recorded)
+    return ""
+
+
+def _files(artifact: Path) -> Iterator[tuple[str, Path]]:
+    """Name inside the artifact ("" for an artifact that is a file) and path, sorted."""
+    if not artifact.is_dir():
+        if artifact.exists():
+            yield "", artifact
+        return
+    for folder, _, names in sorted(os.walk(artifact)):
+        for name in sorted(names):
+            path = Path(folder, name)
+            yield path.relative_to(artifact).as_posix(), path
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    stamp = _stamp(path)  # before the reading: a file that changes meanwhile does not fit its stamp
+    return {"sha256": sha256_of(path), "stamp": stamp}
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _write(artifact: Path, files: dict[str, Any]) -> None:
+    path = manifest_path(artifact)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps({"files": files}, indent=1) + "\n", encoding="utf-8")
+    os.replace(aside, path)
