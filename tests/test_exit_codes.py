@@ -31,7 +31,7 @@ RUNNERS = {"runner_local.py": local_cli, "runner_kubeflow.py": kubeflow_cli}
 # Cells that need more than a second, and the tests that hold them.
 ELSEWHERE = {
     "local run 0": "tests/e2e/test_pipeline.py::test_first_run_pushes_version_1",
-    "local serve 0": "tests/pipeline/local/test_serve.py::test_server_with_workers_waits_for_the_first_version_and_stops_on_sigterm",
+    "local serve 0": "tests/pipeline/local/test_serve.py::test_server_with_workers_stops_them_on_sigterm_while_it_waits_for_the_first_version",
     "local serve 1": "tests/components/serving/test_workers.py::test_taken_port_is_said_before_any_worker_starts",
     "kubeflow check 0": "tests/pipeline/kubeflow/test_cluster.py::test_all_there",
 }

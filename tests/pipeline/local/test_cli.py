@@ -69,7 +69,7 @@ def test_what_is_not_fetched_yet_is_told_as_not_checked(call, project):
             "data.label: {folder}/data/schema.pbtxt has no column 'category'; it has label, text",
         ),
         ("data.path=/nope", 2, "data.path: no folder at /nope; make it with"),
-        ("train.freeze.layers=3", 1, "train.freeze.layers 3 is more than the 2 layers"),
+        ("train.freeze.layers=3", 2, "train.freeze.layers 3 is more than the 2 layers"),
         ("data.splits={train: train-*, eval: eval-*, test: x}", 3, "data.splits.test: no file matches 'x'"),
     ],
 )
