@@ -394,18 +394,14 @@ def test_outputs_of_every_node_have_digests_that_hold(story, folder):
     assert {manifest.damage(uri, thorough=True) for uri in artifacts if uri.exists()} == {""}
 
 
-def newest(folder: Path, pattern: str) -> Path:
-    return max(folder.glob(f"[0-9]*/{pattern}"), key=lambda path: int(path.relative_to(folder).parts[0]))
-
-
 def test_damaged_model_is_trained_again_and_its_bytes_are_not_pushed(story, folder):
-    artifacts = folder / "runs/tiny/artifacts"
     weights = "variables/variables.data-00000-of-00001"
-    trained = newest(artifacts / "Trainer/model", f"Format-Serving/{weights}")
-    tried = newest(artifacts / "Canary/blessing", f"stamped_model/{weights}")
+    record = folder / "serving/tiny" / versions(folder)[-1] / "assets.extra/push.json"
+    trained = Path(json.loads(record.read_text())["model_uri"], "Format-Serving", weights)
     whole = trained.read_bytes()
-    for path in (trained, tried):
-        rewrite(path, whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    for path in (trained, *folder.glob(f"runs/tiny/artifacts/Canary/blessing/*/stamped_model/{weights}")):
+        content = path.read_bytes()
+        rewrite(path, content[:100] + bytes([content[100] ^ 1]) + content[101:])
     done = run(folder, *BETTER, "push.serving_dir=elsewhere")
     assert done.exit_code == 0, done.stderr
     assert done.states()["Transform"] == "cached"

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
@@ -13,7 +14,7 @@ from tfx.types.standard_artifacts import Model, ModelBlessing
 from components import manifest
 from components.baseline.strategy import LatestOtherBlessedModelStrategy
 from components.pusher import versions
-from tests.components.local_run import last_artifact, run_nodes
+from tests.components.local_run import last_artifact, open_store, run_nodes
 from tests.components.tiny_nodes import TinyEvaluator, TinyTrainer
 
 
@@ -124,6 +125,10 @@ def test_copy_of_a_served_version_that_was_damaged_is_made_anew(tmp_path: Path) 
     run(tmp_path, "0.7", serving=True)
     [copy] = (tmp_path / "served").glob("1-*/Format-Serving/weights")
     copy.write_text("0.1")
+    store = open_store(tmp_path)
+    [artifact] = store.get_artifacts_by_uri(str(copy.parents[1]))
+    artifact.state = mlmd.Artifact.DELETED  # as the runner marks it when a node was to read it
+    store.put_artifacts([artifact])
     assert run(tmp_path, "0.75", serving=True) == "COMPLETE, baseline 0.8, not blessed"
 
 

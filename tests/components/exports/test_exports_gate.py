@@ -150,6 +150,12 @@ def test_an_export_of_which_a_file_is_gone_or_cut_is_forgotten_once(tmp_path, ve
     assert (forget_lost_exports(store), forget_lost_exports(store)) == (1, 0)
 
 
+def test_an_export_of_which_a_byte_changed_is_forgotten_when_bytes_are_read(tmp_path, version):
+    store = recorded(tmp_path, exported(tmp_path, version, "one"))
+    (destination(version, "onnx") / "float32/model").write_text("onE")
+    assert (forget_lost_exports(store), forget_lost_exports(store, thorough=True)) == (0, 1)
+
+
 def test_an_export_that_another_run_replaced_is_forgotten(tmp_path, version):
     first, second = exported(tmp_path, version, "one"), exported(tmp_path, version, "two")
     store = recorded(tmp_path, first, second)

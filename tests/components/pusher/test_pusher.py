@@ -131,6 +131,13 @@ def test_push_whose_weights_were_damaged_is_pushed_again(tmp_path: Path) -> None
     assert run(tmp_path, "1") == "CACHED"
 
 
+def test_push_whose_bytes_changed_without_a_trace_is_lost_when_all_are_read(tmp_path: Path) -> None:
+    run(tmp_path, "1")
+    flip(tmp_path / "serving/trec/1/variables/variables.data-00000-of-00001")
+    assert forget_lost_pushes(open_store(tmp_path)) == []
+    assert forget_lost_pushes(open_store(tmp_path), thorough=True) == [str(tmp_path / "serving/trec/1")]
+
+
 def test_serving_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     run(tmp_path, "1")
     shutil.rmtree(tmp_path / "serving")
