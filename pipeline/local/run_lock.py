@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
 from components.errors import PipelineError
+from pipeline.local.sudden_end import process_id
 
 
 @contextlib.contextmanager
@@ -31,7 +31,7 @@ def hold(path: Path, run_id: str, wait: bool, on_wait: Callable[[str], None]) ->
         _acquire(file, path, wait, on_wait)
         file.seek(0)
         file.truncate()
-        json.dump({"pid": os.getpid(), "run_id": run_id}, file)
+        json.dump({"pid": process_id(), "run_id": run_id}, file)
         file.flush()
         yield
 

@@ -60,6 +60,11 @@ def watch(arguments: list[str]) -> None:
     _tell(os.WTERMSIG(status), time.monotonic() - started, _out_of_memory_kills() > killed_before)
 
 
+def process_id() -> int:
+    """The process that the user started: the one to signal, and the one that `ps` and shells show."""
+    return os.getpid() if _known is None else os.getppid()
+
+
 def know(**facts: Any) -> None:
     """Called by the run: JSON values that `run_id`, `log`, `json` and `node` are now; the others stay."""
     if _known is not None:

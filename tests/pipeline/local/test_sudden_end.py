@@ -57,6 +57,12 @@ def test_exit_code_of_the_run_is_that_of_the_command(tmp_path: Path) -> None:
     assert (process.returncode, out.count("\n"), errors) == (3, 1, "")
 
 
+def test_run_is_known_by_the_process_that_was_started(tmp_path: Path) -> None:
+    process = start(tmp_path, "from pipeline.local.sudden_end import process_id; print(process_id())")
+    out, _ = process.communicate()
+    assert out.splitlines()[1] == str(process.pid)
+
+
 def test_abort_of_a_library_without_memory_is_one_line(tmp_path: Path) -> None:
     act = (
         "os.write(log, b'terminate called after throwing an instance of \\'std::bad_alloc\\'\\n  what():  std::bad_alloc\\n');"
