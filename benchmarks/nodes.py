@@ -47,7 +47,7 @@ def main() -> None:
 
 def run(config_path: str, overrides: list[str], root: Path, last: str) -> dict[str, Any]:
     """Runs a fresh pipeline below `root`, as `runner_local.py run` does."""
-    from components.checkpoint import checkpoint_folder
+    from models.checkpoints.source import checkpoint_folder
     from pipeline.config import load_config
     from pipeline.local import light_imports, quiet
     from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR, local_paths

@@ -30,11 +30,11 @@ MAX_LENGTH = 64
 
 def train_and_export(out: Path, scratch: Path) -> Path:
     """Trains on the first batches of the train split; returns the folder of the SavedModel."""
-    from components.checkpoint import load_classifier
     from components.trainer.distribution import make_strategy
     from components.trainer.export import ServingModel, export_model
     from components.trainer.settings import TrainSettings
     from components.trainer.train_loop import read_data, train
+    from models.checkpoints.source import load_classifier
 
     job = prepare_job(NAME, scratch, STEPS * 32, epochs=1)
     checkpoint, labels = Path(job["checkpoint"]), PROJECT_DIR / "data" / NAME / "labels.txt"

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workspace import real_dataset
-from components.checkpoint import checkpoint_folder
 from components.settings import CheckpointSettings
+from models.checkpoints.source import checkpoint_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 DATASETS = ("trec", "sms_spam", "rotten_tomatoes")
@@ -171,7 +171,7 @@ def _systems() -> dict[str, Callable[[Path], System]]:
 
 
 def _ours(checkpoint: Path) -> System:
-    from components.transform.wordpiece import encode, load_wordpiece_spec
+    from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
 
     return _graph(functools.partial(encode, spec=load_wordpiece_spec(checkpoint), max_length=MAX_LENGTH))
 
@@ -180,7 +180,7 @@ def _tf_text(checkpoint: Path) -> System:
     import tensorflow as tf
     import tensorflow_text as tf_text
 
-    from components.transform.wordpiece_spec import load_wordpiece_spec
+    from models.tokenizers.wordpiece.spec import load_wordpiece_spec
 
     spec = load_wordpiece_spec(checkpoint)
     tokenizer = tf_text.FastBertTokenizer(list(spec.vocab), lower_case_nfd_strip_accents=spec.lower_case)

@@ -19,9 +19,9 @@ from typing import Any
 from benchmarks.processes import PEER_PYTHON, PROJECT_DIR, PYTHON, measure, peak_mib, print_result
 from benchmarks.training_rows import read_rows, tokenized, write_rows, write_transformed
 from benchmarks.workspace import real_dataset
-from components.checkpoint import checkpoint_folder
 from components.labels import read_labels
 from components.settings import CheckpointSettings
+from models.checkpoints.source import checkpoint_folder
 
 SYSTEMS = ("ours", "hf_trainer", "hf_trainer_grouped", "keras_fit")
 
@@ -133,12 +133,12 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
     """The Trainer node's own loop on the job's rows; the child process of "ours"."""
     import tensorflow as tf
 
-    from components.checkpoint import load_classifier
     from components.settings import ModelSettings
     from components.trainer.dataset import list_shards
     from components.trainer.distribution import make_strategy
     from components.trainer.settings import TrainSettings
     from components.trainer.train_loop import accuracy_and_loss, read_data, train
+    from models.checkpoints.source import load_classifier
 
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
     scratch, strategy = Path(job["scratch"]), make_strategy("none")

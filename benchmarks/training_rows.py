@@ -44,7 +44,7 @@ def write_transformed(path: Path, rows: Sequence[Row]) -> None:
     """What Transform would write: tf.Examples with input_ids and label_id, gzip."""
     import tensorflow as tf
 
-    from components import features
+    from models import features
 
     def int64s(values: Sequence[int]) -> tf.train.Feature:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

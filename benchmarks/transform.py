@@ -20,7 +20,7 @@ def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
 
 def _row(workspace: Workspace, factor: int, times: int) -> dict[str, Any]:
     from benchmarks.tfexample import digest_of_ids
-    from components.features import INPUT_IDS, LABEL_ID
+    from models.features import INPUT_IDS, LABEL_ID
 
     ours = workspace.node(factor, "Transform", times)
     peer = sorted((_peer(workspace, factor) for _ in range(times)), key=lambda run: run["seconds"])[
@@ -49,7 +49,7 @@ def _row(workspace: Workspace, factor: int, times: int) -> dict[str, Any]:
 
 
 def _peer(workspace: Workspace, factor: int) -> dict[str, Any]:
-    from components.checkpoint import checkpoint_folder
+    from models.checkpoints.source import checkpoint_folder
     from pipeline.config import load_config
     from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR
 

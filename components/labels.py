@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.errors import UsageError
+from models.errors import UsageError
 
 
 def read_labels(path: Path) -> list[str]:

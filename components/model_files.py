@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 
 SAVED_MODEL = "saved_model.pb"
 EXTRAS = "assets.extra"  # the folder of a SavedModel that loaders leave alone

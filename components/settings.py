@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field, model_validator
 
 from components.example_gen.spans import has_spans, is_dated
-from components.section import Fraction, LocalPath, Section, Severity
+from models.section import Fraction, LocalPath, Section, Severity
 
 # --- data -------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.paths import PROJECT_DIR
 from pipeline.start import is_incomplete, remedy
 

@@ -19,15 +19,15 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from components.canary.settings import CanarySettings
-from components.errors import UsageError
 from components.evaluator.settings import CLASS_AVERAGES, EvaluateSettings
 from components.exports.settings import ExportSettings
 from components.pusher.settings import PushSettings
 from components.report.settings import ReportSettings
-from components.section import Section
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings, ModelSettings, TransformSettings
 from components.trainer.settings import TrainSettings
+from models.errors import UsageError
+from models.section import Section
 from pipeline.beam.settings import BeamSettings
 from pipeline.kubeflow.settings import KubeflowSettings
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from tensorflow_model_analysis.proto import config_pb2
 
-from components import features
 from components.evaluator.evaluation import ROUNDING
 from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
+from models import features
 
 METRICS_MODULE = "components.evaluator.metrics"
 # Metric of the config -> (class, module or None for TFMA's own).

@@ -14,6 +14,8 @@ import importlib.metadata
 import importlib.util
 from pathlib import Path
 
+from pipeline.start import PACKAGES
+
 # What our code computes with; another version may compute something else.
 LIBRARIES = (
     "apache-beam",
@@ -31,7 +33,7 @@ LIBRARIES_OF_ONE_NODE = ("ai-edge-litert", "kserve", "onnx", "onnxruntime", "tf2
 
 
 def code_fingerprint(*modules: str) -> str:
-    """Hash (16 hex digits) of modules, of all they import from their own package, and of the libraries.
+    """Hash (16 hex digits) of modules, of all they import from this project, and of the libraries.
 
     Args:
         modules: dotted names inside this project, such as `components.trainer.run_fn`.
@@ -73,8 +75,8 @@ def content_fingerprint(*paths: Path) -> str:
 
 
 def _closure(module: str) -> dict[str, Path]:
-    """The module and, transitively, every module of its top-level package that it imports."""
-    package = module.partition(".")[0]
+    """The module and, transitively, every module of this project that it imports."""
+    own = {module.partition(".")[0], *PACKAGES}
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -83,7 +85,7 @@ def _closure(module: str) -> dict[str, Path]:
         if name in found or path is None:
             continue
         found[name] = path
-        waiting.extend(other for other in _imports(path) if other.partition(".")[0] == package)
+        waiting.extend(other for other in _imports(path) if other.partition(".")[0] in own)
         waiting.append(name.rpartition(".")[0] or name)
     return found
 

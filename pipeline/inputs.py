@@ -18,14 +18,14 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.checkpoint import cached_folder, check_checkpoint
 from components.data_gate.rules import as_label, check_integer_labels, shorten
-from components.errors import GateRefused, PipelineError, UsageError
 from components.example_gen.spans import fixed_folder, span_glob
 from components.example_gen.tfrecord import broken, read_records
 from components.labels import read_labels
 from components.settings import DataSettings
 from components.trainer.settings import label_weights
+from models.checkpoints.source import cached_folder, check_checkpoint
+from models.errors import GateRefused, PipelineError, UsageError
 from pipeline.config import Config
 from pipeline.importing.importer import LABEL, TEXT
 from pipeline.importing.recipes import RECIPE_FILE, load_recipe, recipe_of

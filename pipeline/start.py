@@ -13,7 +13,8 @@ from typing import Callable, NoReturn  # noqa: UP035  (older interpreters have i
 PROJECT_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENVIRONMENT = os.path.join(PROJECT_DIR, ".venv")
 NEEDED = (3, 11)
-OWN = ("pipeline", "components")
+# This project's packages, highest first: imports go down, never up.
+PACKAGES = ("pipeline", "components", "models")
 
 
 def check_python() -> None:
@@ -45,10 +46,10 @@ def is_incomplete(error: BaseException) -> bool:
     """Whether an import failed because packages are missing or only half there."""
     if isinstance(error, AttributeError):  # of an empty folder or file, or another version
         package = getattr(error, "obj", None)
-        return isinstance(package, ModuleType) and not package.__name__.startswith(OWN)
+        return isinstance(package, ModuleType) and not package.__name__.startswith(PACKAGES)
     if isinstance(error, SyntaxError):  # a file that was cut short
         return not str(error.filename).startswith(PROJECT_DIR + os.sep) or ENVIRONMENT in str(error.filename)
-    return isinstance(error, ImportError) and not str(error.name).startswith(OWN)
+    return isinstance(error, ImportError) and not str(error.name).startswith(PACKAGES)
 
 
 def remedy() -> str:

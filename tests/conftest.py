@@ -16,4 +16,4 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 @pytest.fixture(autouse=True)
 def _fail_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A download that fails is not waited for: tests have no network."""
-    monkeypatch.setattr("components.wheel_fetch.WAITS", ())
+    monkeypatch.setattr("models.checkpoints.wheel_fetch.WAITS", ())

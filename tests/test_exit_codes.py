@@ -24,7 +24,7 @@ from pipeline.local import cli as local_cli
 from pipeline.paths import PROJECT_DIR
 from tests.kubeflow.api_stub import ApiStub
 from tests.kubeflow.test_client import DONE, PACKAGE
-from tests.tiny_project import shard, write_project, write_records
+from tests.support.tiny_project import shard, write_project, write_records
 
 PAGE = (PROJECT_DIR / "docs" / "exit_codes.md").read_text(encoding="utf-8")
 RUNNERS = {"runner_local.py": local_cli, "runner_kubeflow.py": kubeflow_cli}

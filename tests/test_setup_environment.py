@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from pipeline.paths import PROJECT_DIR
+
 TOOLS = ("bash", "dirname", "uname", "grep", "rm", "cat", "mkdir", "tail", "touch")
 
 
 @pytest.fixture
 def machine(tmp_path: Path):
     """Runs the set-up on a PATH that holds only the named programs."""
-    shutil.copy(ROOT / "setup_environment.sh", tmp_path)
+    shutil.copy(PROJECT_DIR / "setup_environment.sh", tmp_path)
     programs = tmp_path / "bin"
     programs.mkdir()
     for tool in TOOLS:

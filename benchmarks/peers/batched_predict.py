@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the ops of the exported graph)
 
 from benchmarks.processes import peak_mib, print_result, reset_peak
-from components.features import PREDICTED_LABEL, SERVING_SIGNATURE
+from models.features import PREDICTED_LABEL, SERVING_SIGNATURE
 
 
 def main() -> None:

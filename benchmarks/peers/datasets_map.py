@@ -19,7 +19,7 @@ from transformers import BertTokenizerFast
 
 from benchmarks.processes import peak_mib, print_result, reset_peak
 from benchmarks.tfexample import digest_of_ids, encode_ids, read_texts
-from components.features import INPUT_IDS, LABEL_ID
+from models.features import INPUT_IDS, LABEL_ID
 from pipeline.importing.tfrecord import ShardWriter
 
 SPLITS = ("train", "eval")

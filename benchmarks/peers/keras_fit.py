@@ -18,8 +18,8 @@ from transformers import WarmUp
 
 from benchmarks.processes import peak_mib, print_result
 from benchmarks.training_rows import read_rows
-from components.checkpoint import load_classifier
 from components.settings import CheckpointSettings, ModelSettings
+from models.checkpoints.source import load_classifier
 
 
 def padded(path: str, length: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

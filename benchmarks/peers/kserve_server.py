@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the ops of the exported graph)
 from kserve import Model, ModelServer
 
-from components.features import PREDICTED_LABEL, PROBABILITIES, SERVING_SIGNATURE
+from models.features import PREDICTED_LABEL, PROBABILITIES, SERVING_SIGNATURE
 
 
 class SavedModel(Model):

@@ -14,7 +14,7 @@ import tensorflow_text  # noqa: F401  (registers the ops of the exported graph)
 
 from benchmarks.answers import Answer, measured_answers
 from benchmarks.processes import print_result
-from components.features import PREDICTED_LABEL, PROBABILITIES, SERVING_SIGNATURE
+from models.features import PREDICTED_LABEL, PROBABILITIES, SERVING_SIGNATURE
 
 
 def main() -> None:

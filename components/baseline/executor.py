@@ -13,8 +13,8 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.baseline.served import served_baseline
-from components.errors import PipelineError
 from components.model_files import EXTRAS
+from models.errors import PipelineError
 
 # Custom properties of the output.
 ABSENT = "absent"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components import features
-from components.errors import PipelineError
 from components.model_files import EXTRAS, SAVED_MODEL, same_model
 from components.pusher import versions
 from components.pusher.versions import ServedVersion
+from models import features
+from models.errors import PipelineError
 
 
 def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:

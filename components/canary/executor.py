@@ -24,7 +24,6 @@ from tfx.components.util import model_utils
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import features
 from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.op_set import foreign_ops
 from components.canary.report import REASONS, REPORT_FILE
@@ -38,11 +37,12 @@ from components.canary.spec import (
     SPLIT_KEY,
 )
 from components.canary.trial import Row, Trial, try_model
-from components.errors import PipelineError
 from components.example_gen.rows import read_examples, text_of
 from components.model_files import require_exported, write_sums
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings
+from models import features
+from models.errors import PipelineError
 
 _WARM_UP_ROWS = 8
 

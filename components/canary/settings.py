@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from components.section import Section
+from models.section import Section
 
 
 class CanarySettings(Section):

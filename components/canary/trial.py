@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from tfx.components.infra_validator import error_types
 
-from components import features
 from components.canary.local_process_runner import MODEL_NAME, MODEL_VERSION, LocalProcessRunner
 from components.canary.settings import CanarySettings
+from models import features
 
 Row = Mapping[str, bytes]  # raw text column -> text
 

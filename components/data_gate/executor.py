@@ -27,10 +27,10 @@ from components.data_gate.spec import (
     SETTINGS_KEY,
     STATISTICS_KEY,
 )
-from components.errors import GateRefused
 from components.example_gen.tfrecord import read_records
 from components.labels import read_labels
 from components.settings import DataSettings
+from models.errors import GateRefused
 
 REFUSAL_FILE = "data_gate.json"
 

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from components.errors import GateRefused
 from components.look_alikes import look_alikes, quoted, told
-from components.section import Severity
 from components.settings import DataGateSettings, DataSettings
+from models.errors import GateRefused
+from models.section import Severity
 
 Rule = Literal[
     "missing_split",

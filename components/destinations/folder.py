@@ -13,9 +13,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.errors import PipelineError
 from components.model_files import RECORD_FILE, SAVED_MODEL
 from components.pusher.versions import read_info
+from models.errors import PipelineError
 
 _PART = f".part-{SAVED_MODEL}"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from components.destinations.hub_files import write_hub_files
 from components.destinations.settings import DestinationSettings
-from components.errors import PipelineError
 from components.pusher.versions import read_info
+from models.errors import PipelineError
 
 
 def push_to_hub(

@@ -12,12 +12,12 @@ import tensorflow as tf
 import yaml
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components.checkpoint import ARCHITECTURES, hugging_face_config
-from components.errors import PipelineError
 from components.labels import read_labels
 from components.model_files import EXTRAS, SAVED_MODEL
 from components.pusher.versions import read_info
-from components.transform.hugging_face import hugging_face_tokenizer
+from models.checkpoints.source import ARCHITECTURES, hugging_face_config
+from models.errors import PipelineError
+from models.tokenizers.hugging_face import hugging_face_tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"

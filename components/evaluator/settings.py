@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from components.section import Section
+from models.section import Section
 
 MetricName = Literal[
     "accuracy",

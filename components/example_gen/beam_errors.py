@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 
-from components.errors import (
+from models.errors import (
     CheckpointError,
     CheckpointUsageError,
     GateRefused,

@@ -12,9 +12,9 @@ from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.utils import proto_utils
 
-from components.errors import PipelineError
 from components.example_gen import executor
 from components.example_gen.spans import day_of, fixed_folder, is_dated
+from models.errors import PipelineError
 
 
 class TFRecordDriver(driver.FileBasedDriver):

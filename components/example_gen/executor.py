@@ -23,9 +23,9 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.errors import PipelineError
 from components.example_gen.beam_errors import original_error
 from components.example_gen.tfrecord import FRAME_SIZE, GZIP_SUFFIX, broken, read_records
+from models.errors import PipelineError
 
 _OUTPUT_NAME = write_split.DEFAULT_TF_RECORD_FILE_NAME
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 import google_crc32c
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 
 GZIP_SUFFIX = ".gz"
 

@@ -15,13 +15,13 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.errors import PipelineError
 from components.exports import trial
 from components.exports.artifacts import DESTINATION, REFUSED
 from components.exports.opened import NotInstalledError
 from components.exports.report import ExportReport, Variant, scalars, write_report
 from components.exports.shipping import destination, ship
 from components.model_files import require_exported
+from models.errors import PipelineError
 
 _log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from components import features
 from components.exports.classify import open_onnx
 from components.exports.erfc import without_erfc
 from components.exports.opened import Opened, timed
 from components.exports.shipped_files import write_shipped_files
 from components.exports.token_model import converting, token_function
+from models import features
 
 VARIANTS = ("float32", "int8")
 OPSET = 18  # what all needs, and what onnxruntime has known since 2023

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 
 # input_ids and attention_mask (token_type_ids too for text pairs), int32 [rows, tokens], padded to the longest.
 Tokens = Mapping[str, np.ndarray]

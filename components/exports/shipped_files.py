@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from components import features
 from components.exports import classify
 from components.labels import read_labels
 from components.model_files import EXTRAS
+from models import features
 
 LABELS = features.LABELS_FILE
 VOCABULARY = "vocab.txt"
@@ -56,7 +56,7 @@ def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
 
     `Tokenizer.from_file("tokenizer.json").encode_batch([...])` then gives the ids of the transform graph.
     """
-    from components.transform.hugging_face import hugging_face_tokenizer, verified_spec
+    from models.tokenizers.hugging_face import hugging_face_tokenizer, verified_spec
 
     spec = verified_spec(checkpoint)
     tokenizer = hugging_face_tokenizer(checkpoint).backend_tokenizer

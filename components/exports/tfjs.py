@@ -18,13 +18,13 @@ from typing import IO, Any
 import numpy as np
 
 import components
-from components import features
-from components.errors import PipelineError
 from components.exports import tfjs_convert
 from components.exports.opened import Opened, Tokens
 from components.exports.tfjs_environment import FILES, Environment, environment
 from components.labels import read_labels
 from components.model_files import EXTRAS
+from models import features
+from models.errors import PipelineError
 
 VARIANTS = ("float32", "float16", "uint8")
 CONVERT_SECONDS = 1800.0
@@ -237,7 +237,7 @@ def ship_beside(
       PipelineError: the tokenizer files or the labels cannot be read.
     """
     from components.exports.tfjs_tokenizer import tokenizer_data
-    from components.transform.wordpiece_spec import load_wordpiece_spec
+    from models.tokenizers.wordpiece.spec import load_wordpiece_spec
 
     runtime = out / RUNTIME_FOLDER
     runtime.mkdir(exist_ok=True)

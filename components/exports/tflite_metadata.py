@@ -15,7 +15,7 @@ from typing import Any
 
 import flatbuffers
 
-from components import features
+from models import features
 
 BUFFER_NAME = "TFLITE_METADATA"
 FILE_IDENTIFIER = b"M001"

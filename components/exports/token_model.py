@@ -16,8 +16,8 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from components import features
-from components.errors import PipelineError
+from models import features
+from models.errors import PipelineError
 
 _REASON_CHARACTERS = 300
 

@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
-from components import features
-from components.errors import PipelineError
 from components.exports.opened import Opened, Tokens, timed
 from components.exports.report import LATENCY_ROWS, Figures, Variant
 from components.trainer.dataset import Batching, evaluation_batches, list_shards
+from models import features
+from models.errors import PipelineError
 
 _BATCH = 64
 _REPEATS = 10

@@ -15,7 +15,6 @@ from tfx.utils import path_utils
 
 from components.baseline.served import why_incomparable
 from components.canary.report import REASONS
-from components.errors import GateRefused, PipelineError
 from components.model_files import (
     SAVED_MODEL,
     file_digests,
@@ -39,6 +38,7 @@ from components.pusher.spec import (
     RUN_STARTED_KEY,
     SERVING_DIR_KEY,
 )
+from models.errors import GateRefused, PipelineError
 
 # Custom properties of the PushedModel, named as TFX's own Pusher names them.
 PUSHED = "pushed"

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.errors import PipelineError, UsageError
 from components.pusher.record import read_info, version_damage
+from models.errors import PipelineError, UsageError
 
 
 @dataclass(frozen=True)

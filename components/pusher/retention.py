@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.errors import PipelineError, UsageError
 from components.pusher import staging
 from components.pusher.listing import ServedVersion, home_of, versions
+from models.errors import PipelineError, UsageError
 
 _log = logging.getLogger(__name__)
 

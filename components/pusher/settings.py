@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from components.destinations.settings import DestinationSettings
 from components.pusher.listing import why_no_serving_dir
-from components.section import Section
+from models.section import Section
 
 
 class PushSettings(Section):

@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.errors import PipelineError
 from components.model_files import RECORD_FILE, file_digests, file_facts, model_digest
 from components.pusher.record import who
+from models.errors import PipelineError
 
 HIGHEST_FILE = ".highest"
 LOCK_FILE = ".lock"

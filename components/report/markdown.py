@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from components import features
 from components.report.contents import Contents, headlines, verdict
 from components.report.tables import number
 from components.trainer.history import why_kept
+from models import features
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&$:/@])")
 _REASONS_SHOWN = 20

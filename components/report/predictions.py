@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
-from components import features
 from components.example_gen.rows import read_examples, text_of
 from components.report.mistakes import Mistake
 from components.settings import DataSettings
+from models import features
 
 NO_LABEL = -1  # in `label_ids`: the row's label is not one of the model's classes
 _CHUNK = 1024  # rows in memory; within a chunk, batches are of alike length

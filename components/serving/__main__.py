@@ -14,11 +14,11 @@ import sys
 import threading
 from pathlib import Path
 
-from components.errors import PipelineError
 from components.serving.board import Place
 from components.serving.quiet_import import LOG_LEVEL, QUIET
 from components.serving.settings import ServeSettings
 from components.serving.start import serve
+from models.errors import PipelineError
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from components import features
 from components.serving.errors import InvalidRequest, shown
 from components.serving.settings import ServeSettings
+from models import features
 
 if TYPE_CHECKING:
     from components.serving.saved_model import Signature

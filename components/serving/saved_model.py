@@ -16,11 +16,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
-from components import features
 from components.serving.cores import usable_cores
 from components.serving.errors import InvalidRequest, Overloaded, without_paths
 from components.serving.request_checks import Spec, Tensors, check_declared, check_values, declared_by
 from components.serving.settings import ServeSettings
+from models import features
 
 # UnicodeDecodeError: TensorFlow's message quotes a value of the client, and that is no text.
 _REFUSED_BY_THE_GRAPH = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, UnicodeDecodeError)

@@ -11,7 +11,6 @@ from pathlib import Path
 from kserve import ModelRepository
 from prometheus_client import REGISTRY
 
-from components.errors import PipelineError
 from components.serving.board import Board, Place, State
 from components.serving.grpc_server import make_grpc_server
 from components.serving.grpc_v2 import VersionedInference
@@ -22,6 +21,7 @@ from components.serving.predictor import Predictor
 from components.serving.rest_server import ServingREST
 from components.serving.settings import ServeSettings
 from components.serving.start import Listening, Ready
+from models.errors import PipelineError
 
 _LOOK_SECONDS = 0.02  # for what other threads and processes do
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import itertools
 
 from pydantic import Field, field_validator
 
-from components.section import Section
+from models.section import Section
 
 
 class ServeSettings(Section):

@@ -16,13 +16,13 @@ import orjson
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from components import features
 from components.serving import strict_json
 from components.serving.errors import InvalidRequest, shown
 from components.serving.json_values import read_values
 from components.serving.request_checks import Tensors, check_rows
 from components.serving.saved_model import ServedModel, Signature
 from components.serving.settings import ServeSettings
+from models import features
 
 INSTANCES, INPUTS = "instances", "inputs"
 SCORES = "scores"  # label -> probability: what TF Serving's answer does not have

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from components import features
 from components.example_gen.tfrecord import read_records
 from components.serving.saved_model import ServedModel, Signature, Tensors
 from components.serving.settings import ServeSettings
+from models import features
 
 # TF Serving reads the same file: a TFRecord of PredictionLogs.
 WARM_UP_FILE = Path("assets.extra", "tf_serving_warmup_requests")

@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from components.errors import PipelineError
 from components.serving.board import Place, State, make_board
 from components.serving.child import child_command, child_environment
 from components.serving.settings import ServeSettings
+from models.errors import PipelineError
 
 _LOOK_SECONDS = 0.1  # how often the workers are looked at
 _STOP_SECONDS = 10.0  # beyond drain_seconds, for a worker to free its model

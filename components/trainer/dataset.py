@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from components import features
-from components.errors import PipelineError
+from models import features
+from models.errors import PipelineError
 
 ROW_WEIGHT = "row_weight"  # float32 [rows]: weight in the loss; 0 for rows that only fill a batch up
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.errors import PipelineError
 from components.trainer.dataset import Batch
+from models.errors import PipelineError
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:

@@ -11,12 +11,12 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 import tensorflow_transform as tft
 
-from components import features
-from components.errors import PipelineError
 from components.labels import read_labels
 from components.model_files import EXTRAS, write_sums
 from components.settings import DataSettings
 from components.trainer.model import classify
+from models import features
+from models.errors import PipelineError
 
 Outputs = dict[str, tf.Tensor]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from components import features
 from components.trainer.dataset import Batch
+from models import features
 
 
 class Meter:

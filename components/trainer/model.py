@@ -16,9 +16,9 @@ from typing import Any
 import tensorflow as tf
 from transformers.activations_tf import get_tf_activation
 
-from components import features
-from components.errors import PipelineError
 from components.trainer.settings import FreezeSettings
+from models import features
+from models.errors import PipelineError
 
 _MASKED = -1e9  # added to a score; exp() of it is exactly 0 in float32
 
@@ -51,7 +51,7 @@ def classify(
     """Token ids -> logits.
 
     Args:
-      model: what `components.checkpoint.load_classifier` returned.
+      model: what `models.checkpoints.source.load_classifier` returned.
       inputs: input_ids, attention_mask int32 [rows, tokens], optionally token_type_ids.
       dropout_seed: int64 [2] when training; None means no dropout.
       dtype: of the matrix products; layer norms, softmax and the head stay float32.

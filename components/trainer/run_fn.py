@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import tensorflow_transform as tft
 
-from components.checkpoint import checkpoint_digest, load_classifier
 from components.labels import read_labels
 from components.settings import DataSettings, ModelSettings
 from components.trainer.distribution import is_chief, make_strategy
@@ -16,6 +15,7 @@ from components.trainer.history import write_history
 from components.trainer.settings import TrainSettings
 from components.trainer.state_files import clear_state
 from components.trainer.train_loop import read_data, train
+from models.checkpoints.source import checkpoint_digest, load_classifier
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from components.errors import UsageError
-from components.section import Fraction, Section
+from models.errors import UsageError
+from models.section import Fraction, Section
 
 
 class EarlyStoppingSettings(Section):

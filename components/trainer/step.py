@@ -7,11 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from components import features
 from components.trainer.dataset import ROW_WEIGHT
 from components.trainer.model import classify, row_losses
 from components.trainer.optimizer import AdamW
 from components.trainer.settings import TrainSettings
+from models import features
 
 DTYPES = {"none": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16}
 _MASKS_PER_PASS = 4096  # more dropout masks than one pass draws: the next pass's start after them

@@ -16,7 +16,6 @@ import numpy as np
 import tensorflow as tf
 
 from components import interrupts
-from components.errors import PipelineError
 from components.trainer import dataset, progress
 from components.trainer.dataset import Batching, SplitSummary
 from components.trainer.distribution import is_chief, split_over_replicas
@@ -27,6 +26,7 @@ from components.trainer.optimizer import AdamW, learning_rate
 from components.trainer.settings import TrainSettings, label_weights
 from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
+from models.errors import PipelineError
 
 _REPORT_SECONDS = 0.5
 _UNSAVED_SECONDS = 60.0  # of training at most that a kill during an evaluation costs

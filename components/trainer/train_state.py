@@ -20,8 +20,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from components.errors import PipelineError
 from components.trainer.state_files import STATE_FILE, remove_abandoned, state_path
+from models.errors import PipelineError
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.errors import PipelineError
-from components.features import INPUT_IDS, LABEL_ID, TOKEN_TYPE_IDS
 from components.settings import DataSettings, TransformSettings
-from components.transform.hugging_face import verified_spec
-from components.transform.wordpiece import WordpieceSpec, encode, encode_pair
+from models.errors import PipelineError
+from models.features import INPUT_IDS, LABEL_ID, TOKEN_TYPE_IDS
+from models.tokenizers.hugging_face import verified_spec
+from models.tokenizers.wordpiece.graph import WordpieceSpec, encode, encode_pair
 
 Column: TypeAlias = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
 

@@ -44,7 +44,7 @@ project() {
         find .venv-tfjs -name '*.map' -delete
     fi
     # Hashed, not timed: the image's user cannot write bytecode, and copies change times.
-    "$python" -m compileall -q --invalidation-mode unchecked-hash components pipeline runner_*.py
+    "$python" -m compileall -q --invalidation-mode unchecked-hash components models pipeline runner_*.py
     chmod -R a+rX .
 }
 

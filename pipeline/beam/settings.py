@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from components.errors import UsageError
-from components.section import Section
+from models.errors import UsageError
+from models.section import Section
 
 # The nodes of `pipeline.training_pipeline` that are Beam pipelines; a test holds the two together.
 BeamNode = Literal["TFRecordExampleGen", "StatisticsGen", "Transform", "Evaluator"]

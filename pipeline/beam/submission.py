@@ -7,10 +7,10 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.beam.arguments import option
+from pipeline.start import PACKAGES
 
-PACKAGES = ("pipeline", "components")
 _CONNECT_SECONDS = 10
 # No dependencies: they are in the worker's image, at versions that pip's resolver would not leave alone.
 _SETUP = """\

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.importing.rows import ReadNotes, ReadOptions, Row, positions
 from pipeline.importing.text_files import whole_text
 

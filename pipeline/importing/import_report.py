@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.errors import PipelineError
 from components.look_alikes import look_alikes, quoted, told
+from models.errors import PipelineError
 from pipeline.importing import label_kinds
 from pipeline.importing.row_values import Layout, Table
 from pipeline.importing.rows import SAMPLES, ReadNotes, Sightings, short

@@ -28,8 +28,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from components.errors import UsageError
-from components.features import LABELS_FILE
+from models.errors import UsageError
+from models.features import LABELS_FILE
 from pipeline.importing.import_report import (
     SPLITS,
     ImportReport,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components import strict_json
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.importing.rows import ReadNotes, ReadOptions, Row, no_column, short
 from pipeline.importing.text_files import decoded_lines
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.importing.rows import ReadNotes, ReadOptions, Row, positions, short
 
 # Arrow materializes a whole batch; texts of 1 MB each are allowed.

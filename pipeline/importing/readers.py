@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 from pipeline.importing.class_folders import read_folder
 from pipeline.importing.delimited import known_delimiter, read_csv, read_tsv
 from pipeline.importing.json_lines import read_json_lines

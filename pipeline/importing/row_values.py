@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.importing.label_kinds import GO_ON, QUANTITY, SEVERAL
 from pipeline.importing.rows import Row, Sightings, short
 

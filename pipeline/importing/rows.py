@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 
 MAX_FIELD_CHARACTERS = 16 * 1024 * 1024
 SAMPLES = 5

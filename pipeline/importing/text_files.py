@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 from pipeline.importing.rows import MAX_FIELD_CHARACTERS, ReadNotes, ReadOptions, Sightings
 
 COMPRESSED = (".gz", ".bz2")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 
 
 @contextmanager

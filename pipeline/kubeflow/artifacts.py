@@ -17,8 +17,8 @@ from tfx.types.value_artifact import ValueArtifact
 from tfx.utils import import_utils
 
 from components.baseline.executor import ABSENT
-from components.errors import PipelineError
 from components.report.artifacts import PAGES
+from models.errors import PipelineError
 
 Artifacts = dict[str, list[tfx_artifact.Artifact]]
 

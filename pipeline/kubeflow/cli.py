@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.command_line import EXIT_CODES, call
 from pipeline.kubeflow import client_commands, schedule_commands
 from pipeline.kubeflow import client_options as options

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.kubeflow import client_options as options
 from pipeline.kubeflow.run_values import parse_values
 

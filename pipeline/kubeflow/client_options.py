@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.kubeflow.run_values import Package, read_package
 from pipeline.kubeflow.server import Access
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 from pipeline.kubeflow.settings import KubeflowSettings, SecretSettings
 
 _TIMEOUT_SECONDS = 20

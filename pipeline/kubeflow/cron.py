@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from components.errors import UsageError
+from models.errors import UsageError
 
 _NAMES = ("second", "minute", "hour", "day of month", "month", "day of week")
 _BOUNDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))

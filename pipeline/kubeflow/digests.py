@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tfx.types.artifact import Artifact
 
-from components.errors import PipelineError
 from components.manifest import content_sha256
+from models.errors import PipelineError
 
 CONTENT_SHA256 = "content_sha256"
 

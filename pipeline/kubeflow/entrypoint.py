@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.errors import GateRefused, PipelineError
+from models.errors import GateRefused, PipelineError
 from pipeline.beam.arguments import LOCAL_BEAM_ARGS, works_here
 from pipeline.beam.submission import ready_to_submit
 from pipeline.kubeflow.run_date import RUN_DATE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from components.checkpoint import checkpoint_folder
+from models.checkpoints.source import checkpoint_folder
 from pipeline.config import Config
 from pipeline.inputs import check_encoder, check_settings
 from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR

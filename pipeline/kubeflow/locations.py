@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from components.errors import UsageError
 from components.example_gen.spans import has_spans
 from components.settings import DataSettings
+from models.errors import UsageError
 from pipeline.config import Config
 from pipeline.kubeflow.settings import KubeflowSettings
 from pipeline.paths import PipelinePaths

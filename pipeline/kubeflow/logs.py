@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.kubeflow.server import Server, ServerError
 
 _OF_API = "/apis/v1alpha1/runs/{run}/nodes/{pod}/log"

@@ -8,7 +8,7 @@ from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.kubeflow.settings import KubeflowSettings
 
 _NODE_ID = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")

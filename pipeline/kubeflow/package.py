@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.config import Config, load_config
 from pipeline.kubeflow.locations import in_containers, kubeflow_settings, pipeline_name
 from pipeline.kubeflow.targets import Target, check_pipeline_root, check_target

@@ -13,9 +13,9 @@ from tfx.components.example_gen.driver import update_output_artifact
 from tfx.utils import import_utils, proto_utils
 
 from components.baseline.executor import VERSION_KEY, find_version
-from components.errors import PipelineError
 from components.example_gen.component import range_of
 from components.example_gen.spans import has_spans
+from models.errors import PipelineError
 from pipeline.kubeflow.artifacts import Artifacts
 from pipeline.kubeflow.entrypoint import SCHEDULED
 from pipeline.kubeflow.run_date import RUN_DATE, SPAN, find_run_date, find_span, now

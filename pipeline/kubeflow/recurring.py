@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 from pipeline.kubeflow.run_state import ENDED
 from pipeline.kubeflow.server import Server, ServerError
 from pipeline.kubeflow.submission import filter_of, pages

@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from components.errors import UsageError
 from components.example_gen.spans import span_number
+from models.errors import UsageError
 
 RUN_DATE = "run_date"
 SPAN = "span"

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from components.errors import UsageError
 from components.example_gen.spans import is_dated
+from models.errors import UsageError
 from pipeline.kubeflow.run_date import RUN_DATE, SPAN, check_run_date, check_span
 
 

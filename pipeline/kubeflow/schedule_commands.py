@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.kubeflow import client_options as options
 from pipeline.kubeflow.run_date import RUN_DATE, SPAN, now, time_zone
 from pipeline.kubeflow.run_values import Package, parse_values

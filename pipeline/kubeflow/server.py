@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 
 if TYPE_CHECKING:
     import kfp

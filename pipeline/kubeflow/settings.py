@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.section import Section
+from models.section import Section
 
 # The steps of `pipeline.training_pipeline`, and the key without which an optional one is not there; a test holds
 # both to the compiled pipeline.

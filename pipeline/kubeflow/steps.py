@@ -25,10 +25,10 @@ from tfx.utils import name_utils
 from components.baseline.component import ServedBaseline
 from components.canary.component import Canary
 from components.data_gate.component import DataGate
-from components.errors import UsageError
 from components.exports.component import Exporter
 from components.pusher.component import VersionedPusher
 from components.pusher.spec import RUN_STARTED_KEY
+from models.errors import UsageError
 from pipeline.kubeflow.canary_step import canary_compiles
 from pipeline.kubeflow.entrypoint import BEAM_ARGUMENTS, PROBED, RUN_ID, SCHEDULED
 from pipeline.kubeflow.node_checks import check_nodes, check_step_names

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.kubeflow.settings import (
     VERTEX_ACCELERATORS,
     KubeflowSettings,

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from itertools import islice
 from typing import NamedTuple
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.kubeflow.cron import Cron
 
 _SHOWN = 5

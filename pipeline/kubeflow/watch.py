@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.kubeflow.logs import read_log, reason
 from pipeline.kubeflow.run_state import ENDED, StepState, refused_gates, step_states
 from pipeline.kubeflow.server import Server, ServerError

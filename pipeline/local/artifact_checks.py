@@ -20,7 +20,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types import artifact_utils
 
 from components import manifest
-from components.errors import PipelineError
+from models.errors import PipelineError
 
 Artifacts = Mapping[str, Sequence[Any]]
 

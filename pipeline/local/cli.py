@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.command_line import EXIT_CODES, call
 from pipeline.local import run as run_command
 from pipeline.local import version_commands
@@ -154,8 +154,8 @@ def data(
     ] = None,
 ) -> None:
     """Make the datasets of data/ and fetch the default checkpoints, all verified by sha256."""
-    from components.checkpoint import checkpoint_folder
     from components.settings import CheckpointSettings
+    from models.checkpoints.source import checkpoint_folder
     from pipeline.importing.recipes import RECIPE_FILE, make_dataset
 
     console = Console()

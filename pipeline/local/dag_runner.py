@@ -21,7 +21,7 @@ from tfx.orchestration.local import local_dag_runner, runner_utils
 from tfx.orchestration.portable import base_executor_operator, launcher, runtime_parameter_utils
 from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
-from components.errors import GateRefused
+from models.errors import GateRefused
 from pipeline.beam.submission import ready_to_submit
 from pipeline.local import light_imports
 from pipeline.local.artifact_checks import ArtifactChecks

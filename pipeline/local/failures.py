@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import PipelineError
 from components.example_gen.beam_errors import original_error
+from models.errors import PipelineError
 from pipeline.start import is_incomplete, remedy
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

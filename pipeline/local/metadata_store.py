@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.local.failures import causes
 
 _SCHEMA_VERSION = 10  # of ML Metadata 1.17

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from rich.console import Console
 
 from components import interrupts
-from components.errors import PipelineError, UsageError
 from components.pusher.runs import new_run_id
+from models.errors import PipelineError, UsageError
 from pipeline import process_exit
 from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
@@ -244,7 +244,7 @@ def _relative(path: Path) -> Path:
 
 def _with_inputs(config: Config, paths: PipelinePaths, display: Display) -> PipelinePaths:
     """Makes or checks what the pipeline reads, before anything heavy is imported."""
-    from components.checkpoint import checkpoint_folder
+    from models.checkpoints.source import checkpoint_folder
     from pipeline import inputs
 
     inputs.check_places(config)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.local.sudden_end import process_id
 
 

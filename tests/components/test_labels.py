@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.errors import UsageError
 from components.labels import read_labels
+from models.errors import UsageError
 
 
 def test_line_number_is_the_label_id(tmp_path):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from tfx.types import standard_artifacts
 
-from components.errors import PipelineError
 from components.evaluator.eval_model import custom_eval_shared_model
 from components.exports.artifacts import ExportedModel
 from components.exports.executor import Executor as Exporter
 from components.model_files import file_digests, read_sums, require_exported, write_sums
 from components.report.artifacts import Metrics
+from models.errors import PipelineError
 
 
 @pytest.fixture

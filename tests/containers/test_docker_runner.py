@@ -21,7 +21,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-ROOT = Path(__file__).resolve().parents[2]
+from pipeline.paths import PROJECT_DIR
+
 IMAGE = os.environ.get("PIPELINE_IMAGE", "")
 pytestmark = pytest.mark.skipif(not IMAGE, reason="runs containers: make test-containers")
 
@@ -50,7 +51,7 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the claim `models` would be: the rows, and a folder to push to that the image's user may write."""
     folder = tmp_path_factory.mktemp("volume")
     folder.chmod(0o755)  # pytest's are for their owner only
-    shutil.copytree(ROOT / "datasets/trec", folder / "data")
+    shutil.copytree(PROJECT_DIR / "datasets/trec", folder / "data")
     (folder / "serving").mkdir()
     (folder / "serving").chmod(0o777)
     return folder
@@ -60,7 +61,15 @@ def compile_package(path: Path, *overrides: str) -> None:
     from pipeline.kubeflow.cli import app
 
     options = [part for override in (*OVERRIDES, *overrides) for part in ("--set", override)]
-    arguments = ["compile", str(ROOT / "configs/trec.yaml"), "--image", IMAGE, "-o", str(path), *options]
+    arguments = [
+        "compile",
+        str(PROJECT_DIR / "configs/trec.yaml"),
+        "--image",
+        IMAGE,
+        "-o",
+        str(path),
+        *options,
+    ]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     # Kubeflow's driver tells the times of a run; kfp's local runner breaks on these two placeholders.
@@ -124,7 +133,7 @@ def test_refusing_gate_stops_the_run_and_pushes_nothing(volume, tmp_path):
 def test_manifest_s_own_server_serves_what_was_pushed(docker_client, volume):
     from docker.types import Mount
 
-    manifest = yaml.safe_load((ROOT / "deploy/kubernetes/serving-own.yaml").read_text())
+    manifest = yaml.safe_load((PROJECT_DIR / "deploy/kubernetes/serving-own.yaml").read_text())
     container = manifest["spec"]["predictor"]["containers"][0]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+from pipeline.paths import PROJECT_DIR
+
+DOCKERFILE = (PROJECT_DIR / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_final_stage_copies_and_installs_nothing():
@@ -33,14 +33,14 @@ def test_project_is_where_configs_expect_it():
 
 
 def test_everything_that_the_build_copies_exists():
-    named = re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.M)
-    assert {"components", "pipeline", "schemas", "configs", "data", "uv.lock"} < set(named)
-    missing = [name for name in named if name != "checkpoints" and not (ROOT / name).exists()]
+    named = re.findall(r"^!(\S+)", (PROJECT_DIR / ".dockerignore").read_text(encoding="utf-8"), re.M)
+    assert {"components", "models", "pipeline", "schemas", "configs", "data", "uv.lock"} < set(named)
+    missing = [name for name in named if name != "checkpoints" and not (PROJECT_DIR / name).exists()]
     assert missing == []
 
 
 def test_scripts_are_valid_bash():
-    scripts = [*sorted((ROOT / "deploy/image").glob("*.sh")), *sorted(ROOT.glob("*.sh"))]
+    scripts = [*sorted((PROJECT_DIR / "deploy/image").glob("*.sh")), *sorted(PROJECT_DIR.glob("*.sh"))]
     assert {"build.sh", "install.sh", "setup_environment.sh", "run_tests.sh"} <= {s.name for s in scripts}
     for script in scripts:
         subprocess.run(["bash", "-n", str(script)], check=True)

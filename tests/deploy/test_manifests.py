@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +10,10 @@ import yaml
 from kubernetes_validate import ValidationError, validate
 
 from pipeline.config import load_config
+from pipeline.paths import PROJECT_DIR
 from tests.deploy.model_schema import problems
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "deploy/kubernetes"
+FOLDER = PROJECT_DIR / "deploy/kubernetes"
 KUBERNETES = "1.33"
 
 
@@ -89,14 +88,14 @@ def test_own_server_is_started_with_a_command_that_the_image_has():
     container = predictor["containers"][0]
     assert container["command"] == ["python", "runner_local.py", "serve"]
     config, overrides, *rest = container["args"][0], container["args"][2], *container["args"][3:]
-    loaded = load_config(ROOT / config, [overrides])
+    loaded = load_config(PROJECT_DIR / config, [overrides])
     assert str(loaded.push.serving_dir) == "/mnt/models/serving"
     assert rest == ["--host", "0.0.0.0", "--port", str(container["ports"][0]["containerPort"])]
     assert predictor["terminationGracePeriodSeconds"] > loaded.serve.drain_seconds
 
 
 def test_user_of_the_manifests_is_the_image_s():
-    assert "USER 10001:0" in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert "USER 10001:0" in (PROJECT_DIR / "Dockerfile").read_text(encoding="utf-8").splitlines()
     (service,) = load("serving-own.yaml")
     assert service["spec"]["predictor"]["securityContext"]["runAsUser"] == 10001
     job = load("storage.yaml")[1]

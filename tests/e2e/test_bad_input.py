@@ -20,8 +20,8 @@ import pytest
 
 from pipeline.local.run import RunRequest, run
 from pipeline.paths import PROJECT_DIR
-from tests.tiny_model import rows
-from tests.tiny_project import shard, write_project, write_records
+from tests.support.tiny_model import rows
+from tests.support.tiny_project import shard, write_project, write_records
 
 pytestmark = pytest.mark.e2e
 

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from components.exports import tfjs_environment
 from tests.e2e.test_pipeline import CONFIG, Run, call, run, versions
-from tests.tiny_model import rows, write_checkpoint
+from tests.support.tiny_model import rows, write_checkpoint
 
 pytestmark = pytest.mark.e2e
 

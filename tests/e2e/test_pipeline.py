@@ -23,13 +23,13 @@ from ml_metadata.proto.metadata_store_pb2 import Artifact, ConnectionConfig
 
 from components import manifest
 from components.pusher.record import version_damage
+from pipeline.paths import PROJECT_DIR
 from tests.components.test_manifest import rewrite
-from tests.tiny_model import rows, write_checkpoint
-from tests.tiny_project import CONFIG
+from tests.support.tiny_model import rows, write_checkpoint
+from tests.support.tiny_project import CONFIG
 
 pytestmark = pytest.mark.e2e
 
-ROOT = Path(__file__).resolve().parents[2]
 BETTER = ("train.steps=150",)
 
 
@@ -47,7 +47,7 @@ class Run:
 
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "runner_local.py"), *arguments],
+        [sys.executable, str(PROJECT_DIR / "runner_local.py"), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -328,7 +328,7 @@ def in_push_step(folder: Path) -> subprocess.Popen[bytes]:
     """A run that waits in its push step for the serving folder's lock, which the caller holds."""
     pushes, log = folder / "runs/tiny/artifacts/Pusher/pushed_model", folder / "killed.log"
     before = set(pushes.iterdir())
-    runner = str(ROOT / "runner_local.py")
+    runner = str(PROJECT_DIR / "runner_local.py")
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, runner, "run", "tiny.yaml", "--set", BETTER[0], "--force"],

@@ -27,8 +27,8 @@ from tfx.proto import infra_validator_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
-from components.errors import UsageError
 from components.example_gen.component import TFRecordExampleGen
+from models.errors import UsageError
 from pipeline.config import load_config
 from pipeline.kubeflow.package import compile_package, write_package
 from pipeline.kubeflow.settings import StepName

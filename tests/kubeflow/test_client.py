@@ -19,13 +19,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.kubeflow import watch
 from pipeline.kubeflow.cli import app
 from pipeline.kubeflow.server import Access, connect
 from tests.kubeflow.api_stub import ApiStub
 from tests.kubeflow.workplace import write_workplace
-from tests.tiny_model import write_checkpoint
+from tests.support.tiny_model import write_checkpoint
 
 PACKAGE = """\
 schemaVersion: 2.1.0

@@ -18,13 +18,13 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.exports import tfjs_environment
 from pipeline.config import load_config
 from pipeline.kubeflow.package import compile_package, write_package
+from pipeline.paths import PROJECT_DIR
 from tests.kubeflow import frontend
 from tests.kubeflow.emulator import Cluster, StepResult
-from tests.tiny_model import write_checkpoint
+from tests.support.tiny_model import write_checkpoint
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
 
-ROOT = Path(__file__).resolve().parents[2]
 # Enough to tell most kinds of questions apart; every other word is unknown to the encoder.
 WORDS = (
     "what who where when how why which whose name is are was were did does do can the a an of in for to and "
@@ -73,18 +73,18 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    dataset = ROOT / "datasets/trec"
+    dataset = PROJECT_DIR / "datasets/trec"
     if not dataset.exists():
         pytest.skip("made by `make data`")
     base = tmp_path_factory.mktemp("kubeflow")
     workplace, image, volume = base / "workplace", base / "image", base / "volume"
     for folder in ("configs", "schemas", "data/trec"):
-        shutil.copytree(ROOT / folder, workplace / folder)
+        shutil.copytree(PROJECT_DIR / folder, workplace / folder)
     write_checkpoint(workplace / "encoder", words=WORDS.split())
     shutil.copytree(workplace, image)
     shutil.copytree(dataset, volume / "data/trec/span-0")
     # The steps import the project as they would in the image.
-    return Site(workplace, image, volume, Cluster(base / "cluster", {"PYTHONPATH": str(ROOT)}))
+    return Site(workplace, image, volume, Cluster(base / "cluster", {"PYTHONPATH": str(PROJECT_DIR)}))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import typer
 
-from components.errors import GateRefused
+from models.errors import GateRefused
 from pipeline.command_line import call
 
 

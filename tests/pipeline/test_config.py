@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import UsageError
 from components.example_gen.spans import span_number
+from models.errors import UsageError
 from pipeline.config import Config, explain, load_config
 
 GOOD = """\

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import fingerprints
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
+from pipeline.start import PACKAGES
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ NODES = {
 @pytest.mark.parametrize(
     ("edited", "rerun"),
     [
-        ("components/transform/wordpiece.py", ["Transform"]),
+        ("models/tokenizers/wordpiece/graph.py", ["Transform"]),
         ("components/trainer/train_loop.py", ["Trainer"]),
         ("components/trainer/export.py", ["Trainer"]),
         ("components/trainer/settings.py", ["Trainer"]),
@@ -93,7 +94,7 @@ NODES = {
 )
 def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edited, rerun):
     root = Path(__file__).resolve().parents[2]
-    for package in ("components", "pipeline"):
+    for package in PACKAGES:
         shutil.copytree(root / package, tmp_path / package)
     code = (
         "import json, pipeline.fingerprints as f\n"

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(p for package in ("components", "pipeline") for p in (ROOT / package).rglob("*.py"))
+from pipeline.paths import PROJECT_DIR
+
+SOURCES = sorted(p for package in ("components", "pipeline") for p in (PROJECT_DIR / package).rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
@@ -25,7 +26,7 @@ def imported(path: Path) -> set[str]:
 
 
 def test_the_sources_that_are_looked_at_are_there():
-    packages = {str(path.parent.relative_to(ROOT)) for path in SOURCES}
+    packages = {str(path.parent.relative_to(PROJECT_DIR)) for path in SOURCES}
     assert {
         "components",
         "components/transform",
@@ -37,20 +38,20 @@ def test_the_sources_that_are_looked_at_are_there():
 
 def test_components_never_import_the_pipeline_or_a_runner():
     wrong = {
-        str(p.relative_to(ROOT)): sorted(
+        str(p.relative_to(PROJECT_DIR)): sorted(
             name for name in imported(p) if name.split(".")[0] in ("pipeline", "runner_local")
         )
         for p in SOURCES
-        if p.is_relative_to(ROOT / "components")
+        if p.is_relative_to(PROJECT_DIR / "components")
     }
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
 def test_tokenizer_and_training_modules_do_not_know_tfx():
     wrong = [
-        f"{path.relative_to(ROOT)}: {name}"
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
         for folder in ("transform", "trainer")
-        for path in (ROOT / "components" / folder).glob("*.py")
+        for path in (PROJECT_DIR / "components" / folder).glob("*.py")
         if path.name != "run_fn.py"  # the adapter to TFX
         for name in imported(path)
         if name.split(".")[0] == "tfx"
@@ -61,7 +62,9 @@ def test_tokenizer_and_training_modules_do_not_know_tfx():
 @pytest.mark.parametrize("module", ["components", "pipeline", "pipeline.config", "components.settings"])
 def test_importing_the_packages_imports_no_tensorflow(module):
     code = f"import sys, {module}; print(*sorted({{'tensorflow', 'tfx', 'apache_beam'}} & set(sys.modules)))"
-    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+    )
     assert shown.stdout.strip() == ""
 
 
@@ -83,7 +86,7 @@ def test_wheel_holds_exactly_the_two_packages(tmp_path):
             "-b",
             str(tmp_path / "b"),
         ],
-        cwd=ROOT,
+        cwd=PROJECT_DIR,
         check=True,
         capture_output=True,
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from pipeline.paths import PROJECT_DIR
 
 # Freed with the module, as what protobuf's extension crashes on is.
 _CRASHES_WHEN_FREED = """
@@ -28,7 +27,12 @@ print("last line")
 def test_exit_code_outlives_a_crash_of_the_teardown(end: str, exit_code: int) -> None:
     script = _CRASHES_WHEN_FREED.format(end=end)
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script],
+        cwd=PROJECT_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == exit_code
     if end == "leave":

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from components.baseline.served import served_baseline, why_incomparable
-from components.errors import PipelineError
 from components.pusher.versions import publish, versions
+from models.errors import PipelineError
 
 
 def model(folder: Path, content: bytes, fingerprint: bytes = b"1") -> Path:

@@ -14,8 +14,8 @@ from tfx.types.standard_artifacts import Model, ModelBlessing
 from components import manifest
 from components.baseline.strategy import LatestOtherBlessedModelStrategy
 from components.pusher import versions
-from tests.components.local_run import last_artifact, open_store, run_nodes
-from tests.components.tiny_nodes import TinyEvaluator, TinyTrainer
+from tests.support.local_run import last_artifact, open_store, run_nodes
+from tests.support.tiny_nodes import TinyEvaluator, TinyTrainer
 
 
 def run(root: Path, content: str, bar: float = 0.5, serving: bool = False) -> str:

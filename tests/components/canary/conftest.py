@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.components.serving.conftest import exported
+from tests.support.model_server import exported
 
 __all__ = ["exported"]

@@ -29,10 +29,10 @@ from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.op_set import TEXT_OPS, foreign_ops
 from components.canary.settings import CanarySettings
 from components.canary.trial import try_model
-from components.errors import PipelineError
 from components.model_files import read_sums, write_sums
 from components.serving.settings import ServeSettings
-from tests.components.serving.conftest import TEXTS, Exported
+from models.errors import PipelineError
+from tests.support.model_server import TEXTS, Exported
 
 SETTINGS = {
     "name": "tiny",

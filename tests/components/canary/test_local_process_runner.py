@@ -23,7 +23,8 @@ from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.settings import CanarySettings
 from components.canary.trial import try_model
 from components.serving.settings import ServeSettings
-from tests.components.serving.conftest import ROOT, TEXTS, Exported
+from pipeline.paths import PROJECT_DIR
+from tests.support.model_server import TEXTS, Exported
 
 
 def in_seconds(seconds: float) -> float:
@@ -134,7 +135,9 @@ def test_server_ends_when_its_parent_is_killed(exported: tuple[Exported, Exporte
     command = [sys.executable, "-c", PARENT, str(exported[0].path)]
     # What SIGKILL leaves lying about.
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+    with subprocess.Popen(
+        command, cwd=PROJECT_DIR, stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
         assert parent.stdout is not None
         try:
             pid = int(parent.stdout.readline())

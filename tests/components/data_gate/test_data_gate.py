@@ -12,10 +12,10 @@ from tfx.components.statistics_gen.component import StatisticsGen
 
 from components.curated_schema import CuratedSchema
 from components.data_gate.component import DataGate
-from components.errors import GateRefused
 from components.example_gen.component import TFRecordExampleGen
 from components.settings import DataGateSettings, DataSettings
-from tests.components.local_run import example, last_artifact, run_nodes, tfrecord_gz
+from models.errors import GateRefused
+from tests.support.local_run import example, last_artifact, run_nodes, tfrecord_gz
 
 SCHEMA = """
 feature { name: "text" type: BYTES presence { min_fraction: 1.0 min_count: 1 } shape { dim { size: 1 } } }

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from components.destinations import folder as module
 from components.destinations.folder import push_to_folder
-from components.errors import PipelineError
 from components.pusher import versions
+from models.errors import PipelineError
 from tests.components.pusher.test_versions import make_model
 
 

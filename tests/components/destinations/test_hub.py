@@ -17,17 +17,17 @@ from safetensors.numpy import load_file
 from tfx.types import standard_artifacts
 from transformers import AutoTokenizer
 
-from components.checkpoint import load_classifier
 from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
 from components.destinations.hub_files import write_hub_files
-from components.errors import PipelineError
 from components.pusher import versions
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer.model import classify
+from models.checkpoints.source import load_classifier
+from models.errors import PipelineError
 from tests.components.destinations.hub_stub import TOKEN, Hub, running_hub
-from tests.components.serving.conftest import Exported, exported
-from tests.tiny_export import LABELS
+from tests.support.model_server import Exported, exported
+from tests.support.tiny_export import LABELS
 
 __all__ = ["exported"]  # a fixture of the server's tests
 

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 
-from components import features
 from components.evaluator.settings import EvaluateSettings
+from models import features
 from pipeline.eval_config import make_eval_config
 
 LABELS = ["a", "b", "c"]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import GateRefused, PipelineError
 from components.example_gen.beam_errors import original_error
 from components.example_gen.component import TFRecordExampleGen
-from tests.components.local_run import example, last_artifact, run_nodes, tfrecord, tfrecord_gz
+from models.errors import GateRefused, PipelineError
+from tests.support.local_run import example, last_artifact, run_nodes, tfrecord, tfrecord_gz
 
 SPLITS = {"train": "train-*", "eval": "eval-*"}
 
@@ -234,7 +234,7 @@ def test_unusual_texts_come_in_unchanged(tmp_path: Path, data: Path) -> None:
 def test_error_of_a_worker_process_is_found_in_its_traceback() -> None:
     text = (
         "Error received from SDK harness\nTraceback (most recent call last):\n  File x\n"
-        "components.errors.GateRefused: no such row [while running 'A/B-ptransform-7']\n\n"
+        "models.errors.GateRefused: no such row [while running 'A/B-ptransform-7']\n\n"
     )
     found = original_error(RuntimeError(text))
     assert type(found) is GateRefused

@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from components.errors import PipelineError
 from components.example_gen.tfrecord import read_records
-from tests.components.local_run import tfrecord, tfrecord_gz
+from models.errors import PipelineError
+from tests.support.local_run import tfrecord, tfrecord_gz
 
 RECORDS = [b"first", b"", b"third" * 100]
 

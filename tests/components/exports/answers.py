@@ -10,7 +10,7 @@ import numpy as np
 from components.exports.opened import Opened
 from tests.components.exports.conftest import batch, served
 from tests.components.exports.process_state import process_state
-from tests.tiny_export import TinyExport
+from tests.support.tiny_export import TinyExport
 
 SHAPES = ((1, 5), (32, 16), (2, 2), (1, 16), (1, 16))
 

@@ -11,9 +11,9 @@ import pytest
 
 from components.exports import onnx, tfjs, tfjs_environment, tflite
 from components.exports.report import ExportReport, Figures, Variant, write_report
-from tests.components.exports.chromium import Page, chromium, find_chromium
-from tests.components.transform.unicode_texts import vocabulary
-from tests.tiny_export import MAX_LENGTH, TinyExport, export_tiny, serve
+from tests.support.chromium import Page, chromium, find_chromium
+from tests.support.tiny_export import MAX_LENGTH, TinyExport, export_tiny, serve
+from tests.support.unicode_texts import vocabulary
 
 FORMATS = {"tflite": tflite, "onnx": onnx}
 

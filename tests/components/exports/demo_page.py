@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.components.exports.chromium import Page
+from tests.support.chromium import Page
 
 _VISIT = """
 (async (rows) => {

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.checkpoint import checkpoint_folder
 from components.exports.shipped_files import write_tokenizer
 from components.settings import CheckpointSettings
-from components.transform.wordpiece import encode, load_wordpiece_spec
+from models.checkpoints.source import checkpoint_folder
+from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
 from tests.components.transform.test_real_datasets import REPOSITORY, real_texts
-from tests.components.transform.tokenizer_folders import SPECIAL, WORDS, vocabulary_file, write_folder
-from tests.components.transform.tokenizer_folders import TEXTS as TOKEN_TEXTS
-from tests.components.transform.unicode_texts import generated_texts
-from tests.tiny_export import serve
+from tests.support.tiny_export import serve
+from tests.support.tokenizer_folders import SPECIAL, WORDS, vocabulary_file, write_folder
+from tests.support.tokenizer_folders import TEXTS as TOKEN_TEXTS
+from tests.support.unicode_texts import generated_texts
 
 VARIANTS = {"tflite": ("float32", "float16", "int8"), "onnx": ("float32", "int8")}
 TEXTS = [

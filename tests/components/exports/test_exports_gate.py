@@ -10,12 +10,12 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-from components.errors import PipelineError
 from components.exports.artifacts import DESTINATION, REFUSED, ExportedModel
 from components.exports.lost_exports import forget_lost_exports
 from components.exports.report import ExportReport, Figures, Variant, read_report, scalars, write_report
 from components.exports.shipping import destination, ship
 from components.exports.trial import Tried, judge, macro_f1
+from models.errors import PipelineError
 from tests.components.pusher.test_versions import small_disk
 
 SERVED = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]], np.float32)

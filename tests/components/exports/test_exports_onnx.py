@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import PipelineError
 from components.exports import onnx as onnx_export
+from models.errors import PipelineError
 from tests.components.exports.answers import (
     check_answers,
     check_answers_to_pairs,

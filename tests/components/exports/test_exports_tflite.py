@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from flatbuffers import encode, number_types
 
-from components.errors import PipelineError
 from components.exports import tflite
+from models.errors import PipelineError
 from tests.components.exports.answers import (
     check_answers,
     check_answers_to_pairs,
     check_process_is_left_alone,
 )
 from tests.components.exports.conftest import batch
-from tests.components.transform.unicode_texts import vocabulary
-from tests.tiny_export import MAX_LENGTH
-from tests.tiny_model import SPECIAL
+from tests.support.tiny_export import MAX_LENGTH
+from tests.support.tiny_model import SPECIAL
+from tests.support.unicode_texts import vocabulary
 
 LARGEST_DIFFERENCE = {"float32": 1e-5, "float16": 1e-2, "int8": 5e-2}
 

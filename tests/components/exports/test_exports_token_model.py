@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.errors import PipelineError
 from components.exports.token_model import converting, save_token_model, token_function
+from models.errors import PipelineError
 from tests.components.exports.conftest import batch
-from tests.tiny_export import TinyExport, serve
+from tests.support.tiny_export import TinyExport, serve
 
 # Everything that a BERT classifier is made of, and nothing that needs a string, a table or tensorflow-text.
 COMPUTATION = {

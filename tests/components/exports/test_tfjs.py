@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import features
 from components.exports import tfjs, tfjs_environment
+from models import features
 from tests.components.exports.conftest import batch, served, ship_tfjs
 from tests.components.exports.demo_page import classify, ready, static_server
-from tests.tiny_export import LABELS, MAX_LENGTH, TinyExport, serve
+from tests.support.tiny_export import LABELS, MAX_LENGTH, TinyExport, serve
 
 TEXTS = [
     "how far is rome?",

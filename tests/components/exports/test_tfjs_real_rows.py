@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.checkpoint import checkpoint_folder
 from components.exports import tfjs, tfjs_environment
 from components.settings import CheckpointSettings
+from models.checkpoints.source import checkpoint_folder
 from tests.components.exports.conftest import ship_tfjs
 from tests.components.exports.demo_page import classify, ready, static_server
-from tests.components.serving.conftest import push, running
 from tests.components.transform.test_real_datasets import REPOSITORY, real_texts
-from tests.tiny_export import LABELS, TinyExport, export_tiny
-from tests.tiny_model import SPECIAL
+from tests.support.model_server import push, running
+from tests.support.tiny_export import LABELS, TinyExport, export_tiny
+from tests.support.tiny_model import SPECIAL
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("tfjs_is_ready")]
 Answers = tuple[list[str], np.ndarray]  # labels, and probabilities [rows, classes]

@@ -13,11 +13,11 @@ from transformers import AutoTokenizer, BertTokenizerFast
 
 from components.exports.tfjs_environment import FILES, find_node
 from components.exports.tfjs_tokenizer import characters, tokenizer_data
-from components.transform.code_points import CODE_POINTS, SURROGATES
-from components.transform.wordpiece_spec import load_wordpiece_spec
-from tests.components.transform.conftest import MakeTokenizer, make_tokenizer  # noqa: F401 - a fixture
-from tests.components.transform.tokenizer_folders import SPECIAL, TEXTS, vocabulary_file, write_folder
-from tests.components.transform.unicode_texts import generated_texts, vocabulary
+from models.tokenizers.wordpiece.code_points import CODE_POINTS, SURROGATES
+from models.tokenizers.wordpiece.spec import load_wordpiece_spec
+from tests.support.tokenizer_folders import SPECIAL, TEXTS, vocabulary_file, write_folder
+from tests.support.tokenizers import MakeTokenizer, make_tokenizer  # noqa: F401 - a fixture
+from tests.support.unicode_texts import generated_texts, vocabulary
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "uncased": {},
@@ -155,8 +155,8 @@ def test_the_table_names_what_changes_and_nothing_else(make_tokenizer: MakeToken
 
 @pytest.mark.real
 def test_ids_of_every_real_row_are_those_of_hugging_face(tmp_path: Path) -> None:
-    from components.checkpoint import checkpoint_folder
     from components.settings import CheckpointSettings
+    from models.checkpoints.source import checkpoint_folder
     from tests.components.transform.test_real_datasets import REPOSITORY, real_texts
 
     datasets = ("trec", "sms_spam", "rotten_tomatoes")

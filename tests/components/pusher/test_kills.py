@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from components.model_files import damage, file_digests, model_digest, write_sums
 from components.pusher import versions
+from pipeline.paths import PROJECT_DIR
 
-ROOT = Path(__file__).parents[3]
 KILLS = 20
 
 # The push step of a run, over and over with the models given, a line for each push, until it is killed.
@@ -49,7 +49,7 @@ def kill_while_pushing(serving: Path, scratch: Path, models: list[Path], moment:
     """Kills a process `moment` (0 to 1) of the time that a push takes after it has pushed twice."""
     command = [sys.executable, "-c", _PUSH_FOREVER, *map(str, (serving, scratch, *models))]
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, cwd=PROJECT_DIR, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import GateRefused, PipelineError, UsageError
 from components.model_files import damage, file_digests, model_digest, same_model
 from components.pusher import runs, versions
 from components.pusher.record import who
+from models.errors import GateRefused, PipelineError, UsageError
 from tests.components.pusher.test_versions import contents, make_model, push
 
 WEIGHTS = "variables/variables.data-00000-of-00001"

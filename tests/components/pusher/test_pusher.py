@@ -15,14 +15,14 @@ import pytest
 from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model, PushedModel
 
-from components.errors import GateRefused, PipelineError
 from components.model_files import write_sums
 from components.pusher import versions
 from components.pusher.component import VersionedPusher
 from components.pusher.executor import Executor, refuse_uncompared
 from components.pusher.lost_pushes import forget_lost_pushes
-from tests.components.local_run import last_artifact, open_store, run_nodes
-from tests.components.tiny_nodes import InfraJudge, SavedModelTrainer, TinyEvaluator, TinyTrainer
+from models.errors import GateRefused, PipelineError
+from tests.support.local_run import last_artifact, open_store, run_nodes
+from tests.support.tiny_nodes import InfraJudge, SavedModelTrainer, TinyEvaluator, TinyTrainer
 
 
 def run(root: Path, content: str, infra: dict[str, int] | None = None, **pusher: Any) -> str:

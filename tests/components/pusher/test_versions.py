@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import PipelineError, UsageError
 from components.model_files import file_digests, model_digest
 from components.pusher import staging, versions
+from models.errors import PipelineError, UsageError
 
 
 def make_model(folder: Path, content: str, size: int = 1000) -> Path:

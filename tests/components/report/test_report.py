@@ -20,8 +20,8 @@ from components.report.artifacts import ClassificationMetrics, HtmlPage, Markdow
 from components.report.executor import Executor
 from components.settings import DataSettings
 from tests.components.evaluator.test_metrics import LABELS, ROWS, analyse
-from tests.components.local_run import example, tfrecord, tfrecord_gz
 from tests.components.report.test_page import Reader
+from tests.support.local_run import example, tfrecord, tfrecord_gz
 
 EVALUATE = {"split": "test", "thresholds": {"accuracy": {"min": 0.6}}, "slices": [{"columns": ["label"]}]}
 DATA = {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt"}

@@ -10,7 +10,7 @@ import socket
 import httpx
 import pytest
 
-from tests.components.serving.conftest import NAME, Server
+from tests.support.model_server import NAME, Server
 
 MAX_BYTES, MAX_HEADERS = 32768, 100  # serve.max_header_bytes and serve.max_headers
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"

@@ -32,7 +32,7 @@ from tensorflow_serving.apis import (
 )
 
 from components.serving.settings import ServeSettings
-from tests.components.serving.conftest import NAME, TEXTS, Exported, Server, push, running
+from tests.support.model_server import NAME, TEXTS, Exported, Server, push, running
 
 CLIENTS, SWITCHES = 16, 20
 

@@ -34,8 +34,8 @@ from tensorflow_serving.apis import (
 
 from components.serving.decoding import decoded
 from components.serving.errors import InvalidRequest
-from tests.components.serving.conftest import NAME, TEXTS, Server
 from tests.components.serving.test_life import memory_at_last
+from tests.support.model_server import NAME, TEXTS, Server
 
 REQUESTS, CLIENTS = 500, 16
 HUGE = 4_000_000

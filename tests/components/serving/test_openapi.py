@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.components.serving.conftest import NAME, TEXTS, Exported, Server
+from tests.support.model_server import NAME, TEXTS, Exported, Server
 
 # not_a_server_error passes over nothing: a 503 would need a full queue, and one request is sent at a time.
 CHECKS = (

@@ -26,8 +26,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from tests.components.serving.conftest import NAME, TEXTS, Exported, Server
-from tests.tiny_export import LABELS
+from tests.support.model_server import NAME, TEXTS, Exported, Server
+from tests.support.tiny_export import LABELS
 
 TOKENS = {"input_ids": [2, 9, 10, 3], "attention_mask": [1, 1, 1, 1]}
 

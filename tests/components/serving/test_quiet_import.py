@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from components.serving.quiet_import import LOG_LEVEL, QUIET, VERBOSE
-from tests.components.serving.conftest import ROOT
+from pipeline.paths import PROJECT_DIR
 
 REMARKS = (
     "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
@@ -33,7 +33,7 @@ print(" after", file=sys.stderr)
     environment = os.environ | {LOG_LEVEL: level}
     return subprocess.run(
         [sys.executable, "-c", program],
-        cwd=ROOT,
+        cwd=PROJECT_DIR,
         env=environment,
         capture_output=True,
         text=True,

@@ -17,7 +17,7 @@ from components.serving.errors import InvalidRequest
 from components.serving.saved_model import ServedModel
 from components.serving.settings import ServeSettings
 from components.serving.warm_up import WARM_UP_FILE, warm_up
-from tests.components.serving.conftest import Exported
+from tests.support.model_server import Exported
 
 CLIENTS = 8
 

@@ -17,9 +17,10 @@ from typing import IO
 import pytest
 
 from components.serving.quiet_import import LOG_LEVEL
-from tests.components.serving.conftest import NAME, ROOT, Exported
-from tests.components.serving.conftest import push as push_model
+from pipeline.paths import PROJECT_DIR
 from tests.e2e.test_pipeline import CONFIG
+from tests.support.model_server import NAME, Exported
+from tests.support.model_server import push as push_model
 
 LOADED = rf"\S+ \S+ INFO (worker \d: )?{NAME} version 1 loaded in \S+ s\n"
 STOPPING = r"\S+ \S+ INFO (worker \d: )?stopping: what was accepted is answered first\n"
@@ -29,7 +30,7 @@ STOPPING = r"\S+ \S+ INFO (worker \d: )?stopping: what was accepted is answered 
 def serving(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
     """The process and its stderr."""
     (folder / "my config.yaml").write_text(CONFIG)
-    command = [sys.executable, str(ROOT / "runner_local.py"), "serve", "my config.yaml", *options]
+    command = [sys.executable, str(PROJECT_DIR / "runner_local.py"), "serve", "my config.yaml", *options]
     command += ["--port", "0", "--grpc-port", "0"]
     environment = {key: value for key, value in os.environ.items() if key != LOG_LEVEL}
     with subprocess.Popen(

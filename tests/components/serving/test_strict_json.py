@@ -9,7 +9,7 @@ import pytest
 
 from components.serving.errors import InvalidRequest
 from components.serving.strict_json import parse
-from tests.components.serving.conftest import NAME, Server
+from tests.support.model_server import NAME, Server
 
 PREDICT, INFER = f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/infer"
 

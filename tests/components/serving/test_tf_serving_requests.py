@@ -17,8 +17,8 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tests.components.serving.conftest import NAME, Exported, Server, push, running
-from tests.tiny_export import serve
+from tests.support.model_server import NAME, Exported, Server, push, running
+from tests.support.tiny_export import serve
 
 PREDICT, INFER = f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/infer"
 CALL = "/tensorflow.serving.PredictionService/Predict"

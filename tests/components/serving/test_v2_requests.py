@@ -13,7 +13,7 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 
-from tests.components.serving.conftest import NAME, TEXTS, Exported, Server
+from tests.support.model_server import NAME, TEXTS, Exported, Server
 
 INFER = f"/v2/models/{NAME}/infer"
 LENGTH = "Inference-Header-Content-Length"

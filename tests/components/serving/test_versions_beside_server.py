@@ -7,14 +7,21 @@ import sys
 import time
 from pathlib import Path
 
-from tests.components.serving.conftest import ROOT, Exported, push, running
+from pipeline.paths import PROJECT_DIR
 from tests.components.serving.test_life import CLIENTS, Load
 from tests.e2e.test_pipeline import CONFIG
+from tests.support.model_server import Exported, push, running
 
 
 def call(folder: Path, *arguments: str) -> str:
     """Stdout of a sub-command, which must succeed."""
-    command = [sys.executable, str(ROOT / "runner_local.py"), arguments[0], "tiny.yaml", *arguments[1:]]
+    command = [
+        sys.executable,
+        str(PROJECT_DIR / "runner_local.py"),
+        arguments[0],
+        "tiny.yaml",
+        *arguments[1:],
+    ]
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=120).stdout
 
 

@@ -23,7 +23,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from components.serving.board import State, make_board
-from tests.components.serving.conftest import NAME, ROOT, TEXTS, Exported, Server, push, running
+from pipeline.paths import PROJECT_DIR
+from tests.support.model_server import NAME, TEXTS, Exported, Server, push, running
 
 PREDICT = f"/v1/models/{NAME}:predict"
 WORKERS = 2
@@ -181,7 +182,7 @@ def minder(serving_dir: Path, **settings: Any) -> subprocess.Popen[str]:
     given = json.dumps({"port": 0, "grpc_port": 0, "workers": WORKERS, **settings})
     return subprocess.Popen(
         [sys.executable, "-m", "components.serving", str(serving_dir), NAME, given],
-        cwd=ROOT,
+        cwd=PROJECT_DIR,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

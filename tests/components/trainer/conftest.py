@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_model import vocabulary, write_checkpoint
+from tests.support.tiny_model import vocabulary, write_checkpoint
 
 LABELS = ["animal", "number", "place"]
 Row = tuple[list[int], int]
@@ -23,7 +23,7 @@ def write_rows() -> Callable[[Path, Sequence[Row]], Path]:
     """(path, [([2, 5, 3], label id), ...]) -> the path, a gzip TFRecord of transformed examples."""
     import tensorflow as tf
 
-    from components import features
+    from models import features
 
     def int64s(values: Sequence[int]) -> tf.train.Feature:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

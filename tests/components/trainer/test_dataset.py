@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.errors import PipelineError
 from components.trainer import dataset
 from components.trainer.dataset import Batching
+from models.errors import PipelineError
 
 # Row i holds the token i + 10 as often as its length says, so that a batch tells which rows it has.
 LENGTHS = [3 + (i * 7) % 20 for i in range(230)]

@@ -14,15 +14,15 @@ import tensorflow as tf
 import transformers
 from safetensors.numpy import load_file, save_file
 
-from components.checkpoint import load_classifier
-from components.checkpoint_config import ACTIVATIONS
-from components.errors import CheckpointError, PipelineError
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer.dataset import ROW_WEIGHT
 from components.trainer.model import Dropout, classify, row_losses, trained_variables
 from components.trainer.optimizer import AdamW, is_decayed, learning_rate
 from components.trainer.settings import FreezeSettings, TrainSettings
 from components.trainer.step import TrainStep
+from models.checkpoints.config import ACTIVATIONS
+from models.checkpoints.source import load_classifier
+from models.errors import CheckpointError, PipelineError
 from tests.components.trainer.conftest import LABELS
 
 STRATEGY = tf.distribute.get_strategy()

@@ -18,13 +18,13 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components import features
-from components.errors import PipelineError
 from components.trainer import progress
 from components.trainer.run_fn import run_fn
 from components.transform.preprocessing import preprocessing_fn
+from models import features
+from models.errors import PipelineError
 from tests.components.trainer.conftest import LABELS
-from tests.tiny_model import rows, write_checkpoint
+from tests.support.tiny_model import rows, write_checkpoint
 
 # What a process that only serves does: no project code, no transform folder, no checkpoint.
 SERVE = """

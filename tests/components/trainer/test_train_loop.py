@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.checkpoint import load_classifier
-from components.errors import PipelineError
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer import progress, train_loop
 from components.trainer.distribution import make_strategy
@@ -30,9 +28,11 @@ from components.trainer.train_loop import (
     read_data,
     train,
 )
+from models.checkpoints.source import load_classifier
+from models.errors import PipelineError
+from pipeline.paths import PROJECT_DIR
 from tests.components.trainer.conftest import LABELS, learnable_rows
 
-ROOT = Path(__file__).parents[3]
 STRATEGY = tf.distribute.get_strategy()
 
 
@@ -415,7 +415,7 @@ def test_two_replicas_train_like_one(
     eval_file = write_rows(tmp_path / "eval.gz", learnable_rows(31, seed=2))
     command = [sys.executable, "-c", MIRRORED, checkpoint, train_file, eval_file, tmp_path]
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT
+        [str(part) for part in command], capture_output=True, text=True, check=False, cwd=PROJECT_DIR
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "mirrored 2" in done.stdout

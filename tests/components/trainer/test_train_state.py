@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.errors import PipelineError
 from components.trainer.state_files import STATE_FILE, clear_state, remove_files_aside, state_path
 from components.trainer.train_state import fingerprint, load_state, save_state
+from models.errors import PipelineError
+from pipeline.paths import PROJECT_DIR
 
-ROOT = Path(__file__).parents[3]
 ONE, OTHER = fingerprint({"seed": 1}), fingerprint({"seed": 2})
 
 
@@ -55,7 +55,7 @@ def two_writers(folder: Path, marks: tuple[str, str]) -> list[str]:
     writers = []
     for mark, value in zip(marks, ("0", "1000"), strict=True):
         command = [sys.executable, "-c", WRITER, str(folder), mark, value]
-        writers.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+        writers.append(subprocess.Popen(command, cwd=PROJECT_DIR, stdout=subprocess.PIPE, text=True))
     return [writer.communicate()[0].strip() for writer in writers]
 
 
@@ -108,14 +108,14 @@ def test_state_that_cannot_be_saved_is_one_line_and_leaves_the_one_before(tmp_pa
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536));"
         "from pathlib import Path; from components.trainer.train_state import save_state;"
-        "from components.errors import PipelineError;"
+        "from models.errors import PipelineError;"
         "from tests.components.trainer.test_train_state import ONE, arrays\n"
         "try: save_state(Path(sys.argv[1]), ONE, {'step': 2}, arrays(2.0))\n"
         "except PipelineError as error: print(error)"
     )
     done = subprocess.run(
         [sys.executable, "-c", limited, str(tmp_path)],
-        cwd=ROOT,
+        cwd=PROJECT_DIR,
         capture_output=True,
         text=True,
     )

@@ -13,9 +13,9 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-from components.errors import PipelineError
 from components.transform.preprocessing import one_value, preprocessing_fn
-from tests.components.transform.conftest import MakeTokenizer
+from models.errors import PipelineError
+from tests.support.tokenizers import MakeTokenizer
 
 WORDS = ["who", "was", "galileo", "?"]  # ids 5, 6, 7, 8
 TEXT = tf.io.VarLenFeature(tf.string)

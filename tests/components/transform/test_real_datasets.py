@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from transformers import BertTokenizerFast
 
-from components.checkpoint import checkpoint_folder
 from components.settings import CheckpointSettings
-from components.transform.wordpiece import encode, load_wordpiece_spec
+from models.checkpoints.source import checkpoint_folder
+from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MAX_LENGTH = 64  # short enough that some rows are cut

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.beam.arguments import beam_arguments, option, works_here
 from pipeline.beam.settings import BeamSettings, check_local
 from pipeline.config import load_config

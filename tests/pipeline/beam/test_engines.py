@@ -17,8 +17,8 @@ from typing import Any, get_args
 import pytest
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 
-from components.errors import PipelineError
 from components.example_gen.tfrecord import read_records
+from models.errors import PipelineError
 from pipeline.beam.settings import BeamNode
 from pipeline.config import load_config
 from pipeline.importing.importer import import_files
@@ -28,7 +28,7 @@ from pipeline.local.node_run import NodeRun
 from pipeline.local.quiet import prepare_environment
 from pipeline.paths import PROJECT_DIR, local_paths
 from pipeline.training_pipeline import create_pipeline
-from tests.tiny_model import rows, write_checkpoint
+from tests.support.tiny_model import rows, write_checkpoint
 
 pytestmark = pytest.mark.e2e
 

@@ -9,7 +9,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.stager import Stager
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.beam.submission import ready_to_submit
 from pipeline.paths import PROJECT_DIR
 
@@ -42,6 +42,7 @@ def test_source_package_holds_our_code_and_asks_for_no_other(tmp_path):
     assert {name.partition("/")[0] for name in names if name.endswith(".py")} == {
         "pipeline",
         "components",
+        "models",
         "setup.py",
     }
     assert not any(name.endswith("requires.txt") for name in names)

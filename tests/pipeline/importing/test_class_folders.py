@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 from pipeline.importing.importer import import_files
 from pipeline.importing.readers import format_of, read_rows
 from pipeline.importing.rows import ReadNotes, ReadOptions, Row

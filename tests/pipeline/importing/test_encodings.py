@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 from pipeline.importing.readers import check_options, format_of, read_rows
 from pipeline.importing.rows import ReadNotes, ReadOptions
 from pipeline.importing.text_files import sniffed_encoding

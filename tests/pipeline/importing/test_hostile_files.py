@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.importing.importer import import_files
 from pipeline.importing.rows import ReadOptions
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.importing.import_report import ImportReport
 from pipeline.importing.importer import import_files
 

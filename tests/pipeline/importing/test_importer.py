@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 from pipeline.importing.importer import import_files
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 from pipeline.importing.readers import format_of, read_rows
 from pipeline.importing.rows import ReadOptions
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.errors import PipelineError, UsageError
+from models.errors import PipelineError, UsageError
 from pipeline.importing.cleanup import (
     UnexpectedRow,
     rotten_tomatoes_drop_plots,

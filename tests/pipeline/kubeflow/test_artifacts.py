@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 from tfx.types import standard_artifacts
 
-from components.errors import GateRefused, PipelineError
+from models.errors import GateRefused, PipelineError
 from pipeline.kubeflow import artifacts
 from pipeline.kubeflow.entrypoint import _refuse_unpushed, _set_at
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.kubeflow.cron import Cron
 from pipeline.kubeflow.timetable import make_timetable
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tfx.dsl.components.base.base_executor import BaseExecutor
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.beam.arguments import LOCAL_BEAM_ARGS
 from pipeline.kubeflow.entrypoint import beam_arguments_of, run_step
 

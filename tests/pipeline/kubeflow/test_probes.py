@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from tfx.utils import name_utils
 
-from components.errors import PipelineError
 from components.example_gen.component import TFRecordDriver, TFRecordExampleGen
+from models.errors import PipelineError
 from pipeline.kubeflow.probes import day_of_run, wanted_examples
 from pipeline.kubeflow.run_date import SCHEDULE_TIME
-from tests.components.local_run import example, tfrecord
+from tests.support.local_run import example, tfrecord
 
 DAY = date(1970, 1, 3)
 

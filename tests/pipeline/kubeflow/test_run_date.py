@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from components.errors import UsageError
 from components.example_gen.spans import fixed_folder, has_spans, span_number
+from models.errors import UsageError
 from pipeline.kubeflow.run_date import SCHEDULE_TIME, check_span, find_run_date, find_span
 
 NOW = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from components.errors import UsageError
+from models.errors import UsageError
 from pipeline.kubeflow.cli import app
 from pipeline.kubeflow.targets import Target, check_pipeline_root
 

@@ -10,7 +10,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.standard_artifacts import Examples, ExampleStatistics
 
 from components import manifest
-from components.errors import GateRefused
+from models.errors import GateRefused
 from pipeline.local.dag_runner import ObservedDagRunner
 from pipeline.local.failures import NodeFailed, explain
 from tests.components.test_manifest import accept_stamp, rewrite

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.local import run_lock
 from pipeline.paths import PROJECT_DIR
-from tests.tiny_project import write_project
+from tests.support.tiny_project import write_project
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types.standard_artifacts import Examples
 
-from components.errors import GateRefused, PipelineError
+from models.errors import GateRefused, PipelineError
 from pipeline.local.dag_runner import ObservedDagRunner
 from pipeline.local.failures import NodeFailed, explain
 from pipeline.local.node_run import NodeRun

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import GateRefused, PipelineError
+from models.errors import GateRefused, PipelineError
 from pipeline.local.failures import NodeFailed, explain
 
 LOG = Path("runs/trec/logs/1.log")
@@ -32,7 +32,7 @@ def test_an_error_that_beam_hands_over_as_text_is_found_again():
     text = (
         "Traceback (most recent call last):\n"
         '  File "executor.py", line 3, in process\n'
-        "components.errors.PipelineError: a.gz: record 3 is cut short [while running 'VerifyAndCopy']\n"
+        "models.errors.PipelineError: a.gz: record 3 is cut short [while running 'VerifyAndCopy']\n"
     )
     assert explain(failed(RuntimeError(text)), LOG).reason == "a.gz: record 3 is cut short"
 

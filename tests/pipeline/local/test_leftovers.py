@@ -12,9 +12,7 @@ import pytest
 
 from components.trainer.state_files import STATE_FILE
 from pipeline.local.leftovers import remove_leftovers, temporary_folder
-from pipeline.paths import local_paths
-
-ROOT = Path(__file__).parents[3]
+from pipeline.paths import PROJECT_DIR, local_paths
 
 # Imports TFX once; then each run is a process that is killed in the middle of its second node.
 KILLED_RUNS = """
@@ -86,7 +84,7 @@ def test_ten_kills_leave_no_more_than_one(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", KILLED_RUNS, str(tmp_path / "runs"), "killed"],
-        cwd=ROOT,
+        cwd=PROJECT_DIR,
         env={**os.environ, "TMPDIR": str(tmp_path / "elsewhere"), "GRPC_ENABLE_FORK_SUPPORT": "false"},
         capture_output=True,
         text=True,

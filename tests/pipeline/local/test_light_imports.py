@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.importing.tfrecord import ShardWriter, encode_example
 from pipeline.paths import PROJECT_DIR
+from pipeline.start import PACKAGES
 
 DEFINE = """
 import json, sys
@@ -133,7 +134,7 @@ def test_a_run_works_a_cached_one_imports_nothing_heavy_and_an_edit_is_seen(fold
 
 
 def test_only_a_local_run_and_a_step_on_kubeflow_defer_imports():
-    sources = [p for package in ("components", "pipeline") for p in (PROJECT_DIR / package).rglob("*.py")]
+    sources = [p for package in PACKAGES for p in (PROJECT_DIR / package).rglob("*.py")]
     callers = {
         str(path.relative_to(PROJECT_DIR))
         for path in sources

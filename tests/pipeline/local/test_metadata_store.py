@@ -16,7 +16,7 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.local import metadata_store
 
 

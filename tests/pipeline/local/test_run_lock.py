@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from components.errors import PipelineError
+from models.errors import PipelineError
 from pipeline.local import run_lock
 from pipeline.paths import PROJECT_DIR
 

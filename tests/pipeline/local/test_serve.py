@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from pipeline.paths import PROJECT_DIR
+
 pytestmark = pytest.mark.usefixtures("config_file")
 
 
 @contextlib.contextmanager
 def serving(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(ROOT / "runner_local.py"), "serve", "tiny.yaml", *options]
+    command = [sys.executable, str(PROJECT_DIR / "runner_local.py"), "serve", "tiny.yaml", *options]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process

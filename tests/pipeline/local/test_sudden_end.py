@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.local.sudden_end import explain
+from pipeline.paths import PROJECT_DIR
 
-ROOT = Path(__file__).parents[3]
 # `act` is what the run's process does once it has said that the Trainer is running.
 RUN = """
 import os, signal, sys, time
@@ -32,7 +32,7 @@ def start(folder: Path, act: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", RUN + act, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT_DIR)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -120,7 +120,7 @@ def test_run_does_not_outlive_a_kill_of_the_process_that_was_started(tmp_path: P
 
 def test_other_commands_are_no_child_process() -> None:
     code = "from pipeline.local.sudden_end import know, watch; watch(['serve']); know(node='x'); import os; print(os.getppid())"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True)
     assert done.stdout == f"{os.getpid()}\n"
 
 

@@ -1,0 +1,1 @@
+"""Pretrained checkpoints: where their folder is, whether it can be trained, their tensors."""

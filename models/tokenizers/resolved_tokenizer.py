@@ -1,0 +1,180 @@
+"""What transformers makes of a checkpoint's tokenizer files, worked out without importing it.
+
+`AutoTokenizer.from_pretrained(folder)` takes tokenizer.json, or else makes the same of vocab.txt, and adds tokens
+to it (`added_tokens.py`). The result is told here in the shape of tokenizer.json. `hugging_face.py` holds it to
+transformers' own whenever Transform runs. No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+import io
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.checkpoints.files import FromFile, read_text, shown, typed
+from models.errors import CheckpointError
+from models.tokenizers.added_tokens import (
+    BERT_SPECIAL_TOKENS,
+    Named,
+    as_json,
+    content_of,
+    in_order,
+    listed_tokens,
+    special_tokens,
+    with_ids,
+)
+from models.tokenizers.tokenizer_files import (
+    BERT_CLASSES,
+    CONFIG_FILE,
+    GENERIC_CLASS,
+    TOKENIZER_FILE,
+    VOCABULARY_FILE,
+    TokenizerConfig,
+    TokenizerFiles,
+    check_keys,
+    class_name,
+    refused,
+)
+
+
+@dataclass(frozen=True)
+class ResolvedTokenizer:
+    """`state` is the tokenizer in the shape of tokenizer.json, every added token with its final id and flags.
+
+    `file` is where most of it comes from, for error messages. `vocab[i]` is the model's token with id i.
+    """
+
+    file: Path
+    vocab: tuple[str, ...]
+    state: Mapping[str, Any]
+    pad_token: str | None
+    token_types: bool
+
+
+class _Vocabulary(FromFile):
+    vocab: dict[str, int]
+
+
+def resolve_tokenizer(folder: Path) -> ResolvedTokenizer:
+    """Works out what `AutoTokenizer.from_pretrained(folder)` would be.
+
+    Raises:
+        CheckpointError: a file is missing or malformed, files contradict each other, or a key asks for a
+            tokenizer that is not reproduced; the message names file and key.
+    """
+    files = TokenizerFiles(folder)
+    check_keys(files)
+    config = typed(TokenizerConfig, files.path(CONFIG_FILE), files.values)
+    name = class_name(files)
+    generic = name == GENERIC_CLASS
+    added = listed_tokens(files)
+    specials = special_tokens(files, config, added, {} if generic else BERT_SPECIAL_TOKENS)
+    if files.tokenizer is not None:
+        state = _state_of_json(files, None if generic else config)
+    elif files.has(VOCABULARY_FILE) and not generic:
+        state = _state_of_vocabulary(files, config, specials)
+    else:
+        wanted = TOKENIZER_FILE if generic else f"{TOKENIZER_FILE} and no {VOCABULARY_FILE}"
+        raise CheckpointError(f"{folder}: no {wanted}; give a checkpoint folder with its tokenizer files")
+    file = files.path(TOKENIZER_FILE if files.tokenizer is not None else VOCABULARY_FILE)
+    vocab = ordered_vocabulary(file, state)
+    tokens = in_order(added, specials, copied=files.tokenizer is None)
+    pad = specials.get("pad_token")
+    names = config.model_input_names
+    return ResolvedTokenizer(
+        file=file,
+        vocab=vocab,
+        state={**state, "added_tokens": with_ids(vocab, tokens)},
+        pad_token=content_of(pad[0]) if pad else None,
+        token_types=BERT_CLASSES.get(name, True) if names is None else "token_type_ids" in names,
+    )
+
+
+def ordered_vocabulary(file: Path, state: Mapping[str, Any]) -> tuple[str, ...]:
+    """`{"model": {"type": "WordPiece", "vocab": {"[PAD]": 0, "a": 1}}}` -> `("[PAD]", "a")`.
+
+    Raises:
+        CheckpointError: another model, or ids that are not 0, 1, 2 ... without a gap.
+    """
+    model = state.get("model")
+    kind = model.get("type") if isinstance(model, dict) else model
+    if not isinstance(model, dict) or kind != "WordPiece":
+        raise refused(file, "model.type", kind, "'WordPiece'")
+    by_id = sorted(typed(_Vocabulary, file, model, "model").vocab.items(), key=lambda item: item[1])
+    for wanted, (token, index) in enumerate(by_id):
+        if index != wanted:
+            raise CheckpointError(
+                f"{file}: model.vocab has no id {wanted} before {shown(token)} ({index}); ids must be 0, 1, 2 ..."
+            )
+    return tuple(token for token, _ in by_id)
+
+
+def _state_of_json(files: TokenizerFiles, config: TokenizerConfig | None) -> Mapping[str, Any]:
+    """`config`: of BERT's classes, which let it, and its defaults, win over tokenizer.json.
+
+    Both are the checkpoint's word, so where they differ there is no right answer to reproduce.
+    """
+    file, normalizer = files.path(TOKENIZER_FILE), files.state.get("normalizer")
+    if config is not None and isinstance(normalizer, dict):
+        for key, theirs, said in _switches(config):
+            if normalizer.get(key, said) != said:
+                how = "says" if theirs in files.values else "is silent, which Hugging Face reads as"
+                raise CheckpointError(
+                    f"{file}: normalizer.{key} is {as_json(normalizer[key])} but {files.of_key(theirs).name} {how} "
+                    f"{theirs} {as_json(said)}; make the two files agree"
+                )
+    return files.state
+
+
+def _switches(config: TokenizerConfig) -> Iterator[tuple[str, str, bool | None]]:
+    """(name in tokenizer.json, name in tokenizer_config.json, value)."""
+    yield "lowercase", "do_lower_case", config.do_lower_case
+    yield "strip_accents", "strip_accents", config.strip_accents
+    yield "handle_chinese_chars", "tokenize_chinese_chars", config.tokenize_chinese_chars
+
+
+def _state_of_vocabulary(
+    files: TokenizerFiles, config: TokenizerConfig, specials: Mapping[str, list[Named]]
+) -> Mapping[str, Any]:
+    """What transformers' BertConverter makes of vocab.txt."""
+    for role in ("unk_token", "cls_token", "sep_token"):
+        if role not in specials:
+            raise refused(files.of_key(role), role, None, "tokenizers that have one")
+    cls, sep = (content_of(specials[role][0]) for role in ("cls_token", "sep_token"))
+    for role, token in (("cls_token", cls), ("sep_token", sep)):
+        if set(token) & {*string.whitespace, ":", "$"}:
+            raise refused(
+                files.of_key(role),
+                role,
+                token,
+                "tokens that fit transformers' template: no space, ':' or '$'",
+            )
+    first = [_piece(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, _piece(sep, 0)]
+    second = [{"Sequence": {"id": "B", "type_id": 1}}, _piece(sep, 1)]
+    return {
+        "model": {
+            "type": "WordPiece",
+            "vocab": _lines(files.path(VOCABULARY_FILE)),
+            "unk_token": content_of(specials["unk_token"][0]),
+        },
+        "normalizer": {"type": "BertNormalizer", **{key: value for key, _, value in _switches(config)}},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {"type": "TemplateProcessing", "single": first, "pair": [*first, *second]},
+    }
+
+
+def _piece(token: str, type_id: int) -> dict[str, Any]:
+    return {"SpecialToken": {"id": token, "type_id": type_id}}
+
+
+def _lines(file: Path) -> dict[str, int]:
+    """Token -> line from 0; lines end where they do for Python's open(), at \\r too."""
+    lines = [line.rstrip("\n") for line in io.StringIO(read_text(file), newline=None)]
+    vocab = {token: index for index, token in enumerate(lines)}
+    if len(vocab) != len(lines):
+        twice = next(token for index, token in enumerate(lines) if vocab[token] != index)
+        raise CheckpointError(f"{file}: {shown(twice)} is there twice; a token must have one line")
+    return vocab

@@ -1,0 +1,162 @@
+"""The tokenizer files of a checkpoint, parsed by type, without those keys that ask for another tokenizer.
+
+No TensorFlow and no transformers here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from models.checkpoints.files import FromFile, checkpoint_file, read_json, shown, typed
+from models.errors import CheckpointError
+
+TOKENIZER_FILE = "tokenizer.json"
+VOCABULARY_FILE = "vocab.txt"
+CONFIG_FILE = "tokenizer_config.json"
+MAP_FILE = "special_tokens_map.json"
+ADDED_FILE = "added_tokens.json"
+MODEL_CONFIG_FILE = "config.json"
+FILES = (TOKENIZER_FILE, VOCABULARY_FILE, CONFIG_FILE, MAP_FILE, ADDED_FILE, MODEL_CONFIG_FILE)
+
+# Classes of transformers whose code is BertTokenizerFast's, without "Fast" -> whether they give token types.
+BERT_CLASSES = {"BertTokenizer": True, "DistilBertTokenizer": False, "ElectraTokenizer": True}
+BERT_CLASSES |= {"MobileBertTokenizer": True}
+GENERIC_CLASS = "PreTrainedTokenizerFast"  # takes tokenizer.json as it is
+
+# Keys of tokenizer_config.json that change the ids and are not reproduced -> the values that do no harm.
+_REFUSED: dict[str, tuple[object, ...]] = {
+    "truncation_side": ("right",),
+    "padding_side": ("right",),
+    "split_special_tokens": (False, None),
+    "from_slow": (False, None),
+    "fix_mistral_regex": (False, None),
+    "init_inputs": ([], None),
+    "fast_tokenizer_files": ([TOKENIZER_FILE],),
+    "auto_map": ({}, [], None),
+    "tokenizer_object": (),
+    "__slow_tokenizer": (),
+    "gguf_file": (None,),
+    # Read instead of the folder's own file, wherever it would be.
+    "tokenizer_file": (),
+    "vocab_file": (),
+}
+
+
+class AddedToken(FromFile):
+    content: Annotated[str, Field(min_length=1)]
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+    normalized: bool | None = None
+    special: bool = False
+
+
+class SerializedToken(AddedToken):
+    """As tokenizer.json has it, where nothing may be left out."""
+
+    id: Annotated[int, Field(ge=0)]
+    single_word: bool
+    lstrip: bool
+    rstrip: bool
+    normalized: bool
+    special: bool
+
+
+class _Direction(FromFile):
+    direction: str = "Right"
+
+
+class _Padding(_Direction):
+    pad_token: str
+
+
+class TokenizerJson(FromFile):
+    added_tokens: list[SerializedToken] = Field(default_factory=list)
+    truncation: _Direction | None = None
+    padding: _Padding | None = None
+
+
+class TokenizerConfig(FromFile):
+    tokenizer_class: str | None = None
+    model_input_names: list[str] | None = None
+    do_lower_case: bool = True
+    tokenize_chinese_chars: bool = True
+    strip_accents: bool | None = None
+    extra_special_tokens: dict[str, Any] = Field(default_factory=dict)
+
+
+class _ModelConfig(FromFile):
+    tokenizer_class: str | None = None
+
+
+class TokenizerFiles:
+    """The parsed files of a folder; those that are not there are empty.
+
+    Raises:
+        CheckpointError: one is malformed or leads out of the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = {name: checkpoint_file(folder, name) for name in FILES}
+        self._present = {name for name, path in self._paths.items() if path.is_file()}
+        self.config = self._json(CONFIG_FILE)
+        # Where this key says all about added tokens, transformers opens neither of the two older files.
+        self.is_newer = "added_tokens_decoder" in self.config
+        self.map = {} if self.is_newer else self._json(MAP_FILE)
+        self.added = {} if self.is_newer else self._json(ADDED_FILE)
+        self.values = {**self.config, **self.map}
+        self.state = self._json(TOKENIZER_FILE)
+        self.tokenizer = (
+            typed(TokenizerJson, self.path(TOKENIZER_FILE), self.state) if self.has(TOKENIZER_FILE) else None
+        )
+
+    def path(self, name: str) -> Path:
+        return self._paths[name]
+
+    def has(self, name: str) -> bool:
+        return name in self._present
+
+    def of_key(self, key: str) -> Path:
+        """The file whose value of the key counts."""
+        return self.path(MAP_FILE if key in self.map else CONFIG_FILE)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        return read_json(self.path(name)) if self.has(name) else {}
+
+
+def check_keys(files: TokenizerFiles) -> None:
+    """Raises CheckpointError where a key makes other ids than those that are reproduced."""
+    tokenizer = files.tokenizer
+    sides = (
+        {"truncation": tokenizer.truncation, "padding": tokenizer.padding} if tokenizer is not None else {}
+    )
+    for key, part in sides.items():
+        if part is not None and part.direction != "Right" and f"{key}_side" not in files.values:
+            raise refused(files.path(TOKENIZER_FILE), f"{key}.direction", part.direction, "'Right'")
+    unread = "vocab_file" if tokenizer is not None else "tokenizer_file"
+    for key, harmless in _REFUSED.items():
+        if key in files.values and key != unread and files.values[key] not in harmless:
+            wanted = repr(harmless[0]) if harmless else "files without this key"
+            raise refused(files.of_key(key), key, files.values[key], wanted)
+
+
+def class_name(files: TokenizerFiles) -> str:
+    """The class that AutoTokenizer picks; without "Fast" where it is one of BERT's."""
+    file, name = files.path(CONFIG_FILE), files.config.get("tokenizer_class")
+    if name is None and files.has(MODEL_CONFIG_FILE):
+        file = files.path(MODEL_CONFIG_FILE)
+        name = typed(_ModelConfig, file, read_json(file)).tokenizer_class
+    name = "BertTokenizer" if name is None else name.removesuffix("Fast")
+    if f"{name}Fast" == GENERIC_CLASS:
+        return GENERIC_CLASS
+    if name not in BERT_CLASSES:
+        raise refused(file, "tokenizer_class", name, ", ".join([*BERT_CLASSES, GENERIC_CLASS]))
+    return name
+
+
+def refused(file: Path, key: str, found: object, wanted: str) -> CheckpointError:
+    """The error of a tokenizer that the graph does not reproduce."""
+    return CheckpointError(f"{file}: {key} is {shown(found)}; in-graph WordPiece reproduces only {wanted}")

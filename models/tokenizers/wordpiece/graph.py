@@ -1,0 +1,206 @@
+"""WordPiece in the TensorFlow graph, equal to the Hugging Face fast tokenizer token for token.
+
+    spec = load_wordpiece_spec(checkpoint_dir)
+    encode(tf.constant(["Who was Galileo ?"]), spec, max_length=128)
+    # <tf.RaggedTensor [[101, 2040, 2001, 21514, 1029, 102]]>
+
+Works eagerly, in `tf.function`, in a `preprocessing_fn` and in exported SavedModels, where everything
+it needs is a constant of the graph. Ops beyond core TensorFlow: FastWordpieceTokenizeWithOffsets alone.
+`docs/decisions/0003-tokenization.md` says why it is built like this.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import string
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_text as tf_text
+from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_builder as model_builder
+
+from models.tokenizers.wordpiece.code_points import (
+    MARKERS,
+    NEUTRAL,
+    PAGE,
+    PREFIX,
+    UNKNOWN,
+    CodePointTable,
+    code_point_table,
+)
+from models.tokenizers.wordpiece.spec import WordpieceSpec, load_wordpiece_spec
+
+__all__ = ["WordpieceSpec", "encode", "encode_pair", "load_wordpiece_spec", "tokenize"]
+
+SINGLE_SPECIALS = 2  # [CLS] A [SEP]
+PAIR_SPECIALS = 3  # [CLS] A [SEP] B [SEP]
+UTF8_BYTES = 4  # the most bytes of one code point
+OPEN, CLOSE = chr(MARKERS[-2]), chr(MARKERS[-1])  # around a token that was found, until it is replaced
+
+
+def tokenize(texts: tf.Tensor, spec: WordpieceSpec) -> tf.RaggedTensor:
+    """Token ids without [CLS] and [SEP]: `["Who?"]` -> `[[2040, 1029]]`.
+
+    Args:
+        texts: string [batch], UTF-8. Bytes that are not UTF-8 count as U+FFFD, as in Python's
+            `bytes.decode(errors="replace")`.
+        spec: the tokenization.
+
+    Returns:
+        int64 [batch, None], all tokens of every text.
+
+    Raises:
+        PipelineError: the vocabulary cannot be written over the table's alphabet.
+    """
+    table = code_point_table(spec)
+    simple = tf.strings.regex_full_match(texts, _simple_text(spec, table))
+    written = tf.strings.lower(texts) if spec.lower_case else tf.identity(texts)
+    others = tf.where(tf.logical_not(simple))
+    written = tf.tensor_scatter_nd_update(written, others, _respell(tf.gather_nd(texts, others), spec, table))
+    written = tf.strings.regex_replace(written, _too_long_word(spec), UNKNOWN)
+    tokens = tf_text.FastWordpieceTokenizer(model_buffer=tf.constant(_model(spec))).tokenize(written)
+    if not table.second_ids:
+        return tokens
+    ids = [*range(len(table.vocab) - len(table.second_ids)), *table.second_ids]
+    return tokens.with_flat_values(tf.gather(tf.constant(ids, tf.int64), tokens.flat_values))
+
+
+def encode(texts: tf.Tensor, spec: WordpieceSpec, max_length: int) -> tf.RaggedTensor:
+    """`["Who was Galileo ?"]` -> `[[101, 2040, 2001, 21514, 1029, 102]]`: [CLS] A [SEP].
+
+    Args:
+        texts: string [batch].
+        spec: the tokenization.
+        max_length: most tokens of a row, [CLS] and [SEP] included; the end of longer texts is cut.
+
+    Returns:
+        int64 [batch, None], 2 to max_length tokens a row.
+    """
+    tokens = tokenize(texts, spec)
+    kept = tf.minimum(tokens.row_lengths(), max_length - SINGLE_SPECIALS)
+    return _joined([_constant(spec.cls_id, texts), _head(tokens, kept), _constant(spec.sep_id, texts)])
+
+
+def encode_pair(
+    first: tf.Tensor, second: tf.Tensor, spec: WordpieceSpec, max_length: int
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """[CLS] A [SEP] B [SEP], the longer text cut first, as Hugging Face's `truncation=True`.
+
+    Args:
+        first, second: string [batch].
+        spec: the tokenization.
+        max_length: most tokens of a row, the three special ones included.
+
+    Returns:
+        ids and token types (0 up to the first [SEP], then 1), both int64 [batch, None].
+    """
+    tokens = tokenize(tf.concat([first, second], axis=0), spec)
+    a, b = tokens[: tf.size(first)], tokens[tf.size(first) :]
+    kept_a, kept_b = _longest_first(a.row_lengths(), b.row_lengths(), max_length - PAIR_SPECIALS)
+    cls, sep = _constant(spec.cls_id, first), _constant(spec.sep_id, first)
+    ids = _joined([cls, _head(a, kept_a), sep, _head(b, kept_b), sep])
+    lengths = tf.reshape(tf.stack([kept_a + 2, kept_b + 1], axis=1), [-1])
+    types = tf.repeat(tf.tile(tf.constant([0, 1], tf.int64), [tf.size(first)]), lengths)
+    return ids, ids.with_flat_values(types)
+
+
+def _respell(texts: tf.Tensor, spec: WordpieceSpec, table: CodePointTable) -> tf.Tensor:
+    """Texts over the table's alphabet: string [n] -> string [n]."""
+    codes = tf.strings.unicode_decode(_marked(texts, spec), "UTF-8", errors="replace")
+    page = tf.gather(tf.constant(table.pages), tf.bitwise.right_shift(codes.flat_values, 8))
+    cell = page * PAGE + tf.bitwise.bitwise_and(codes.flat_values, PAGE - 1)
+    span = tf.gather(tf.constant(table.cells.reshape(-1)), cell)
+    spans = tf.RaggedTensor.from_row_splits(
+        tf.constant(table.codes), tf.constant(table.splits), validate=False
+    )
+    written = tf.strings.unicode_encode(codes.with_values(tf.gather(spans, span)).merge_dims(1, 2), "UTF-8")
+    return _replaced(written, dict(table.found))
+
+
+def _marked(texts: tf.Tensor, spec: WordpieceSpec) -> tf.Tensor:
+    """Special tokens found literally become their markers; markers that a text holds are disarmed first."""
+    texts = tf.strings.regex_replace(texts, f"[{chr(MARKERS[0])}-{chr(MARKERS[-1])}]", chr(NEUTRAL))
+    return _replaced(texts, {token: chr(MARKERS[i]) for i, (token, _) in enumerate(spec.special_tokens)})
+
+
+def _replaced(texts: tf.Tensor, found: Mapping[str, str]) -> tf.Tensor:
+    """Each key becomes its value: from the left, the longest where several begin, as Hugging Face finds tokens."""
+    if _may_overlap(list(found)):
+        # RE2 takes the first alternative that fits.
+        longest_first = sorted(found, key=len, reverse=True)
+        texts = tf.strings.regex_replace(texts, "|".join(map(re.escape, longest_first)), f"{OPEN}\\0{CLOSE}")
+        found = {f"{OPEN}{token}{CLOSE}": written for token, written in found.items()}
+    for token, written in found.items():
+        texts = tf.strings.regex_replace(texts, re.escape(token), written)
+    return texts
+
+
+def _may_overlap(tokens: Sequence[str]) -> bool:
+    """Whether two different finds can share characters of a text: `["[a]", "]"]`, `["ab", "bc"]`."""
+    pairs = ((one, other) for one in tokens for other in tokens if one != other)
+    return any(
+        one in other or any(one.endswith(other[:k]) for k in range(1, len(other))) for one, other in pairs
+    )
+
+
+def _simple_text(spec: WordpieceSpec, table: CodePointTable) -> str:
+    """RE2 for texts whose only normalization is lower-casing ASCII: no way to start an added token."""
+    normalized = {written[0] for written, _ in table.found if written.isascii()}
+    starts = {token[0] for token, _ in spec.special_tokens} | normalized | {c.upper() for c in normalized}
+    plain = [c for c in map(chr, range(0x20, 0x7F)) if c not in starts]
+    return "[" + "".join(f"\\x{ord(c):02x}" for c in [*"\t\n\r", *plain]) + "]*"
+
+
+def _too_long_word(spec: WordpieceSpec) -> str:
+    """RE2 for words that Hugging Face makes one [UNK] for their length, counted in characters."""
+    parting = "".join(f"\\x{ord(c):02x}" for c in [*" \t\n\r", *string.punctuation])
+    return f"[^{parting}]{{{spec.max_input_chars_per_word}}}[^{parting}]+"
+
+
+@functools.lru_cache(maxsize=8)
+def _model(spec: WordpieceSpec) -> npt.NDArray[np.uint8]:
+    """The compiled WordPiece trie, uint8 [about 2 MB for 30,522 tokens]."""
+    table = code_point_table(spec)
+    buffer = model_builder.build_fast_wordpiece_model(
+        list(table.vocab),
+        UTF8_BYTES * spec.max_input_chars_per_word,
+        PREFIX,
+        table.vocab[spec.unk_id],
+        False,  # no_pretokenization: texts are split here, at white space and ASCII punctuation
+        False,  # support_detokenization
+    )
+    return np.frombuffer(buffer, np.uint8)
+
+
+def _longest_first(a: tf.Tensor, b: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """How many tokens of each text stay when both together may have `room`: (5, 9) of 10 -> (5, 5).
+
+    The shorter stays whole while it fits in half the room; past that both get half, and the odd one
+    out goes to the longer (to the second where they are equally long).
+    """
+    short, long = tf.minimum(a, b), tf.maximum(a, b)
+    half = tf.constant(room // 2, a.dtype)
+    fits = short + long <= room
+    kept_short = tf.where(fits, short, tf.minimum(short, half))
+    kept_long = tf.where(fits, long, room - kept_short)
+    return tf.where(a > b, kept_long, kept_short), tf.where(a > b, kept_short, kept_long)
+
+
+def _head(tokens: tf.RaggedTensor, kept: tf.Tensor) -> tf.RaggedTensor:
+    """The first kept[i] tokens of row i."""
+    starts = tokens.row_starts()
+    splits = tf.concat([tf.zeros([1], tf.int64), tf.cumsum(kept)], axis=0)
+    index = tf.range(splits[-1]) + tf.repeat(starts - splits[:-1], kept)
+    return tf.RaggedTensor.from_row_splits(tf.gather(tokens.values, index), splits, validate=False)
+
+
+def _constant(token_id: int, texts: tf.Tensor) -> tf.RaggedTensor:
+    """One special token for every row, int64 [batch, 1]."""
+    return tf.RaggedTensor.from_tensor(tf.fill([tf.size(texts), 1], tf.constant(token_id, tf.int64)))
+
+
+def _joined(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
+    return tf.concat(parts, axis=1)

@@ -1,0 +1,7 @@
+"""The tokenizers of tests/support, made on the spot."""
+
+from __future__ import annotations
+
+from tests.support.tokenizers import make_tokenizer
+
+__all__ = ["make_tokenizer"]

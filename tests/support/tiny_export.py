@@ -1,0 +1,107 @@
+"""A tiny model as the Trainer exports it: raw text, tf.Examples or token ids in, labels out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.tiny_model import SPECIAL, TOPICS, write_checkpoint
+
+LABELS = sorted(TOPICS)
+MAX_LENGTH = 16
+TEXT, PAIR = "text", "other"
+
+
+class TinyExport(NamedTuple):
+    """Where it is. `columns`: names of the text columns, two for text pairs."""
+
+    saved_model: Path
+    checkpoint: Path
+    columns: list[str]
+
+
+def export_tiny(folder: Path, pairs: bool = False, words: Sequence[str] = (), seed: int = 0) -> TinyExport:
+    """A model that nobody trained, and that gives different texts different labels all the same."""
+    from components.settings import CheckpointSettings, DataSettings, ModelSettings
+    from components.trainer.export import ServingModel, export_model
+    from models.checkpoints.source import load_classifier
+
+    checkpoint = write_checkpoint(folder / "checkpoint", words=words)
+    labels = folder / "labels.txt"
+    labels.write_text("".join(f"{label}\n" for label in LABELS))
+    data = {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt", "text": TEXT}
+    data |= {"text_pair": PAIR} if pairs else {}
+    columns = [TEXT, PAIR] if pairs else [TEXT]
+    transform = _transform_graph(folder, checkpoint, labels, data, columns)
+    settings = ModelSettings(checkpoint=CheckpointSettings(path=checkpoint))
+    model = load_classifier(checkpoint, LABELS, settings, seed)
+    _make_decided(model, pairs)
+    out = folder / "saved_model"
+    export_model(ServingModel(model, transform, DataSettings.model_validate(data), labels), labels, out)
+    return TinyExport(out, checkpoint, columns)
+
+
+def _make_decided(model: Any, pairs: bool) -> None:
+    """Makes the head's weights large, and its biases such that no class is the most probable for most texts."""
+    import numpy as np
+
+    from components.trainer.model import classify
+    from models import features
+
+    model.classifier.kernel.assign(model.classifier.kernel * 100.0)
+    ids = np.random.default_rng(0).integers(5, model.config.vocab_size, (64, MAX_LENGTH)).astype(np.int32)
+    ids[:, 0], ids[:, -1] = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
+    inputs = {features.INPUT_IDS: ids, features.ATTENTION_MASK: np.ones_like(ids)}
+    if pairs:
+        inputs[features.TOKEN_TYPE_IDS] = np.zeros_like(ids) + (np.arange(MAX_LENGTH) >= MAX_LENGTH // 2)
+    model.classifier.bias.assign(-classify(model, inputs).numpy().mean(0))
+
+
+def _transform_graph(
+    folder: Path, checkpoint: Path, labels: Path, data: dict[str, str], columns: list[str]
+) -> Any:
+    import tensorflow as tf
+    import tensorflow_transform as tft
+    from tensorflow_transform import impl_helper
+    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
+
+    from components.transform.preprocessing import preprocessing_fn
+
+    config = {
+        "data": data,
+        "transform": {"max_length": MAX_LENGTH},
+        "checkpoint_dir": str(checkpoint),
+        "labels_path": str(labels),
+    }
+    raw_spec = {name: tf.io.FixedLenFeature([1], tf.string) for name in (*columns, "label")}
+    out = folder / "graph"
+    # What Transform does when, as here, nothing has to be counted over the data; without Beam.
+    impl_helper.analyze_in_place(
+        lambda inputs: preprocessing_fn(inputs, config),
+        force_tf_compat_v1=False,
+        feature_specs=raw_spec,
+        type_specs={name: tf.TensorSpec([None, 1], tf.string) for name in raw_spec},
+        transform_output_path=str(out),
+    )
+    raw_metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw_spec))
+    metadata_io.write_metadata(raw_metadata, str(out / "metadata"))
+    return tft.TFTransformOutput(str(out))
+
+
+def serve(saved_model: Path, signature: str, **inputs: Any) -> dict[str, Any]:
+    """What TensorFlow itself answers: name of an output -> NumPy array."""
+    import tensorflow as tf
+
+    given = {name: tf.constant(value) for name, value in inputs.items()}
+    answers = _loaded(saved_model).signatures[signature](**given)
+    return {name: value.numpy() for name, value in answers.items()}
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(saved_model: Path) -> Any:
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401  # registers the ops of the graph
+
+    return tf.saved_model.load(str(saved_model))
