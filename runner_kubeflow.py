@@ -5,6 +5,6 @@ import sys
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # also where PYTHONSAFEPATH keeps it out
-    from pipeline.start import main_of
+    from pipeline.process.start import main_of
 
     main_of("pipeline.kubeflow.cli")()

@@ -5,13 +5,13 @@ import sys
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # also where PYTHONSAFEPATH keeps it out
-    from pipeline.start import check_python, main_of
+    from pipeline.process.start import check_python, main_of
 
     check_python()
     from pipeline.local.sudden_end import watch
 
     watch(sys.argv[1:])  # what is imported from here on, a run's process imports
     main = main_of("pipeline.local.cli")
-    from pipeline.process_exit import leave_after
+    from pipeline.process.exit import leave_after
 
     leave_after(main)

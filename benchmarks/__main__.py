@@ -24,9 +24,10 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.parts import PARTS
-from benchmarks.processes import PROJECT_DIR, PYTHON, BenchmarkError, environment, print_result
+from benchmarks.processes import PYTHON, BenchmarkError, environment, print_result
 from benchmarks.rows import print_table
 from benchmarks.workspace import Workspace
+from pipeline.paths import PROJECT_DIR
 
 RESULTS_DIR = PROJECT_DIR / "benchmarks" / "results"
 LATEST = RESULTS_DIR / "latest.json"  # of a full run; what the README quotes

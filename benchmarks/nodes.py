@@ -49,8 +49,8 @@ def run(config_path: str, overrides: list[str], root: Path, last: str) -> dict[s
     """Runs a fresh pipeline below `root`, as `runner_local.py run` does."""
     from models.checkpoints.source import checkpoint_folder
     from pipeline.config import load_config
-    from pipeline.local import light_imports, quiet
     from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR, local_paths
+    from pipeline.process import light_imports, quiet
 
     config = load_config(config_path, overrides)
     checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)

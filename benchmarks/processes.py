@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
+from pipeline.paths import PROJECT_DIR
+
 PYTHON = sys.executable
 # The peers' environment: PyTorch and `datasets` do not go with TFX's.
 PEER_PYTHON = PROJECT_DIR / ".venv-bench" / "bin" / "python"

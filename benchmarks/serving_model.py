@@ -15,13 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import PROJECT_DIR, print_result
+from benchmarks.processes import print_result
 from benchmarks.tfexample import read_texts
 from benchmarks.training import prepare_job
 from benchmarks.training_rows import read_rows
 from benchmarks.workspace import real_dataset
 from components.settings import CheckpointSettings, DataSettings, ModelSettings
-from pipeline.process_exit import leave
+from pipeline.paths import PROJECT_DIR
+from pipeline.process.exit import leave
 
 NAME = "trec"
 STEPS = 40  # enough that all labels are given and that no two are as good as equal
@@ -78,13 +79,13 @@ def transform_graph(data: DataSettings, checkpoint: Path, labels: Path, scratch:
 
 def main() -> None:
     from components.destinations.hub_files import write_hub_files
-    from components.pusher import versions
+    from components.versions import store
 
     out = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         checkpoint = train_and_export(scratch / "model", scratch)
-        versions.publish(scratch / "model", out / "serving", NAME, 3, {})
+        store.publish(scratch / "model", out / "serving", NAME, 3, {})
         rows = len(read_rows(scratch / "test.jsonl"))
     (out / "transformers").mkdir()
     write_hub_files(out / "serving" / NAME / "1", checkpoint, NAME, MAX_LENGTH, out / "transformers")

@@ -24,8 +24,8 @@ from typing import Any
 from benchmarks.workspace import real_dataset
 from components.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
+from pipeline.paths import PROJECT_DIR
 
-ROOT = Path(__file__).resolve().parents[1]
 DATASETS = ("trec", "sms_spam", "rotten_tomatoes")
 SYSTEMS = ("ours", "hf_fast", "hf_fast_backend", "tf_text_fast_bert")
 REFERENCE = "hf_fast"
@@ -40,7 +40,9 @@ System = tuple[Callable[[Any], Any], Callable[[list[str]], Any], Callable[[Any],
 def run(quick: bool, datasets: tuple[str, ...] = DATASETS) -> list[dict[str, Any]]:
     """One dict per dataset, size and system. Quick: three passes over the rows; full: seven, and at 10x rows."""
     checkpoint = checkpoint_folder(
-        CheckpointSettings(recipe="all-MiniLM-L6-v2"), ROOT / "data" / "checkpoints", ROOT / "checkpoints"
+        CheckpointSettings(recipe="all-MiniLM-L6-v2"),
+        PROJECT_DIR / "data" / "checkpoints",
+        PROJECT_DIR / "checkpoints",
     )
     for name in datasets:
         real_dataset(name)
@@ -92,7 +94,7 @@ class Worker:
         with self._errors.open("w") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.tokenization", system, str(checkpoint)],
-                cwd=ROOT,
+                cwd=PROJECT_DIR,
                 env={**os.environ, **environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -154,7 +156,7 @@ def _seconds(tokenize: Callable[[Any], Any], batches: list[Any]) -> float:
 def _texts(name: str) -> Iterator[str]:
     import tensorflow as tf
 
-    files = sorted(str(file) for file in (ROOT / "datasets" / name).glob("*.tfrecord.gz"))
+    files = sorted(str(file) for file in (PROJECT_DIR / "datasets" / name).glob("*.tfrecord.gz"))
     if not files:
         raise FileNotFoundError(f"no shard of {name}: `make data` makes it")
     for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():

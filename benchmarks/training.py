@@ -16,12 +16,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import PEER_PYTHON, PROJECT_DIR, PYTHON, measure, peak_mib, print_result
+from benchmarks.processes import PEER_PYTHON, PYTHON, measure, peak_mib, print_result
 from benchmarks.training_rows import read_rows, tokenized, write_rows, write_transformed
 from benchmarks.workspace import real_dataset
 from components.labels import read_labels
 from components.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
+from pipeline.paths import PROJECT_DIR
 
 SYSTEMS = ("ours", "hf_trainer", "hf_trainer_grouped", "keras_fit")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from benchmarks.processes import PEER_PYTHON, BenchmarkError, Command, measure
 from benchmarks.rows import make_row
-from benchmarks.workspace import CONFIG, PROJECT_DIR, Workspace, repeats
+from benchmarks.workspace import CONFIG, Workspace, repeats
+from pipeline.paths import PROJECT_DIR
 
 SPLITS = ("train", "eval")
 

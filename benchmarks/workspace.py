@@ -16,7 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import PROJECT_DIR, PYTHON, Command, Measured, measure
+from benchmarks.processes import PYTHON, Command, Measured, measure
+from pipeline.paths import PROJECT_DIR
 
 DATASET = "rotten_tomatoes"
 CONFIG = PROJECT_DIR / "configs" / f"{DATASET}.yaml"

@@ -14,7 +14,7 @@ import importlib.metadata
 import importlib.util
 from pathlib import Path
 
-from pipeline.start import PACKAGES
+from pipeline.process.start import PACKAGES
 
 # What our code computes with; another version may compute something else.
 LIBRARIES = (

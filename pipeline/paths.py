@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
+from pipeline.process import start
+
+PROJECT_DIR = Path(start.PROJECT_DIR).resolve()
 # Where the recipes lie, and where what they make and fetch is kept.
 RECIPES_DIR = PROJECT_DIR / "data"
 DATASETS_DIR = PROJECT_DIR / "datasets"

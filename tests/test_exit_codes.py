@@ -16,12 +16,12 @@ from typing import NamedTuple
 import pytest
 
 from components.model_files import file_digests
-from components.pusher import staging
-from pipeline import command_line
+from components.versions import staging
 from pipeline.importing.tfrecord import encode_example
 from pipeline.kubeflow import cli as kubeflow_cli
 from pipeline.local import cli as local_cli
 from pipeline.paths import PROJECT_DIR
+from pipeline.process import command_line
 from tests.kubeflow.api_stub import ApiStub
 from tests.kubeflow.test_client import DONE, PACKAGE
 from tests.support.tiny_project import shard, write_project, write_records

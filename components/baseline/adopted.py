@@ -17,7 +17,7 @@ from tfx.utils import path_utils
 from components import manifest
 from components.baseline.served import newest_other, why_incomparable
 from components.model_files import EXTRAS
-from components.pusher.versions import ServedVersion
+from components.versions.store import ServedVersion
 
 SERVED_VERSION = "served_version"  # custom property
 

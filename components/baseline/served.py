@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.model_files import EXTRAS, SAVED_MODEL, same_model
-from components.pusher import versions
-from components.pusher.versions import ServedVersion
+from components.versions import store
+from components.versions.store import ServedVersion
 from models import features
 from models.errors import PipelineError
 
@@ -41,7 +41,7 @@ def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
 
 def newest_other(serving_dir: str, name: str, candidate: Path) -> ServedVersion | None:
     """Returns the newest served version that is not the candidate; folders that nobody pushed a model to are none."""
-    for version in reversed(versions.versions(serving_dir, name)):
+    for version in reversed(store.versions(serving_dir, name)):
         is_model = version.info or (version.path / SAVED_MODEL).is_file()
         if is_model and not same_model(version.path, candidate):
             return version

@@ -15,7 +15,7 @@ from components.destinations.artifacts import REPORT_FILE
 from components.destinations.folder import push_to_folder
 from components.destinations.hub import push_to_hub
 from components.destinations.settings import DestinationSettings
-from components.pusher.record import version_damage
+from components.versions.record import version_damage
 from models.errors import PipelineError
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.model_files import RECORD_FILE, SAVED_MODEL
-from components.pusher.versions import read_info
+from components.versions.store import read_info
 from models.errors import PipelineError
 
 _PART = f".part-{SAVED_MODEL}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.destinations.hub_files import write_hub_files
 from components.destinations.settings import DestinationSettings
-from components.pusher.versions import read_info
+from components.versions.store import read_info
 from models.errors import PipelineError
 
 

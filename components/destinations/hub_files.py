@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from components.labels import read_labels
 from components.model_files import EXTRAS, SAVED_MODEL
-from components.pusher.versions import read_info
+from components.versions.store import read_info
 from models.checkpoints.source import ARCHITECTURES, hugging_face_config
 from models.errors import PipelineError
 from models.tokenizers.hugging_face import hugging_face_tokenizer

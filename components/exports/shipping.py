@@ -10,8 +10,8 @@ import shutil
 import uuid
 from pathlib import Path
 
-from components.pusher import versions
-from components.pusher.staging import REMOVED_PREFIX, STAGING_PREFIX, copy_files, remove_version, writing
+from components.versions import store
+from components.versions.staging import REMOVED_PREFIX, STAGING_PREFIX, copy_files, remove_version, writing
 
 SUFFIX = ".exports"
 
@@ -65,7 +65,7 @@ def _replace(target: Path, folder: Path, home: Path) -> None:
 
 
 def _prune(home: Path, served: Path) -> None:
-    there = {str(version.number) for version in versions.versions(served.parent, served.name)}
+    there = {str(version.number) for version in store.versions(served.parent, served.name)}
     for path in home.iterdir():
         if path.name.isascii() and path.name.isdigit() and path.name not in there:
             remove_version(path)

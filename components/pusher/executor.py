@@ -23,7 +23,6 @@ from components.model_files import (
     require_exported,
     same_model,
 )
-from components.pusher import versions
 from components.pusher.provenance import provenance, stored_properties
 from components.pusher.spec import (
     FORCE_KEY,
@@ -38,6 +37,7 @@ from components.pusher.spec import (
     RUN_STARTED_KEY,
     SERVING_DIR_KEY,
 )
+from components.versions import store
 from models.errors import GateRefused, PipelineError
 
 # Custom properties of the PushedModel, named as TFX's own Pusher names them.
@@ -121,7 +121,7 @@ def was_compared(input_dict: dict[str, list[types.Artifact]]) -> bool:
 
 def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
     """Raises GateRefused when another model is served: it may be better, and nobody has looked."""
-    served = versions.versions(serving_dir, name)
+    served = store.versions(serving_dir, name)
     if served and not (same_model(served[-1].path, model) or _was_pushed_as(served[-1], model)):
         reason = why_incomparable(served[-1], model) or "it came while this run was going on; run again"
         raise GateRefused(
@@ -131,7 +131,7 @@ def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
         )
 
 
-def _was_pushed_as(version: versions.ServedVersion, model: Path) -> bool:
+def _was_pushed_as(version: store.ServedVersion, model: Path) -> bool:
     """Whether the version's record names this model: then only damage tells the two apart."""
     return version.info.get("model_sha256") == model_digest(file_digests(model))
 
@@ -171,7 +171,7 @@ class Executor(base_executor.BaseExecutor):
             self._context._pipeline_run_id if self._context else None,  # Context has no accessor for it
             exec_properties.get(RUN_STARTED_KEY),
         )
-        number = versions.publish(
+        number = store.publish(
             source,
             serving_dir,
             name,
@@ -183,7 +183,7 @@ class Executor(base_executor.BaseExecutor):
         )
         destination = Path(serving_dir) / name / str(number)
         _log.info("Pushed %s to %s", source, destination)
-        for key, value in stored_properties(versions.read_info(destination)).items():
+        for key, value in stored_properties(store.read_info(destination)).items():
             pushed.set_string_custom_property(key, value)
         _record(pushed, {PUSHED: 1, PUSHED_DESTINATION: str(destination), PUSHED_VERSION: str(number)})
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from ml_metadata import MetadataStore, errors
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.pusher import versions
-from components.pusher.record import version_damage
+from components.versions import store
+from components.versions.record import version_damage
 
 _LIVE, _DELETED = mlmd.Artifact.LIVE, mlmd.Artifact.DELETED
 
@@ -50,6 +50,6 @@ def _is_lost(artifact: mlmd.Artifact, thorough: bool) -> bool:
     if version_damage(destination, thorough):
         return True
     home = destination.parent
-    served = versions.versions(home.parent, home.name)
+    served = store.versions(home.parent, home.name)
     pushes = [v for v in served if v.is_push]
     return destination not in [v.path for v in (*served[-1:], *pushes[-1:])]

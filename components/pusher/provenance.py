@@ -11,8 +11,8 @@ from typing import Any
 
 from tfx import types
 
-from components.pusher.runs import RUN_ID, RUN_STARTED_AT, started_at
 from components.pusher.spec import EVALUATION_KEY, EXAMPLES_KEY, MODEL_KEY
+from components.versions.runs import RUN_ID, RUN_STARTED_AT, started_at
 
 # Properties that an ExampleGen sets on its Examples -> what push.json calls them.
 _DATA_PROPERTIES = {"span": "span", "version": "version", "input_fingerprint": "fingerprint"}

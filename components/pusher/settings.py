@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from components.destinations.settings import DestinationSettings
-from components.pusher.listing import why_no_serving_dir
+from components.versions.listing import why_no_serving_dir
 from models.section import Section
 
 

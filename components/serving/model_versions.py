@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from components.pusher import versions as pushed
 from components.serving.errors import Overloaded, unknown_version, without_paths
 from components.serving.saved_model import ServedModel
 from components.serving.settings import ServeSettings
 from components.serving.warm_up import warm_up
+from components.versions import store as pushed
 from models.errors import PipelineError
 
 State = Literal["LOADING", "AVAILABLE", "UNLOADING", "END"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.errors import PipelineError
 from pipeline.beam.arguments import option
-from pipeline.start import PACKAGES
+from pipeline.process.start import PACKAGES
 
 _CONNECT_SECONDS = 10
 # No dependencies: they are in the worker's image, at versions that pip's resolver would not leave alone.

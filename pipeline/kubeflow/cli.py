@@ -10,14 +10,12 @@ from rich.console import Console
 from rich.text import Text
 
 from models.errors import UsageError
-from pipeline.command_line import EXIT_CODES, call
 from pipeline.kubeflow import client_commands, schedule_commands
 from pipeline.kubeflow import client_options as options
 from pipeline.kubeflow.targets import Target
-
-ConfigPath = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="YAML file of the model, with a kubeflow section.")
-]
+from pipeline.paths import PROJECT_DIR
+from pipeline.process.command_line import EXIT_CODES, call
+from pipeline.process.options import ConfigPath
 
 app = typer.Typer(
     add_completion=False,
@@ -48,7 +46,7 @@ def compile_(
         typer.Option("--out", "-o", help="File to write; default: pipeline.yaml, job.json for Vertex AI."),
     ] = None,
     set_: options.Overrides = None,
-    context: options.Context = options.PROJECT_DIR,
+    context: options.Context = PROJECT_DIR,
 ) -> None:
     """Compile to a PipelineSpec 2.1 package for Kubeflow Pipelines >= 2.5, or to a job of Vertex AI Pipelines.
 

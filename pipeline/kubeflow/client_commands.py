@@ -16,6 +16,8 @@ from rich.text import Text
 from models.errors import UsageError
 from pipeline.kubeflow import client_options as options
 from pipeline.kubeflow.run_values import parse_values
+from pipeline.paths import PROJECT_DIR
+from pipeline.process.options import OptionalConfigPath
 
 INTERRUPTED = 130
 
@@ -26,7 +28,7 @@ PollSeconds = Annotated[float, typer.Option(min=0.05, help="Seconds between two 
 
 
 def submit(
-    config: options.ConfigPath = None,
+    config: OptionalConfigPath = None,
     image: options.Image = "",
     package: options.PackagePath = None,
     set_: options.Overrides = None,
@@ -39,7 +41,7 @@ def submit(
     poll_seconds: PollSeconds = 5.0,
     pipeline_root: options.PipelineRoot = "",
     service_account: options.ServiceAccount = "",
-    context: options.Context = options.PROJECT_DIR,
+    context: options.Context = PROJECT_DIR,
     host: options.Host = "",
     namespace: options.Namespace = "",
     token_file: options.TokenFile = None,

@@ -15,13 +15,8 @@ from models.errors import UsageError
 from pipeline.kubeflow.run_values import Package, read_package
 from pipeline.kubeflow.server import Access
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
 NO_IMAGE = "--image is missing: the container image that holds this project, registry/name:tag"
 
-ConfigPath = Annotated[
-    str | None,
-    typer.Argument(metavar="CONFIG", help="YAML file of the model; it is compiled. Or give --package."),
-]
 PackagePath = Annotated[
     Path | None, typer.Option("--package", help="File that `compile` wrote, in place of CONFIG.")
 ]

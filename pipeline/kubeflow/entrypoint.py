@@ -25,9 +25,9 @@ from pipeline.beam.arguments import LOCAL_BEAM_ARGS, works_here
 from pipeline.beam.submission import ready_to_submit
 from pipeline.kubeflow.run_date import RUN_DATE
 from pipeline.kubeflow.verdicts import REFUSED
-from pipeline.local import light_imports
-from pipeline.local.quiet import prepare_environment
-from pipeline.process_exit import leave
+from pipeline.process import light_imports
+from pipeline.process.exit import leave
+from pipeline.process.quiet import prepare_environment
 
 if TYPE_CHECKING:
     from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorInput

@@ -17,7 +17,7 @@ from models.errors import UsageError
 from pipeline.config import Config, load_config
 from pipeline.kubeflow.locations import in_containers, kubeflow_settings, pipeline_name
 from pipeline.kubeflow.targets import Target, check_pipeline_root, check_target
-from pipeline.local import quiet
+from pipeline.process import quiet
 
 TFJS_NOTE = (
     "note: export.tfjs runs only where the image was built with TFJS=1 "

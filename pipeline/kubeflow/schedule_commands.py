@@ -17,6 +17,8 @@ from pipeline.kubeflow import client_options as options
 from pipeline.kubeflow.run_date import RUN_DATE, SPAN, now, time_zone
 from pipeline.kubeflow.run_values import Package, parse_values
 from pipeline.kubeflow.timetable import Timetable, make_timetable
+from pipeline.paths import PROJECT_DIR
+from pipeline.process.options import OptionalConfigPath
 
 Cron = Annotated[str, typer.Option(help="Five fields (minute first), or Kubeflow's six (seconds first).")]
 Timezone = Annotated[
@@ -33,7 +35,7 @@ ServerTimezone = Annotated[
 
 
 def schedule(
-    config: options.ConfigPath = None,
+    config: OptionalConfigPath = None,
     cron: Cron = "",
     timezone: Timezone = "",
     server_timezone: ServerTimezone = "UTC",
@@ -59,7 +61,7 @@ def schedule(
     experiment: options.Experiment = "",
     pipeline_root: options.PipelineRoot = "",
     service_account: options.ServiceAccount = "",
-    context: options.Context = options.PROJECT_DIR,
+    context: options.Context = PROJECT_DIR,
     host: options.Host = "",
     namespace: options.Namespace = "",
     token_file: options.TokenFile = None,

@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from models.errors import UsageError
-from pipeline.command_line import EXIT_CODES, call
 from pipeline.local import run as run_command
 from pipeline.local import version_commands
-from pipeline.local.options import ConfigPath, Overrides
 from pipeline.paths import CACHE_DIR, CHECKPOINTS_DIR, DATASETS_DIR, RECIPES_DIR
+from pipeline.process.command_line import EXIT_CODES, call
+from pipeline.process.options import ConfigPath, Overrides
 
 if TYPE_CHECKING:
     from pipeline.config import Config

@@ -23,11 +23,11 @@ from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
 from models.errors import GateRefused
 from pipeline.beam.submission import ready_to_submit
-from pipeline.local import light_imports
 from pipeline.local.artifact_checks import ArtifactChecks
 from pipeline.local.failures import NodeFailed, lacking
 from pipeline.local.leftovers import remove_outputs
 from pipeline.local.node_run import NodeRun, NodeState, Observer, OutputArtifact
+from pipeline.process import light_imports
 
 
 class ObservedDagRunner(local_dag_runner.LocalDagRunner):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from components.example_gen.beam_errors import original_error
 from models.errors import PipelineError
-from pipeline.start import is_incomplete, remedy
+from pipeline.process.start import is_incomplete, remedy
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # In the text of errors that libraries raise: TensorFlow, Arrow, safetensors, the dynamic linker, Python's threads.

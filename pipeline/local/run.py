@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from rich.console import Console
 
 from components import interrupts
-from components.pusher.runs import new_run_id
+from components.versions.runs import new_run_id
 from models.errors import PipelineError, UsageError
-from pipeline import process_exit
 from pipeline.beam.settings import check_local
 from pipeline.config import Config, load_config
-from pipeline.local import leftovers, metadata_store, quiet, run_lock, sudden_end
+from pipeline.local import leftovers, metadata_store, run_lock, sudden_end
 from pipeline.local.display import Display, make_display
 from pipeline.local.failures import explain
 from pipeline.paths import CACHE_DIR, CHECKPOINTS_DIR, RECIPES_DIR, PipelinePaths, local_paths
+from pipeline.process import quiet
+from pipeline.process.exit import leave_now
 
 if TYPE_CHECKING:
     from pipeline.local.node_run import NodeRun
@@ -150,7 +151,7 @@ class _Session:
                 self._run_pipeline(display, progress)
 
     def _run_pipeline(self, display: Display, progress: _Progress) -> None:
-        from pipeline.local import light_imports
+        from pipeline.process import light_imports
 
         quiet.prepare_environment()
         light_imports.install()
@@ -283,7 +284,7 @@ def _forget_what_no_longer_counts(paths: PipelinePaths, verify: bool, say: Calla
     from components.canary.refusals import forget_refusals
     from components.exports.lost_exports import forget_lost_exports
     from components.pusher.lost_pushes import forget_lost_pushes
-    from components.pusher.record import version_damage
+    from components.versions.record import version_damage
 
     store = MetadataStore(sqlite_metadata_connection_config(str(paths.metadata_path)))
     for version in map(Path, forget_lost_pushes(store, verify)):
@@ -314,5 +315,5 @@ def _training_shown(display: Display) -> Iterator[None]:
 def leave(exit_code: int) -> NoReturn:
     """Ends the process; at once when it was interrupted: Beam's worker threads would keep it waiting."""
     if exit_code == INTERRUPTED:
-        process_exit.leave_now(exit_code)
+        leave_now(exit_code)
     raise SystemExit(exit_code)

@@ -6,10 +6,10 @@ import os
 import shlex
 import sys
 
-from components.pusher import versions
 from components.serving.quiet_import import LOG_LEVEL, QUIET, VERBOSE
+from components.versions import store
 from pipeline.config import Config
-from pipeline.local import quiet
+from pipeline.process import quiet
 
 
 def serve_config(config: Config, config_path: str, verbose: bool) -> None:
@@ -45,7 +45,7 @@ class _Console:
 
     def __init__(self, config: Config, config_path: str) -> None:
         self._folder = config.push.serving_dir / config.name
-        self._waits = not versions.versions(config.push.serving_dir, config.name)
+        self._waits = not store.versions(config.push.serving_dir, config.name)
         self._config, self._config_path = config, config_path
         self._where = ""
 

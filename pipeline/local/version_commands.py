@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.local.options import ConfigPath, Overrides
+from pipeline.process.options import ConfigPath, Overrides
 
 if TYPE_CHECKING:
     from components.pusher.settings import PushSettings
@@ -22,7 +22,7 @@ def versions(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON list instead.")] = False,
 ) -> None:
     """List the served versions of a model, the newest last: when, by which run, from what, how good."""
-    from components.pusher.versions import versions as list_versions
+    from components.versions.store import versions as list_versions
     from pipeline.config import load_config
     from pipeline.local.version_list import as_json, as_lines
 
@@ -41,8 +41,8 @@ def versions(
 
 def rollback(config: ConfigPath, set_: Overrides = None) -> None:
     """Put the version before the newest back, as a new and newest version."""
-    from components.pusher.versions import read_info
-    from components.pusher.versions import rollback as roll_back
+    from components.versions.store import read_info
+    from components.versions.store import rollback as roll_back
     from pipeline.config import load_config
 
     loaded = load_config(config, set_ or ())
@@ -68,7 +68,7 @@ def promote(
     set_: Overrides = None,
 ) -> None:
     """Put one version on top, in its own serving folder or in another one, as a new and newest version."""
-    from components.pusher.versions import promote as promote_version
+    from components.versions.store import promote as promote_version
     from pipeline.config import load_config
 
     loaded = load_config(config, set_ or ())
@@ -87,7 +87,7 @@ def prune(
     set_: Overrides = None,
 ) -> None:
     """Remove all but the newest versions."""
-    from components.pusher.versions import prune as prune_versions
+    from components.versions.store import prune as prune_versions
     from pipeline.config import load_config
 
     loaded = load_config(config, set_ or ())

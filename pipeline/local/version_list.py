@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from components.pusher.versions import ServedVersion
+from components.versions.store import ServedVersion
 
 _SHORT = 12  # digits of a digest that tell versions apart at a glance
 _BULKY = ("files", "config")  # in push.json for machines; the hash and the path stand for them here

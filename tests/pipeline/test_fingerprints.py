@@ -12,7 +12,8 @@ import pytest
 
 from pipeline import fingerprints
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
-from pipeline.start import PACKAGES
+from pipeline.paths import PROJECT_DIR
+from pipeline.process.start import PACKAGES
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ NODES = {
         ("components/evaluator/metrics.py", ["Evaluator"]),
         ("components/serving/settings.py", ["Canary"]),
         ("components/canary/local_process_runner.py", ["Canary"]),
-        ("components/pusher/versions.py", ["Canary", "Pusher"]),  # the server looks for them
+        ("components/versions/store.py", ["Canary", "Pusher"]),  # the server looks for them
         ("components/data_gate/rules.py", ["DataGate"]),
         ("components/report/charts.py", ["Report"]),
         (
@@ -93,7 +94,7 @@ NODES = {
     ],
 )
 def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edited, rerun):
-    root = Path(__file__).resolve().parents[2]
+    root = PROJECT_DIR
     for package in PACKAGES:
         shutil.copytree(root / package, tmp_path / package)
     code = (

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from components.pusher import versions
+from components.versions import store
 from pipeline.paths import PROJECT_DIR
 from tests.support.tiny_export import export_tiny, serve
 
@@ -124,7 +124,7 @@ def _ports(process: subprocess.Popen[str], out: Path, log: Path) -> dict[str, in
 
 
 def push(model: Path, serving_dir: Path) -> int:
-    return versions.publish(model, serving_dir, NAME, 3, {})
+    return store.publish(model, serving_dir, NAME, 3, {})
 
 
 @pytest.fixture(scope="session")

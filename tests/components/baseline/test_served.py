@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.baseline.served import served_baseline, why_incomparable
-from components.pusher.versions import publish, versions
+from components.versions.store import publish, versions
 from models.errors import PipelineError
 
 

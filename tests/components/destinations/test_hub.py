@@ -20,9 +20,9 @@ from transformers import AutoTokenizer
 from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
 from components.destinations.hub_files import write_hub_files
-from components.pusher import versions
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer.model import classify
+from components.versions import store
 from models.checkpoints.source import load_classifier
 from models.errors import PipelineError
 from tests.components.destinations.hub_stub import TOKEN, Hub, running_hub
@@ -62,7 +62,7 @@ ENCODER_LAYER = {
 @pytest.fixture(scope="module")
 def version(exported: tuple[Exported, Exported], tmp_path_factory: pytest.TempPathFactory) -> Path:
     serving = tmp_path_factory.mktemp("pushed") / "serving"
-    number = versions.publish(exported[0].path, serving, "tiny", 3, INFO)
+    number = store.publish(exported[0].path, serving, "tiny", 3, INFO)
     return serving / "tiny" / str(number)
 
 

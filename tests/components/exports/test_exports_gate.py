@@ -16,7 +16,7 @@ from components.exports.report import ExportReport, Figures, Variant, read_repor
 from components.exports.shipping import destination, ship
 from components.exports.trial import Tried, judge, macro_f1
 from models.errors import PipelineError
-from tests.components.pusher.test_versions import small_disk
+from tests.components.versions.test_store import small_disk
 
 SERVED = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]], np.float32)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from components.model_files import damage, file_digests, model_digest, same_model
-from components.pusher import runs, versions
-from components.pusher.record import who
+from components.versions import runs, store
+from components.versions.record import who
 from models.errors import GateRefused, PipelineError, UsageError
-from tests.components.pusher.test_versions import contents, make_model, push
+from tests.components.versions.test_store import contents, make_model, push
 
 WEIGHTS = "variables/variables.data-00000-of-00001"
 
@@ -61,12 +61,12 @@ def test_push_over_the_model_of_a_run_that_started_later_is_refused(
 
 def test_forced_push_replaces_the_model_of_a_newer_run(models: dict[str, Path], serving: Path) -> None:
     push(models["one"], serving, **run_of(11))
-    assert versions.publish(models["two"], serving, "trec", 5, run_of(10), force=True) == 2
+    assert store.publish(models["two"], serving, "trec", 5, run_of(10), force=True) == 2
     assert contents(serving) == {1: "one", 2: "two"}
 
 
 def test_newer_runs_model_counts_also_below_a_rollback(three: Path, tmp_path: Path) -> None:
-    versions.rollback(three, "trec")
+    store.rollback(three, "trec")
     with pytest.raises(GateRefused, match="version 3 is of run run-3"):
         push(make_model(tmp_path / "late", "late"), three, **run_of(2))
 
@@ -92,7 +92,7 @@ def test_newer_run_that_pushes_without_our_lock_while_we_copy_is_noticed_before_
         (serving / "trec/1/assets.extra/push.json").write_text(json.dumps(run_of(11)))
 
     with pytest.raises(GateRefused, match="version 1 is of run run-11"):
-        versions.publish(models["one"], serving, "trec", 5, run_of(10), check=other_machine_pushes)
+        store.publish(models["one"], serving, "trec", 5, run_of(10), check=other_machine_pushes)
     assert contents(serving) == {1: "theirs"}
 
 
@@ -111,7 +111,7 @@ def test_of_runs_that_push_at_once_no_older_one_gets_on_top_of_a_newer_one(
 
     with ThreadPoolExecutor(len(hours)) as pool:
         pushed = [hour for hour, done in zip(hours, pool.map(try_to_push, hours), strict=True) if done]
-    started = [version.info["run_started_at"] for version in versions.versions(serving, "trec")]
+    started = [version.info["run_started_at"] for version in store.versions(serving, "trec")]
     assert started == [run_of(hour)["run_started_at"] for hour in sorted(pushed)]
     assert pushed.count(8) == 1
 
@@ -130,31 +130,31 @@ def test_run_id_tells_when_the_run_started() -> None:
 def test_pushing_the_model_that_was_rolled_back_from_changes_nothing(
     models: dict[str, Path], three: Path
 ) -> None:
-    versions.rollback(three, "trec")
+    store.rollback(three, "trec")
     assert push(models["three"], three, **run_of(9)) == 3
     assert sorted(contents(three)) == [1, 2, 3, 4]
-    assert versions.publish(models["three"], three, "trec", 9, run_of(9), force=True) == 5
+    assert store.publish(models["three"], three, "trec", 9, run_of(9), force=True) == 5
 
 
 def test_promoted_version_is_the_newest_and_a_run_of_the_last_push_leaves_it(
     models: dict[str, Path], three: Path
 ) -> None:
-    assert versions.promote(three, "trec", 1) == 4
+    assert store.promote(three, "trec", 1) == 4
     assert contents(three)[4] == "one"
-    newest = versions.versions(three, "trec")[-1]
+    newest = store.versions(three, "trec")[-1]
     assert newest.info["promoted_from"] == {"serving_dir": None, "version": 1}
     assert newest.info["run_id"] == "run-1"
     assert push(models["three"], three, **run_of(9)) == 3
 
 
 def test_rollback_after_a_promotion_returns_to_what_was_served_before(three: Path) -> None:
-    versions.promote(three, "trec", 1)
-    assert versions.rollback(three, "trec") == 5
+    store.promote(three, "trec", 1)
+    assert store.rollback(three, "trec") == 5
     assert contents(three)[5] == "three"
 
 
 def test_promotion_of_what_is_the_newest_changes_nothing(three: Path) -> None:
-    assert versions.promote(three, "trec", 3) == 3
+    assert store.promote(three, "trec", 3) == 3
     assert sorted(contents(three)) == [1, 2, 3]
 
 
@@ -163,9 +163,9 @@ def test_promotion_to_another_folder_gets_that_folders_next_number(
 ) -> None:
     production = tmp_path / "production"
     push(models["one"], production, **run_of(1))
-    assert versions.promote(three, "trec", 3, to=production) == 2
+    assert store.promote(three, "trec", 3, to=production) == 2
     assert contents(production) == {1: "one", 2: "three"}
-    newest = versions.versions(production, "trec")[-1]
+    newest = store.versions(production, "trec")[-1]
     assert newest.info["promoted_from"] == {"serving_dir": str(three), "version": 3}
     assert damage(newest.path, newest.info, thorough=True) == ""
 
@@ -176,13 +176,13 @@ def test_promotion_over_a_newer_runs_model_elsewhere_is_refused_unless_forced(
     production = tmp_path / "production"
     push(models["three"], production, **run_of(3))
     with pytest.raises(GateRefused, match="version 1 is of run run-3"):
-        versions.promote(three, "trec", 2, to=production)
-    assert versions.promote(three, "trec", 2, to=production, force=True) == 2
+        store.promote(three, "trec", 2, to=production)
+    assert store.promote(three, "trec", 2, to=production, force=True) == 2
 
 
 def test_promotion_of_a_version_that_is_not_there_names_those_that_are(three: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no version 7 \(served now: 1, 2, 3\)"):
-        versions.promote(three, "trec", 7)
+        store.promote(three, "trec", 7)
 
 
 def test_damaged_version_is_not_promoted(three: Path) -> None:
@@ -190,16 +190,16 @@ def test_damaged_version_is_not_promoted(three: Path) -> None:
     with pytest.raises(
         PipelineError, match=r"not promoted, the version is damaged: variables/variables\.data"
     ):
-        versions.promote(three, "trec", 1)
+        store.promote(three, "trec", 1)
 
 
 def test_promotion_keeps_the_newest_only(three: Path) -> None:
-    versions.promote(three, "trec", 1, keep=2)
+    store.promote(three, "trec", 1, keep=2)
     assert contents(three) == {3: "three", 4: "one"}
 
 
 def test_dry_prune_names_what_would_go_and_removes_nothing(three: Path) -> None:
-    assert versions.prune(three, "trec", 1, dry_run=True) == [1, 2]
+    assert store.prune(three, "trec", 1, dry_run=True) == [1, 2]
     assert sorted(contents(three)) == [1, 2, 3]
 
 
@@ -234,7 +234,7 @@ def test_model_exported_again_is_not_pushed_twice(tmp_path: Path, serving: Path)
 
 def test_damage_of_a_version_is_named(three: Path) -> None:
     version = three / "trec/3"
-    info = versions.read_info(version)
+    info = store.read_info(version)
     weights = version / WEIGHTS
     assert damage(version, info) == ""
     whole, times = weights.read_bytes(), (weights.stat().st_atime_ns, weights.stat().st_mtime_ns)
@@ -253,7 +253,7 @@ def test_damage_of_a_version_is_named(three: Path) -> None:
 
 def test_version_that_was_copied_with_new_times_is_whole(tmp_path: Path, three: Path) -> None:
     shutil.copytree(three / "trec/3", tmp_path / "copy", copy_function=shutil.copyfile)
-    assert damage(tmp_path / "copy", versions.read_info(tmp_path / "copy")) == ""
+    assert damage(tmp_path / "copy", store.read_info(tmp_path / "copy")) == ""
 
 
 # --- what stays --------------------------------------------------------------------------------------
@@ -261,16 +261,16 @@ def test_version_that_was_copied_with_new_times_is_whole(tmp_path: Path, three: 
 
 def test_newest_whole_version_is_kept_when_all_that_would_stay_are_damaged(three: Path) -> None:
     (three / "trec/3" / WEIGHTS).write_bytes(b"cut")
-    assert versions.prune(three, "trec", 1, dry_run=True) == [1]
-    assert versions.prune(three, "trec", 1) == [1]
+    assert store.prune(three, "trec", 1, dry_run=True) == [1]
+    assert store.prune(three, "trec", 1) == [1]
     assert sorted(contents(three)) == [2, 3]
     (three / "trec/2/saved_model.pb").unlink()  # none is whole: there is nothing to spare
-    assert versions.prune(three, "trec", 1) == [2]
+    assert store.prune(three, "trec", 1) == [2]
 
 
 def test_damaged_version_above_a_whole_one_does_not_keep_a_third(three: Path) -> None:
     (three / "trec/3" / WEIGHTS).write_bytes(b"cut")
-    assert versions.prune(three, "trec", 2) == [1]
+    assert store.prune(three, "trec", 2) == [1]
 
 
 # --- records and folders that are not as they should be ----------------------------------------------
@@ -295,40 +295,40 @@ def test_record_with_a_wrong_value_is_damage_that_names_it_and_the_rest_counts(
     three: Path, values: dict[str, object], problem: str
 ) -> None:
     rewrite(three / "trec/2", **values)
-    found = versions.versions(three, "trec")[1]
+    found = store.versions(three, "trec")[1]
     assert found.damage() == f"assets.extra/push.json: {problem}"
     assert (found.origin, found.is_push) == (2, True)
     assert found.info["run_started_at"] == run_of(2)["run_started_at"]
-    assert versions.rollback(three, "trec") == 4
+    assert store.rollback(three, "trec") == 4
     assert contents(three)[4] == "one"
 
 
 def test_rollback_leaves_a_newest_version_whose_record_is_wrong(three: Path) -> None:
     rewrite(three / "trec/3", restored_from="abc")
-    assert versions.rollback(three, "trec") == 4
+    assert store.rollback(three, "trec") == 4
     assert contents(three)[4] == "two"
 
 
 def test_record_that_is_no_json_is_damage(three: Path) -> None:
     (three / "trec/1/assets.extra/push.json").write_text("{")
     (three / "trec/2/assets.extra/push.json").write_text("[]")
-    one, two, _ = versions.versions(three, "trec")
+    one, two, _ = store.versions(three, "trec")
     assert one.damage().startswith("assets.extra/push.json cannot be read (Expecting property name")
     assert two.damage() == "assets.extra/push.json is no JSON object"
 
 
 def test_model_copied_by_hand_without_a_record_is_whole(tmp_path: Path, serving: Path) -> None:
     make_model(serving / "trec/1", "by hand")
-    assert versions.versions(serving, "trec")[0].damage() == ""
+    assert store.versions(serving, "trec")[0].damage() == ""
 
 
 def test_rollback_prune_and_promote_make_no_folder(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     with pytest.raises(UsageError, match="nothing to roll back to"):
-        versions.rollback(wrong, "trec")
+        store.rollback(wrong, "trec")
     with pytest.raises(UsageError, match=r"there is no version 1 \(served now: none\)"):
-        versions.promote(wrong, "trec", 1)
-    assert versions.prune(wrong, "trec", 1) == []
+        store.promote(wrong, "trec", 1)
+    assert store.prune(wrong, "trec", 1) == []
     assert not wrong.exists()
 
 
@@ -336,7 +336,7 @@ def test_file_in_the_place_of_the_folder_is_an_error_and_not_an_empty_list(servi
     serving.mkdir()
     (serving / "trec").write_text("a file")
     with pytest.raises(PipelineError, match=r"trec: cannot be read \(Not a directory\)"):
-        versions.versions(serving, "trec")
+        store.versions(serving, "trec")
 
 
 # --- who did it ---------------------------------------------------------------------------------------
@@ -349,13 +349,13 @@ def test_push_rollback_and_promotion_tell_who_did_it(
     for user, act in (
         ("ann", lambda: push(models["one"], serving)),
         ("bob", lambda: push(models["two"], serving)),
-        ("cleo", lambda: versions.rollback(serving, "trec")),
-        ("dan", lambda: versions.promote(serving, "trec", 2)),
-        ("eve", lambda: versions.promote(serving, "trec", 2, to=tmp_path / "production")),
+        ("cleo", lambda: store.rollback(serving, "trec")),
+        ("dan", lambda: store.promote(serving, "trec", 2)),
+        ("eve", lambda: store.promote(serving, "trec", 2, to=tmp_path / "production")),
     ):
         monkeypatch.setenv("LOGNAME", user)
         act()
-    listed = [*versions.versions(serving, "trec"), *versions.versions(tmp_path / "production", "trec")]
+    listed = [*store.versions(serving, "trec"), *store.versions(tmp_path / "production", "trec")]
     assert [version.info["by"] for version in listed] == [
         "ann@host",
         "bob@host",

@@ -16,10 +16,10 @@ from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Model, PushedModel
 
 from components.model_files import write_sums
-from components.pusher import versions
 from components.pusher.component import VersionedPusher
 from components.pusher.executor import Executor, refuse_uncompared
 from components.pusher.lost_pushes import forget_lost_pushes
+from components.versions import store
 from models.errors import GateRefused, PipelineError
 from tests.support.local_run import last_artifact, open_store, run_nodes
 from tests.support.tiny_nodes import InfraJudge, SavedModelTrainer, TinyEvaluator, TinyTrainer
@@ -52,7 +52,7 @@ def judged_run(root: Path, content: str, bar: float) -> str:
 
 
 def served(root: Path) -> list[int]:
-    return [version.number for version in versions.versions(root / "serving", "trec")]
+    return [version.number for version in store.versions(root / "serving", "trec")]
 
 
 def pushed(root: Path) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def test_damaged_version_of_the_same_model_is_no_uncompared_model(tmp_path: Path
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "saved_model.pb").write_text(name)
-    versions.publish(tmp_path / "one", tmp_path / "serving", "trec", 3, {})
+    store.publish(tmp_path / "one", tmp_path / "serving", "trec", 3, {})
     (tmp_path / "serving/trec/1/saved_model.pb").unlink()
     refuse_uncompared(tmp_path / "one", str(tmp_path / "serving"), "trec")
     with pytest.raises(
@@ -158,7 +158,7 @@ def test_older_config_run_again_is_served_again(tmp_path: Path) -> None:
 def test_rollback_is_not_undone_by_an_identical_run(tmp_path: Path) -> None:
     run(tmp_path, "1")
     run(tmp_path, "2")
-    versions.rollback(tmp_path / "serving", "trec")
+    store.rollback(tmp_path / "serving", "trec")
     assert run(tmp_path, "2") == "CACHED"
     assert served(tmp_path) == [1, 2, 3]
 
@@ -166,7 +166,7 @@ def test_rollback_is_not_undone_by_an_identical_run(tmp_path: Path) -> None:
 def test_promotion_is_not_undone_by_an_identical_run(tmp_path: Path) -> None:
     run(tmp_path, "1")
     run(tmp_path, "2")
-    versions.promote(tmp_path / "serving", "trec", 1)
+    store.promote(tmp_path / "serving", "trec", 1)
     assert run(tmp_path, "2") == "CACHED"
     assert run(tmp_path, "2", code_fingerprint="edited") == "COMPLETE"
     assert served(tmp_path) == [1, 2, 3]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import tensorflow as tf
 from transformers import BertTokenizerFast
@@ -11,13 +9,13 @@ from transformers import BertTokenizerFast
 from components.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
+from pipeline.paths import PROJECT_DIR
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 MAX_LENGTH = 64  # short enough that some rows are cut
 
 
 def real_texts(dataset: str, split: str = "*") -> list[bytes]:
-    files = sorted(str(file) for file in (REPOSITORY / "datasets" / dataset).glob(f"{split}-*.tfrecord.gz"))
+    files = sorted(str(file) for file in (PROJECT_DIR / "datasets" / dataset).glob(f"{split}-*.tfrecord.gz"))
     assert files
     examples = map(tf.train.Example.FromString, tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
     return [example.features.feature["text"].bytes_list.value[0] for example in examples]
@@ -28,12 +26,12 @@ def real_texts(dataset: str, split: str = "*") -> list[bytes]:
     ("dataset", "rows"), [("trec", 5381), ("sms_spam", 5171), ("rotten_tomatoes", 12752)]
 )
 def test_ids_of_every_real_row_are_those_of_hugging_face(dataset: str, rows: int) -> None:
-    if not (REPOSITORY / "checkpoints").exists() or not (REPOSITORY / "datasets" / dataset).exists():
+    if not (PROJECT_DIR / "checkpoints").exists() or not (PROJECT_DIR / "datasets" / dataset).exists():
         pytest.skip("made by `make data`")
     checkpoint = checkpoint_folder(
         CheckpointSettings(recipe="all-MiniLM-L6-v2"),
-        REPOSITORY / "data" / "checkpoints",
-        REPOSITORY / "checkpoints",
+        PROJECT_DIR / "data" / "checkpoints",
+        PROJECT_DIR / "checkpoints",
     )
     texts = real_texts(dataset)
     spec = load_wordpiece_spec(checkpoint)

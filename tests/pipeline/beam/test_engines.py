@@ -25,8 +25,8 @@ from pipeline.importing.importer import import_files
 from pipeline.local.dag_runner import ObservedDagRunner
 from pipeline.local.failures import NodeFailed, explain
 from pipeline.local.node_run import NodeRun
-from pipeline.local.quiet import prepare_environment
 from pipeline.paths import PROJECT_DIR, local_paths
+from pipeline.process.quiet import prepare_environment
 from pipeline.training_pipeline import create_pipeline
 from tests.support.tiny_model import rows, write_checkpoint
 

@@ -22,8 +22,8 @@ from pipeline.importing.cleanup import (
 )
 from pipeline.importing.readers import Row
 from pipeline.importing.recipes import load_recipe, make_dataset, recipe_of
+from pipeline.paths import PROJECT_DIR
 
-REPOSITORY = Path(__file__).parents[3]
 QUESTIONS = "".join(f"{'NUM:count' if i % 2 else 'LOC:city'} Question {i} ?\n" for i in range(100))
 
 
@@ -157,12 +157,12 @@ def test_unknown_recipe_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match="no such dataset recipe; there are: rotten_tomatoes, sms_spam, trec"
     ):
-        make_dataset("tree", REPOSITORY / "data", tmp_path / "out", tmp_path / "cache")
+        make_dataset("tree", PROJECT_DIR / "data", tmp_path / "out", tmp_path / "cache")
 
 
 @pytest.mark.parametrize("name", ["trec", "sms_spam", "rotten_tomatoes"])
 def test_committed_recipes_are_valid(name: str) -> None:
-    assert load_recipe(REPOSITORY / "data" / name / "recipe.yaml").rows > 5000
+    assert load_recipe(PROJECT_DIR / "data" / name / "recipe.yaml").rows > 5000
 
 
 # --- clean-up of the real ones ------------------------------------------------------------------
@@ -222,7 +222,7 @@ REAL = {
 @pytest.mark.real
 @pytest.mark.parametrize("name", list(REAL))
 def test_real_dataset_has_the_rows_its_readme_says(name: str, rows_of) -> None:
-    folder = REPOSITORY / "datasets" / name
+    folder = PROJECT_DIR / "datasets" / name
     if not folder.exists():
         pytest.skip("made by `make data`")
     rows, duplicates, splits = REAL[name]
@@ -233,7 +233,7 @@ def test_real_dataset_has_the_rows_its_readme_says(name: str, rows_of) -> None:
         0,
     )
     assert {split: len(rows_of(folder, split)) for split in splits} == splits
-    readme = (REPOSITORY / "data" / name / "README.md").read_text()
+    readme = (PROJECT_DIR / "data" / name / "README.md").read_text()
     for split, counts in report["splits"].items():
         cells = [f"{sum(counts.values()):,}", *(f"{count:,}" for count in counts.values())]
         assert f"| {split} | {' | '.join(cells)} |" in readme
@@ -241,7 +241,7 @@ def test_real_dataset_has_the_rows_its_readme_says(name: str, rows_of) -> None:
 
 @pytest.mark.real
 def test_no_movie_of_rotten_tomatoes_is_in_two_splits(rows_of) -> None:
-    folder = REPOSITORY / "datasets" / "rotten_tomatoes"
+    folder = PROJECT_DIR / "datasets" / "rotten_tomatoes"
     if not folder.exists():
         pytest.skip("made by `make data`")
     movies = [{row["movie_name"] for row in rows_of(folder, split)} for split in ("train", "eval", "test")]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import tfx  # noqa: F401  # stands in for a module of older tfx-bsl that TFDV imports, so it comes first
 
+from pipeline.paths import PROJECT_DIR
+
 # isort: split
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
@@ -20,7 +22,6 @@ from pipeline.config import load_config
 from pipeline.importing.starting_files import schema_text
 from pipeline.importing.tfrecord import ShardWriter, encode_example, frame
 
-REPOSITORY = Path(__file__).parents[3]
 DATASETS = ["trec", "sms_spam", "rotten_tomatoes"]
 TEXTS = ["", "Good.", "nul \x00 inside", "😀 שלום", "word " * 50_000]
 
@@ -114,15 +115,15 @@ def test_starting_config_of_pairs_names_the_pair(import_csv) -> None:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_committed_schema_and_label_list_agree(name: str) -> None:
-    schema = tfdv.load_schema_text(str(REPOSITORY / "schemas" / f"{name}.pbtxt"))
-    labels = (REPOSITORY / "data" / name / "labels.txt").read_text().splitlines()
+    schema = tfdv.load_schema_text(str(PROJECT_DIR / "schemas" / f"{name}.pbtxt"))
+    labels = (PROJECT_DIR / "data" / name / "labels.txt").read_text().splitlines()
     assert list(schema.string_domain[0].value) == labels
     assert list(schema.default_environment) == ["TRAINING", "SERVING"]
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_transform_gets_every_committed_feature_dense(name: str) -> None:
-    schema = tfdv.load_schema_text(str(REPOSITORY / "schemas" / f"{name}.pbtxt"))
+    schema = tfdv.load_schema_text(str(PROJECT_DIR / "schemas" / f"{name}.pbtxt"))
     spec = schema_utils.schema_as_feature_spec(schema).feature_spec
     assert {"text", "label"} <= set(spec)
     assert all(feature == tf.io.FixedLenFeature([1], tf.string) for feature in spec.values())
@@ -130,21 +131,21 @@ def test_transform_gets_every_committed_feature_dense(name: str) -> None:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_committed_config_points_at_committed_files(name: str) -> None:
-    config = load_config(REPOSITORY / "configs" / f"{name}.yaml")
+    config = load_config(PROJECT_DIR / "configs" / f"{name}.yaml")
     assert config.name == name
     assert config.data.recipe == name
-    assert config.data.data_schema == REPOSITORY / "schemas" / f"{name}.pbtxt"
-    assert config.data.labels == REPOSITORY / "data" / name / "labels.txt"
-    assert config.data.path == REPOSITORY / "datasets" / name
+    assert config.data.data_schema == PROJECT_DIR / "schemas" / f"{name}.pbtxt"
+    assert config.data.labels == PROJECT_DIR / "data" / name / "labels.txt"
+    assert config.data.path == PROJECT_DIR / "datasets" / name
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", DATASETS)
 def test_real_rows_have_no_anomaly_against_the_committed_schema(name: str, rows_of) -> None:
-    folder = REPOSITORY / "datasets" / name
+    folder = PROJECT_DIR / "datasets" / name
     if not folder.exists():
         pytest.skip("made by `make data`")
-    schema = tfdv.load_schema_text(str(REPOSITORY / "schemas" / f"{name}.pbtxt"))
+    schema = tfdv.load_schema_text(str(PROJECT_DIR / "schemas" / f"{name}.pbtxt"))
     for split in ("train", "eval", "test"):
         found = tfdv.validate_statistics(statistics(rows_of(folder, split)), schema, environment="TRAINING")
         assert dict(found.anomaly_info) == {}

@@ -7,6 +7,7 @@ import pytest
 
 from models.errors import GateRefused, PipelineError
 from pipeline.local.failures import NodeFailed, explain
+from pipeline.paths import PROJECT_DIR
 
 LOG = Path("runs/trec/logs/1.log")
 
@@ -95,9 +96,7 @@ def test_limit_of_the_memory_is_named_where_there_is_one():
         "from pipeline.local.failures import explain; from pathlib import Path;"
         "print(explain(MemoryError(), Path('1.log')).reason)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3]
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT_DIR)
     assert done.stdout.startswith(
         "the run failed: not enough memory, `ulimit -v` is 4000000; lower train.batch_size"
     )

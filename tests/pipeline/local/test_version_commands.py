@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.pusher import versions
+from components.versions import store
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -21,7 +21,7 @@ def home(config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for content in ("one", "two"):
         (tmp_path / content).mkdir()
         (tmp_path / content / "saved_model.pb").write_text(content)
-        versions.publish(tmp_path / content, tmp_path / "serving", "tiny", 5, {"metrics": {"accuracy": 0.9}})
+        store.publish(tmp_path / content, tmp_path / "serving", "tiny", 5, {"metrics": {"accuracy": 0.9}})
     return tmp_path / "serving" / "tiny"
 
 

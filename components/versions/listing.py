@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.pusher.record import read_info, version_damage
+from components.versions.record import read_info, version_damage
 from models.errors import PipelineError, UsageError
 
 

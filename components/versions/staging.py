@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from components.model_files import RECORD_FILE, file_digests, file_facts, model_digest
-from components.pusher.record import who
+from components.versions.record import who
 from models.errors import PipelineError
 
 HIGHEST_FILE = ".highest"

@@ -12,7 +12,7 @@ from pipeline.paths import PROJECT_DIR
 # Freed with the module, as what protobuf's extension crashes on is.
 _CRASHES_WHEN_FREED = """
 import atexit, os, signal, sys
-from pipeline.process_exit import leave
+from pipeline.process.exit import leave
 class Crash:
     def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGSEGV):
         kill(pid, number)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import start
 from pipeline.local.failures import NodeFailed, explain
 from pipeline.paths import PROJECT_DIR
+from pipeline.process import start
 
 RUNNERS = ("runner_local.py", "runner_kubeflow.py")
 OTHER_PYTHON = [sys.executable, "-S"]  # without site-packages
@@ -70,7 +70,7 @@ def test_start_is_read_by_an_old_python_too():
     """Python 3.6 knows neither `from __future__ import annotations` nor `X | None`: it must come to its message."""
     import ast
 
-    for name in (*RUNNERS, "pipeline/start.py", "pipeline/__init__.py"):
+    for name in (*RUNNERS, "pipeline/process/start.py", "pipeline/__init__.py"):
         text = (PROJECT_DIR / name).read_text()
         ast.parse(text, feature_version=(3, 6))
         assert "from __future__" not in text

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from models.errors import GateRefused
-from pipeline.command_line import call
+from pipeline.process.command_line import call
 
 
 def full_disk() -> None:

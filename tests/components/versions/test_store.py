@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.model_files import file_digests, model_digest
-from components.pusher import staging, versions
+from components.versions import staging, store
 from models.errors import PipelineError, UsageError
 
 
@@ -34,7 +34,7 @@ def contents(serving: Path) -> dict[int, str]:
 
 
 def push(model: Path, serving: Path, keep: int = 5, **info: object) -> int:
-    return versions.publish(model, serving, "trec", keep, info)
+    return store.publish(model, serving, "trec", keep, info)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_push_json_holds_the_given_facts_and_the_models_digest(tmp_path: Path, s
         digest,
         None,
     )
-    assert versions.versions(serving, "trec")[0].info == info
+    assert store.versions(serving, "trec")[0].info == info
 
 
 def test_every_file_of_the_model_is_in_the_version_and_others_may_read_it(
@@ -110,61 +110,61 @@ def test_a_number_taken_without_our_lock_is_passed_over(tmp_path: Path, three: P
 
 
 def test_prune_removes_the_oldest_and_returns_their_numbers(three: Path) -> None:
-    assert versions.prune(three, "trec", 1) == [1, 2]
+    assert store.prune(three, "trec", 1) == [1, 2]
     assert contents(three) == {3: "three"}
 
 
 def test_prune_to_nothing_is_refused(three: Path) -> None:
     with pytest.raises(UsageError, match="keep must be at least 1, got 0"):
-        versions.prune(three, "trec", 0)
+        store.prune(three, "trec", 0)
 
 
 def test_rollback_puts_the_previous_content_on_top(three: Path) -> None:
-    assert versions.rollback(three, "trec") == 4
+    assert store.rollback(three, "trec") == 4
     assert contents(three) == {1: "one", 2: "two", 3: "three", 4: "two"}
-    assert versions.versions(three, "trec")[-1].origin == 2
+    assert store.versions(three, "trec")[-1].origin == 2
 
 
 def test_second_rollback_goes_one_further_back(three: Path) -> None:
-    versions.rollback(three, "trec")
-    assert versions.rollback(three, "trec") == 5
+    store.rollback(three, "trec")
+    assert store.rollback(three, "trec") == 5
     assert contents(three)[5] == "one"
 
 
 def test_rollback_past_the_first_version_is_refused_and_changes_nothing(three: Path) -> None:
-    versions.rollback(three, "trec")
-    versions.rollback(three, "trec")
+    store.rollback(three, "trec")
+    store.rollback(three, "trec")
     with pytest.raises(UsageError, match=r"nothing to roll back to.*served now: 1, 2, 3, 4, 5"):
-        versions.rollback(three, "trec")
+        store.rollback(three, "trec")
     assert sorted(contents(three)) == [1, 2, 3, 4, 5]
 
 
 def test_rollback_after_a_push_on_top_of_a_rollback_returns_to_what_was_served(
     tmp_path: Path, three: Path
 ) -> None:
-    versions.rollback(three, "trec")  # 4 = two
+    store.rollback(three, "trec")  # 4 = two
     push(make_model(tmp_path / "new", "new"), three, keep=9)
-    assert versions.rollback(three, "trec") == 6
+    assert store.rollback(three, "trec") == 6
     assert contents(three)[6] == "two"
 
 
 def test_rollback_of_nothing_says_so(serving: Path) -> None:
     with pytest.raises(UsageError, match="served now: none"):
-        versions.rollback(serving, "trec")
+        store.rollback(serving, "trec")
 
 
 def test_rollback_passes_over_a_version_that_lost_a_file(three: Path) -> None:
     (three / "trec/2/variables/variables.data-00000-of-00001").unlink()
-    assert versions.rollback(three, "trec") == 4
+    assert store.rollback(three, "trec") == 4
     assert contents(three) == {1: "one", 2: "two", 3: "three", 4: "one"}
-    assert versions.versions(three, "trec")[-1].origin == 1
+    assert store.versions(three, "trec")[-1].origin == 1
 
 
 def test_rollback_to_damaged_versions_only_names_them_and_changes_nothing(three: Path) -> None:
     (three / "trec/1/saved_model.pb").unlink()
     (three / "trec/2/assets/labels.txt").write_text("A\n")
     with pytest.raises(PipelineError) as caught:
-        versions.rollback(three, "trec")
+        store.rollback(three, "trec")
     assert str(caught.value) == (
         f"{three}/trec: nothing was rolled back, every earlier version is damaged: "
         "2 (assets/labels.txt has 2 bytes, 4 were pushed), 1 (no saved_model.pb); "
@@ -176,18 +176,18 @@ def test_rollback_to_damaged_versions_only_names_them_and_changes_nothing(three:
 def test_rollback_takes_a_model_copied_by_hand_that_has_no_record(tmp_path: Path, serving: Path) -> None:
     make_model(serving / "trec/1", "by hand")
     push(make_model(tmp_path / "m", "two"), serving)
-    assert versions.rollback(serving, "trec") == 3
+    assert store.rollback(serving, "trec") == 3
     assert contents(serving) == {1: "by hand", 2: "two", 3: "by hand"}
 
 
 def test_rollback_keeps_the_newest_only(three: Path) -> None:
-    assert versions.rollback(three, "trec", keep=3) == 4
+    assert store.rollback(three, "trec", keep=3) == 4
     assert contents(three) == {2: "two", 3: "three", 4: "two"}
 
 
 def test_rollback_that_keeps_nothing_is_refused(three: Path) -> None:
     with pytest.raises(UsageError, match="keep must be at least 1, got 0"):
-        versions.rollback(three, "trec", keep=0)
+        store.rollback(three, "trec", keep=0)
     assert contents(three) == {1: "one", 2: "two", 3: "three"}
 
 
@@ -201,7 +201,7 @@ def test_same_model_is_pushed_again_when_the_newest_version_lost_a_file(
 
 
 def test_listing_a_folder_that_does_not_exist_is_empty(serving: Path) -> None:
-    assert versions.versions(serving, "trec") == []
+    assert store.versions(serving, "trec") == []
 
 
 def test_model_without_saved_model_pb_is_refused(tmp_path: Path, serving: Path) -> None:
@@ -213,12 +213,12 @@ def test_model_without_saved_model_pb_is_refused(tmp_path: Path, serving: Path) 
 @pytest.mark.parametrize("name", ["", "../up", ".hidden", "a/b"])
 def test_name_that_is_no_folder_is_refused(tmp_path: Path, serving: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be a folder"):
-        versions.publish(make_model(tmp_path / "m", "one"), serving, name, 5, {})
+        store.publish(make_model(tmp_path / "m", "one"), serving, name, 5, {})
 
 
 def test_object_store_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gs://bucket/models.*mounted file system"):
-        versions.publish(make_model(tmp_path / "m", "one"), "gs://bucket/models", "trec", 5, {})
+        store.publish(make_model(tmp_path / "m", "one"), "gs://bucket/models", "trec", 5, {})
 
 
 def test_copy_that_the_check_refuses_never_becomes_visible(tmp_path: Path, three: Path) -> None:
@@ -227,7 +227,7 @@ def test_copy_that_the_check_refuses_never_becomes_visible(tmp_path: Path, three
         raise PipelineError("no graph")
 
     with pytest.raises(PipelineError, match="no graph"):
-        versions.publish(make_model(tmp_path / "bad", "bad"), three, "trec", 5, {}, check=refuse)
+        store.publish(make_model(tmp_path / "bad", "bad"), three, "trec", 5, {}, check=refuse)
     assert contents(three) == {1: "one", 2: "two", 3: "three"}
     assert not list((three / "trec").glob(".staging-*"))
 

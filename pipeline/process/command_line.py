@@ -16,7 +16,7 @@ from rich.text import Text
 
 from models.errors import PipelineError
 from pipeline.paths import PROJECT_DIR
-from pipeline.start import is_incomplete, remedy
+from pipeline.process.start import is_incomplete, remedy
 
 EXIT_CODES = (
     "Exit codes: 0 done, 2 wrong command line or config, 3 refused by a gate, 130 Ctrl-C, 1 anything else "

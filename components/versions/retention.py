@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.pusher import staging
-from components.pusher.listing import ServedVersion, home_of, versions
+from components.versions import staging
+from components.versions.listing import ServedVersion, home_of, versions
 from models.errors import PipelineError, UsageError
 
 _log = logging.getLogger(__name__)

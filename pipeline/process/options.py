@@ -1,4 +1,4 @@
-"""Arguments that several sub-commands of `runner_local.py` take."""
+"""Arguments that several sub-commands of both runners take."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import typer
 
 ConfigPath = Annotated[
     str, typer.Argument(metavar="CONFIG", help="YAML file of the model, such as configs/trec.yaml.")
+]
+OptionalConfigPath = Annotated[
+    str | None,
+    typer.Argument(metavar="CONFIG", help="YAML file of the model; it is compiled. Or give --package."),
 ]
 Overrides = Annotated[
     list[str] | None,

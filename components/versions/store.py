@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from components.model_files import SAVED_MODEL, file_digests, same_model
-from components.pusher import staging
-from components.pusher.listing import ServedVersion, home_of, numbers, versions
-from components.pusher.record import read_info
-from components.pusher.retention import prune, prune_after, require_keep
-from components.pusher.runs import RUN_ID, RUN_STARTED_AT, is_newer
+from components.versions import staging
+from components.versions.listing import ServedVersion, home_of, numbers, versions
+from components.versions.record import read_info
+from components.versions.retention import prune, prune_after, require_keep
+from components.versions.runs import RUN_ID, RUN_STARTED_AT, is_newer
 from models.errors import GateRefused, PipelineError, UsageError
 
 __all__ = ["ServedVersion", "promote", "prune", "publish", "read_info", "rollback", "versions"]

@@ -4,8 +4,8 @@ import subprocess
 import sys
 import warnings
 
-from pipeline.local import quiet
 from pipeline.paths import PROJECT_DIR
+from pipeline.process import quiet
 
 
 def test_all_output_goes_to_the_log_but_what_is_written_to_the_real_streams(tmp_path, capfd):

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from components.model_files import damage, file_digests, model_digest, write_sums
-from components.pusher import versions
+from components.versions import store
 from pipeline.paths import PROJECT_DIR
 
 KILLS = 20
@@ -72,7 +72,7 @@ def test_kill_at_random_moments_of_a_push_leaves_whole_and_loadable_versions_onl
     newest, killed_within = 0, 0
     for _ in range(KILLS):
         kill_while_pushing(serving, scratch, list(models.values()), moments.random())
-        served = versions.versions(serving, "trec")
+        served = store.versions(serving, "trec")
         for version in served:
             assert damage(version.path, version.info, thorough=True) == ""
             assert model_digest(file_digests(version.path)) in digests
@@ -84,5 +84,5 @@ def test_kill_at_random_moments_of_a_push_leaves_whole_and_loadable_versions_onl
     for version in served:
         loaded = tf.saved_model.load(str(version.path))
         assert float(loaded.f(tf.constant(7.0))) == 7 * digests[version.info["model_sha256"]]
-    assert versions.publish(models[2.0] / "Format-Serving", serving, "trec", 3, {}) >= newest
+    assert store.publish(models[2.0] / "Format-Serving", serving, "trec", 3, {}) >= newest
     assert aside(serving) == []

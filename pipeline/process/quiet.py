@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from pipeline.paths import PROJECT_DIR
+
 # What the process must hold before TensorFlow is imported; what the user has set stays.
 ENVIRONMENT = {
     "TF_USE_LEGACY_KERAS": "1",  # Hugging Face's TF models and TFMA are Keras 2
@@ -21,9 +23,6 @@ ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
 }
-
-
-PROJECT_DIR = Path(__file__).resolve().parents[2]
 
 
 def prepare_environment() -> None:

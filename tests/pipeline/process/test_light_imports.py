@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.importing.tfrecord import ShardWriter, encode_example
 from pipeline.paths import PROJECT_DIR
-from pipeline.start import PACKAGES
+from pipeline.process.start import PACKAGES
 
 DEFINE = """
 import json, sys

@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 from typing import Callable, NoReturn  # noqa: UP035  (older interpreters have it here only)
 
-PROJECT_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROJECT_DIR = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 ENVIRONMENT = os.path.join(PROJECT_DIR, ".venv")
 NEEDED = (3, 11)
 # This project's packages, highest first: imports go down, never up.
