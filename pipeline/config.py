@@ -29,7 +29,7 @@ from components.trainer.settings import TrainSettings
 from models.errors import UsageError
 from models.section import Section
 from pipeline.beam.settings import BeamSettings
-from pipeline.kubeflow.settings import KubeflowSettings
+from pipeline.kubeflow_settings import KubeflowSettings
 
 Location = tuple[str | int, ...]
 

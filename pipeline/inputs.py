@@ -1,7 +1,7 @@
 """What can be known of a run's inputs in milliseconds: config, schema, label list, data and checkpoint agree.
 
 `runner_local.py config` and the start of `run` ask all of it, `compile` and `submit` what lies on the machine
-that compiles. No TensorFlow is imported, nothing is fetched or made.
+that compiles. No TensorFlow is imported; only `encoder_of` fetches.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import difflib
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,13 +24,13 @@ from components.example_gen.tfrecord import broken, read_records
 from components.labels import read_labels
 from components.settings import DataSettings
 from components.trainer.settings import label_weights
-from models.checkpoints.source import cached_folder, check_checkpoint
+from models.checkpoints.source import cached_folder, check_checkpoint, checkpoint_folder
 from models.errors import GateRefused, PipelineError, UsageError
 from pipeline.config import Config
 from pipeline.importing.importer import LABEL, TEXT
 from pipeline.importing.recipes import RECIPE_FILE, load_recipe, recipe_of
 from pipeline.importing.tfrecord import decode_example
-from pipeline.kubeflow.settings import OPTIONAL_STEPS
+from pipeline.kubeflow_settings import OPTIONAL_STEPS
 from pipeline.paths import CHECKPOINTS_DIR, DATASETS_DIR, RECIPES_DIR
 
 _SHOWN = 12  # names in a message
@@ -382,6 +382,22 @@ def _check_label(config: Config, where: str, values: Sequence[Any]) -> None:
 
 
 # --- the checkpoint ------------------------------------------------------------------------------------
+
+
+def encoder_of(config: Config, say: Callable[[str], None]) -> Path:
+    """Returns the checkpoint's folder, fetched if need be and checked against the config.
+
+    Args:
+        config: the model.
+        say: told what the user should know of a checkpoint that is accepted, one line each.
+
+    Raises:
+        PipelineError: it cannot be fetched; and as `check_encoder`.
+    """
+    folder = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
+    for note in check_encoder(config, folder):
+        say(note)
+    return folder
 
 
 def check_encoder(config: Config, folder: Path) -> list[str]:

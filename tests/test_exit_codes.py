@@ -22,8 +22,8 @@ from pipeline.kubeflow import cli as kubeflow_cli
 from pipeline.local import cli as local_cli
 from pipeline.paths import PROJECT_DIR
 from pipeline.process import command_line
-from tests.kubeflow.api_stub import ApiStub
 from tests.kubeflow.test_client import DONE, PACKAGE
+from tests.support.kubeflow.api_stub import ApiStub
 from tests.support.tiny_project import shard, write_project, write_records
 
 PAGE = (PROJECT_DIR / "docs" / "exit_codes.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ ELSEWHERE = {
     "local run 0": "tests/e2e/test_pipeline.py::test_first_run_pushes_version_1",
     "local serve 0": "tests/pipeline/local/test_serve.py::test_server_with_workers_stops_them_on_sigterm_while_it_waits_for_the_first_version",
     "local serve 1": "tests/components/serving/test_workers.py::test_taken_port_is_said_before_any_worker_starts",
-    "kubeflow check 0": "tests/pipeline/kubeflow/test_cluster.py::test_all_there",
+    "kubeflow check 0": "tests/pipeline/kubeflow/client/test_cluster.py::test_all_there",
 }
 
 
@@ -279,7 +279,7 @@ def filled(place: Place, argument: str) -> str:
 def test_command_ends_with_the_code_of_the_page(
     place, call, monkeypatch, tmp_path, expected, prepare, arguments
 ):
-    for module in ("pipeline.local.cli.CACHE_DIR", "pipeline.kubeflow.inputs.CHECKPOINTS_DIR"):
+    for module in ("pipeline.local.cli.CACHE_DIR", "pipeline.inputs.CHECKPOINTS_DIR"):
         monkeypatch.setattr(module, tmp_path / "nothing is kept here")
     prepare(place)
     runner, command, code = expected.split()

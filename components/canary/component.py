@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from tfx import types
 from tfx.components.infra_validator.component import InfraValidator
@@ -35,6 +35,7 @@ class Canary(InfraValidator):
 
     SPEC_CLASS = CanarySpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    CACHEABLE: ClassVar = False  # a refusal may be the machine's; it is an output, which a cache would keep
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ from tfx.utils import path_utils
 
 from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.op_set import foreign_ops
-from components.canary.report import REASONS, REPORT_FILE
+from components.canary.report import REPORT_FILE
 from components.canary.settings import CanarySettings
 from components.canary.spec import (
     BLESSING_KEY,
@@ -39,6 +39,7 @@ from components.canary.spec import (
 from components.canary.trial import Row, Trial, try_model
 from components.example_gen.rows import read_examples, text_of
 from components.model_files import require_exported, write_sums
+from components.refusal import REFUSED
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings
 from models import features
@@ -180,7 +181,7 @@ def _record(blessing: types.Artifact, trial: Trial) -> None:
     if trial.reasons:
         infra_validator._mark_not_blessed(blessing)
         blessing.set_int_custom_property("has_model", 0)
-        blessing.set_string_custom_property(REASONS, "; ".join(trial.reasons))
+        blessing.set_string_custom_property(REFUSED, "; ".join(trial.reasons))
         # Nobody is to push it.
         shutil.rmtree(path_utils.stamped_model_path(blessing.uri), ignore_errors=True)
     else:

@@ -4,5 +4,3 @@ from __future__ import annotations
 
 # In the blessing's folder: {"blessed": true, "reasons": [], "figures": {"p99_ms": 11.2, ...}}
 REPORT_FILE = "canary.json"
-# Custom property of a blessing that says no: the reasons.
-REASONS = "refused"

@@ -15,5 +15,4 @@ class ExportedModel(artifact.Artifact):
     TYPE_NAME = "pipeline.ExportedModel"  # Kubeflow takes names with a namespace only
 
 
-REFUSED = "refused"
 DESTINATION = "destination"

@@ -16,11 +16,12 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.exports import trial
-from components.exports.artifacts import DESTINATION, REFUSED
+from components.exports.artifacts import DESTINATION
 from components.exports.opened import NotInstalledError
 from components.exports.report import ExportReport, Variant, scalars, write_report
 from components.exports.shipping import destination, ship
 from components.model_files import require_exported
+from components.refusal import REFUSED
 from models.errors import PipelineError
 
 _log = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ from pathlib import Path
 from ml_metadata import MetadataStore, errors
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.exports.artifacts import DESTINATION, REFUSED, ExportedModel
+from components.exports.artifacts import DESTINATION, ExportedModel
 from components.exports.report import REPORT_FILE
+from components.refusal import REFUSED
 
 
 def forget_lost_exports(store: MetadataStore, thorough: bool = False) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -40,6 +40,8 @@ class VersionedPusher(base_component.BaseComponent):
 
     SPEC_CLASS = VersionedPusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    CAN_REFUSE: ClassVar = True  # its own output says so
+    CACHEABLE: ClassVar = False  # its effect is outside of the pipeline, where a cache does not look
 
     def __init__(
         self,

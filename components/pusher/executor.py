@@ -14,7 +14,6 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.baseline.served import why_incomparable
-from components.canary.report import REASONS
 from components.model_files import (
     SAVED_MODEL,
     file_digests,
@@ -37,6 +36,7 @@ from components.pusher.spec import (
     RUN_STARTED_KEY,
     SERVING_DIR_KEY,
 )
+from components.refusal import REFUSED
 from components.versions import store
 from models.errors import GateRefused, PipelineError
 
@@ -80,7 +80,7 @@ def refusals(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
 
 def _told(blessing: types.Artifact) -> str:
     """The Canary's blessing says why; the Evaluator's evaluation does, in its own output."""
-    reasons = blessing.get_string_custom_property(REASONS)
+    reasons = blessing.get_string_custom_property(REFUSED)
     return f" ({reasons})" if reasons else ""
 
 
@@ -157,7 +157,7 @@ class Executor(base_executor.BaseExecutor):
         refused = refusals(input_dict)
         if refused:
             _log.warning("Not pushed: %s", "; ".join(refused))
-            pushed.set_string_custom_property(REASONS, "; ".join(refused))
+            pushed.set_string_custom_property(REFUSED, "; ".join(refused))
             _record(pushed, {PUSHED: 0, "refused": refused})
             return
         source = model_path(input_dict)

@@ -12,6 +12,7 @@ from kserve import ModelRepository
 from prometheus_client import REGISTRY
 
 from components.serving.board import Board, Place, State
+from components.serving.callbacks import Listening, Ready
 from components.serving.grpc_server import make_grpc_server
 from components.serving.grpc_v2 import VersionedInference
 from components.serving.kserve_model import FixedModels, KServeModel, ServingDataPlane
@@ -20,7 +21,6 @@ from components.serving.observation import Observer
 from components.serving.predictor import Predictor
 from components.serving.rest_server import ServingREST
 from components.serving.settings import ServeSettings
-from components.serving.start import Listening, Ready
 from models.errors import PipelineError
 
 _LOOK_SECONDS = 0.02  # for what other threads and processes do

@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from components.serving.board import Place
+from components.serving.callbacks import Listening, Ready
 from components.serving.quiet_import import LOG_LEVEL, VERBOSE, without_noise
 from components.serving.settings import ServeSettings
-
-Listening = Callable[[int, int], None]
-Ready = Callable[[], None]
 
 
 def serve(

@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from models.errors import UsageError
-from pipeline.kubeflow import client_commands, schedule_commands
-from pipeline.kubeflow import client_options as options
-from pipeline.kubeflow.targets import Target
+from pipeline.kubeflow.client import commands, options, schedule_commands
+from pipeline.kubeflow.compiler.targets import Target
 from pipeline.paths import PROJECT_DIR
 from pipeline.process.command_line import EXIT_CODES, call
 from pipeline.process.options import ConfigPath
@@ -52,7 +51,7 @@ def compile_(
 
     Exit code: 0 written, 2 bad usage or config, 1 anything else.
     """
-    from pipeline.kubeflow.package import compile_file
+    from pipeline.kubeflow.compiler.package import compile_file
 
     if not image:
         raise UsageError(options.NO_IMAGE)
@@ -85,19 +84,19 @@ def check(
     Exit code: 0 all there, 2 one is missing, or there is no kubeconfig, 1 no cluster answers, or no right to look.
     """
     from pipeline.config import load_config
-    from pipeline.kubeflow.cluster import check_cluster
-    from pipeline.kubeflow.locations import kubeflow_settings
+    from pipeline.kubeflow.client.cluster import check_cluster
+    from pipeline.kubeflow.compiler.locations import kubeflow_settings
 
     found = check_cluster(kubeflow_settings(load_config(config, set_ or ())), namespace, kubeconfig)
     Console().print(Text(f"namespace {namespace}: {found} claims and secrets are there"), soft_wrap=True)
 
 
 for _command in (
-    client_commands.submit,
+    commands.submit,
     schedule_commands.schedule,
     schedule_commands.schedules,
-    client_commands.runs,
-    client_commands.stop,
-    client_commands.logs,
+    commands.runs,
+    commands.stop,
+    commands.logs,
 ):
     app.command()(_command)

@@ -1,6 +1,6 @@
 """What runs in the container of every step: `python -m pipeline.kubeflow.entrypoint`.
 
-    --step JSON            how the pipeline wires the step (see `pipeline.kubeflow.steps.Step`)
+    --step JSON            how the pipeline wires the step (see `pipeline.kubeflow.compiler.steps.Step`)
     --executor_input JSON  what the launcher puts in place of `{{$}}`
     $BEAM_ARGUMENTS        Beam's pipeline options of a Beam step, a JSON list; without it, this process does the work
 
@@ -20,11 +20,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.refusal import REFUSED
 from models.errors import GateRefused, PipelineError
 from pipeline.beam.arguments import LOCAL_BEAM_ARGS, works_here
 from pipeline.beam.submission import ready_to_submit
+from pipeline.kubeflow.names import BEAM_ARGUMENTS, PROBED, RUN_ID
 from pipeline.kubeflow.run_date import RUN_DATE
-from pipeline.kubeflow.verdicts import REFUSED
+from pipeline.kubeflow.verdicts import REASON
 from pipeline.process import light_imports
 from pipeline.process.exit import leave
 from pipeline.process.quiet import prepare_environment
@@ -32,12 +34,8 @@ from pipeline.process.quiet import prepare_environment
 if TYPE_CHECKING:
     from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorInput
 
-    from pipeline.kubeflow.artifacts import Artifacts
+    from pipeline.kubeflow.step.artifacts import Artifacts
 
-PROBED = "probed"  # parameter with what the probe found, JSON
-SCHEDULED = "scheduled"  # parameter of the ExampleGen's probe: when the run was to start
-RUN_ID = "pipeline_run_id"  # parameter of steps that are never cached
-BEAM_ARGUMENTS = "BEAM_ARGUMENTS"  # environment variable
 _BEAM_EXECUTOR = "tfx.dsl.components.base.base_beam_executor"
 
 
@@ -88,11 +86,11 @@ def run_step(step: dict[str, Any], executor_input: str, beam_arguments: list[str
     from google.protobuf import json_format
     from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorInput
 
-    from pipeline.kubeflow import artifacts
+    from pipeline.kubeflow.step import artifacts
 
     given = json_format.Parse(executor_input, ExecutorInput(), ignore_unknown_fields=True)
     if "verdict" in step:
-        _say_no(given.inputs.parameter_values[REFUSED].string_value)
+        _say_no(given.inputs.parameter_values[REASON].string_value)
         return
     path = artifacts.local_path if works_here(beam_arguments) else artifacts.remote_path
     inputs = artifacts.read_inputs(given.inputs.artifacts, step["inputs"], path)
@@ -102,8 +100,8 @@ def run_step(step: dict[str, Any], executor_input: str, beam_arguments: list[str
         return
     outputs = artifacts.make_outputs(given.outputs.artifacts, step["outputs"], path)
     refused = _refusal(step["executor"], inputs, outputs, properties, beam_arguments, run_id)
-    if REFUSED in given.outputs.parameters:
-        _write(given.outputs.parameters[REFUSED].output_file, refused)
+    if REASON in given.outputs.parameters:
+        _write(given.outputs.parameters[REASON].output_file, refused)
     else:
         _say_no(refused)
     result = artifacts.executor_output(given.outputs.artifacts, outputs)
@@ -141,7 +139,7 @@ def _say_no(refused: str) -> None:
 
 
 def _exec_properties(step: dict[str, Any], given: ExecutorInput) -> tuple[dict[str, Any], str | None]:
-    from pipeline.kubeflow.artifacts import parameter
+    from pipeline.kubeflow.step.artifacts import parameter
 
     properties = {
         key: parameter(value, integer=key in step["integers"])
@@ -169,7 +167,7 @@ def _set_at(properties: dict[str, Any], path: list[str], value: Any) -> None:
 def _probe(
     probe: dict[str, str], given: ExecutorInput, inputs: Artifacts, properties: dict[str, Any]
 ) -> None:
-    from pipeline.kubeflow import probes
+    from pipeline.kubeflow.step import probes
 
     if probe["of"] == "examples":
         day = probes.day_of_run(properties)
@@ -193,7 +191,7 @@ def _execute(
     from tfx.utils import import_utils
 
     from components.report.artifacts import Metrics
-    from pipeline.kubeflow import artifacts, digests, probes
+    from pipeline.kubeflow.step import artifacts, digests, probes
 
     digests.require_whole(inputs)
     light_imports.release(load=False)
@@ -235,24 +233,21 @@ def _refuse_unpushed(outputs: Artifacts) -> None:
     """A run that pushed nothing must not look like one that did: as the local runner, which exits with 3."""
     from tfx.types.standard_artifacts import PushedModel
 
-    from components.canary.report import REASONS
-
     for made in (artifact for several in outputs.values() for artifact in several):
         if isinstance(made, PushedModel) and made.get_int_custom_property("pushed") != 1:
             raise GateRefused(
-                f"nothing was pushed: {made.get_string_custom_property(REASONS)}; the Evaluator's output "
+                f"nothing was pushed: {made.get_string_custom_property(REFUSED)}; the Evaluator's output "
                 "`evaluation` says which threshold was missed, the Canary's `blessing` what it found"
             )
 
 
 def _refuse_unexported(outputs: Artifacts) -> None:
-    from components.exports.artifacts import REFUSED as WHY
     from components.exports.artifacts import ExportedModel
 
     for made in (artifact for several in outputs.values() for artifact in several):
-        if isinstance(made, ExportedModel) and made.get_string_custom_property(WHY):
+        if isinstance(made, ExportedModel) and made.get_string_custom_property(REFUSED):
             raise GateRefused(
-                f"not exported, the pushed version stays: {made.get_string_custom_property(WHY)}"
+                f"not exported, the pushed version stays: {made.get_string_custom_property(REFUSED)}"
             )
 
 

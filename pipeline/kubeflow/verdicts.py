@@ -13,7 +13,7 @@ import json
 from typing import Any
 
 VERDICT_SUFFIX = "-verdict"
-REFUSED = "refused"  # parameter with the reason, empty when the gate said yes
+REASON = "refused"  # parameter with the reason, empty when the gate said yes
 
 
 def add_verdict(spec: dict[str, Any], gate: str) -> None:
@@ -22,16 +22,16 @@ def add_verdict(spec: dict[str, Any], gate: str) -> None:
     for task in tasks.values():
         if gate in task.get("dependentTasks", []):
             task["dependentTasks"] = sorted({*task["dependentTasks"], name})
-    declared = {REFUSED: {"parameterType": "STRING"}}
+    declared = {REASON: {"parameterType": "STRING"}}
     component = spec["components"][gate]
     component.setdefault("outputDefinitions", {}).setdefault("parameters", {}).update(declared)
-    source = {"taskOutputParameter": {"producerTask": gate, "outputParameterKey": REFUSED}}
+    source = {"taskOutputParameter": {"producerTask": gate, "outputParameterKey": REASON}}
     tasks[name] = {
         "taskInfo": {"name": name},
         "componentRef": {"name": name},
         "cachingOptions": {"enableCache": False},
         "dependentTasks": [gate],
-        "inputs": {"parameters": {REFUSED: source}},
+        "inputs": {"parameters": {REASON: source}},
     }
     spec["components"][name] = {
         "executorLabel": f"{name}_executor",

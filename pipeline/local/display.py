@@ -16,17 +16,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.process.shown import SYMBOLS, duration
+
 if TYPE_CHECKING:
     from components.trainer.progress import TrainProgress
     from pipeline.local.node_run import NodeRun
 
-SYMBOLS = {
-    "done": ("✓", "green"),
-    "cached": ("≡", "cyan"),
-    "failed": ("✗", "red"),
-    "interrupted": ("✗", "yellow"),
-    "waiting": ("·", "dim"),
-}
 _SECONDS_BETWEEN_LINES = 15.0  # of training progress, where every line stays
 
 
@@ -191,16 +186,3 @@ def evaluation_line(progress: TrainProgress) -> str:
     metrics = (progress.eval_metrics or {}).items()
     told = ", ".join(f"eval {name} {value:.4f}" for name, value in metrics)
     return f"epoch {progress.epoch:.1f}: {told}"
-
-
-def duration(seconds: float) -> str:
-    """`0.42 -> "0.4 s"`, `75 -> "1 min 15 s"`, `3700 -> "1 h 1 min"`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

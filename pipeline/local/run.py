@@ -21,7 +21,7 @@ from pipeline.config import Config, load_config
 from pipeline.local import leftovers, metadata_store, run_lock, sudden_end
 from pipeline.local.display import Display, make_display
 from pipeline.local.failures import explain
-from pipeline.paths import CACHE_DIR, CHECKPOINTS_DIR, RECIPES_DIR, PipelinePaths, local_paths
+from pipeline.paths import CACHE_DIR, RECIPES_DIR, PipelinePaths, local_paths
 from pipeline.process import quiet
 from pipeline.process.exit import leave_now
 
@@ -245,17 +245,13 @@ def _relative(path: Path) -> Path:
 
 def _with_inputs(config: Config, paths: PipelinePaths, display: Display) -> PipelinePaths:
     """Makes or checks what the pipeline reads, before anything heavy is imported."""
-    from models.checkpoints.source import checkpoint_folder
     from pipeline import inputs
 
     inputs.check_places(config)
     inputs.check_settings(config)
     _make_data(config, display)
     inputs.check_examples(config)
-    checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
-    for note in inputs.check_encoder(config, checkpoint):
-        display.say(note)
-    return local_paths(paths.root.parent, config.name, checkpoint)
+    return local_paths(paths.root.parent, config.name, inputs.encoder_of(config, display.say))
 
 
 def _make_data(config: Config, display: Display) -> None:

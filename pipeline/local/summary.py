@@ -13,9 +13,9 @@ from components.evaluator.evaluation import Evaluation, bounds_told, holds
 from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
 from components.exports.report import LATENCY_ROWS, ExportReport, Figures
 from components.versions.store import versions
-from pipeline.local.display import SYMBOLS, duration
 from pipeline.local.outcome import Outcome
 from pipeline.process.command_line import to_paste
+from pipeline.process.shown import SYMBOLS, duration
 
 _LABELS_SHOWN = 20  # of a long label list, the weakest classes
 

@@ -18,14 +18,14 @@ def test_final_stage_copies_and_installs_nothing():
 
 
 def test_image_starts_steps_as_the_compiled_pipeline_does():
-    from pipeline.kubeflow.steps import COMMAND
+    from pipeline.kubeflow.compiler.steps import COMMAND
 
     told = ", ".join(f'"{part}"' for part in COMMAND)
     assert f'CMD [{told}, "--help"]' in DOCKERFILE
 
 
 def test_project_is_where_configs_expect_it():
-    from pipeline.kubeflow.settings import KubeflowSettings
+    from pipeline.kubeflow_settings import KubeflowSettings
 
     folder = KubeflowSettings.model_fields["image_dir"].default
     assert f"WORKDIR {folder}" in DOCKERFILE

@@ -20,11 +20,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from models.errors import PipelineError
-from pipeline.kubeflow import watch
 from pipeline.kubeflow.cli import app
-from pipeline.kubeflow.server import Access, connect
-from tests.kubeflow.api_stub import ApiStub
-from tests.kubeflow.workplace import write_workplace
+from pipeline.kubeflow.client import watch
+from pipeline.kubeflow.client.server import Access, connect
+from tests.support.kubeflow.api_stub import ApiStub
+from tests.support.kubeflow.workplace import write_workplace
 from tests.support.tiny_model import write_checkpoint
 
 PACKAGE = """\

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from kfp import compiler, dsl
 
-from tests.kubeflow.acceptance import refusals
-from tests.kubeflow.emulator import Cluster
+from tests.support.kubeflow.acceptance import refusals
+from tests.support.kubeflow.emulator import Cluster
 
 SAY = """
 import json, pathlib, sys

@@ -17,10 +17,10 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.exports import tfjs_environment
 from pipeline.config import load_config
-from pipeline.kubeflow.package import compile_package, write_package
+from pipeline.kubeflow.compiler.package import compile_package, write_package
 from pipeline.paths import PROJECT_DIR
-from tests.kubeflow import frontend
-from tests.kubeflow.emulator import Cluster, StepResult
+from tests.support.kubeflow import frontend
+from tests.support.kubeflow.emulator import Cluster, StepResult
 from tests.support.tiny_model import write_checkpoint
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]

@@ -14,10 +14,10 @@ from tfx.types import artifact as tfx_artifact
 from components.report import classification as figures
 from components.report.artifacts import ClassificationMetrics, Metrics
 from components.report.contents import scalars
-from pipeline.kubeflow.artifacts import executor_output
+from pipeline.kubeflow.step.artifacts import executor_output
 from tests.components.report.sample import CLASSES, LABEL_IDS, PROBABILITIES, make_contents
-from tests.kubeflow import frontend
-from tests.kubeflow.metadata import recorded
+from tests.support.kubeflow import frontend
+from tests.support.kubeflow.metadata import recorded
 
 
 def stored(made: tfx_artifact.Artifact) -> mlmd.Artifact:

@@ -12,11 +12,11 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 
 from pipeline.config import load_config
-from pipeline.kubeflow.package import compile_job, write_job
-from pipeline.kubeflow.settings import VERTEX_ACCELERATORS
-from pipeline.kubeflow.vertex import amount, label_value
-from tests.kubeflow.vertex_rules import refusals
-from tests.kubeflow.workplace import write_workplace
+from pipeline.kubeflow.compiler.package import compile_job, write_job
+from pipeline.kubeflow.compiler.vertex import amount, label_value
+from pipeline.kubeflow_settings import VERTEX_ACCELERATORS
+from tests.support.kubeflow.vertex_rules import refusals
+from tests.support.kubeflow.workplace import write_workplace
 
 CONFIG = """\
 name: my_model

@@ -10,11 +10,12 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-from components.exports.artifacts import DESTINATION, REFUSED, ExportedModel
+from components.exports.artifacts import DESTINATION, ExportedModel
 from components.exports.lost_exports import forget_lost_exports
 from components.exports.report import ExportReport, Figures, Variant, read_report, scalars, write_report
 from components.exports.shipping import destination, ship
 from components.exports.trial import Tried, judge, macro_f1
+from components.refusal import REFUSED
 from models.errors import PipelineError
 from tests.components.versions.test_store import small_disk
 

@@ -4,8 +4,9 @@ import pytest
 from rich.console import Console
 
 from components.trainer.progress import TrainProgress
-from pipeline.local.display import LiveDisplay, PlainDisplay, duration, make_display, training_line
+from pipeline.local.display import LiveDisplay, PlainDisplay, make_display, training_line
 from pipeline.local.node_run import NodeRun
+from pipeline.process.shown import duration
 
 PROGRESS = TrainProgress(
     step=50, total_steps=264, epoch=0.57, loss=0.4123, rows_per_second=61.4, seconds_left=200.0

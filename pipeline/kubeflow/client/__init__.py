@@ -1,0 +1,1 @@
+"""Talks to a Kubeflow Pipelines server: submit, watch, schedule, check."""

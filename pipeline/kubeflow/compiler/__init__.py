@@ -1,0 +1,1 @@
+"""Compiles the pipeline into a package: Kubeflow Pipelines v2 and Vertex."""

@@ -1,0 +1,55 @@
+"""What the dashboard offers to set for one run; everything else is fixed when the pipeline is compiled."""
+
+from __future__ import annotations
+
+from pipeline.config import Config
+from pipeline.kubeflow.compiler.steps import PROBE_SUFFIX, RunParameter
+from pipeline.kubeflow.run_date import NEWEST, RUN_DATE, SPAN
+
+_PROBE = "TFRecordExampleGen" + PROBE_SUFFIX
+
+
+def run_parameters(config: Config) -> list[RunParameter]:
+    """Parameters with the config's values as defaults.
+
+    epochs or steps, learning_rate, serving_dir, force_push, span and run_date.
+    """
+    train = config.train
+    if train.epochs is not None:
+        length = _train("epochs", float(train.epochs), "Passes over the train split.")
+    else:
+        assert train.steps is not None  # the config has exactly one of the two
+        length = _train("steps", train.steps, "Optimizer steps.")
+    serving = {"Baseline": ["serving_dir"], "Pusher": ["serving_dir"], "Report": ["serving_dir"]}
+    span = NEWEST if config.data.span is None else str(config.data.span)
+    return [
+        length,
+        _train("learning_rate", train.learning_rate, "Peak learning rate."),
+        RunParameter(
+            "serving_dir", str(config.push.serving_dir), "Folder that the model is pushed to.", serving
+        ),
+        RunParameter(
+            "force_push",
+            0,
+            "1: push also over the model of a newer run, or over a rollback.",
+            {"Pusher": ["force"]},
+        ),
+        RunParameter(
+            SPAN,
+            span,
+            "Span of the data: its number, its day, run_date for the day of the run, or nothing for the newest.",
+            {_PROBE: [SPAN]},
+        ),
+        RunParameter(
+            RUN_DATE,
+            "UTC",
+            "Day that the run stands for; a time zone: the day that it is scheduled for, there.",
+            {_PROBE: [RUN_DATE]},
+        ),
+    ]
+
+
+def _train(key: str, default: int | float, description: str) -> RunParameter:
+    # The Pusher records the config that was in force.
+    targets = {"Trainer": ["custom_config", "train", key], "Pusher": ["info", "config", "train", key]}
+    return RunParameter(key, default, description, targets)

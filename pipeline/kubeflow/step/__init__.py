@@ -1,0 +1,1 @@
+"""What runs inside a step's container, behind `pipeline.kubeflow.entrypoint`."""
