@@ -38,7 +38,7 @@ serve: $(READY) ## Serve what was pushed, REST and gRPC: ARGS="--port 8501 --grp
 	@$(PYTHON) runner_local.py serve $(CONFIG) $(ARGS)
 
 tfjs: $(READY) ## Fetch what the TensorFlow.js export needs into .venv-tfjs (the first export does too)
-	@$(PYTHON) -m components.exports.tfjs_environment
+	@$(PYTHON) -m components.exports.tfjs.environment
 
 test: $(READY) ## Run all tests: ARGS="-k name" for some
 	@./run_tests.sh $(PYTHON) $(ARGS)

@@ -47,7 +47,7 @@ trap 'stop 130' INT
 trap 'stop 143' TERM
 
 run "making the datasets" "$python" runner_local.py data || stop $?
-run "fetching TensorFlow.js" "$python" -m components.exports.tfjs_environment ||
+run "fetching TensorFlow.js" "$python" -m components.exports.tfjs.environment ||
     echo "test: tests of TensorFlow.js will be skipped" | tee -a "$log"
 color=no
 [ ! -t 1 ] || color=yes

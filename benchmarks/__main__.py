@@ -27,7 +27,7 @@ from benchmarks.parts import PARTS
 from benchmarks.processes import PYTHON, BenchmarkError, environment, print_result
 from benchmarks.rows import print_table
 from benchmarks.workspace import Workspace
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 RESULTS_DIR = PROJECT_DIR / "benchmarks" / "results"
 LATEST = RESULTS_DIR / "latest.json"  # of a full run; what the README quotes

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 PYTHON = sys.executable
 # The peers' environment: PyTorch and `datasets` do not go with TFX's.

@@ -20,8 +20,8 @@ from benchmarks.tfexample import read_texts
 from benchmarks.training import prepare_job
 from benchmarks.training_rows import read_rows
 from benchmarks.workspace import real_dataset
+from components.project import PROJECT_DIR
 from components.settings import CheckpointSettings, DataSettings, ModelSettings
-from pipeline.paths import PROJECT_DIR
 from pipeline.process.exit import leave
 
 NAME = "trec"

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workspace import real_dataset
+from components.project import PROJECT_DIR
 from components.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
-from pipeline.paths import PROJECT_DIR
 
 DATASETS = ("trec", "sms_spam", "rotten_tomatoes")
 SYSTEMS = ("ours", "hf_fast", "hf_fast_backend", "tf_text_fast_bert")

@@ -20,9 +20,9 @@ from benchmarks.processes import PEER_PYTHON, PYTHON, measure, peak_mib, print_r
 from benchmarks.training_rows import read_rows, tokenized, write_rows, write_transformed
 from benchmarks.workspace import real_dataset
 from components.labels import read_labels
+from components.project import PROJECT_DIR
 from components.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
-from pipeline.paths import PROJECT_DIR
 
 SYSTEMS = ("ours", "hf_trainer", "hf_trainer_grouped", "keras_fit")
 

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.processes import PEER_PYTHON, BenchmarkError, Command, measure
 from benchmarks.rows import make_row
 from benchmarks.workspace import CONFIG, Workspace, repeats
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 SPLITS = ("train", "eval")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import PYTHON, Command, Measured, measure
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 DATASET = "rotten_tomatoes"
 CONFIG = PROJECT_DIR / "configs" / f"{DATASET}.yaml"

@@ -14,7 +14,7 @@ import importlib.metadata
 import importlib.util
 from pathlib import Path
 
-from pipeline.process.start import PACKAGES
+from components.project import PACKAGES
 
 # What our code computes with; another version may compute something else.
 LIBRARIES = (
@@ -43,7 +43,7 @@ def code_fingerprint(*modules: str) -> str:
     for name, path in sorted(found.items()):
         digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())
-        files = path.with_name(f"{path.stem}_files")  # what a module ships that is not Python
+        files = path.with_name("files")  # what a package ships that is not Python
         if files.is_dir():
             digest.update(content_fingerprint(files).encode())
     imported = {name.partition(".")[0] for path in found.values() for name in _imports(path)}

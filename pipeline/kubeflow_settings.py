@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components.exports.format import FORMATS
 from models.section import Section
 
 # The steps of `pipeline.training_pipeline`, and the key without which an optional one is not there; a test holds
 # both to the compiled pipeline.
-StepName = Literal[
+STEPS = (
     "TFRecordExampleGen",
     "StatisticsGen",
     "ImportSchemaGen",
@@ -30,16 +31,17 @@ StepName = Literal[
     "Canary",
     "Pusher",
     "SecondPusher",
-    "TFLiteExport",
-    "ONNXExport",
-    "TFJSExport",
+    *(format_.node_id for format_ in FORMATS.values()),
     "Report",
-]
+)
+if TYPE_CHECKING:
+    StepName = str
+else:
+    StepName = Literal[STEPS]
+# Step -> the key of the config that makes it.
 OPTIONAL_STEPS: Mapping[str, str] = {
     "SecondPusher": "push.destinations",
-    "TFLiteExport": "export.tflite",
-    "ONNXExport": "export.onnx",
-    "TFJSExport": "export.tfjs",
+    **{format_.node_id: f"export.{name}" for name, format_ in FORMATS.items()},
 }
 ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.ai/gaudi", "google.com/tpu")
 # Vertex AI's names; a test compares them with its API.

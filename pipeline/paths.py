@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.process import start
+from components.project import PROJECT_DIR
 
-PROJECT_DIR = Path(start.PROJECT_DIR).resolve()
 # Where the recipes lie, and where what they make and fetch is kept.
 RECIPES_DIR = PROJECT_DIR / "data"
 DATASETS_DIR = PROJECT_DIR / "datasets"

@@ -24,7 +24,8 @@ from components.data_gate.component import DataGate
 from components.destinations.component import SecondPusher
 from components.example_gen.component import TFRecordExampleGen
 from components.example_gen.spans import span_number
-from components.exports.component import NODE_IDS, Exporter
+from components.exports.component import Exporter
+from components.exports.format import FORMATS
 from components.labels import read_labels
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
@@ -199,10 +200,8 @@ def create_pipeline(
             checkpoint_dir=paths.checkpoint_dir,
             max_length=config.transform.max_length,
             inputs_fingerprint=checkpoint_fingerprint,
-            code_fingerprint=code_fingerprint(
-                "components.exports.executor", f"components.exports.{format_name}"
-            ),
-        ).with_id(NODE_IDS[format_name])
+            code_fingerprint=code_fingerprint("components.exports.executor", FORMATS[format_name].module),
+        ).with_id(FORMATS[format_name].node_id)
         for format_name, settings in config.export.chosen().items()
     ]
 

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import pytest
 
 from components.model_files import file_digests
+from components.project import PROJECT_DIR
 from components.versions import staging
 from pipeline.importing.tfrecord import encode_example
 from pipeline.kubeflow import cli as kubeflow_cli
 from pipeline.local import cli as local_cli
-from pipeline.paths import PROJECT_DIR
 from pipeline.process import command_line
 from tests.kubeflow.test_client import DONE, PACKAGE
 from tests.support.kubeflow.api_stub import ApiStub

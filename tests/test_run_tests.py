@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 PYTHON = """#!/usr/bin/env bash
 case "$*" in

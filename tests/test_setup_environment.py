@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 TOOLS = ("bash", "dirname", "uname", "grep", "rm", "cat", "mkdir", "tail", "touch")
 

@@ -14,10 +14,8 @@ from tfx.types.system_executions import Deploy
 
 from components.exports import executor
 from components.exports.artifacts import ExportedModel
-from components.exports.settings import FormatName, ONNXSettings, TFJSSettings, TFLiteSettings
+from components.exports.format_settings import FormatSettings
 from components.report.artifacts import Metrics
-
-NODE_IDS: dict[FormatName, str] = {"tflite": "TFLiteExport", "onnx": "ONNXExport", "tfjs": "TFJSExport"}
 
 
 class ExporterSpec(component_spec.ComponentSpec):
@@ -52,7 +50,7 @@ class Exporter(base_component.BaseComponent):
       model: Model of the Trainer.
       pushed_model: PushedModel of the VersionedPusher.
       transformed_examples: Examples of Transform, with the split `eval`.
-      format_name: what is made.
+      format_name: what is made, a key of `FORMATS`.
       settings: of that format.
       rows: rows of the eval split looked at.
       text_columns: raw text columns; two for text pairs.
@@ -71,8 +69,8 @@ class Exporter(base_component.BaseComponent):
         model: types.BaseChannel,
         pushed_model: types.BaseChannel,
         transformed_examples: types.BaseChannel,
-        format_name: FormatName,
-        settings: TFLiteSettings | ONNXSettings | TFJSSettings,
+        format_name: str,
+        settings: FormatSettings,
         rows: int,
         text_columns: Sequence[str],
         checkpoint_dir: str | Path,

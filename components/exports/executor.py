@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from tfx.utils import path_utils
 
 from components.exports import trial
 from components.exports.artifacts import DESTINATION
+from components.exports.format import FORMATS
 from components.exports.opened import NotInstalledError
 from components.exports.report import ExportReport, Variant, scalars, write_report
 from components.exports.shipping import destination, ship
@@ -98,7 +98,7 @@ def _export(job: _Job) -> ExportReport:
             _log.warning("Export %s %s is refused: %s", job.format, variant.name, variant.reason)
     if not report.accepted:
         return report
-    _format(job.format).ship_beside(
+    FORMATS[job.format].load().ship_beside(
         job.saved_model,
         Path(job.settings["checkpoint_dir"]),
         job.settings["max_length"],
@@ -114,7 +114,7 @@ def _with_shipped_size(variant: Variant, job: _Job) -> Variant:
     """With what `ship_beside` put into the model's own files: TFLite keeps labels and vocabulary there."""
     if variant.figures is None or variant.reason:
         return variant
-    size = _bytes(_format(job.format).files(job.out, variant.name))
+    size = _bytes(FORMATS[job.format].load().files(job.out, variant.name))
     return replace(variant, figures=replace(variant.figures, bytes=size))
 
 
@@ -126,13 +126,13 @@ def _variants(job: _Job, held_to: trial.Trial, served: trial.Tried) -> Iterator[
     for name in job.settings["variants"]:
         variant = _variant(name, job, held_to, served)
         if variant.reason:
-            for path in _format(job.format).files(job.out, name):
+            for path in FORMATS[job.format].load().files(job.out, name):
                 path.unlink(missing_ok=True)
         yield variant
 
 
 def _variant(name: str, job: _Job, held_to: trial.Trial, served: trial.Tried) -> Variant:
-    module = _format(job.format)
+    module = FORMATS[job.format].load()
     try:
         module.convert(job.saved_model, name, job.out)
         size, metric = _bytes(module.files(job.out, name)), job.settings["metric"]
@@ -148,8 +148,3 @@ def _variant(name: str, job: _Job, held_to: trial.Trial, served: trial.Tried) ->
         return Variant(
             name, f"it does not work: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         )
-
-
-def _format(name: str) -> Any:
-    """The module of a format: convert, opened, files, ship_beside. By name, so that each loads its own tools."""
-    return importlib.import_module(f"components.exports.{name}")

@@ -1,76 +1,42 @@
-"""The config's `export` section."""
+"""The config's `export` section: a key for each format of `FORMATS`."""
 
 from __future__ import annotations
 
-from typing import Literal
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model
 
+from components.exports.format import FORMATS
+from components.exports.format_settings import FormatSettings
 from models.section import Section
 
-FormatName = Literal["tflite", "onnx", "tfjs"]
 
-
-class _FormatSettings(Section):
-    """What all formats have in common."""
-
-    max_drop: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="How much worse than the served model it may be on the eval split (absolute).",
-    )
-    metric: Literal["accuracy", "macro_f1"] = Field("accuracy", description="What must not drop.")
-
-    @model_validator(mode="after")
-    def _check(self) -> _FormatSettings:
-        variants = list(getattr(self, "variants", ()))
-        if len(set(variants)) != len(variants):
-            raise ValueError(f"variants must not repeat, got {variants}")
-        return self
-
-
-class TFLiteSettings(_FormatSettings):
-    """TensorFlow Lite, for phones and small devices."""
-
-    variants: list[Literal["float32", "float16", "int8"]] = Field(
-        ["float32", "float16", "int8"],
-        min_length=1,
-        description="Weights: as trained, half precision, or dynamic-range int8.",
-    )
-
-
-class ONNXSettings(_FormatSettings):
-    """ONNX, for onnxruntime."""
-
-    variants: list[Literal["float32", "int8"]] = Field(
-        ["float32", "int8"], min_length=1, description="Weights: as trained, or dynamically quantized int8."
-    )
-
-
-class TFJSSettings(_FormatSettings):
-    """TensorFlow.js, with a demo page. Needs Node.js and npm."""
-
-    variants: list[Literal["float32", "float16", "uint8"]] = Field(
-        ["float32"], min_length=1, description="Weights as they are loaded: the browser computes in float32."
-    )
-
-
-class ExportSettings(Section):
+class _AnyFormat(Section):
     """Further formats of a pushed model, each a node with a gate of its own; null: not made."""
 
-    tflite: TFLiteSettings | None = Field(None, description="TensorFlow Lite.")
-    onnx: ONNXSettings | None = Field(None, description="ONNX.")
-    tfjs: TFJSSettings | None = Field(None, description="TensorFlow.js.")
     rows: int = Field(
         4096, ge=1, description="Rows of the eval split that each is held to the served model on."
     )
 
-    def chosen(self) -> dict[FormatName, TFLiteSettings | ONNXSettings | TFJSSettings]:
+    def chosen(self) -> dict[str, FormatSettings]:
         """Format -> its settings, of those that are made."""
-        every: dict[FormatName, TFLiteSettings | ONNXSettings | TFJSSettings | None] = {
-            "tflite": self.tflite,
-            "onnx": self.onnx,
-            "tfjs": self.tfjs,
-        }
-        return {name: found for name, found in every.items() if found is not None}
+        every = {name: getattr(self, name) for name in FORMATS}
+        return {name: settings for name, settings in every.items() if settings is not None}
+
+
+def _field(package: str) -> Any:
+    settings = importlib.import_module(f"{package}.settings").Settings
+    summary, _, _ = settings.__doc__.partition(",")
+    return (settings | None, Field(None, description=f"{summary}."))
+
+
+if TYPE_CHECKING:
+    ExportSettings = _AnyFormat
+else:
+    ExportSettings = create_model(
+        "ExportSettings",
+        __base__=_AnyFormat,
+        __doc__=_AnyFormat.__doc__,
+        **{name: _field(row.package) for name, row in FORMATS.items()},
+    )

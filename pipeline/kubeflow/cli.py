@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from components.project import PROJECT_DIR
 from models.errors import UsageError
 from pipeline.kubeflow.client import commands, options, schedule_commands
 from pipeline.kubeflow.compiler.targets import Target
-from pipeline.paths import PROJECT_DIR
 from pipeline.process.command_line import EXIT_CODES, call
 from pipeline.process.options import ConfigPath
 

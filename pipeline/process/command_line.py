@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from components.project import PROJECT_DIR
 from models.errors import PipelineError
-from pipeline.paths import PROJECT_DIR
 from pipeline.process.start import is_incomplete, remedy
 
 EXIT_CODES = (

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 # What the process must hold before TensorFlow is imported; what the user has set stays.
 ENVIRONMENT = {

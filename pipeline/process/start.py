@@ -10,11 +10,10 @@ import sys
 from types import ModuleType
 from typing import Callable, NoReturn  # noqa: UP035  (older interpreters have it here only)
 
-PROJECT_DIR = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-ENVIRONMENT = os.path.join(PROJECT_DIR, ".venv")
+from components.project import PACKAGES, PROJECT_DIR
+
+ENVIRONMENT = os.path.join(str(PROJECT_DIR), ".venv")
 NEEDED = (3, 11)
-# This project's packages, highest first: imports go down, never up.
-PACKAGES = ("pipeline", "components", "models")
 
 
 def check_python() -> None:
@@ -48,7 +47,9 @@ def is_incomplete(error: BaseException) -> bool:
         package = getattr(error, "obj", None)
         return isinstance(package, ModuleType) and not package.__name__.startswith(PACKAGES)
     if isinstance(error, SyntaxError):  # a file that was cut short
-        return not str(error.filename).startswith(PROJECT_DIR + os.sep) or ENVIRONMENT in str(error.filename)
+        return not str(error.filename).startswith(str(PROJECT_DIR) + os.sep) or ENVIRONMENT in str(
+            error.filename
+        )
     return isinstance(error, ImportError) and not str(error.name).startswith(PACKAGES)
 
 

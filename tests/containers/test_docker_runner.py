@@ -21,7 +21,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 IMAGE = os.environ.get("PIPELINE_IMAGE", "")
 pytestmark = pytest.mark.skipif(not IMAGE, reason="runs containers: make test-containers")

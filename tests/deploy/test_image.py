@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 DOCKERFILE = (PROJECT_DIR / "Dockerfile").read_text(encoding="utf-8")
 

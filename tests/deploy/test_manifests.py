@@ -9,8 +9,8 @@ import pytest
 import yaml
 from kubernetes_validate import ValidationError, validate
 
+from components.project import PROJECT_DIR
 from pipeline.config import load_config
-from pipeline.paths import PROJECT_DIR
 from tests.deploy.model_schema import problems
 
 FOLDER = PROJECT_DIR / "deploy/kubernetes"

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from components.project import PROJECT_DIR
 from pipeline.local.run import RunRequest, run
-from pipeline.paths import PROJECT_DIR
 from tests.support.tiny_model import rows
 from tests.support.tiny_project import shard, write_project, write_records
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from components.exports import tfjs_environment
+from components.exports.tfjs import environment as tfjs_environment
 from tests.e2e.test_pipeline import CONFIG, Run, call, run, versions
 from tests.support.tiny_model import rows, write_checkpoint
 

@@ -22,8 +22,8 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto.metadata_store_pb2 import Artifact, ConnectionConfig
 
 from components import manifest
+from components.project import PROJECT_DIR
 from components.versions.record import version_damage
-from pipeline.paths import PROJECT_DIR
 from tests.components.test_manifest import rewrite
 from tests.support.tiny_model import rows, write_checkpoint
 from tests.support.tiny_project import CONFIG

@@ -28,12 +28,13 @@ from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
 from components.example_gen.component import TFRecordExampleGen
+from components.project import PROJECT_DIR
 from models.errors import UsageError
 from pipeline.config import load_config
 from pipeline.kubeflow.compiler.package import compile_package, write_package
 from pipeline.kubeflow.compiler.steps import pipeline_spec
 from pipeline.kubeflow_settings import StepName
-from pipeline.paths import PROJECT_DIR, local_paths
+from pipeline.paths import local_paths
 from pipeline.training_pipeline import create_pipeline
 from tests.support.kubeflow.acceptance import refusals
 from tests.support.kubeflow.argo_retries import attempts

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.exports import tfjs_environment
+from components.exports.tfjs import environment as tfjs_environment
+from components.project import PROJECT_DIR
 from pipeline.config import load_config
 from pipeline.kubeflow.compiler.package import compile_package, write_package
-from pipeline.paths import PROJECT_DIR
 from tests.support.kubeflow import frontend
 from tests.support.kubeflow.emulator import Cluster, StepResult
 from tests.support.tiny_model import write_checkpoint

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from components.project import PACKAGES, PROJECT_DIR
 from pipeline import fingerprints
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
-from pipeline.paths import PROJECT_DIR
-from pipeline.process.start import PACKAGES
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def test_edit_of_an_imported_module_changes_only_its_users(package):
 
 def test_an_edit_of_a_file_that_a_module_ships_changes_the_users_of_that_module_only(package):
     before = {name: code_fingerprint(f"sample_nodes.{name}") for name in ("a.node", "b")}
-    shipped = package / "a" / "node_files"
+    shipped = package / "a" / "files"
     shipped.mkdir()
     (shipped / "page.html").write_text("<p>")
     assert code_fingerprint("sample_nodes.a.node") != before["a.node"]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from components.project import PROJECT_DIR
 from models.errors import GateRefused, PipelineError, UsageError
 from pipeline import inputs
 from pipeline.config import Config, load_config
 from pipeline.importing.tfrecord import decode_example
 from pipeline.inputs import check_inputs, find_shards
-from pipeline.paths import DATASETS_DIR, PROJECT_DIR
+from pipeline.paths import DATASETS_DIR
 from tests.support.local_run import example, tfrecord
 from tests.support.tiny_project import shard, write_project, write_records
 

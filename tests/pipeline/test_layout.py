@@ -1,4 +1,4 @@
-"""Imports go one way, importing does nothing heavy, and the wheel holds exactly two packages."""
+"""Imports go one way, importing does nothing heavy, and the wheel holds exactly three packages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PACKAGES, PROJECT_DIR
 
-SOURCES = sorted(p for package in ("components", "pipeline") for p in (PROJECT_DIR / package).rglob("*.py"))
+SOURCES = sorted(p for package in PACKAGES for p in (PROJECT_DIR / package).rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
@@ -68,7 +68,7 @@ def test_importing_the_packages_imports_no_tensorflow(module):
     assert shown.stdout.strip() == ""
 
 
-def test_wheel_holds_exactly_the_two_packages(tmp_path):
+def test_wheel_holds_exactly_the_three_packages(tmp_path):
     subprocess.run(
         [
             sys.executable,
@@ -92,4 +92,4 @@ def test_wheel_holds_exactly_the_two_packages(tmp_path):
     )
     (wheel,) = tmp_path.glob("*.whl")
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {name for name in names if not name.endswith(".dist-info")} == {"components", "pipeline"}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"components", "models", "pipeline"}

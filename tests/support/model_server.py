@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from components.project import PROJECT_DIR
 from components.versions import store
-from pipeline.paths import PROJECT_DIR
 from tests.support.tiny_export import export_tiny, serve
 
 NAME = "tiny"

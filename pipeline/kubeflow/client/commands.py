@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components.project import PROJECT_DIR
 from models.errors import UsageError
 from pipeline.kubeflow.client import options
 from pipeline.kubeflow.client.run_values import parse_values
-from pipeline.paths import PROJECT_DIR
 from pipeline.process.options import OptionalConfigPath
 
 INTERRUPTED = 130

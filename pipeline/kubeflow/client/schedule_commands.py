@@ -12,12 +12,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from components.project import PROJECT_DIR
 from models.errors import UsageError
 from pipeline.kubeflow.client import options
 from pipeline.kubeflow.client.run_values import Package, parse_values
 from pipeline.kubeflow.client.timetable import Timetable, make_timetable
 from pipeline.kubeflow.run_date import RUN_DATE, SPAN, now, time_zone
-from pipeline.paths import PROJECT_DIR
 from pipeline.process.options import OptionalConfigPath
 
 Cron = Annotated[str, typer.Option(help="Five fields (minute first), or Kubeflow's six (seconds first).")]

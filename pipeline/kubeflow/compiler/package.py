@@ -51,7 +51,7 @@ def compile_file(
     check_target(kubeflow_settings(config), target)
     if target is Target.VERTEX:
         check_pipeline_root(pipeline_root, target)
-    if config.export.tfjs is not None:
+    if "tfjs" in config.export.chosen():
         print(TFJS_NOTE.format(image=image), file=sys.stderr)
     from pipeline.inputs import check_settings, encoder_of
 

@@ -22,8 +22,8 @@ from tfx.components.infra_validator.model_server_clients.tensorflow_serving_clie
 from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.settings import CanarySettings
 from components.canary.trial import try_model
+from components.project import PROJECT_DIR
 from components.serving.settings import ServeSettings
-from pipeline.paths import PROJECT_DIR
 from tests.support.model_server import TEXTS, Exported
 
 
@@ -120,7 +120,7 @@ def test_server_that_ends_or_is_late_is_a_refusal_that_says_so(exported: tuple[E
 PARENT = """
 import sys, time
 from pathlib import Path
-from pipeline.local import light_imports
+from pipeline.process import light_imports
 light_imports.install()
 from components.canary.local_process_runner import LocalProcessRunner
 from components.serving.settings import ServeSettings

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.exports import onnx, tfjs, tfjs_environment, tflite
+from components.exports.onnx import export as onnx
 from components.exports.report import ExportReport, Figures, Variant, write_report
+from components.exports.tfjs import environment as tfjs_environment
+from components.exports.tfjs import export as tfjs
+from components.exports.tflite import export as tflite
 from tests.support.chromium import Page, chromium, find_chromium
 from tests.support.tiny_export import MAX_LENGTH, TinyExport, export_tiny, serve
 from tests.support.unicode_texts import vocabulary

@@ -15,10 +15,11 @@ import pytest
 import tensorflow as tf
 
 from components.exports.shipped_files import write_tokenizer
+from components.project import PROJECT_DIR
 from components.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
-from tests.components.transform.test_real_datasets import REPOSITORY, real_texts
+from tests.components.transform.test_real_datasets import real_texts
 from tests.support.tiny_export import serve
 from tests.support.tokenizer_folders import SPECIAL, WORDS, vocabulary_file, write_folder
 from tests.support.tokenizer_folders import TEXTS as TOKEN_TEXTS
@@ -171,12 +172,12 @@ def test_the_shipped_tokenizer_finds_the_added_tokens(tmp_path) -> None:
 def test_the_shipped_tokenizer_gives_every_real_question_the_ids_of_the_served_model(tmp_path) -> None:
     from tokenizers import Tokenizer
 
-    if not (REPOSITORY / "checkpoints").exists() or not (REPOSITORY / "datasets" / "trec").exists():
+    if not (PROJECT_DIR / "checkpoints").exists() or not (PROJECT_DIR / "datasets" / "trec").exists():
         pytest.skip("made by `make data`")
     checkpoint = checkpoint_folder(
         CheckpointSettings(recipe="all-MiniLM-L6-v2"),
-        REPOSITORY / "data" / "checkpoints",
-        REPOSITORY / "checkpoints",
+        PROJECT_DIR / "data" / "checkpoints",
+        PROJECT_DIR / "checkpoints",
     )
     write_tokenizer(checkpoint, 16, tmp_path)
     texts = real_texts("trec")

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
+from components.project import PROJECT_DIR
 from components.serving.quiet_import import LOG_LEVEL, QUIET, VERBOSE
-from pipeline.paths import PROJECT_DIR
 
 REMARKS = (
     "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"

@@ -16,8 +16,8 @@ from typing import IO
 
 import pytest
 
+from components.project import PROJECT_DIR
 from components.serving.quiet_import import LOG_LEVEL
-from pipeline.paths import PROJECT_DIR
 from tests.e2e.test_pipeline import CONFIG
 from tests.support.model_server import NAME, Exported
 from tests.support.model_server import push as push_model

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 from tests.components.serving.test_life import CLIENTS, Load
 from tests.e2e.test_pipeline import CONFIG
 from tests.support.model_server import Exported, push, running

@@ -22,8 +22,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from components.project import PROJECT_DIR
 from components.serving.board import State, make_board
-from pipeline.paths import PROJECT_DIR
 from tests.support.model_server import NAME, TEXTS, Exported, Server, push, running
 
 PREDICT = f"/v1/models/{NAME}:predict"

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.project import PROJECT_DIR
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer import progress, train_loop
 from components.trainer.distribution import make_strategy
@@ -30,7 +31,6 @@ from components.trainer.train_loop import (
 )
 from models.checkpoints.source import load_classifier
 from models.errors import PipelineError
-from pipeline.paths import PROJECT_DIR
 from tests.components.trainer.conftest import LABELS, learnable_rows
 
 STRATEGY = tf.distribute.get_strategy()

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.project import PROJECT_DIR
 from components.trainer.state_files import STATE_FILE, clear_state, remove_files_aside, state_path
 from components.trainer.train_state import fingerprint, load_state, save_state
 from models.errors import PipelineError
-from pipeline.paths import PROJECT_DIR
 
 ONE, OTHER = fingerprint({"seed": 1}), fingerprint({"seed": 2})
 

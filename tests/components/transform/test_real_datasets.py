@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from transformers import BertTokenizerFast
 
+from components.project import PROJECT_DIR
 from components.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
-from pipeline.paths import PROJECT_DIR
 
 MAX_LENGTH = 64  # short enough that some rows are cut
 

@@ -13,15 +13,15 @@ import pytest
 import tensorflow as tf
 
 from components.model_files import damage, file_digests, model_digest, write_sums
+from components.project import PROJECT_DIR
 from components.versions import store
-from pipeline.paths import PROJECT_DIR
 
 KILLS = 20
 
 # The push step of a run, over and over with the models given, a line for each push, until it is killed.
 _PUSH_FOREVER = """
 import itertools, pathlib, sys
-from pipeline.local import light_imports
+from pipeline.process import light_imports
 light_imports.install()
 from tfx.types import standard_artifacts
 from components.pusher import executor

@@ -18,6 +18,7 @@ import pytest
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 
 from components.example_gen.tfrecord import read_records
+from components.project import PROJECT_DIR
 from models.errors import PipelineError
 from pipeline.beam.settings import BeamNode
 from pipeline.config import load_config
@@ -25,7 +26,7 @@ from pipeline.importing.importer import import_files
 from pipeline.local.dag_runner import ObservedDagRunner
 from pipeline.local.failures import NodeFailed, explain
 from pipeline.local.node_run import NodeRun
-from pipeline.paths import PROJECT_DIR, local_paths
+from pipeline.paths import local_paths
 from pipeline.process.quiet import prepare_environment
 from pipeline.training_pipeline import create_pipeline
 from tests.support.tiny_model import rows, write_checkpoint

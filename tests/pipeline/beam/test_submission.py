@@ -9,9 +9,9 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.stager import Stager
 
+from components.project import PROJECT_DIR
 from models.errors import PipelineError
 from pipeline.beam.submission import ready_to_submit
-from pipeline.paths import PROJECT_DIR
 
 
 def test_engine_that_does_not_answer_is_one_line_at_once(tmp_path):

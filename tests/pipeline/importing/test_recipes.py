@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.project import PROJECT_DIR
 from models.errors import PipelineError, UsageError
 from pipeline.importing.cleanup import (
     UnexpectedRow,
@@ -22,7 +23,6 @@ from pipeline.importing.cleanup import (
 )
 from pipeline.importing.readers import Row
 from pipeline.importing.recipes import load_recipe, make_dataset, recipe_of
-from pipeline.paths import PROJECT_DIR
 
 QUESTIONS = "".join(f"{'NUM:count' if i % 2 else 'LOC:city'} Question {i} ?\n" for i in range(100))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tfx  # noqa: F401  # stands in for a module of older tfx-bsl that TFDV imports, so it comes first
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 # isort: split
 import tensorflow as tf

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from components.project import PROJECT_DIR
 from pipeline.local import run_lock
-from pipeline.paths import PROJECT_DIR
 from tests.support.tiny_project import write_project
 
 

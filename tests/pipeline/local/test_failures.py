@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from components.project import PROJECT_DIR
 from models.errors import GateRefused, PipelineError
 from pipeline.local.failures import NodeFailed, explain
-from pipeline.paths import PROJECT_DIR
 
 LOG = Path("runs/trec/logs/1.log")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from components.project import PROJECT_DIR
 from components.trainer.state_files import STATE_FILE
 from pipeline.local.leftovers import remove_leftovers, temporary_folder
-from pipeline.paths import PROJECT_DIR, local_paths
+from pipeline.paths import local_paths
 
 # Imports TFX once; then each run is a process that is killed in the middle of its second node.
 KILLED_RUNS = """

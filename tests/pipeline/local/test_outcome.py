@@ -13,11 +13,11 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
 from components.evaluator.settings import EvaluateSettings
+from components.project import PROJECT_DIR
 from pipeline.importing.tfrecord import frame
 from pipeline.local.node_run import NodeRun, OutputArtifact
 from pipeline.local.outcome import Outcome, as_json, gather
 from pipeline.local.summary import print_summary
-from pipeline.paths import PROJECT_DIR
 from pipeline.process.command_line import to_paste
 
 LABELS = ["neg", "pos"]

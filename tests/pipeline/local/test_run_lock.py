@@ -6,15 +6,15 @@ import threading
 
 import pytest
 
+from components.project import PROJECT_DIR
 from models.errors import PipelineError
 from pipeline.local import run_lock
-from pipeline.paths import PROJECT_DIR
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from pipeline.local import run_lock
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 with run_lock.hold(Path(sys.argv[1]), "run-1", False, print):
     print("held", flush=True)
     time.sleep(60)

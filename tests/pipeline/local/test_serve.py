@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 pytestmark = pytest.mark.usefixtures("config_file")
 

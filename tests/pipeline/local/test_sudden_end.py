@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from components.project import PROJECT_DIR
 from pipeline.local.sudden_end import explain
-from pipeline.paths import PROJECT_DIR
 
 # `act` is what the run's process does once it has said that the Trainer is running.
 RUN = """

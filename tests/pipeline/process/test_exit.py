@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 
 # Freed with the module, as what protobuf's extension crashes on is.
 _CRASHES_WHEN_FREED = """

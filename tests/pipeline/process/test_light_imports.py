@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from components.project import PACKAGES, PROJECT_DIR
 from pipeline.importing.tfrecord import ShardWriter, encode_example
-from pipeline.paths import PROJECT_DIR
-from pipeline.process.start import PACKAGES
 
 DEFINE = """
 import json, sys
 from pathlib import Path
-from pipeline.local import light_imports, quiet
+from pipeline.process import light_imports, quiet
 quiet.prepare_environment()
 light_imports.install()
 from pipeline.local.dag_runner import ObservedDagRunner

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import warnings
 
-from pipeline.paths import PROJECT_DIR
+from components.project import PROJECT_DIR
 from pipeline.process import quiet
 
 

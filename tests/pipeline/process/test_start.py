@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from components.project import PROJECT_DIR
 from pipeline.local.failures import NodeFailed, explain
-from pipeline.paths import PROJECT_DIR
 from pipeline.process import start
 
 RUNNERS = ("runner_local.py", "runner_kubeflow.py")

@@ -1,0 +1,28 @@
+"""What the settings of all formats have in common."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from models.section import Section
+
+
+class FormatSettings(Section):
+    """How much worse than the served model a format may answer. Each format adds `variants`."""
+
+    max_drop: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="How much worse than the served model it may be on the eval split (absolute).",
+    )
+    metric: Literal["accuracy", "macro_f1"] = Field("accuracy", description="What must not drop.")
+
+    @model_validator(mode="after")
+    def _check(self) -> FormatSettings:
+        variants = list(getattr(self, "variants", ()))
+        if len(set(variants)) != len(variants):
+            raise ValueError(f"variants must not repeat, got {variants}")
+        return self

@@ -1,0 +1,1 @@
+"""The versions that are served: found, loaded, warmed up, asked."""

@@ -1,0 +1,205 @@
+"""Which version answers: watches a folder, loads beside, switches at once, lets the old one finish."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from components.serving.errors import Overloaded, unknown_version, without_paths
+from components.serving.models.saved_model import ServedModel
+from components.serving.models.warm_up import warm_up
+from components.serving.settings import ServeSettings
+from components.versions import store as pushed
+from models.errors import PipelineError
+
+State = Literal["LOADING", "AVAILABLE", "UNLOADING", "END"]
+_log = logging.getLogger(__name__)
+_HISTORY = 20  # states of versions that are gone, kept for the status
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """As TF Serving's GetModelStatus tells it; `error` is empty when all is well."""
+
+    version: int
+    state: State
+    error: str = ""
+
+
+class ModelVersions:
+    """The versions of one model under `<serving_dir>/<name>`; the newest that loads is served.
+
+    Args:
+      on_load: told (version, whether it loaded and answers now), for the metrics.
+    """
+
+    def __init__(
+        self,
+        serving_dir: Path,
+        name: str,
+        settings: ServeSettings,
+        on_load: Callable[[int, bool], None] = lambda version, loaded: None,
+    ) -> None:
+        self.name, self._serving_dir, self._settings, self._on_load = name, serving_dir, settings, on_load
+        self._lock = threading.Condition()
+        self._current: ServedModel | None = None
+        self._users: dict[ServedModel, int] = {}  # loaded versions -> requests in work
+        self._failed: dict[int, _Stamp] = {}
+        self._states: dict[int, VersionState] = {}
+        self._stopping = threading.Event()
+        self._garbage = threading.Event()  # a version was closed
+        self._free = threading.Event()  # a request was refused
+        self._watcher = threading.Thread(target=self._watch, name="version-watcher", daemon=True)
+
+    @property
+    def current_version(self) -> int | None:
+        """The version that answers requests; None before the first is loaded."""
+        current = self._current
+        return current.version if current else None
+
+    def states(self) -> list[VersionState]:
+        """Every version that was seen, newest first."""
+        with self._lock:
+            return [self._states[number] for number in sorted(self._states, reverse=True)]
+
+    def give_back_soon(self) -> None:
+        """Gives memory that is free back to the system: what a refused request took is not needed for the next."""
+        self._free.set()
+
+    def start(self) -> None:
+        """Starts watching; the first version may take a moment."""
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Stops watching and frees the models; no request may be in work any more."""
+        self._stopping.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        with self._lock:
+            models, self._users, self._current = list(self._users), {}, None
+        for model in models:
+            model.close()
+
+    @contextlib.contextmanager
+    def lease(self, version: int | None = None) -> Iterator[ServedModel]:
+        """A model that stays in memory inside the block: the current one, or a loaded `version`.
+
+        Raises:
+          UnknownModel: that version is not loaded.
+          Overloaded: nothing is loaded yet.
+        """
+        with self._lock:
+            model = self._find(version)
+            self._users[model] += 1
+        try:
+            yield model
+        finally:
+            with self._lock:
+                self._users[model] -= 1
+                self._lock.notify_all()
+
+    def _find(self, version: int | None) -> ServedModel:
+        if version is None:
+            if self._current is None:
+                raise Overloaded(f"no version of {self.name} is ready yet")
+            return self._current
+        for model in self._users:
+            if model.version == version:
+                return model
+        raise unknown_version(self.name, version)
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                self._look()
+            except (OSError, PipelineError) as error:  # a folder that is away for a moment
+                _log.warning("%s: cannot be read: %s", self._serving_dir / self.name, error)
+            except Exception:  # noqa: BLE001 - else the thread ends, and no new version is ever noticed
+                _log.exception("%s: looking for versions failed", self._serving_dir / self.name)
+            if self._stopping.wait(self._settings.poll_seconds):
+                return
+            if self._garbage.is_set():
+                gc.collect()  # a graph is full of cycles, and nothing else here makes garbage enough to see to it
+            if self._garbage.is_set() or self._free.is_set():
+                self._garbage.clear()
+                self._free.clear()
+                ctypes.CDLL(None).malloc_trim(
+                    0
+                )  # glibc keeps the pages: a third of the process after some switches
+
+    def _look(self) -> None:
+        """Loads the newest version that can be, unless it is the one that answers."""
+        for found in reversed(pushed.versions(self._serving_dir, self.name)):
+            if found.number == self.current_version:
+                return
+            stamp = _stamp(found.path)
+            if self._stopping.is_set() or self._failed.get(found.number) == stamp:
+                continue
+            model = self._load(found.number, found.path)
+            if model is not None:
+                self._switch(model)
+                self._on_load(found.number, True)
+                return
+            self._failed[found.number] = stamp
+
+    def _load(self, number: int, path: Path) -> ServedModel | None:
+        self._tell(number, "LOADING")
+        started = time.perf_counter()
+        model = None
+        try:
+            model = ServedModel(path, self.name, number, self._settings)
+            warm_up(model, self._settings)
+        except Exception as error:  # noqa: BLE001 - a damaged model raises anything; it must not stop the server
+            if model is not None:
+                model.close()
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            _log.error("%s version %d does not load and is not served: %s", self.name, number, reason[:500])
+            self._tell(number, "END", without_paths(reason, self._serving_dir)[:500])
+            self._on_load(number, False)
+            return None
+        _log.info("%s version %d loaded in %.1f s", self.name, number, time.perf_counter() - started)
+        return model
+
+    def _switch(self, model: ServedModel) -> None:
+        with self._lock:
+            old, self._current = self._current, model
+            self._users[model] = 0
+            self._states[model.version] = VersionState(model.version, "AVAILABLE")
+        if old is not None:
+            self._tell(old.version, "UNLOADING")
+            threading.Thread(
+                target=self._retire, args=(old,), name=f"drain-{old.version}", daemon=True
+            ).start()
+
+    def _retire(self, model: ServedModel) -> None:
+        with self._lock:
+            self._lock.wait_for(lambda: self._users.get(model, 0) == 0)
+            if self._users.pop(model, None) is None:
+                return  # stop() was faster
+        model.close()
+        self._tell(model.version, "END")
+        self._garbage.set()
+
+    def _tell(self, number: int, state: State, error: str = "") -> None:
+        with self._lock:
+            self._states[number] = VersionState(number, state, error)
+            over = [n for n in sorted(self._states) if self._states[n].state == "END"][:-_HISTORY]
+            for old in over:
+                del self._states[old]
+
+
+_Stamp = tuple[int, int]
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Changes when somebody repairs a version that did not load."""
+    files = [file.stat() for file in path.rglob("*") if file.is_file()]
+    return max((file.st_mtime_ns for file in files), default=0), sum(file.st_size for file in files)

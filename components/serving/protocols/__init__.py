@@ -1,0 +1,1 @@
+"""TF Serving's and KServe's protocols, each over REST and gRPC."""
