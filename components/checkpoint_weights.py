@@ -34,6 +34,7 @@ from components.errors import CheckpointError
 WEIGHTS_FILE = "model.safetensors"
 SHARD_INDEX_FILE = "model.safetensors.index.json"
 PICKLE_FILE = "pytorch_model.bin"
+ADAPTER_FILE = "adapter_config.json"
 
 # safetensors' name -> how NumPy reads it; bfloat16 is the upper half of a float32.
 FLOATS: dict[str, np.dtype[Any]] = {
@@ -98,6 +99,16 @@ def encoder_tensors(folder: Path, config: EncoderConfig, allow_pickle: bool) -> 
                 f"({config.num_hidden_layers} layers), so it would be left out; give weights and config of one model"
             )
     return {name: stored[name] for name in stored if name in wanted}
+
+
+def check_no_adapter(folder: Path) -> None:
+    """Raises CheckpointError for the folder of an adapter: transformers takes the model that it names, and adds it."""
+    path = checkpoint_file(folder, ADAPTER_FILE)
+    if path.is_file():
+        raise CheckpointError(
+            f"{path}: this is the folder of an adapter, which is not added to its model here; merge it into the model "
+            "(merge_and_unload of PEFT) and save that, or remove this file if the folder has a whole model"
+        )
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:

@@ -33,6 +33,8 @@ def refusal(folder: Path) -> str:
         ("pruned_heads", {"0": [1]}, "{'0': [1]}"),
         ("quantization_config", {"quant_method": "fp8"}, "{'quant_method': 'fp8'}"),
         ("compression_config", {"format": "int8"}, "{'format': 'int8'}"),
+        ("configuration_files", ["config.4.0.0.json"], "['config.4.0.0.json']"),
+        ("transformers_weights", "other.safetensors", "'other.safetensors'"),
         ("auto_map", {"AutoModel": "own.Model"}, "{'AutoModel': 'own.Model'}"),
     ],
 )

@@ -161,6 +161,15 @@ def test_tensor_without_the_prefix_that_the_others_have_is_refused(checkpoint: P
     )
 
 
+def test_adapter_is_not_taken_for_a_model(checkpoint: Path) -> None:
+    (checkpoint / "adapter_config.json").write_text(
+        '{"peft_type": "LORA", "base_model_name_or_path": "bert"}'
+    )
+    assert refusal(checkpoint).startswith("adapter_config.json: this is the folder of an adapter, ")
+    (checkpoint / "config.json").unlink()  # as PEFT saves it
+    assert refusal(checkpoint).startswith("adapter_config.json: this is the folder of an adapter, ")
+
+
 def test_pooler_is_whole_or_absent(checkpoint: Path) -> None:
     change_weights(checkpoint, lambda tensors: tensors.pop("pooler.dense.bias"))
     with pytest.raises(CheckpointError, match=r"the weights lack tensor pooler\.dense\.bias"):
