@@ -33,6 +33,9 @@ REFUSED = {
     "pruned_heads": "layers with fewer heads do not exist in TensorFlow; give the checkpoint before the pruning",
     "quantization_config": _FLOATS_ONLY,
     "compression_config": _FLOATS_ONLY,
+    # These two name files that transformers reads in place of the usual ones.
+    "configuration_files": f"only {CONFIG_FILE} is read; make the file that you want {CONFIG_FILE}, without this key",
+    "transformers_weights": "only files with the usual names are read; rename that file, and remove the key",
     "auto_map": "code that comes with a checkpoint is not run; give a checkpoint of a class of transformers",
 }
 
@@ -78,6 +81,7 @@ HARMLESS = frozenset(
         "label2id",
         "language",
         "length_penalty",
+        "loss_type",
         "max_length",
         "min_length",
         "model_type",

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import CheckpointError
+from models.strict_json import unique_keys
 
 _SHOWN_CHARACTERS = 300
 _quote = reprlib.Repr()
@@ -43,6 +44,10 @@ def checkpoint_file(folder: Path, name: str) -> Path:
         raise CheckpointError(
             f"{folder}: {shown(name)} leads out of the checkpoint's folder; nothing there is read"
         )
+    if not name.isprintable():  # it would be in every message about the file
+        raise CheckpointError(
+            f"{folder}: {shown(name)} is no name that a checkpoint's file may have; rename it"
+        )
     try:
         target = Path(os.path.realpath(path))
         path.is_file()
@@ -50,7 +55,7 @@ def checkpoint_file(folder: Path, name: str) -> Path:
         raise CheckpointError(f"{folder}: {shown(name)} is no file name: {one_line(error)}") from error
     if not any(target.is_relative_to(root) for root in _roots(folder)):
         raise CheckpointError(
-            f"{path}: a link that leads out of the checkpoint's folder, to {target}; copy that file into the folder"
+            f"{path}: a link that leads out of the checkpoint's folder, to {one_line(target)}; copy that file into the folder"
         )
     return path
 
@@ -94,10 +99,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return parse_json(path, read_text(path))
 
 
-def parse_json(path: Path, text: str | bytes) -> dict[str, Any]:
+def parse_json(path: Path, text: str) -> dict[str, Any]:
     """`path` is what the error message names."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=unique_keys)
     except RecursionError as error:
         raise CheckpointError(f"{path}: not readable as JSON: nested too deeply") from error
     except ValueError as error:

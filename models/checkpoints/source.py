@@ -25,11 +25,13 @@ from models.checkpoints.config import (
 )
 from models.checkpoints.files import check_links, checkpoint_file, one_line, shown
 from models.checkpoints.weights import (
+    ADAPTER_FILE,
     PICKLE_FILE,
     SHARD_INDEX_FILE,
     WEIGHTS_FILE,
     Tensor,
     check_finite,
+    check_no_adapter,
     check_pickle,
     encoder_tensors,
     finite_values,
@@ -44,6 +46,7 @@ from models.tokenizers.wordpiece.spec import WordpieceSpec, load_wordpiece_spec
 # What the hub is asked for; everything else in a repository (ONNX, Flax, images) stays there.
 HUB_PATTERNS = (
     CONFIG_FILE,
+    ADAPTER_FILE,
     "model*.safetensors",
     SHARD_INDEX_FILE,
     "tokenizer*.json",
@@ -204,12 +207,13 @@ def check_checkpoint(
       What the user should know of a checkpoint that is accepted, one line each; mostly nothing.
 
     Raises:
-      CheckpointError: a file is missing, malformed, cut short or leads out of the folder, config.json asks for
-        another forward pass, a weight is no finite float, the tokenizer cannot be reproduced, one of its ids
-        has no embedding, or the weights are a pickle.
+      CheckpointError: a file is missing, malformed, cut short or leads out of the folder, the folder is an
+        adapter's, config.json asks for another forward pass, a weight is no finite float, the tokenizer cannot be
+        reproduced, one of its ids has no embedding, or the weights are a pickle.
       CheckpointUsageError: `max_length`, `text_pair` or `frozen_layers` asks for more than the checkpoint has.
     """
     check_links(folder)
+    check_no_adapter(folder)
     config = read_encoder_config(folder)
     tensors: dict[str, Tensor] = {}
     if has_safetensors(folder):

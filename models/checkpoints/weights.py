@@ -10,7 +10,7 @@ import functools
 import importlib.util
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +34,7 @@ from models.errors import CheckpointError
 WEIGHTS_FILE = "model.safetensors"
 SHARD_INDEX_FILE = "model.safetensors.index.json"
 PICKLE_FILE = "pytorch_model.bin"
+ADAPTER_FILE = "adapter_config.json"
 
 # safetensors' name -> how NumPy reads it; bfloat16 is the upper half of a float32.
 FLOATS: dict[str, np.dtype[Any]] = {
@@ -42,6 +43,7 @@ FLOATS: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
 }
+_PREFIX = "bert."  # of the encoder's tensors, in a checkpoint that also has a head
 # Older PyTorch versions saved these two, which hold no weights.
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _LONGEST_HEADER = 100 << 20  # bytes, safetensors' own limit
@@ -89,6 +91,7 @@ def encoder_tensors(folder: Path, config: EncoderConfig, allow_pickle: bool) -> 
             )
         _check_tensor(stored[name], name, shape)
         wanted.add(name)
+    _check_prefix([stored[name] for name in wanted])
     for name, tensor in stored.items():
         if name not in wanted and _is_of_encoder(tensor.name, name):
             raise CheckpointError(
@@ -96,6 +99,16 @@ def encoder_tensors(folder: Path, config: EncoderConfig, allow_pickle: bool) -> 
                 f"({config.num_hidden_layers} layers), so it would be left out; give weights and config of one model"
             )
     return {name: stored[name] for name in stored if name in wanted}
+
+
+def check_no_adapter(folder: Path) -> None:
+    """Raises CheckpointError for the folder of an adapter: transformers takes the model that it names, and adds it."""
+    path = checkpoint_file(folder, ADAPTER_FILE)
+    if path.is_file():
+        raise CheckpointError(
+            f"{path}: this is the folder of an adapter, which is not added to its model here; merge it into the model "
+            "(merge_and_unload of PEFT) and save that, or remove this file if the folder has a whole model"
+        )
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
@@ -190,8 +203,19 @@ def _check_tensor(tensor: Tensor, name: str, shape: tuple[int, ...]) -> None:
         )
 
 
+def _check_prefix(tensors: Sequence[Tensor]) -> None:
+    """All names have the prefix or none has: with a mixture, transformers leaves out those without it."""
+    plain = [tensor for tensor in tensors if not tensor.name.startswith(_PREFIX)]
+    if plain and len(plain) < len(tensors):
+        first = min(plain, key=lambda tensor: tensor.name)
+        raise CheckpointError(
+            f"{first.file}: tensor {one_line(first.name)} has no {_PREFIX!r} before its name, others have; "
+            "save the weights again"
+        )
+
+
 def _is_of_encoder(stored: str, name: str) -> bool:
-    inside = stored.startswith("bert.") or name.startswith(("embeddings.", "encoder.", "pooler."))
+    inside = stored.startswith(_PREFIX) or name.startswith(("embeddings.", "encoder.", "pooler."))
     return inside and name not in _BUFFERS
 
 
@@ -211,7 +235,7 @@ def _by_name(stored: Iterator[Tensor]) -> dict[str, Tensor]:
 
 def _plain(name: str) -> str:
     """bert.encoder.layer.0.output.LayerNorm.gamma -> encoder.layer.0.output.LayerNorm.weight"""
-    name = name.removeprefix("bert.")
+    name = name.removeprefix(_PREFIX)
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
@@ -223,14 +247,17 @@ def _stored(folder: Path, allow_pickle: bool) -> Iterator[Tensor]:
         yield from _pickled(folder, allow_pickle)
         return
     files = {path: _header(path) for path in weight_files(folder)}
-    if not checkpoint_file(folder, WEIGHTS_FILE).is_file():
-        for name, shard in _weight_map(folder).items():
-            if name not in files[checkpoint_file(folder, shard)]:
-                raise CheckpointError(
-                    f"{folder / SHARD_INDEX_FILE}: tensor {one_line(name)} is not in {one_line(shard)}, as it says"
-                )
-    for tensors in files.values():
-        yield from tensors.values()
+    if checkpoint_file(folder, WEIGHTS_FILE).is_file():
+        yield from files[folder / WEIGHTS_FILE].values()
+        return
+    weight_map = _weight_map(folder)
+    for name, shard in weight_map.items():
+        if name not in files[checkpoint_file(folder, shard)]:
+            raise CheckpointError(
+                f"{folder / SHARD_INDEX_FILE}: tensor {one_line(name)} is not in {one_line(shard)}, as it says"
+            )
+    for tensors in files.values():  # transformers does not load what the index leaves out
+        yield from (tensor for name, tensor in tensors.items() if name in weight_map)
 
 
 def _header(path: Path) -> dict[str, Tensor]:
@@ -244,16 +271,30 @@ def _header(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        header = parse_json(path, text)
-    except CheckpointError as error:
+        header = parse_json(path, text.decode("utf-8"))
+    except (UnicodeDecodeError, CheckpointError) as error:
         raise CheckpointError(f"{path}: not a safetensors file (its header cannot be read)") from error
     header.pop("__metadata__", None)
     entries = {name: _entry(path, name, value) for name, value in header.items()}
-    expected = 8 + size + max((entry.data_offsets[1] for entry in entries.values()), default=0)
+    expected = 8 + size + _end(path, entries)
     if actual != expected:
         raise CheckpointError(f"{path}: {actual} bytes, its header says {expected}; fetch it again")
     content = functools.cache(lambda: np.memmap(path, np.uint8, "r"))
     return {name: _tensor(path, name, entry, 8 + size, content) for name, entry in entries.items()}
+
+
+def _end(path: Path, entries: Mapping[str, _Entry]) -> int:
+    """Where the last tensor ends. They lie side by side: safetensors, too, takes no file with a gap or an overlap."""
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+        begin, after = entry.data_offsets
+        if begin != end:
+            raise CheckpointError(
+                f"{path}: tensor {one_line(name)} begins at byte {begin}, the one before it ends at {end}; "
+                "fetch it again"
+            )
+        end = after
+    return end
 
 
 def _entry(path: Path, name: str, value: Any) -> _Entry:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from components import strict_json
+from models import strict_json
 from models.errors import PipelineError
 from pipeline.importing.rows import ReadNotes, ReadOptions, Row, no_column, short
 from pipeline.importing.text_files import decoded_lines

@@ -11,7 +11,7 @@ import re
 from typing import Any, NoReturn
 
 from components.serving.errors import InvalidRequest, shown
-from components.strict_json import DuplicateKeyError, unique_keys
+from models.strict_json import DuplicateKeyError, unique_keys
 
 # Up to the next list or object that begins, past texts.
 _CONTAINER = re.compile(rb'(?:[^"\[{]++|"(?:[^"\\]++|\\.)*+")*+[\[{]', re.DOTALL)

@@ -150,8 +150,8 @@ def _simple_text(spec: WordpieceSpec, table: CodePointTable) -> str:
     """RE2 for texts whose only normalization is lower-casing ASCII: no way to start an added token."""
     normalized = {written[0] for written, _ in table.found if written.isascii()}
     starts = {token[0] for token, _ in spec.special_tokens} | normalized | {c.upper() for c in normalized}
-    plain = [c for c in map(chr, range(0x20, 0x7F)) if c not in starts]
-    return "[" + "".join(f"\\x{ord(c):02x}" for c in [*"\t\n\r", *plain]) + "]*"
+    plain = [c for c in ["\t", "\n", "\r", *map(chr, range(0x20, 0x7F))] if c not in starts]
+    return "[" + "".join(f"\\x{ord(c):02x}" for c in plain) + "]*"
 
 
 def _too_long_word(spec: WordpieceSpec) -> str:

@@ -300,8 +300,9 @@ def _check_reserved(file: Path, tokens: Sequence[str]) -> None:
     if reserved.search("".join(tokens)):
         token = next(token for token in tokens if reserved.search(token))
         first, last = RESERVED[0], RESERVED[-1]
-        raise refused(
-            file, f"token {token!a}", f"with a character of U+{first:X} to U+{last:X}", "tokens without"
+        raise CheckpointError(
+            f"{file}: the token {token!a} has a character of U+{first:X} to U+{last:X}, which the graph keeps for "
+            "itself; leave it out"
         )
 
 
@@ -310,12 +311,14 @@ def _check_normalized(file: Path, tokens: Found, normalizer: _Normalizer) -> Non
     for token, _ in tokens:
         text = normalizer.normalize(token)
         if text.strip() == "" or token != token.strip():
-            raise refused(
-                file, f"added token {shown(token)}", "empty, or with white space at an end", "other tokens"
+            raise CheckpointError(
+                f"{file}: the added token {shown(token)} is empty once normalized, or has white space at an end; the "
+                "graph finds such tokens in raw text alone: leave it out, or make it special, with normalized false"
             )
         if not normalizer.clean_text and any(character.isspace() for character in token):
-            raise refused(
-                file, f"added token {shown(token)} with clean_text false", "several words", "single words"
+            raise CheckpointError(
+                f"{file}: the added token {shown(token)} has white space in it, and clean_text is false; the graph finds "
+                "such tokens in raw text alone: leave it out, or make it special, with normalized false"
             )
         if text in seen:
             raise CheckpointError(

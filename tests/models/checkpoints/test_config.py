@@ -33,6 +33,8 @@ def refusal(folder: Path) -> str:
         ("pruned_heads", {"0": [1]}, "{'0': [1]}"),
         ("quantization_config", {"quant_method": "fp8"}, "{'quant_method': 'fp8'}"),
         ("compression_config", {"format": "int8"}, "{'format': 'int8'}"),
+        ("configuration_files", ["config.4.0.0.json"], "['config.4.0.0.json']"),
+        ("transformers_weights", "other.safetensors", "'other.safetensors'"),
         ("auto_map", {"AutoModel": "own.Model"}, "{'AutoModel': 'own.Model'}"),
     ],
 )
@@ -74,6 +76,14 @@ def test_value_that_bert_cannot_have_is_quoted(
 ) -> None:
     change_config(checkpoint, **values)
     assert message in refusal(checkpoint)
+
+
+def test_key_that_is_there_twice_is_refused(checkpoint: Path) -> None:
+    path = checkpoint / "config.json"
+    path.write_text(path.read_text().replace("{", '{"is_decoder": true, "is_decoder": false, ', 1))
+    assert refusal(checkpoint) == (
+        "config.json: not readable as JSON: the key 'is_decoder' is there twice in one object"
+    )
 
 
 def test_what_is_silent_has_the_defaults_of_transformers(checkpoint: Path) -> None:

@@ -197,6 +197,15 @@ def test_linked_folder_that_leads_out_is_not_followed(checkpoint: Path, tmp_path
         check_checkpoint(checkpoint, allow_pickle=False)
 
 
+def test_link_with_a_line_break_in_its_name_is_told_in_one_line(checkpoint: Path, tmp_path: Path) -> None:
+    (checkpoint / "a\nb").symlink_to(tmp_path)
+    with pytest.raises(CheckpointError) as error:
+        check_checkpoint(checkpoint, allow_pickle=False)
+    assert str(error.value) == (
+        f"{checkpoint}: 'a\\nb' is no name that a checkpoint's file may have; rename it"
+    )
+
+
 def test_tokenizer_files_are_not_read_through_a_link_that_leads_out(checkpoint: Path, tmp_path: Path) -> None:
     (checkpoint / "vocab.txt").rename(tmp_path / "vocab.txt")
     (checkpoint / "vocab.txt").symlink_to("../vocab.txt")

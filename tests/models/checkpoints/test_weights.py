@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from models.checkpoints.config import read_encoder_config
@@ -17,6 +20,7 @@ from models.checkpoints.weights import encoder_tensors, finite_values
 from models.errors import CheckpointError
 from tests.models.checkpoints.conftest import WORDS, change_weights
 
+KEY = "encoder.layer.0.attention.self.key.weight"
 QUERY = "encoder.layer.0.attention.self.query.weight"
 
 
@@ -27,15 +31,22 @@ def refusal(folder: Path) -> str:
     return str(error.value).removeprefix(f"{folder}/")
 
 
-def relabel(folder: Path, name: str, dtype: str, shape: list[int]) -> None:
-    """Says in the header that the bytes of a tensor are of another dtype, which NumPy may not have."""
+def edit_header(folder: Path, change: Callable[[dict[str, Any]], bytes]) -> None:
     path = folder / "model.safetensors"
     content = path.read_bytes()
     size = struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8 : 8 + size])
-    header[name] |= {"dtype": dtype, "shape": shape}
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + size :])
+    header = change(json.loads(content[8 : 8 + size]))
+    path.write_bytes(struct.pack("<Q", len(header)) + header + content[8 + size :])
+
+
+def relabel(folder: Path, name: str, dtype: str, shape: list[int]) -> None:
+    """Says in the header that the bytes of a tensor are of another dtype, which NumPy may not have."""
+
+    def change(header: dict[str, Any]) -> bytes:
+        header[name] |= {"dtype": dtype, "shape": shape}
+        return json.dumps(header).encode()
+
+    edit_header(folder, change)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.bool_])
@@ -137,6 +148,28 @@ def test_tensor_that_is_there_under_two_names_is_refused(checkpoint: Path) -> No
     assert "is there twice, also as " in refusal(checkpoint)
 
 
+def test_tensor_without_the_prefix_that_the_others_have_is_refused(checkpoint: Path) -> None:
+    """transformers would leave it out, and start that part of the model at random."""
+
+    def rename(tensors: dict[str, np.ndarray]) -> None:
+        for name in [name for name in tensors if name != QUERY]:
+            tensors[f"bert.{name}"] = tensors.pop(name)
+
+    change_weights(checkpoint, rename)
+    assert refusal(checkpoint) == (
+        f"model.safetensors: tensor {QUERY} has no 'bert.' before its name, others have; save the weights again"
+    )
+
+
+def test_adapter_is_not_taken_for_a_model(checkpoint: Path) -> None:
+    (checkpoint / "adapter_config.json").write_text(
+        '{"peft_type": "LORA", "base_model_name_or_path": "bert"}'
+    )
+    assert refusal(checkpoint).startswith("adapter_config.json: this is the folder of an adapter, ")
+    (checkpoint / "config.json").unlink()  # as PEFT saves it
+    assert refusal(checkpoint).startswith("adapter_config.json: this is the folder of an adapter, ")
+
+
 def test_pooler_is_whole_or_absent(checkpoint: Path) -> None:
     change_weights(checkpoint, lambda tensors: tensors.pop("pooler.dense.bias"))
     with pytest.raises(CheckpointError, match=r"the weights lack tensor pooler\.dense\.bias"):
@@ -172,6 +205,26 @@ def test_header_whose_sizes_contradict_is_refused(checkpoint: Path, entry: dict[
     text = json.dumps({WORDS: entry}).encode()
     (checkpoint / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(4096))
     assert "which is another size; fetch it again" in refusal(checkpoint)
+
+
+def test_two_tensors_of_the_same_bytes_are_refused(checkpoint: Path) -> None:
+    def share(header: dict[str, Any]) -> bytes:
+        header[QUERY]["data_offsets"] = header[KEY]["data_offsets"]
+        return json.dumps(header).encode()
+
+    edit_header(checkpoint, share)
+    assert re.fullmatch(
+        r"model\.safetensors: tensor \S+ begins at byte \d+, the one before it ends at \d+; fetch it again",
+        refusal(checkpoint),
+    )
+    with pytest.raises(SafetensorError, match="invalid offset"):
+        load_file(checkpoint / "model.safetensors")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_header_in_another_encoding_is_refused(checkpoint: Path, encoding: str) -> None:
+    edit_header(checkpoint, lambda header: json.dumps(header).encode(encoding))
+    assert refusal(checkpoint) == "model.safetensors: not a safetensors file (its header cannot be read)"
 
 
 # --- shards, and where they may lie -------------------------------------------------------------------
@@ -222,6 +275,16 @@ def test_tensor_that_is_not_in_the_shard_that_the_index_names_is_refused(checkpo
     assert refusal(checkpoint) == (
         f"model.safetensors.index.json: tensor {WORDS} is not in b.safetensors, as it says"
     )
+
+
+def test_tensor_that_the_index_leaves_out_is_not_read(checkpoint: Path) -> None:
+    """transformers would start it at random."""
+    shard(checkpoint, {"first": "a.safetensors", "second": "b.safetensors"})
+    path = checkpoint / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    del index["weight_map"][WORDS]
+    path.write_text(json.dumps(index))
+    assert f"the weights lack tensor {WORDS}; " in refusal(checkpoint)
 
 
 # --- pickles ------------------------------------------------------------------------------------------

@@ -197,6 +197,14 @@ def test_tokens_that_overlap_are_found_from_the_left_the_longest_first(make_toke
     assert in_graph(folder, texts) == wanted
 
 
+def test_special_token_of_white_space_is_found_in_plain_text(make_tokenizer: MakeTokenizer) -> None:
+    folder = make_tokenizer(["a", "b"], additional_special_tokens=["\n", "\n\n", "\t#"])  # from 7
+    texts = ["a\nb", "a\n\n\nb", "a\t#b\tb"]
+    wanted = [[2, 5, 7, 6, 3], [2, 5, 8, 7, 6, 3], [2, 5, 9, 6, 6, 3]]
+    assert hugging_face(folder, texts) == wanted
+    assert in_graph(folder, texts) == wanted
+
+
 def test_special_token_that_is_a_word_too_keeps_its_id(make_tokenizer: MakeTokenizer) -> None:
     folder = make_tokenizer(["who", "##s", "se"], additional_special_tokens=["who", "##s"])
     texts = ["whose WHO whos WHOS", "who ##s"]

@@ -111,7 +111,7 @@ def test_vocab_txt_alone_gives_the_same_spec(make_tokenizer: MakeTokenizer, opti
         ),
         (
             {"added_tokens": [{"id": 6, **flags(" who", normalized=True)}]},
-            "added token ' who' is 'empty, or with white space at an end'",
+            "the added token ' who' is empty once normalized, or has white space at an end; the graph finds",
         ),
         (
             {"post_processor.special_tokens.[CLS].ids": [0]},
@@ -209,7 +209,7 @@ def test_vocabulary_with_the_graphs_own_characters_is_refused(
     make_tokenizer: MakeTokenizer, character: str
 ) -> None:
     folder = make_tokenizer([f"a{character}"])
-    assert f"token {f'a{character}'!a} is 'with a character of U+10F000 to U+10F100'" in refusal(folder)
+    assert f"token {f'a{character}'!a} has a character of U+10F000 to U+10F100, which" in refusal(folder)
 
 
 def test_broken_and_missing_files_are_named(make_tokenizer: MakeTokenizer, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from components.strict_json import DuplicateKeyError, loads
+from models.strict_json import DuplicateKeyError, loads
 
 
 @pytest.mark.parametrize(
