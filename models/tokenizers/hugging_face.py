@@ -13,8 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.files import one_line, shown
 from models.errors import CheckpointError
+from models.files import one_line, shown
 from models.tokenizers.resolved_tokenizer import ResolvedTokenizer, ordered_vocabulary
 from models.tokenizers.wordpiece.spec import (
     Stamps,

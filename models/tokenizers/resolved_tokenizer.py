@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.files import FromFile, read_text, shown, typed
 from models.errors import CheckpointError
+from models.files import FromFile, read_text, shown, typed
 from models.tokenizers.added_tokens import (
     BERT_SPECIAL_TOKENS,
     Named,

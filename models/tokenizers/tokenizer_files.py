@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from models.checkpoints.files import FromFile, checkpoint_file, read_json, shown, typed
 from models.errors import CheckpointError
+from models.files import FromFile, checkpoint_file, read_json, shown, typed
 
 TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY_FILE = "vocab.txt"

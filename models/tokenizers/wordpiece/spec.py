@@ -16,8 +16,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from models.checkpoints.files import FromFile, checkpoint_file, shown, typed
 from models.errors import CheckpointError
+from models.files import FromFile, checkpoint_file, shown, typed
 from models.tokenizers.resolved_tokenizer import ResolvedTokenizer, resolve_tokenizer
 from models.tokenizers.tokenizer_files import FILES, refused
 
