@@ -19,9 +19,14 @@ from components.checkpoint import check_checkpoint
 from components.errors import CheckpointError
 from tests.components.checkpoint.conftest import WORDS
 from tests.components.transform.tokenizer_folders import flags
+from tests.full import cases
 from tests.tiny_model import write_checkpoint
 
-CASES: dict[str, Any] = {"max_examples": 2000, "deadline": None, "suppress_health_check": list(HealthCheck)}
+CASES: dict[str, Any] = {
+    "max_examples": cases(200, full=2000),
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+}
 
 JUNK = [
     *(None, True, False, 0, -1, 1, 2, 3.5, 1e400, float("nan"), 10**30, -(2**63), "", "[E1]", "x" * 5000),

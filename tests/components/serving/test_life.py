@@ -33,8 +33,9 @@ from tensorflow_serving.apis import (
 
 from components.serving.settings import ServeSettings
 from tests.components.serving.conftest import NAME, TEXTS, Exported, Server, push, running
+from tests.full import cases
 
-CLIENTS, SWITCHES = 16, 20
+CLIENTS, SWITCHES = 16, cases(6, full=20)
 
 
 class Load:

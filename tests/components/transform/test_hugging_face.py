@@ -28,6 +28,7 @@ from tests.components.transform.tokenizer_folders import (
     vocabulary_file,
     write_folder,
 )
+from tests.full import cases
 
 BERT = {"model_type": "bert"}
 VOCAB = [*SPECIAL, "hello", "world", "e", "##1", "[", "]", "[E1]"]  # [E1] is 11, the next free id 12
@@ -209,7 +210,7 @@ def test_files_that_contradict_each_other_or_transformers_are_refused(
 # --- generated folders --------------------------------------------------------------------------------
 
 
-@settings(max_examples=600, **UNHURRIED)
+@settings(max_examples=cases(150, full=600), **UNHURRIED)
 @given(files=folders())
 def test_files_are_read_as_transformers_reads_them(
     files: Files, tmp_path_factory: pytest.TempPathFactory
