@@ -24,6 +24,7 @@ from ml_metadata.proto.metadata_store_pb2 import Artifact, ConnectionConfig
 from components import manifest
 from components.pusher.record import version_damage
 from tests.components.test_manifest import rewrite
+from tests.full import only_full
 from tests.tiny_model import rows, write_checkpoint
 from tests.tiny_project import CONFIG
 
@@ -413,6 +414,7 @@ def test_damaged_model_is_trained_again_and_its_bytes_are_not_pushed(story, fold
     assert version_damage(pushed, thorough=True) == ""
 
 
+@only_full
 def test_lost_metadata_store_costs_the_cache_and_neither_what_is_served_nor_the_comparison_with_it(
     story, folder
 ):

@@ -21,10 +21,11 @@ from tests.components.exports.conftest import ship_tfjs
 from tests.components.exports.demo_page import classify, ready, static_server
 from tests.components.serving.conftest import push, running
 from tests.components.transform.test_real_datasets import REPOSITORY, real_texts
+from tests.full import only_full
 from tests.tiny_export import LABELS, TinyExport, export_tiny
 from tests.tiny_model import SPECIAL
 
-pytestmark = [pytest.mark.real, pytest.mark.usefixtures("tfjs_is_ready")]
+pytestmark = [pytest.mark.real, only_full, pytest.mark.usefixtures("tfjs_is_ready")]
 Answers = tuple[list[str], np.ndarray]  # labels, and probabilities [rows, classes]
 
 
