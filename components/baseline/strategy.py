@@ -93,10 +93,8 @@ def _is_one_of(model: types.Artifact, candidates: list[types.Artifact]) -> bool:
 
 
 def _is_whole(model: types.Artifact) -> bool:
-    """Whether the files are there, and as they were written where that was recorded."""
-    uri = Path(model.uri)
-    recorded = manifest.manifest_path(uri).exists()
-    return (_folder(model) / SAVED_MODEL).is_file() and not (recorded and manifest.damage(uri))
+    """Whether the files are there, and as they were written; the Evaluator is given no others."""
+    return (_folder(model) / SAVED_MODEL).is_file() and not manifest.damage(Path(model.uri))
 
 
 def _last_issued(store: MetadataStore, artifact_ids: list[int]) -> dict[int, int]:
