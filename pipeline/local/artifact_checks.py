@@ -52,7 +52,7 @@ class ArtifactChecks:
                 problem = self._problem(artifact, self._thorough)
                 if problem:
                     self._forget(artifact)
-                    self._say(f"{self._producer(artifact)}: its cached output {problem}; run again")
+                    self._say(f"{self._producer(artifact)}: its cached output {problem}; it runs again")
                     raise RuntimeError(problem)  # as TFX's own check does
                 self.cached_read += self._thorough
 
