@@ -1,6 +1,7 @@
 """Damaged artifacts are made anew, by their own node. (No `annotations` import: `@component` reads them.)"""
 
 import os
+import shutil
 from pathlib import Path
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -101,6 +102,15 @@ def test_damaged_output_that_nothing_reads_re_runs_no_other_node(tmp_path):
     assert again.states == {"Producer": "cached", "Consumer": "done", "Apart": "cached"}
     assert len(again) == 1
     assert again[0].endswith("/artifacts/Consumer/statistics/3/count.txt is gone; it runs again")
+
+
+def test_node_whose_folder_was_deleted_runs_again_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path, "first")
+    shutil.rmtree(tmp_path / "artifacts/Producer")
+    again = run(tmp_path, "second")
+    assert again == ["Producer: its cached output artifacts/Producer/examples/2 is gone; it runs again"]
+    assert again.states == {"Producer": "done", "Consumer": "done", "Apart": "cached"}
 
 
 def test_output_without_digests_is_made_anew(tmp_path):
