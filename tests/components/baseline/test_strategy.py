@@ -128,6 +128,15 @@ def test_served_version_stands_in_for_a_last_blessed_model_of_before_digests_wer
     assert run(tmp_path, "0.7", serving=True) == "COMPLETE, baseline 0.8, not blessed"
 
 
+def test_older_model_is_no_stand_in_for_a_served_version_that_is_damaged_too(tmp_path: Path) -> None:
+    run(tmp_path, "0.7")
+    run(tmp_path, "0.8")
+    (push(tmp_path, "0.8") / "weights").write_text("0.1")
+    shutil.rmtree(last_artifact(tmp_path, "Model", key="model").uri)
+    # No baseline: the Pusher refuses to replace the version, and names the damage.
+    assert run(tmp_path, "0.75", serving=True) == "COMPLETE, baseline none, blessed"
+
+
 def test_copy_of_a_served_version_that_was_damaged_is_made_anew(tmp_path: Path) -> None:
     push(tmp_path, "0.8")
     run(tmp_path, "0.7", serving=True)
