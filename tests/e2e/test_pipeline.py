@@ -407,7 +407,9 @@ def test_damaged_model_is_trained_again_and_its_bytes_are_not_pushed(story, fold
     assert done.exit_code == 0, done.stderr
     assert done.states()["Transform"] == "cached"
     assert {done.states()[node] for node in ("Trainer", "Evaluator", "Canary", "Pusher")} == {"done"}
-    line = f"Trainer: its cached output {trained.relative_to(folder)} is damaged (sha256 differs); run again"
+    line = (
+        f"Trainer: its cached output {trained.relative_to(folder)} is damaged (sha256 differs); it runs again"
+    )
     assert line in done.stderr.splitlines()
     pushed = folder / "elsewhere/tiny/1"
     assert (pushed / weights).read_bytes() == whole
