@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.settings import CheckpointSettings
+from models.tokenizers.family import Family
 from pipeline.config import Config
 from pipeline.fingerprints import code_fingerprint
 
@@ -12,7 +13,7 @@ from pipeline.fingerprints import code_fingerprint
 _LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report"}
 
 
-def model_facts(config: Config, checkpoint_fingerprint: str) -> dict[str, Any]:
+def model_facts(config: Config, checkpoint_fingerprint: str, tokenizer: Family) -> dict[str, Any]:
     """Returns JSON values: the resolved config, the checkpoint, and a hash of the code that makes a model.
 
     A config holds no secrets, only the names of files and variables that do.
@@ -20,6 +21,7 @@ def model_facts(config: Config, checkpoint_fingerprint: str) -> dict[str, Any]:
     Args:
         config: the model.
         checkpoint_fingerprint: of the checkpoint's files.
+        tokenizer: the family of the checkpoint's tokenizer.
     """
     return {
         "config": config.model_dump(mode="json", by_alias=True, exclude=_LEFT_OUT),
@@ -27,7 +29,9 @@ def model_facts(config: Config, checkpoint_fingerprint: str) -> dict[str, Any]:
             "name": _checkpoint_name(config.model.checkpoint),
             "fingerprint": checkpoint_fingerprint,
         },
-        "code": code_fingerprint("components.transform.preprocessing", "components.trainer.run_fn"),
+        "code": code_fingerprint(
+            "components.transform.preprocessing", "components.trainer.run_fn", *tokenizer.modules
+        ),
     }
 
 

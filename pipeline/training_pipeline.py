@@ -31,6 +31,7 @@ from components.pusher.component import VersionedPusher
 from components.report.component import Report
 from components.settings import DataGateSettings
 from components.statistics_options import SketchedStatsOptions
+from models.tokenizers.family import family_of
 from pipeline.beam.arguments import beam_arguments
 from pipeline.config import Config, as_json
 from pipeline.eval_config import make_eval_config
@@ -56,9 +57,11 @@ def create_pipeline(
 
     Raises:
         UsageError: the label list cannot be used.
+        CheckpointError: a tokenizer file of the checkpoint is malformed.
     """
     data, labels = config.data, read_labels(paths.readable(config.data.labels))
-    checkpoint_fingerprint = content_fingerprint(paths.readable(paths.checkpoint_dir))
+    checkpoint = paths.readable(paths.checkpoint_dir)
+    checkpoint_fingerprint, tokenizer = content_fingerprint(checkpoint), family_of(checkpoint)
     # What several nodes read; as JSON, so that the metadata store records it.
     shared = {
         # Without the gate's rules: a change of theirs must not train again. The examples know their span.
@@ -107,7 +110,10 @@ def create_pipeline(
         # The model is judged on raw text, so only what the Trainer reads is written transformed.
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_statistics=True,
-        custom_config=shared | {"code_fingerprint": code_fingerprint("components.transform.preprocessing")},
+        custom_config=shared
+        | {
+            "code_fingerprint": code_fingerprint("components.transform.preprocessing", *tokenizer.modules),
+        },
     )
     transform.add_upstream_node(data_gate)
 
@@ -169,7 +175,7 @@ def create_pipeline(
         serving_dir=str(config.push.serving_dir),
         name=config.name,
         keep=config.push.keep,
-        info=model_facts(config, checkpoint_fingerprint),
+        info=model_facts(config, checkpoint_fingerprint, tokenizer),
         force=force_push,
         # A baseline that is looked for in the serving folder cannot miss what is served.
         needs_baseline=find_baseline is None
@@ -200,7 +206,11 @@ def create_pipeline(
             checkpoint_dir=paths.checkpoint_dir,
             max_length=config.transform.max_length,
             inputs_fingerprint=checkpoint_fingerprint,
-            code_fingerprint=code_fingerprint("components.exports.executor", FORMATS[format_name].module),
+            code_fingerprint=code_fingerprint(
+                "components.exports.executor",
+                FORMATS[format_name].module,
+                tokenizer.exports[format_name],
+            ),
         ).with_id(FORMATS[format_name].node_id)
         for format_name, settings in config.export.chosen().items()
     ]

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from models.checkpoints.files import FromFile, checkpoint_file, read_json, shown, typed
 from models.errors import CheckpointError
+from models.files import FromFile, checkpoint_file, read_json, shown, typed
 
 CONFIG_FILE = "config.json"
 

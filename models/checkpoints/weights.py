@@ -20,7 +20,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from models.checkpoints.config import CONFIG_FILE, EncoderConfig
-from models.checkpoints.files import (
+from models.errors import CheckpointError
+from models.files import (
     FromFile,
     checkpoint_file,
     one_line,
@@ -29,7 +30,6 @@ from models.checkpoints.files import (
     shown,
     typed,
 )
-from models.errors import CheckpointError
 
 WEIGHTS_FILE = "model.safetensors"
 SHARD_INDEX_FILE = "model.safetensors.index.json"

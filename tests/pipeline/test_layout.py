@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.project import PACKAGES, PROJECT_DIR
+from models.tokenizers.family import FAMILIES
 
 SOURCES = sorted(p for package in PACKAGES for p in (PROJECT_DIR / package).rglob("*.py"))
 
@@ -59,8 +60,45 @@ def test_tokenizer_and_training_modules_do_not_know_tfx():
     assert wrong == []
 
 
-@pytest.mark.parametrize("module", ["components", "pipeline", "pipeline.config", "components.settings"])
-def test_importing_the_packages_imports_no_tensorflow(module):
+def test_tokenizers_know_no_node_and_no_other_axis():
+    folder = PROJECT_DIR / "models" / "tokenizers"
+    others = {path.stem for path in (PROJECT_DIR / "models").iterdir() if path.is_dir()} - {"tokenizers"}
+    assert "checkpoints" in others
+    forbidden = {"components", "pipeline", "tfx", *(f"models.{name}" for name in others)}
+    wrong = [
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
+        for path in folder.rglob("*.py")
+        for name in imported(path)
+        if any(name == outside or name.startswith(f"{outside}.") for outside in forbidden)
+    ]
+    assert wrong == []
+
+
+def test_a_tokenizer_family_is_named_only_in_its_row_and_its_folder():
+    families = PROJECT_DIR / "models" / "tokenizers"
+    wrong = [
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
+        for path in [*SOURCES, *(PROJECT_DIR / "benchmarks").rglob("*.py")]
+        for family in FAMILIES
+        if not path.is_relative_to(families / family)
+        for name in imported(path)
+        if name.startswith(f"models.tokenizers.{family}")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "components",
+        "pipeline",
+        "pipeline.config",
+        "components.settings",
+        "models.tokenizers.family",
+        *(family.spec for family in FAMILIES.values()),
+    ],
+)
+def test_importing_imports_no_tensorflow(module):
     code = f"import sys, {module}; print(*sorted({{'tensorflow', 'tfx', 'apache_beam'}} & set(sys.modules)))"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
