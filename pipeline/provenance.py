@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.settings import CheckpointSettings
+from models.checkpoints.settings import CheckpointSettings
 from pipeline.config import Config
 from pipeline.fingerprints import code_fingerprint
 

@@ -33,7 +33,7 @@ class TrainStep:
         optimizer: AdamW,
         settings: TrainSettings,
         strategy: tf.distribute.Strategy,
-        text_pairs: bool,
+        inputs: Sequence[str],
     ) -> None:
         self._model, self._variables, self._optimizer = model, list(variables), optimizer
         self._settings, self._strategy = settings, strategy
@@ -44,7 +44,7 @@ class TrainStep:
                 self._sums = [_replica_sum(shape) for shape in shapes]
         counter, rate = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
         compiled = _compiler(settings, strategy)
-        batch = batch_spec(text_pairs)
+        batch = batch_spec(inputs)
         self._update = compiled(self._update_all_replicas, [batch, counter, rate])
         self._accumulate = compiled(self._accumulate_all_replicas, [batch, counter])
 
@@ -99,7 +99,7 @@ class TrainStep:
 
 
 def scoring_function(
-    model: Any, settings: TrainSettings, strategy: tf.distribute.Strategy, text_pairs: bool
+    model: Any, settings: TrainSettings, strategy: tf.distribute.Strategy, inputs: Sequence[str]
 ) -> Callable[[Inputs], tf.Tensor]:
     """Batch -> float32 [loss sum, correct rows, rows], over all replicas; rows of weight 0 do not count."""
 
@@ -118,15 +118,14 @@ def scoring_function(
     def all_replicas(batch: Inputs) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, args=(batch,)), axis=None)
 
-    return _compiler(settings, strategy)(all_replicas, [batch_spec(text_pairs)])
+    return _compiler(settings, strategy)(all_replicas, [batch_spec(inputs)])
 
 
-def batch_spec(text_pairs: bool) -> dict[str, tf.TensorSpec]:
-    """What `dataset` yields: any number of rows and tokens."""
+def batch_spec(inputs: Sequence[str]) -> dict[str, tf.TensorSpec]:
+    """What `dataset` yields for these inputs of the model: any number of rows and tokens."""
     tokens, rows = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
-    spec = {features.INPUT_IDS: tokens, features.ATTENTION_MASK: tokens, features.LABEL_ID: rows}
-    spec[ROW_WEIGHT] = tf.TensorSpec([None], tf.float32)
-    return spec | ({features.TOKEN_TYPE_IDS: tokens} if text_pairs else {})
+    spec = dict.fromkeys(inputs, tokens) | {features.LABEL_ID: rows}
+    return spec | {ROW_WEIGHT: tf.TensorSpec([None], tf.float32)}
 
 
 def _compiler(

@@ -24,9 +24,9 @@ class TinyExport(NamedTuple):
 
 def export_tiny(folder: Path, pairs: bool = False, words: Sequence[str] = (), seed: int = 0) -> TinyExport:
     """A model that nobody trained, and that gives different texts different labels all the same."""
-    from components.settings import CheckpointSettings, DataSettings, ModelSettings
+    from components.settings import DataSettings
     from components.trainer.export import ServingModel, export_model
-    from models.checkpoints.source import load_classifier
+    from models.checkpoints.classifier import load_classifier
 
     checkpoint = write_checkpoint(folder / "checkpoint", words=words)
     labels = folder / "labels.txt"
@@ -35,8 +35,7 @@ def export_tiny(folder: Path, pairs: bool = False, words: Sequence[str] = (), se
     data |= {"text_pair": PAIR} if pairs else {}
     columns = [TEXT, PAIR] if pairs else [TEXT]
     transform = _transform_graph(folder, checkpoint, labels, data, columns)
-    settings = ModelSettings(checkpoint=CheckpointSettings(path=checkpoint))
-    model = load_classifier(checkpoint, LABELS, settings, seed)
+    model = load_classifier(checkpoint, LABELS, seed=seed)
     _make_decided(model, pairs)
     out = folder / "saved_model"
     export_model(ServingModel(model, transform, DataSettings.model_validate(data), labels), labels, out)

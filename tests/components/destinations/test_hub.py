@@ -20,10 +20,9 @@ from transformers import AutoTokenizer
 from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
 from components.destinations.hub_files import write_hub_files
-from components.settings import CheckpointSettings, ModelSettings
 from components.trainer.model import classify
 from components.versions import store
-from models.checkpoints.source import load_classifier
+from models.checkpoints.classifier import load_classifier
 from models.errors import PipelineError
 from tests.components.destinations.hub_stub import TOKEN, Hub, running_hub
 from tests.support.model_server import Exported, exported
@@ -154,8 +153,7 @@ def test_files_load_back_into_a_model_with_the_same_answers(
     version: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     write_hub_files(version, checkpoint, "tiny", 16, tmp_path)
-    settings = ModelSettings(checkpoint=CheckpointSettings(path=tmp_path))
-    model = load_classifier(tmp_path, LABELS, settings, seed=99)
+    model = load_classifier(tmp_path, LABELS, seed=99)
     head = load_file(tmp_path / "model.safetensors")  # the project always trains a head of its own
     model.classifier.kernel.assign(head["classifier.weight"].T)
     model.classifier.bias.assign(head["classifier.bias"])

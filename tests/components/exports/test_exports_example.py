@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from components.exports.shipped_files import write_tokenizer
 from components.project import PROJECT_DIR
-from components.settings import CheckpointSettings
+from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
 from tests.components.transform.test_real_datasets import real_texts

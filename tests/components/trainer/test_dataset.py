@@ -12,6 +12,7 @@ import pytest
 from components.trainer import dataset
 from components.trainer.dataset import Batching
 from models.errors import PipelineError
+from tests.components.trainer.conftest import INPUTS
 
 # Row i holds the token i + 10 as often as its length says, so that a batch tells which rows it has.
 LENGTHS = [3 + (i * 7) % 20 for i in range(230)]
@@ -112,7 +113,7 @@ def test_pools_of_a_large_split_keep_every_row(shards: list[str], monkeypatch: p
 
 
 def test_summary_counts_rows_tokens_and_labels(shards: list[str]) -> None:
-    summary = dataset.summarize_split(shards, classes=3, vocabulary=300, text_pairs=False)
+    summary = dataset.summarize_split(shards, classes=3, vocabulary=300, inputs=INPUTS)
     assert (summary.rows, summary.tokens, summary.label_counts) == (230, sum(LENGTHS), (77, 77, 76))
 
 
@@ -138,14 +139,14 @@ def test_rows_that_cannot_be_trained_on_are_refused(
 ) -> None:
     path = write_rows(tmp_path / "rows.gz", [([2, 4, 3], 0), row])
     with pytest.raises(PipelineError, match=message):
-        dataset.summarize_split([str(path)], classes=2, vocabulary=50, text_pairs=False)
+        dataset.summarize_split([str(path)], classes=2, vocabulary=50, inputs=INPUTS)
 
 
 def test_truncated_shard_is_named(tmp_path: Path, write_rows: Callable[..., Path]) -> None:
     path = write_rows(tmp_path / "rows.gz", ROWS)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(PipelineError, match=r"rows\.gz: not readable"):
-        dataset.summarize_split([str(path)], classes=3, vocabulary=300, text_pairs=False)
+        dataset.summarize_split([str(path)], classes=3, vocabulary=300, inputs=INPUTS)
 
 
 def test_patterns_without_a_file_are_refused(tmp_path: Path) -> None:
