@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from models.checkpoints.settings import CheckpointSettings
+from models.encoders.families import Family
 from pipeline.config import Config
 from pipeline.fingerprints import code_fingerprint
 
@@ -12,7 +13,12 @@ from pipeline.fingerprints import code_fingerprint
 _LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report"}
 
 
-def model_facts(config: Config, checkpoint_fingerprint: str) -> dict[str, Any]:
+def training_code(encoder: Family) -> tuple[str, ...]:
+    """The modules that the Trainer runs: `run_fn`, and those of the encoder's family, which it loads by name."""
+    return "components.trainer.run_fn", encoder.facts_module, encoder.forward_module
+
+
+def model_facts(config: Config, checkpoint_fingerprint: str, encoder: Family) -> dict[str, Any]:
     """Returns JSON values: the resolved config, the checkpoint, and a hash of the code that makes a model.
 
     A config holds no secrets, only the names of files and variables that do.
@@ -20,6 +26,7 @@ def model_facts(config: Config, checkpoint_fingerprint: str) -> dict[str, Any]:
     Args:
         config: the model.
         checkpoint_fingerprint: of the checkpoint's files.
+        encoder: the family that the checkpoint is of.
     """
     return {
         "config": config.model_dump(mode="json", by_alias=True, exclude=_LEFT_OUT),
@@ -27,7 +34,7 @@ def model_facts(config: Config, checkpoint_fingerprint: str) -> dict[str, Any]:
             "name": _checkpoint_name(config.model.checkpoint),
             "fingerprint": checkpoint_fingerprint,
         },
-        "code": code_fingerprint("components.transform.preprocessing", "components.trainer.run_fn"),
+        "code": code_fingerprint("components.transform.preprocessing", *training_code(encoder)),
     }
 
 

@@ -15,9 +15,8 @@ from components.labels import read_labels
 from components.model_files import EXTRAS, write_sums
 from components.settings import DataSettings
 from components.trainer.dataset import model_inputs
-from components.trainer.model import classify
 from models import features
-from models.encoders.families import FAMILIES
+from models.encoders.families import FAMILIES, forward_of
 from models.errors import PipelineError
 
 Outputs = dict[str, tf.Tensor]
@@ -37,6 +36,7 @@ class ServingModel(tf.Module):
     ) -> None:
         super().__init__()
         self._model = _Untracked(model)
+        self._classify = forward_of(model).classify
         self.weights = list(model.variables)
         self.transform_layer = transform.transform_features_layer()
         self._classes = len(read_labels(labels))
@@ -89,7 +89,7 @@ class ServingModel(tf.Module):
         return self._outputs({name: tf.cast(value, tf.int32) for name, value in tokens.items()})
 
     def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> Outputs:
-        probabilities = tf.nn.softmax(classify(self._model.value, inputs))
+        probabilities = tf.nn.softmax(self._classify(self._model.value, inputs))
         classes = self.labels.lookup(tf.range(self._classes, dtype=tf.int64))
         best = tf.argmax(probabilities, -1)
         return {

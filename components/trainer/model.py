@@ -1,8 +1,7 @@
-"""What training does with a model, whichever family its encoder is of: forward pass, loss, what changes and decays."""
+"""The loss of the classifier, and which of its variables training changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -10,26 +9,6 @@ import tensorflow as tf
 from components.trainer.settings import FreezeSettings
 from models.encoders.families import forward_of
 from models.errors import PipelineError
-
-
-def classify(
-    model: Any,
-    inputs: Mapping[str, tf.Tensor],
-    dropout_seed: tf.Tensor | None = None,
-    dtype: tf.DType = tf.float32,
-) -> tf.Tensor:
-    """Token ids -> logits.
-
-    Args:
-      model: what `models.checkpoints.classifier.load_classifier` returned.
-      inputs: int32 [rows, tokens] by the names of the model's inputs.
-      dropout_seed: int64 [2] when training; None means no dropout.
-      dtype: of the matrix products; layer norms, softmax and the head stay float32.
-
-    Returns:
-      float32 [rows, classes].
-    """
-    return forward_of(model).classify(model, inputs, dropout_seed, dtype)
 
 
 def row_losses(logits: tf.Tensor, label_ids: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:

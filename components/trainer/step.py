@@ -8,10 +8,11 @@ from typing import Any
 import tensorflow as tf
 
 from components.trainer.dataset import ROW_WEIGHT
-from components.trainer.model import classify, row_losses
+from components.trainer.model import row_losses
 from components.trainer.optimizer import AdamW
 from components.trainer.settings import TrainSettings
 from models import features
+from models.encoders.families import forward_of
 
 DTYPES = {"none": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16}
 _MASKS_PER_PASS = 4096  # more dropout masks than one pass draws: the next pass's start after them
@@ -37,6 +38,7 @@ class TrainStep:
     ) -> None:
         self._model, self._variables, self._optimizer = model, list(variables), optimizer
         self._settings, self._strategy = settings, strategy
+        self._classify = forward_of(model).classify
         self._sums: list[tf.Variable] = []
         if settings.gradient_accumulation > 1:
             shapes = [v.shape for v in variables] + [tf.TensorShape([])] * 2
@@ -89,7 +91,7 @@ class TrainStep:
         )
         seed = tf.stack([tf.constant(self._settings.seed, tf.int64), pass_number * _MASKS_PER_PASS])
         with tf.GradientTape() as tape:
-            logits = classify(self._model, batch, seed, DTYPES[self._settings.mixed_precision])
+            logits = self._classify(self._model, batch, seed, DTYPES[self._settings.mixed_precision])
             losses = row_losses(logits, batch[features.LABEL_ID], self._settings.label_smoothing)
             loss = tf.reduce_sum(losses * batch[ROW_WEIGHT])
             scaled = loss * self._optimizer.loss_scale
@@ -102,6 +104,7 @@ def scoring_function(
     model: Any, settings: TrainSettings, strategy: tf.distribute.Strategy, inputs: Sequence[str]
 ) -> Callable[[Inputs], tf.Tensor]:
     """Batch -> float32 [loss sum, correct rows, rows], over all replicas; rows of weight 0 do not count."""
+    classify = forward_of(model).classify
 
     def replica(batch: Inputs) -> tf.Tensor:
         labels, weights = batch[features.LABEL_ID], batch[ROW_WEIGHT]

@@ -92,17 +92,22 @@ class Family:
     package: str
 
     @property
-    def modules(self) -> tuple[str, str]:
-        """Dotted paths of its two modules: what a fingerprint of the code that uses the family names."""
-        return f"{self.package}.facts", f"{self.package}.forward"
+    def facts_module(self) -> str:
+        """Dotted path: a fingerprint of code that loads the facts has to name it."""
+        return f"{self.package}.facts"
+
+    @property
+    def forward_module(self) -> str:
+        """Dotted path: a fingerprint of code that loads the forward pass has to name it."""
+        return f"{self.package}.forward"
 
     def facts(self) -> Facts:
         """Imports the module."""
-        return cast(Facts, importlib.import_module(self.modules[0]))
+        return cast(Facts, importlib.import_module(self.facts_module))
 
     def forward(self) -> Forward:
         """Imports the module, and TensorFlow with it."""
-        return cast(Forward, importlib.import_module(self.modules[1]))
+        return cast(Forward, importlib.import_module(self.forward_module))
 
 
 FAMILIES = {"bert": Family("models.encoders.bert")}

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from components.project import PACKAGES, PROJECT_DIR
+from models.encoders.families import FAMILIES
 from pipeline import fingerprints
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
+from pipeline.provenance import training_code
 
 
 @pytest.fixture
@@ -64,10 +66,11 @@ NODES = {
     "TFRecordExampleGen": "components.example_gen.executor",
     "DataGate": "components.data_gate.executor",
     "Transform": "components.transform.preprocessing",
-    "Trainer": "components.trainer.run_fn",
+    "Trainer": " ".join(training_code(FAMILIES["bert"])),
     "Evaluator": "components.evaluator.metrics",
     "Canary": "components.canary.executor components.serving.__main__",
     "Pusher": "components.pusher.executor",
+    "SecondPusher": f"components.destinations.executor {FAMILIES['bert'].facts_module}",
     "Report": "components.report.executor",
 }
 
@@ -77,12 +80,17 @@ NODES = {
     [
         ("models/tokenizers/wordpiece/graph.py", ["Transform"]),
         ("components/trainer/train_loop.py", ["Trainer"]),
+        ("models/encoders/bert/forward.py", ["Trainer"]),
+        ("models/encoders/bert/facts.py", ["Trainer", "SecondPusher"]),
+        ("models/encoders/other/forward.py", []),  # another family than that of the checkpoint
+        ("models/encoders/other/facts.py", []),
+        ("models/checkpoints/checks.py", []),  # asked before a run only
         ("components/trainer/export.py", ["Trainer"]),
         ("components/trainer/settings.py", ["Trainer"]),
         ("components/evaluator/metrics.py", ["Evaluator"]),
         ("components/serving/settings.py", ["Canary"]),
         ("components/canary/local_process_runner.py", ["Canary"]),
-        ("components/versions/store.py", ["Canary", "Pusher"]),  # the server looks for them
+        ("components/versions/store.py", ["Canary", "Pusher", "SecondPusher"]),  # the server looks for them
         ("components/data_gate/rules.py", ["DataGate"]),
         ("components/report/charts.py", ["Report"]),
         (
@@ -96,6 +104,7 @@ def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edite
     root = PROJECT_DIR
     for package in PACKAGES:
         shutil.copytree(root / package, tmp_path / package)
+    shutil.copytree(tmp_path / "models/encoders/bert", tmp_path / "models/encoders/other")
     code = (
         "import json, pipeline.fingerprints as f\n"
         f"print(json.dumps({{node: f.code_fingerprint(*modules.split()) for node, modules in {NODES!r}.items()}}))"

@@ -46,8 +46,8 @@ def _make_decided(model: Any, pairs: bool) -> None:
     """Makes the head's weights large, and its biases such that no class is the most probable for most texts."""
     import numpy as np
 
-    from components.trainer.model import classify
     from models import features
+    from models.encoders.families import forward_of
 
     model.classifier.kernel.assign(model.classifier.kernel * 100.0)
     ids = np.random.default_rng(0).integers(5, model.config.vocab_size, (64, MAX_LENGTH)).astype(np.int32)
@@ -55,7 +55,7 @@ def _make_decided(model: Any, pairs: bool) -> None:
     inputs = {features.INPUT_IDS: ids, features.ATTENTION_MASK: np.ones_like(ids)}
     if pairs:
         inputs[features.TOKEN_TYPE_IDS] = np.zeros_like(ids) + (np.arange(MAX_LENGTH) >= MAX_LENGTH // 2)
-    model.classifier.bias.assign(-classify(model, inputs).numpy().mean(0))
+    model.classifier.bias.assign(-forward_of(model).classify(model, inputs).numpy().mean(0))
 
 
 def _transform_graph(
