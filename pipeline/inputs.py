@@ -24,7 +24,8 @@ from components.example_gen.tfrecord import broken, read_records
 from components.labels import read_labels
 from components.settings import DataSettings
 from components.trainer.settings import label_weights
-from models.checkpoints.source import cached_folder, check_checkpoint, checkpoint_folder
+from models.checkpoints.checks import check_checkpoint
+from models.checkpoints.source import cached_folder, checkpoint_folder
 from models.errors import GateRefused, PipelineError, UsageError
 from models.tokenizers.family import family_of
 from pipeline.config import Config

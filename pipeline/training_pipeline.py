@@ -31,13 +31,15 @@ from components.pusher.component import VersionedPusher
 from components.report.component import Report
 from components.settings import DataGateSettings
 from components.statistics_options import SketchedStatsOptions
+from models.checkpoints.config import read_model_type
+from models.encoders.families import FAMILIES as ENCODERS
 from models.tokenizers.family import family_of
 from pipeline.beam.arguments import beam_arguments
 from pipeline.config import Config, as_json
 from pipeline.eval_config import make_eval_config
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
 from pipeline.paths import PipelinePaths
-from pipeline.provenance import model_facts
+from pipeline.provenance import model_facts, training_code
 
 
 def create_pipeline(
@@ -57,11 +59,13 @@ def create_pipeline(
 
     Raises:
         UsageError: the label list cannot be used.
-        CheckpointError: a tokenizer file of the checkpoint is malformed.
+        CheckpointError: a tokenizer file of the checkpoint is malformed, or its config.json names no encoder
+            that is known.
     """
     data, labels = config.data, read_labels(paths.readable(config.data.labels))
     checkpoint = paths.readable(paths.checkpoint_dir)
     checkpoint_fingerprint, tokenizer = content_fingerprint(checkpoint), family_of(checkpoint)
+    encoder = ENCODERS[read_model_type(checkpoint)]
     # What several nodes read; as JSON, so that the metadata store records it.
     shared = {
         # Without the gate's rules: a change of theirs must not train again. The examples know their span.
@@ -130,7 +134,7 @@ def create_pipeline(
             "model": as_json(config.model),
             "train": as_json(config.train),
             "state_dir": str(paths.state_dir),
-            "code_fingerprint": code_fingerprint("components.trainer.run_fn"),
+            "code_fingerprint": code_fingerprint(*training_code(encoder)),
         },
     )
 
@@ -175,7 +179,7 @@ def create_pipeline(
         serving_dir=str(config.push.serving_dir),
         name=config.name,
         keep=config.push.keep,
-        info=model_facts(config, checkpoint_fingerprint, tokenizer),
+        info=model_facts(config, checkpoint_fingerprint, tokenizer, encoder),
         force=force_push,
         # A baseline that is looked for in the serving folder cannot miss what is served.
         needs_baseline=find_baseline is None
@@ -191,7 +195,7 @@ def create_pipeline(
         keep=config.push.keep,
         checkpoint_dir=str(paths.checkpoint_dir),
         max_length=config.transform.max_length,
-        code_fingerprint=code_fingerprint("components.destinations.executor"),
+        code_fingerprint=code_fingerprint("components.destinations.executor", encoder.facts_module),
     )
 
     exporters = [

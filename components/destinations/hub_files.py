@@ -15,7 +15,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from components.labels import read_labels
 from components.model_files import EXTRAS, SAVED_MODEL
 from components.versions.store import read_info
-from models.checkpoints.source import ARCHITECTURES, hugging_face_config
+from models.checkpoints.classifier import hugging_face_config
+from models.encoders.families import FAMILIES
 from models.errors import PipelineError
 from models.tokenizers.hugging_face import hugging_face_tokenizer
 
@@ -42,7 +43,7 @@ def write_hub_files(version: Path, checkpoint: Path, name: str, max_length: int,
     labels = read_labels(version / EXTRAS / "labels.txt")
     save_file(named_weights(version), str(out / WEIGHTS_FILE), metadata={"format": "pt"})
     config = hugging_face_config(checkpoint, labels)
-    config.architectures = [ARCHITECTURES[config.model_type].removeprefix("TF")]
+    config.architectures = [FAMILIES[config.model_type].facts().TF_CLASS.removeprefix("TF")]
     config.problem_type = "single_label_classification"
     config.dtype = "float32"
     config.save_pretrained(str(out))

@@ -19,6 +19,7 @@ from components.exports.artifacts import DESTINATION
 from components.exports.format import FORMATS
 from components.exports.opened import NotInstalledError
 from components.exports.report import ExportReport, Variant, scalars, write_report
+from components.exports.served import served_inputs
 from components.exports.shipping import destination, ship
 from components.model_files import require_exported
 from components.refusal import REFUSED
@@ -88,7 +89,7 @@ def _export(job: _Job) -> ExportReport:
     """Tries every variant, puts beside the accepted ones what ships with them."""
     metric, columns = job.settings["metric"], job.settings["text_columns"]
     require_exported(job.saved_model)
-    held_to = trial.read_trial(job.split, len(columns) > 1, job.settings["rows"])
+    held_to = trial.read_trial(job.split, served_inputs(job.saved_model), job.settings["rows"])
     size = _bytes(path for path in job.saved_model.rglob("*") if path.is_file())
     served = trial.try_model(trial.open_served(job.saved_model), held_to, size, metric)
     variants = tuple(_variants(job, held_to, served))

@@ -43,14 +43,17 @@ class Tried:
     figures: Figures
 
 
-def read_trial(split: Path, text_pairs: bool, limit: int) -> Trial:
+def read_trial(split: Path, inputs: tuple[str, ...], limit: int) -> Trial:
     """The first `limit` rows of a split of transformed examples, or all when it has fewer.
+
+    `inputs`: names of the model's inputs, as `served_inputs` returns them.
 
     Raises:
       PipelineError: the split has no rows.
     """
-    batching = Batching(_BATCH, text_pairs=text_pairs)
-    batches = list(map(_as_arrays, evaluation_batches(list_shards([f"{split}/*"]), batching, limit)))
+    batching = Batching(_BATCH, inputs=inputs)
+    rows = evaluation_batches(list_shards([f"{split}/*"]), batching, limit)
+    batches = [_as_arrays(batch, inputs) for batch in rows]
     if not batches:
         raise PipelineError(f"{split}: no rows to hold an export to the served model on")
     # Of middling length: the pool is sorted by length.
@@ -58,9 +61,8 @@ def read_trial(split: Path, text_pairs: bool, limit: int) -> Trial:
     return Trial(batches, {str(rows): _first(tokens, rows) for rows in LATENCY_ROWS})
 
 
-def _as_arrays(batch: dict[str, tf.Tensor]) -> tuple[Tokens, np.ndarray]:
-    names = (features.INPUT_IDS, features.ATTENTION_MASK, features.TOKEN_TYPE_IDS)
-    return {name: batch[name].numpy() for name in names if name in batch}, batch[features.LABEL_ID].numpy()
+def _as_arrays(batch: dict[str, tf.Tensor], inputs: tuple[str, ...]) -> tuple[Tokens, np.ndarray]:
+    return {name: batch[name].numpy() for name in inputs}, batch[features.LABEL_ID].numpy()
 
 
 def _first(tokens: Tokens, rows: int) -> Tokens:

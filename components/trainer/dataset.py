@@ -11,8 +11,9 @@ import glob
 import gzip
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -44,15 +45,28 @@ class SplitSummary:
 class Batching:
     """How rows become batches.
 
-    `bucket_width`: batches are padded to a multiple of this many tokens. `fixed_rows`: the last batch
-    of a pool is filled up with rows of weight 0, because replicas or a compiler need one shape.
+    `bucket_width`: batches are padded to a multiple of this many tokens. `inputs`: names of the model's inputs.
+    `fixed_rows`: the last batch of a pool is filled up with rows of weight 0, because replicas or a compiler need
+    one shape.
     """
 
     batch_size: int
     bucket_width: int = 1
-    text_pairs: bool = False
+    inputs: tuple[str, ...] = (features.INPUT_IDS, features.ATTENTION_MASK)
     class_weights: tuple[float, ...] | None = None
     fixed_rows: bool = False
+
+
+def model_inputs(transformed_spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The inputs of a model that is trained on such examples: their sequences, and the mask that their lengths make.
+
+    `{"input_ids": VarLenFeature(int64), "label_id": FixedLenFeature([], int64)}` -> `("input_ids", "attention_mask")`
+
+    Args:
+      transformed_spec: what `TFTransformOutput.transformed_feature_spec()` returns.
+    """
+    sequences = (name for name, spec in transformed_spec.items() if isinstance(spec, tf.io.VarLenFeature))
+    return features.model_inputs(name for name in sequences if name != features.LABEL_ID)
 
 
 def list_shards(patterns: Sequence[str]) -> list[str]:
@@ -67,7 +81,9 @@ def list_shards(patterns: Sequence[str]) -> list[str]:
     return shards
 
 
-def summarize_split(shards: Sequence[str], classes: int, vocabulary: int, text_pairs: bool) -> SplitSummary:
+def summarize_split(
+    shards: Sequence[str], classes: int, vocabulary: int, inputs: Sequence[str]
+) -> SplitSummary:
     """Reads a split once: counts, and everything that would make a training step fail later.
 
     Raises:
@@ -80,9 +96,7 @@ def summarize_split(shards: Sequence[str], classes: int, vocabulary: int, text_p
     for shard in shards:
         try:
             _check_whole(shard)
-            for rows in _parsed(
-                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, text_pairs
-            ):
+            for rows in _parsed(tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, inputs):
                 ids, labels = rows[features.INPUT_IDS], rows[features.LABEL_ID].numpy()
                 _check_rows(shard, ids, labels, classes, vocabulary)
                 counts += np.bincount(labels, minlength=classes)
@@ -124,13 +138,12 @@ def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch
     """One epoch in an order that `seed` and `epoch` decide.
 
     Returns:
-      Batches: input_ids and attention_mask int32 [rows, tokens] (token_type_ids too for text pairs),
-      label_id int32 [rows], row_weight float32 [rows].
+      Batches: the model's inputs int32 [rows, tokens], label_id int32 [rows], row_weight float32 [rows].
     """
     # A prime apart, so that (seed 0, epoch 1) is not (seed 1, epoch 0).
     mixed = seed + 1_000_003 * epoch
     rows = _records(shards).shuffle(_SHUFFLE_ROWS, seed=mixed, reshuffle_each_iteration=False)
-    pools = _parsed(rows, batching.batch_size * _POOL_BATCHES, batching.text_pairs).enumerate()
+    pools = _parsed(rows, batching.batch_size * _POOL_BATCHES, batching.inputs).enumerate()
     return pools.flat_map(lambda i, pool: _cut(pool, batching, (mixed, i))).prefetch(2)
 
 
@@ -140,7 +153,7 @@ def evaluation_batches(shards: Sequence[str], batching: Batching, limit: int = -
     Args:
       limit: only so many rows, the first of the shards; -1: all.
     """
-    pools = _parsed(_records(shards).take(limit), batching.batch_size * _POOL_BATCHES, batching.text_pairs)
+    pools = _parsed(_records(shards).take(limit), batching.batch_size * _POOL_BATCHES, batching.inputs)
     return pools.flat_map(lambda pool: _cut(pool, batching, None)).prefetch(2)
 
 
@@ -153,14 +166,14 @@ def _compression(shard: str) -> str:
         return "GZIP" if file.read(2) == b"\x1f\x8b" else ""
 
 
-def _parsed(records: tf.data.Dataset, rows: int, text_pairs: bool) -> tf.data.Dataset:
-    spec = {
-        features.INPUT_IDS: tf.io.RaggedFeature(tf.int64),
-        features.LABEL_ID: tf.io.FixedLenFeature([], tf.int64),
-    }
-    if text_pairs:
-        spec[features.TOKEN_TYPE_IDS] = tf.io.RaggedFeature(tf.int64)
+def _parsed(records: tf.data.Dataset, rows: int, inputs: Sequence[str]) -> tf.data.Dataset:
+    spec: dict[str, Any] = {name: tf.io.RaggedFeature(tf.int64) for name in _stored(inputs)}
+    spec[features.LABEL_ID] = tf.io.FixedLenFeature([], tf.int64)
     return records.batch(rows).map(lambda serialized: tf.io.parse_example(serialized, spec))
+
+
+def _stored(inputs: Sequence[str]) -> list[str]:
+    return [name for name in inputs if name != features.ATTENTION_MASK]
 
 
 def _cut(pool: Batch, batching: Batching, seed: tuple[int, tf.Tensor] | None) -> tf.data.Dataset:
@@ -179,16 +192,12 @@ def _cut(pool: Batch, batching: Batching, seed: tuple[int, tf.Tensor] | None) ->
 
 
 def _batch(pool: Batch, rows: tf.Tensor, batching: Batching) -> Batch:
-    ids = tf.gather(pool[features.INPUT_IDS], rows)
-    lengths = tf.cast(ids.row_lengths(), tf.int32)
+    sequences = {name: tf.gather(pool[name], rows) for name in _stored(batching.inputs)}
+    lengths = tf.cast(sequences[features.INPUT_IDS].row_lengths(), tf.int32)
     width = -(-tf.reduce_max(lengths) // batching.bucket_width) * batching.bucket_width
-    batch = {
-        features.INPUT_IDS: _padded(ids, width),
-        features.ATTENTION_MASK: tf.sequence_mask(lengths, width, tf.int32),
-        features.LABEL_ID: tf.cast(tf.gather(pool[features.LABEL_ID], rows), tf.int32),
-    }
-    if batching.text_pairs:
-        batch[features.TOKEN_TYPE_IDS] = _padded(tf.gather(pool[features.TOKEN_TYPE_IDS], rows), width)
+    batch = {name: _padded(values, width) for name, values in sequences.items()}
+    batch[features.ATTENTION_MASK] = tf.sequence_mask(lengths, width, tf.int32)
+    batch[features.LABEL_ID] = tf.cast(tf.gather(pool[features.LABEL_ID], rows), tf.int32)
     if batching.class_weights is None:
         batch[ROW_WEIGHT] = tf.ones_like(lengths, tf.float32)
     else:

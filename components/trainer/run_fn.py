@@ -9,13 +9,15 @@ import tensorflow_transform as tft
 
 from components.labels import read_labels
 from components.settings import DataSettings, ModelSettings
+from components.trainer.dataset import model_inputs
 from components.trainer.distribution import is_chief, make_strategy
 from components.trainer.export import ServingModel, export_model
 from components.trainer.history import write_history
 from components.trainer.settings import TrainSettings
 from components.trainer.state_files import clear_state
 from components.trainer.train_loop import read_data, train
-from models.checkpoints.source import checkpoint_digest, load_classifier
+from models.checkpoints.classifier import load_classifier
+from models.checkpoints.weights import checkpoint_digest
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -35,10 +37,17 @@ def run_fn(fn_args: FnArgs) -> None:
     labels, state_dir = read_labels(labels_path), Path(custom["state_dir"])
     strategy = make_strategy(settings.strategy)
     with strategy.scope():
-        model = load_classifier(checkpoint, labels, model_settings, settings.seed)
-    vocabulary, text_pairs = model.config.vocab_size, data.text_pair is not None
-    rows = read_data(fn_args.train_files, fn_args.eval_files, labels, vocabulary, text_pairs)
-    serving = ServingModel(model, tft.TFTransformOutput(fn_args.transform_graph_path), data, labels_path)
+        model = load_classifier(
+            checkpoint,
+            labels,
+            dropout=model_settings.dropout,
+            allow_pickle=model_settings.checkpoint.allow_pickle,
+            seed=settings.seed,
+        )
+    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+    inputs = model_inputs(transform.transformed_feature_spec())
+    rows = read_data(fn_args.train_files, fn_args.eval_files, labels, model.config.vocab_size, inputs)
+    serving = ServingModel(model, transform, data, labels_path)
     identity = {"weights": checkpoint_digest(checkpoint), "dropout": model_settings.dropout}
     identity["code"] = custom.get("code_fingerprint")
     log_dir = run_dir if settings.tensorboard else None

@@ -26,6 +26,7 @@ from components.trainer.optimizer import AdamW, learning_rate
 from components.trainer.settings import TrainSettings, label_weights
 from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
+from models.encoders.families import forward_of
 from models.errors import PipelineError
 
 _REPORT_SECONDS = 0.5
@@ -43,24 +44,28 @@ class TrainingData:
     train_summary: SplitSummary
     evaluation_summary: SplitSummary
     labels: list[str]
-    text_pairs: bool
+    inputs: tuple[str, ...]
 
 
 def read_data(
-    train: Sequence[str], evaluation: Sequence[str], labels: list[str], vocabulary: int, text_pairs: bool
+    train: Sequence[str],
+    evaluation: Sequence[str],
+    labels: list[str],
+    vocabulary: int,
+    inputs: tuple[str, ...],
 ) -> TrainingData:
-    """File patterns -> checked splits.
+    """File patterns -> checked splits. `inputs`: names of the model's inputs, from `dataset.model_inputs`.
 
     Raises:
       PipelineError: no file matches, a shard cannot be read, a split has no row, or a row does not fit
         labels or vocabulary.
     """
     shards = [dataset.list_shards(patterns) for patterns in (train, evaluation)]
-    summaries = [dataset.summarize_split(s, len(labels), vocabulary, text_pairs) for s in shards]
+    summaries = [dataset.summarize_split(s, len(labels), vocabulary, inputs) for s in shards]
     for name, patterns, summary in zip(("train", "eval"), (train, evaluation), summaries, strict=True):
         if summary.rows == 0:
             raise PipelineError(f"split {name!r} has 0 rows in {patterns[0]}; see data.path and data.splits")
-    return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, text_pairs)
+    return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, inputs)
 
 
 def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, ...] | None:
@@ -112,12 +117,12 @@ def accuracy_and_loss(
     shards: Sequence[str],
     settings: TrainSettings,
     strategy: tf.distribute.Strategy,
-    text_pairs: bool,
+    inputs: tuple[str, ...],
 ) -> dict[str, float]:
     """{"accuracy": 0.95, "loss": 0.17} on a split, without label smoothing and class weights."""
-    batching = _batching(settings, text_pairs, strategy, settings.eval_batch_size, None)
+    batching = _batching(settings, inputs, strategy, settings.eval_batch_size, None)
     batches = dataset.evaluation_batches(shards, batching)
-    return _mean_scores(batches, scoring_function(model, settings, strategy, text_pairs), strategy)
+    return _mean_scores(batches, scoring_function(model, settings, strategy, inputs), strategy)
 
 
 def _mean_scores(
@@ -146,11 +151,11 @@ class _Loop:
         mark = _mark(data, settings, strategy, identity)
         self.variables = trained_variables(model, settings.freeze)
         with strategy.scope():
-            self.optimizer = AdamW(self.variables, settings)
+            self.optimizer = AdamW(self.variables, settings, forward_of(model).is_decayed)
         self.batching = _batching(
-            settings, data.text_pairs, strategy, settings.batch_size, class_weights(settings, data)
+            settings, data.inputs, strategy, settings.batch_size, class_weights(settings, data)
         )
-        self.eval_batching = _batching(settings, data.text_pairs, strategy, settings.eval_batch_size, None)
+        self.eval_batching = _batching(settings, data.inputs, strategy, settings.eval_batch_size, None)
         self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
         steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation
         total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
@@ -159,10 +164,8 @@ class _Loop:
         self.history.best_metric = settings.best_metric
         self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
         self.best_weights: list[np.ndarray] | None = None
-        self.train_step = TrainStep(
-            model, self.variables, self.optimizer, settings, strategy, data.text_pairs
-        )
-        self.score_batch = scoring_function(model, settings, strategy, data.text_pairs)
+        self.train_step = TrainStep(model, self.variables, self.optimizer, settings, strategy, data.inputs)
+        self.score_batch = scoring_function(model, settings, strategy, data.inputs)
         self.writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else None
         self.saved_at = time.monotonic()
 
@@ -361,7 +364,7 @@ def _write_scalar(tag: str, value: float) -> None:
 
 def _batching(
     settings: TrainSettings,
-    text_pairs: bool,
+    inputs: tuple[str, ...],
     strategy: tf.distribute.Strategy,
     rows: int,
     weights: tuple[float, ...] | None,
@@ -371,7 +374,7 @@ def _batching(
     return Batching(
         batch_size=-(-rows // replicas) * replicas,
         bucket_width=settings.bucket_width,
-        text_pairs=text_pairs,
+        inputs=inputs,
         class_weights=weights,
         fixed_rows=replicas > 1 or settings.xla or settings.strategy == "tpu",
     )

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from components.project import PACKAGES, PROJECT_DIR
+from models.encoders.families import FAMILIES
 from pipeline import fingerprints, provenance, training_pipeline
 from pipeline.config import load_config
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
 from pipeline.paths import local_paths
+from pipeline.provenance import training_code
 from tests.support.tiny_project import write_project
 
 
@@ -67,11 +69,11 @@ NODES = {
     "TFRecordExampleGen": "components.example_gen.executor",
     "DataGate": "components.data_gate.executor",
     "Transform": "components.transform.preprocessing models.tokenizers.wordpiece.spec models.tokenizers.wordpiece.graph",
-    "Trainer": "components.trainer.run_fn",
+    "Trainer": " ".join(training_code(FAMILIES["bert"])),
     "Evaluator": "components.evaluator.metrics",
     "Canary": "components.canary.executor components.serving.__main__",
     "Pusher": "components.pusher.executor",
-    "SecondPusher": "components.destinations.executor",
+    "SecondPusher": f"components.destinations.executor {FAMILIES['bert'].facts_module}",
     "ONNXExport": "components.exports.executor components.exports.onnx.export models.tokenizers.wordpiece.spec",
     "TFJSExport": "components.exports.executor components.exports.tfjs.export models.tokenizers.wordpiece.javascript",
     "Report": "components.report.executor",
@@ -96,6 +98,11 @@ FAMILIES["other"] = Family(
         ("models/tokenizers/other/graph.py", []),
         ("models/tokenizers/other/spec.py", []),
         ("components/trainer/train_loop.py", ["Trainer"]),
+        ("models/encoders/bert/forward.py", ["Trainer"]),
+        ("models/encoders/bert/facts.py", ["Trainer", "SecondPusher"]),
+        ("models/encoders/other/forward.py", []),  # another family than that of the checkpoint
+        ("models/encoders/other/facts.py", []),
+        ("models/checkpoints/checks.py", []),  # asked before a run only
         ("components/trainer/export.py", ["Trainer"]),
         ("components/trainer/settings.py", ["Trainer"]),
         ("components/evaluator/metrics.py", ["Evaluator"]),
@@ -122,6 +129,7 @@ def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edite
     shutil.copytree(tokenizers / "wordpiece", tokenizers / "other")
     with (tokenizers / "family.py").open("a") as file:
         file.write(OTHER_FAMILY)
+    shutil.copytree(tmp_path / "models/encoders/bert", tmp_path / "models/encoders/other")
     code = (
         "import json, pipeline.fingerprints as f\n"
         f"print(json.dumps({{node: f.code_fingerprint(*modules.split()) for node, modules in {NODES!r}.items()}}))"

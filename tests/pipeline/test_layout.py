@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from components.project import PACKAGES, PROJECT_DIR
-from models.tokenizers.family import FAMILIES
+from models.encoders.families import FAMILIES as ENCODERS
+from models.tokenizers.family import FAMILIES as TOKENIZERS
 
 SOURCES = sorted(p for package in PACKAGES for p in (PROJECT_DIR / package).rglob("*.py"))
 
@@ -22,7 +23,7 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
@@ -48,6 +49,73 @@ def test_components_never_import_the_pipeline_or_a_runner():
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
+AXES = ("tokenizers", "encoders")
+
+
+def test_models_never_import_nodes_or_the_pipeline():
+    assert (
+        imports_between("models", ("components", "pipeline", "runner_local", "runner_kubeflow", "tfx")) == []
+    )
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_an_axis_imports_neither_another_axis_nor_checkpoints(axis):
+    others = {"tokenizers", "encoders", "tasks", "checkpoints"} - {axis}
+    assert imports_between(f"models/{axis}", tuple(f"models.{other}" for other in others)) == []
+
+
+def test_no_family_of_encoders_imports_another():
+    folders = [Path(*family.package.split(".")) for family in ENCODERS.values()]
+    for family, folder in zip(ENCODERS.values(), folders, strict=True):
+        others = tuple(other.package for other in ENCODERS.values() if other != family)
+        assert imports_between(str(folder), others) == []
+        assert {path.name for path in (PROJECT_DIR / folder).iterdir() if path.suffix == ".py"} >= {
+            "__init__.py",
+            "facts.py",
+            "forward.py",
+        }
+
+
+def test_members_are_chosen_by_name_never_imported():
+    wrong = [
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
+        for path in SOURCES
+        for name in imported(path)
+        for family in ENCODERS.values()
+        if within(name, family.package) and not within(module_name(path), family.package)
+    ]
+    assert wrong == []
+
+
+def imports_between(folder: str, packages: tuple[str, ...]) -> list[str]:
+    """`path: module` for each import of one of the packages from below the folder."""
+    return [
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
+        for path in SOURCES
+        if path.is_relative_to(PROJECT_DIR / folder)
+        for name in sorted(imported(path))
+        if any(within(name, package) for package in packages)
+    ]
+
+
+def within(module: str, package: str) -> bool:
+    return f"{module}.".startswith(f"{package}.")
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(PROJECT_DIR).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("pattern", ["facts.py", "spec.py", "families.py", "family.py", "task.py"])
+def test_facts_import_no_tensorflow(pattern):
+    modules = [module_name(path) for path in SOURCES if path.name == pattern and "models" in path.parts]
+    code = f"import sys, {', '.join(modules) or 'models'}; print(*sorted({{'tensorflow', 'transformers'}} & set(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == ""
+
+
 def test_tokenizer_and_training_modules_do_not_know_tfx():
     wrong = [
         f"{path.relative_to(PROJECT_DIR)}: {name}"
@@ -60,26 +128,12 @@ def test_tokenizer_and_training_modules_do_not_know_tfx():
     assert wrong == []
 
 
-def test_tokenizers_know_no_node_and_no_other_axis():
-    folder = PROJECT_DIR / "models" / "tokenizers"
-    others = {path.stem for path in (PROJECT_DIR / "models").iterdir() if path.is_dir()} - {"tokenizers"}
-    assert "checkpoints" in others
-    forbidden = {"components", "pipeline", "tfx", *(f"models.{name}" for name in others)}
-    wrong = [
-        f"{path.relative_to(PROJECT_DIR)}: {name}"
-        for path in folder.rglob("*.py")
-        for name in imported(path)
-        if any(name == outside or name.startswith(f"{outside}.") for outside in forbidden)
-    ]
-    assert wrong == []
-
-
 def test_a_tokenizer_family_is_named_only_in_its_row_and_its_folder():
     families = PROJECT_DIR / "models" / "tokenizers"
     wrong = [
         f"{path.relative_to(PROJECT_DIR)}: {name}"
         for path in [*SOURCES, *(PROJECT_DIR / "benchmarks").rglob("*.py")]
-        for family in FAMILIES
+        for family in TOKENIZERS
         if not path.is_relative_to(families / family)
         for name in imported(path)
         if name.startswith(f"models.tokenizers.{family}")
@@ -95,7 +149,7 @@ def test_a_tokenizer_family_is_named_only_in_its_row_and_its_folder():
         "pipeline.config",
         "components.settings",
         "models.tokenizers.family",
-        *(family.spec for family in FAMILIES.values()),
+        *(family.spec for family in TOKENIZERS.values()),
     ],
 )
 def test_importing_imports_no_tensorflow(module):

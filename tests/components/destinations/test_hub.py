@@ -20,10 +20,9 @@ from transformers import AutoTokenizer
 from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
 from components.destinations.hub_files import write_hub_files
-from components.settings import CheckpointSettings, ModelSettings
-from components.trainer.model import classify
 from components.versions import store
-from models.checkpoints.source import load_classifier
+from models.checkpoints.classifier import load_classifier
+from models.encoders.families import forward_of
 from models.errors import PipelineError
 from tests.components.destinations.hub_stub import TOKEN, Hub, running_hub
 from tests.support.model_server import Exported, exported
@@ -154,15 +153,16 @@ def test_files_load_back_into_a_model_with_the_same_answers(
     version: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     write_hub_files(version, checkpoint, "tiny", 16, tmp_path)
-    settings = ModelSettings(checkpoint=CheckpointSettings(path=tmp_path))
-    model = load_classifier(tmp_path, LABELS, settings, seed=99)
+    model = load_classifier(tmp_path, LABELS, seed=99)
     head = load_file(tmp_path / "model.safetensors")  # the project always trains a head of its own
     model.classifier.kernel.assign(head["classifier.weight"].T)
     model.classifier.bias.assign(head["classifier.bias"])
     ids = np.array([[2, 7, 20, 3], [2, 30, 3, 0]], np.int64)
     tokens = {"input_ids": tf.constant(ids), "attention_mask": tf.constant((ids > 0).astype(np.int64))}
     served = tf.saved_model.load(str(version)).signatures["serve_tokens"](**tokens)["probabilities"]
-    logits = classify(model, {name: tf.cast(value, tf.int32) for name, value in tokens.items()})
+    logits = forward_of(model).classify(
+        model, {name: tf.cast(value, tf.int32) for name, value in tokens.items()}
+    )
     np.testing.assert_allclose(tf.nn.softmax(logits), served, rtol=0, atol=1e-6)
 
 

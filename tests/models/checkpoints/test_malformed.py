@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from models.checkpoints.source import check_checkpoint
+from models.checkpoints.checks import check_checkpoint
 from models.errors import CheckpointError
 from tests.models.checkpoints.conftest import WORDS
 from tests.support.full import cases

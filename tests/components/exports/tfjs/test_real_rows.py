@@ -17,7 +17,7 @@ import pytest
 from components.exports.tfjs import environment as tfjs_environment
 from components.exports.tfjs import export as tfjs
 from components.project import PROJECT_DIR
-from components.settings import CheckpointSettings
+from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 from tests.components.exports.conftest import ship_tfjs
 from tests.components.exports.tfjs.demo_page import classify, ready, static_server
