@@ -160,7 +160,7 @@ def test_nodes_and_push_json_name_the_modules_of_the_checkpoints_tokenizer(tmp_p
     modules = ("models.tokenizers.wordpiece.spec", "models.tokenizers.wordpiece.graph")
     assert [names for names in named if any(name.startswith("models.tokenizers.") for name in names)] == [
         ("components.transform.preprocessing", *modules),
-        ("components.transform.preprocessing", "components.trainer.run_fn", *modules),
+        ("components.transform.preprocessing", *modules, *training_code(FAMILIES["bert"])),
         ("components.exports.executor", "components.exports.onnx.export", modules[0]),
         (
             "components.exports.executor",
