@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.settings import CheckpointSettings
-from pipeline.config import Config
+from pipeline.config import Config, task_of
 from pipeline.fingerprints import code_fingerprint
 
 # Where a model is made and where it goes is not what it is.
@@ -27,7 +27,11 @@ def model_facts(config: Config, checkpoint_fingerprint: str) -> dict[str, Any]:
             "name": _checkpoint_name(config.model.checkpoint),
             "fingerprint": checkpoint_fingerprint,
         },
-        "code": code_fingerprint("components.transform.preprocessing", "components.trainer.run_fn"),
+        "code": code_fingerprint(
+            "components.transform.preprocessing",
+            "components.trainer.run_fn",
+            *task_of(config).modules("facts", "labels", "head"),
+        ),
     }
 
 

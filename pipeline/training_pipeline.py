@@ -26,13 +26,13 @@ from components.example_gen.component import TFRecordExampleGen
 from components.example_gen.spans import span_number
 from components.exports.component import Exporter
 from components.exports.format import FORMATS
-from components.labels import read_labels
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
 from components.settings import DataGateSettings
 from components.statistics_options import SketchedStatsOptions
+from models.tasks.label_list import read_labels
 from pipeline.beam.arguments import beam_arguments
-from pipeline.config import Config, as_json
+from pipeline.config import Config, as_json, task_of
 from pipeline.eval_config import make_eval_config
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
 from pipeline.paths import PipelinePaths
@@ -57,6 +57,7 @@ def create_pipeline(
     Raises:
         UsageError: the label list cannot be used.
     """
+    task = task_of(config)
     data, labels = config.data, read_labels(paths.readable(config.data.labels))
     checkpoint_fingerprint = content_fingerprint(paths.readable(paths.checkpoint_dir))
     # What several nodes read; as JSON, so that the metadata store records it.
@@ -66,6 +67,7 @@ def create_pipeline(
         "transform": as_json(config.transform),
         "checkpoint_dir": str(paths.checkpoint_dir),
         "labels_path": str(data.labels),
+        "task": task.name,
         "inputs_fingerprint": checkpoint_fingerprint + content_fingerprint(paths.readable(data.labels)),
     }
 
@@ -94,10 +96,10 @@ def create_pipeline(
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
         anomalies=example_validator.outputs["anomalies"],
-        settings=json.dumps(as_json(data)),
+        settings=json.dumps({**as_json(data), "task": task.name}),
         refusal_dir=paths.refusal_dir,
         labels_fingerprint=content_fingerprint(paths.readable(data.labels)),
-        code_fingerprint=code_fingerprint("components.data_gate.executor"),
+        code_fingerprint=code_fingerprint("components.data_gate.executor", *task.modules("facts")),
     )
 
     transform = Transform(
@@ -107,7 +109,12 @@ def create_pipeline(
         # The model is judged on raw text, so only what the Trainer reads is written transformed.
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_statistics=True,
-        custom_config=shared | {"code_fingerprint": code_fingerprint("components.transform.preprocessing")},
+        custom_config=shared
+        | {
+            "code_fingerprint": code_fingerprint(
+                "components.transform.preprocessing", *task.modules("facts", "labels")
+            )
+        },
     )
     transform.add_upstream_node(data_gate)
 
@@ -124,7 +131,9 @@ def create_pipeline(
             "model": as_json(config.model),
             "train": as_json(config.train),
             "state_dir": str(paths.state_dir),
-            "code_fingerprint": code_fingerprint("components.trainer.run_fn"),
+            "code_fingerprint": code_fingerprint(
+                "components.trainer.run_fn", *task.modules("facts", "labels", "head")
+            ),
         },
     )
 
@@ -142,10 +151,13 @@ def create_pipeline(
         schema=schema_gen.outputs["schema"],
         example_splits=[config.evaluate.split],
         eval_config=make_eval_config(
+            task,
             config.evaluate,
             data.label,
             labels,
-            code_fingerprint("components.evaluator.metrics", "components.evaluator.eval_model"),
+            code_fingerprint(
+                "components.evaluator.metrics", "components.evaluator.eval_model", *task.modules("facts")
+            ),
         ),
         module_path="components.evaluator.eval_model",
     )
@@ -175,7 +187,7 @@ def create_pipeline(
         needs_baseline=find_baseline is None
         and config.evaluate.compares()
         and not config.push.replace_uncompared,
-        code_fingerprint=code_fingerprint("components.pusher.executor"),
+        code_fingerprint=code_fingerprint("components.pusher.executor", *task.modules("facts")),
     ).with_id("Pusher")
 
     second_pusher = SecondPusher(
@@ -185,7 +197,8 @@ def create_pipeline(
         keep=config.push.keep,
         checkpoint_dir=str(paths.checkpoint_dir),
         max_length=config.transform.max_length,
-        code_fingerprint=code_fingerprint("components.destinations.executor"),
+        task=task.name,
+        code_fingerprint=code_fingerprint("components.destinations.executor", *task.modules("facts")),
     )
 
     exporters = [
@@ -197,10 +210,15 @@ def create_pipeline(
             settings=settings,
             rows=config.export.rows,
             text_columns=data.text_columns,
+            task=task.name,
             checkpoint_dir=paths.checkpoint_dir,
             max_length=config.transform.max_length,
             inputs_fingerprint=checkpoint_fingerprint,
-            code_fingerprint=code_fingerprint("components.exports.executor", FORMATS[format_name].module),
+            code_fingerprint=code_fingerprint(
+                "components.exports.executor",
+                FORMATS[format_name].module,
+                *task.modules("facts", "labels", "figures"),
+            ),
         ).with_id(FORMATS[format_name].node_id)
         for format_name, settings in config.export.chosen().items()
     ]
@@ -222,8 +240,9 @@ def create_pipeline(
             "data": shared["data"],
             "evaluate": as_json(config.evaluate),
             "report": as_json(config.report),
+            "task": task.name,
         },
-        code_fingerprint=code_fingerprint("components.report.executor"),
+        code_fingerprint=code_fingerprint("components.report.executor", *task.modules("facts", "figures")),
     )
 
     nodes = [

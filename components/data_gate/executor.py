@@ -28,9 +28,10 @@ from components.data_gate.spec import (
     STATISTICS_KEY,
 )
 from components.example_gen.tfrecord import read_records
-from components.labels import read_labels
 from components.settings import DataSettings
 from models.errors import GateRefused
+from models.tasks.label_list import read_labels
+from models.tasks.task import TASKS, Facts
 
 REFUSAL_FILE = "data_gate.json"
 
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 def scan_split(
-    folder: str, data: DataSettings, labels: frozenset[str], label_lists: tuple[str, ...]
+    folder: str, data: DataSettings, facts: Facts, labels: frozenset[str], label_lists: tuple[str, ...]
 ) -> rules.SplitTally:
     """Reads the rows of one split once and counts what is wrong with text and label."""
     tally = rules.SplitTally()
@@ -54,7 +55,7 @@ def scan_split(
             values, kind = _values(features, column)
             rules.check_text(tally, column, values, kind, where)
         values, kind = _values(features, data.label)
-        rules.check_label(tally, data.label, values, kind, label_lists, labels, where)
+        rules.check_label(tally, facts, data.label, values, kind, label_lists, labels, where)
     return tally
 
 
@@ -138,8 +139,10 @@ class Executor(base_executor.BaseExecutor):
           UsageError: the label list cannot be read.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        data = DataSettings.model_validate_json(exec_properties[SETTINGS_KEY])
-        findings, rows = judge(input_dict, data)
+        settings = json.loads(exec_properties[SETTINGS_KEY])
+        facts = TASKS[settings.pop("task")].facts()
+        data = DataSettings.model_validate(settings)
+        findings, rows = judge(input_dict, data, facts)
         document = json.dumps(rules.report(findings, rows, data.gate), indent=2, ensure_ascii=False) + "\n"
         for finding in findings:
             _log.log(
@@ -163,7 +166,7 @@ class Executor(base_executor.BaseExecutor):
 
 
 def judge(
-    input_dict: dict[str, list[types.Artifact]], data: DataSettings
+    input_dict: dict[str, list[types.Artifact]], data: DataSettings, facts: Facts
 ) -> tuple[list[rules.Finding], dict[str, int]]:
     """Returns the findings of all splits, errors first, and split -> rows."""
     examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
@@ -173,14 +176,14 @@ def judge(
     there = artifact_utils.decode_split_names(examples.split_names)
     label_list = read_labels(data.labels)
     if label_lists(schema, data.label) == ("int64_list",):
-        rules.check_integer_labels(data, label_list)
+        facts.check_integer_labels(label_list, data.labels, data.label)
     labels = frozenset(label_list)
     findings = list(rules.judge_labels(label_list, data))
     rows: dict[str, int] = {}
     for split in data.splits:
         folder = artifact_utils.get_split_uri([examples], split) if split in there else ""
         tally = (
-            scan_split(folder, data, labels, label_lists(schema, data.label))
+            scan_split(folder, data, facts, labels, label_lists(schema, data.label))
             if folder
             else rules.SplitTally()
         )

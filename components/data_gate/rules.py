@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from components.look_alikes import look_alikes, quoted, told
 from components.settings import DataGateSettings, DataSettings
-from models.errors import GateRefused
 from models.section import Severity
+from models.tasks.task import Facts
 
 Rule = Literal[
     "missing_split",
@@ -127,6 +127,7 @@ def _check_string(tally: SplitTally, column: str, value: bytes, where: str) -> N
 
 def check_label(
     tally: SplitTally,
+    facts: Facts,
     column: str,
     values: list[Any] | None,
     kind: str,
@@ -134,36 +135,15 @@ def check_label(
     labels: frozenset[str],
     where: str,
 ) -> None:
-    """Counts what is wrong with the label of one row: bytes (UTF-8) or an integer, one of `labels`."""
+    """Counts what is wrong with the label of one row: a value of one of the `expected` lists, as the task wants it."""
     if not values:
         tally.add("missing_column", column, None, where)
-    elif kind not in expected or len(values) > 1:
-        tally.add("wrong_type", column, values[0] if len(values) == 1 else values[:2], where)
-    elif as_label(values[0]) not in labels:
-        tally.add("unknown_label", column, as_label(values[0]), where)
-
-
-def as_label(value: bytes | int) -> str | bytes:
-    """Returns the label as the label list writes it: b'DESC' -> 'DESC', 3 -> '3'; bytes if not UTF-8."""
-    if isinstance(value, int):
-        return str(value)
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value
-
-
-def check_integer_labels(data: DataSettings, labels: Sequence[str]) -> None:
-    """TFMA takes an integer label for the column of the probabilities, so it must be the label id.
-
-    Raises:
-      GateRefused: the label list is not 0, 1, 2 ...
-    """
-    if list(labels) != [str(number) for number in range(len(labels))]:
-        raise GateRefused(
-            f"{data.labels}: integer labels must be 0, 1, 2 ... in this order, got {', '.join(labels[:5])}; write "
-            f"the column {data.label!r} as text (`runner_local.py import` does), or number the labels from 0"
-        )
+        return
+    fault = "wrong_type" if kind not in expected else facts.label_fault(values, labels)
+    if fault == "unknown_label":
+        tally.add("unknown_label", column, facts.as_label(values[0]), where)
+    elif fault:
+        tally.add(cast(Rule, fault), column, values[0] if len(values) == 1 else values[:2], where)
 
 
 # --- one split ------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from components.exports import classify
-from components.labels import read_labels
 from components.model_files import EXTRAS
 from models import features
+from models.tasks.label_list import read_labels
 
 LABELS = features.LABELS_FILE
 VOCABULARY = "vocab.txt"

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from models import features
 from models.errors import PipelineError
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 ROW_WEIGHT = "row_weight"  # float32 [rows]: weight in the loss; 0 for rows that only fill a batch up
 
@@ -53,6 +54,7 @@ class Batching:
     text_pairs: bool = False
     class_weights: tuple[float, ...] | None = None
     fixed_rows: bool = False
+    task: Task = TASKS[DEFAULT_TASK]
 
 
 def list_shards(patterns: Sequence[str]) -> list[str]:
@@ -67,27 +69,33 @@ def list_shards(patterns: Sequence[str]) -> list[str]:
     return shards
 
 
-def summarize_split(shards: Sequence[str], classes: int, vocabulary: int, text_pairs: bool) -> SplitSummary:
+def summarize_split(
+    shards: Sequence[str],
+    classes: int,
+    vocabulary: int,
+    text_pairs: bool,
+    task: Task = TASKS[DEFAULT_TASK],
+) -> SplitSummary:
     """Reads a split once: counts, and everything that would make a training step fail later.
 
     Raises:
       PipelineError: a shard cannot be read, a row has no label or no tokens, a label is outside
         [0, classes) or a token id outside [0, vocabulary).
     """
-    counts = np.zeros(classes, np.int64)
+    labels, counts = task.labels(), np.zeros(classes, np.int64)
     tokens = 0
     digest = hashlib.sha256()
     for shard in shards:
         try:
             _check_whole(shard)
             for rows in _parsed(
-                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, text_pairs
+                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, text_pairs, task
             ):
-                ids, labels = rows[features.INPUT_IDS], rows[features.LABEL_ID].numpy()
-                _check_rows(shard, ids, labels, classes, vocabulary)
-                counts += np.bincount(labels, minlength=classes)
+                ids = rows[features.INPUT_IDS]
+                counts += labels.counts(rows, shard, classes)
+                _check_tokens(shard, ids, vocabulary)
                 tokens += int(ids.flat_values.shape[0])
-                for part in (ids.flat_values, ids.row_splits, labels):
+                for part in (ids.flat_values, ids.row_splits, *labels.arrays(rows)):
                     digest.update(np.asarray(part).tobytes())
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, *_BROKEN_GZIP) as error:
             told = getattr(error, "message", str(error))
@@ -103,13 +111,7 @@ def _check_whole(shard: str) -> None:
                 pass
 
 
-def _check_rows(shard: str, ids: tf.RaggedTensor, labels: np.ndarray, classes: int, vocabulary: int) -> None:
-    bad = labels[(labels < 0) | (labels >= classes)]
-    if bad.size:
-        raise PipelineError(
-            f"{shard}: label id {bad[0]} in {bad.size} rows is outside the label list of {classes}; "
-            "see data.labels"
-        )
+def _check_tokens(shard: str, ids: tf.RaggedTensor, vocabulary: int) -> None:
     if int(tf.reduce_min(ids.row_lengths())) < 1:
         raise PipelineError(f"{shard}: a row has no {features.INPUT_IDS}; run Transform again")
     largest = int(tf.reduce_max(ids.flat_values))
@@ -125,12 +127,13 @@ def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch
 
     Returns:
       Batches: input_ids and attention_mask int32 [rows, tokens] (token_type_ids too for text pairs),
-      label_id int32 [rows], row_weight float32 [rows].
+      the task's labels (label_id int32 [rows]), row_weight float32 [rows].
     """
     # A prime apart, so that (seed 0, epoch 1) is not (seed 1, epoch 0).
     mixed = seed + 1_000_003 * epoch
     rows = _records(shards).shuffle(_SHUFFLE_ROWS, seed=mixed, reshuffle_each_iteration=False)
-    pools = _parsed(rows, batching.batch_size * _POOL_BATCHES, batching.text_pairs).enumerate()
+    pool_rows = batching.batch_size * _POOL_BATCHES
+    pools = _parsed(rows, pool_rows, batching.text_pairs, batching.task).enumerate()
     return pools.flat_map(lambda i, pool: _cut(pool, batching, (mixed, i))).prefetch(2)
 
 
@@ -140,7 +143,8 @@ def evaluation_batches(shards: Sequence[str], batching: Batching, limit: int = -
     Args:
       limit: only so many rows, the first of the shards; -1: all.
     """
-    pools = _parsed(_records(shards).take(limit), batching.batch_size * _POOL_BATCHES, batching.text_pairs)
+    rows, pool_rows = _records(shards).take(limit), batching.batch_size * _POOL_BATCHES
+    pools = _parsed(rows, pool_rows, batching.text_pairs, batching.task)
     return pools.flat_map(lambda pool: _cut(pool, batching, None)).prefetch(2)
 
 
@@ -153,11 +157,8 @@ def _compression(shard: str) -> str:
         return "GZIP" if file.read(2) == b"\x1f\x8b" else ""
 
 
-def _parsed(records: tf.data.Dataset, rows: int, text_pairs: bool) -> tf.data.Dataset:
-    spec = {
-        features.INPUT_IDS: tf.io.RaggedFeature(tf.int64),
-        features.LABEL_ID: tf.io.FixedLenFeature([], tf.int64),
-    }
+def _parsed(records: tf.data.Dataset, rows: int, text_pairs: bool, task: Task) -> tf.data.Dataset:
+    spec = {features.INPUT_IDS: tf.io.RaggedFeature(tf.int64)} | task.labels().parsing_spec()
     if text_pairs:
         spec[features.TOKEN_TYPE_IDS] = tf.io.RaggedFeature(tf.int64)
     return records.batch(rows).map(lambda serialized: tf.io.parse_example(serialized, spec))
@@ -179,20 +180,19 @@ def _cut(pool: Batch, batching: Batching, seed: tuple[int, tf.Tensor] | None) ->
 
 
 def _batch(pool: Batch, rows: tf.Tensor, batching: Batching) -> Batch:
-    ids = tf.gather(pool[features.INPUT_IDS], rows)
+    labels, ids = batching.task.labels(), tf.gather(pool[features.INPUT_IDS], rows)
     lengths = tf.cast(ids.row_lengths(), tf.int32)
     width = -(-tf.reduce_max(lengths) // batching.bucket_width) * batching.bucket_width
     batch = {
         features.INPUT_IDS: _padded(ids, width),
         features.ATTENTION_MASK: tf.sequence_mask(lengths, width, tf.int32),
-        features.LABEL_ID: tf.cast(tf.gather(pool[features.LABEL_ID], rows), tf.int32),
-    }
+    } | labels.batch(pool, rows)
     if batching.text_pairs:
         batch[features.TOKEN_TYPE_IDS] = _padded(tf.gather(pool[features.TOKEN_TYPE_IDS], rows), width)
     if batching.class_weights is None:
         batch[ROW_WEIGHT] = tf.ones_like(lengths, tf.float32)
     else:
-        batch[ROW_WEIGHT] = tf.gather(tf.constant(batching.class_weights), batch[features.LABEL_ID])
+        batch[ROW_WEIGHT] = labels.row_weights(batch, batching.class_weights)
     return _filled(batch, batching.batch_size) if batching.fixed_rows else batch
 
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.tasks.task import DEFAULT_TASK, LOSS, TASKS, every_score
+
 # In the model run's folder: `History` as JSON.
 HISTORY_FILE = "history.json"
 
@@ -26,7 +28,8 @@ class History:
         default_factory=list
     )  # of the steps since, when the state was saved
     best: dict[str, float] = field(default_factory=dict)  # the evaluation whose weights are kept
-    best_metric: str = "accuracy"  # decides which; a tie goes to the better one of the other metric
+    # Decides which; a tie goes to the better one of another score, see `rank`.
+    best_metric: str = TASKS[DEFAULT_TASK].facts().BEST_METRIC
     evaluations_since_best: int = 0  # of best_metric by min_delta at least: what patience counts
     stopped_early: bool = False
     resumed_at: list[int] = field(default_factory=list)
@@ -50,17 +53,20 @@ def write_history(history: History, folder: Path) -> None:
 
 def goodness(scores: Mapping[str, float], metric: str) -> float:
     """A metric with its sign turned so that more is better; below all others when it is not a number."""
-    value = scores[metric] if metric == "accuracy" else -scores[metric]
+    value = -scores[metric] if every_score()[metric].lower_is_better else scores[metric]
     return -math.inf if math.isnan(value) else value
 
 
 def rank(scores: Mapping[str, float], metric: str) -> tuple[float, float]:
-    """What decides which weights are kept: the metric, and among equals the other one.
+    """What decides which weights are kept: the metric, and among equals the loss, or with the loss the first score.
 
-    Accuracy on a small split is often equal, 1.0 say, from the first epoch on, while the loss still falls.
+    A share of a small split is often equal, 1.0 say, from the first epoch on, while the loss still falls.
     """
-    other = "loss" if metric == "accuracy" else "accuracy"
-    return goodness(scores, metric), goodness(scores, other)
+    return goodness(scores, metric), goodness(scores, _tie_breaker(metric, scores))
+
+
+def _tie_breaker(metric: str, scores: Mapping[str, float]) -> str:
+    return next(name for name in every_score() if name in scores and name != LOSS) if metric == LOSS else LOSS
 
 
 def why_kept(history: Mapping[str, Any]) -> str:
@@ -75,8 +81,8 @@ def why_kept(history: Mapping[str, Any]) -> str:
     best: Mapping[str, float] = history["best"]
     if not best:
         return ""
-    metric = history.get("best_metric", "accuracy")
-    other = "loss" if metric == "accuracy" else "accuracy"
+    metric = history.get("best_metric", TASKS[DEFAULT_TASK].facts().BEST_METRIC)
+    other = _tie_breaker(metric, best)
     epoch = f"the weights of epoch {best['epoch']:.3g} are the model's: "
     tied = [e for e in history["evaluations"] if e[metric] == best[metric] and e["step"] != best["step"]]
     if not tied:
@@ -89,7 +95,7 @@ def why_kept(history: Mapping[str, Any]) -> str:
 
 
 def _extreme(metric: str) -> str:
-    return "highest" if metric == "accuracy" else "lowest"
+    return "lowest" if every_score()[metric].lower_is_better else "highest"
 
 
 def _listed(epochs: Sequence[str]) -> str:

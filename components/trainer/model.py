@@ -1,4 +1,4 @@
-"""The forward pass and the loss of the classifier, over the variables of the Hugging Face TF model.
+"""The forward pass of the classifier, over the variables of the Hugging Face TF model.
 
 The arithmetic is that of TFBertForSequenceClassification (a test holds logits and gradients together).
 Calling the class itself costs a fifth more per step: the head reads the first token only, so in the last
@@ -145,19 +145,6 @@ def _dense(values: tf.Tensor, layer: Any, dtype: tf.DType) -> tf.Tensor:
 def _layer_norm(values: tf.Tensor, layer: Any) -> tf.Tensor:
     mean, variance = tf.nn.moments(values, axes=-1, keepdims=True)
     return tf.nn.batch_normalization(values, mean, variance, layer.beta, layer.gamma, layer.epsilon)
-
-
-def row_losses(logits: tf.Tensor, label_ids: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """Cross-entropy per row, float32 [rows].
-
-    `smoothing` spreads that share of the target evenly over all classes: with 0.1 and two classes the
-    target of label 0 is [0.95, 0.05].
-    """
-    if smoothing == 0.0:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(label_ids, logits)
-    classes = logits.shape[-1]
-    target = tf.one_hot(label_ids, classes) * (1.0 - smoothing) + smoothing / classes
-    return tf.nn.softmax_cross_entropy_with_logits(target, logits)
 
 
 def trained_variables(model: Any, freeze: FreezeSettings) -> list[tf.Variable]:

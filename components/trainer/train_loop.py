@@ -27,6 +27,7 @@ from components.trainer.settings import TrainSettings, label_weights
 from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 from models.errors import PipelineError
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 _REPORT_SECONDS = 0.5
 _UNSAVED_SECONDS = 60.0  # of training at most that a kill during an evaluation costs
@@ -44,10 +45,16 @@ class TrainingData:
     evaluation_summary: SplitSummary
     labels: list[str]
     text_pairs: bool
+    task: Task = TASKS[DEFAULT_TASK]
 
 
 def read_data(
-    train: Sequence[str], evaluation: Sequence[str], labels: list[str], vocabulary: int, text_pairs: bool
+    train: Sequence[str],
+    evaluation: Sequence[str],
+    labels: list[str],
+    vocabulary: int,
+    text_pairs: bool,
+    task: Task = TASKS[DEFAULT_TASK],
 ) -> TrainingData:
     """File patterns -> checked splits.
 
@@ -56,11 +63,11 @@ def read_data(
         labels or vocabulary.
     """
     shards = [dataset.list_shards(patterns) for patterns in (train, evaluation)]
-    summaries = [dataset.summarize_split(s, len(labels), vocabulary, text_pairs) for s in shards]
+    summaries = [dataset.summarize_split(s, len(labels), vocabulary, text_pairs, task) for s in shards]
     for name, patterns, summary in zip(("train", "eval"), (train, evaluation), summaries, strict=True):
         if summary.rows == 0:
             raise PipelineError(f"split {name!r} has 0 rows in {patterns[0]}; see data.path and data.splits")
-    return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, text_pairs)
+    return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, text_pairs, task)
 
 
 def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, ...] | None:
@@ -107,27 +114,29 @@ def train(
     return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
 
 
-def accuracy_and_loss(
+def split_scores(
     model: Any,
     shards: Sequence[str],
     settings: TrainSettings,
     strategy: tf.distribute.Strategy,
     text_pairs: bool,
+    task: Task = TASKS[DEFAULT_TASK],
 ) -> dict[str, float]:
-    """{"accuracy": 0.95, "loss": 0.17} on a split, without label smoothing and class weights."""
-    batching = _batching(settings, text_pairs, strategy, settings.eval_batch_size, None)
+    """The task's scores of a split, without label smoothing and class weights."""
+    batching = _batching(settings, text_pairs, strategy, settings.eval_batch_size, None, task)
     batches = dataset.evaluation_batches(shards, batching)
-    return _mean_scores(batches, scoring_function(model, settings, strategy, text_pairs), strategy)
+    score = scoring_function(model, settings, strategy, text_pairs, task)
+    return _scores(batches, score, strategy, task)
 
 
-def _mean_scores(
-    batches: tf.data.Dataset, score: Callable[..., tf.Tensor], strategy: tf.distribute.Strategy
+def _scores(
+    batches: tf.data.Dataset,
+    score: Callable[..., tf.Tensor],
+    strategy: tf.distribute.Strategy,
+    task: Task,
 ) -> dict[str, float]:
-    sums = np.zeros(3)
-    for batch in batches:
-        sums += score(split_over_replicas(strategy, batch)).numpy()
-    loss, correct, rows = (float(value) for value in sums)
-    return {"accuracy": correct / rows, "loss": loss / rows}
+    sums = sum(score(split_over_replicas(strategy, batch)).numpy().astype(np.float64) for batch in batches)
+    return task.head().scores(sums)
 
 
 class _Loop:
@@ -148,9 +157,11 @@ class _Loop:
         with strategy.scope():
             self.optimizer = AdamW(self.variables, settings)
         self.batching = _batching(
-            settings, data.text_pairs, strategy, settings.batch_size, class_weights(settings, data)
+            settings, data.text_pairs, strategy, settings.batch_size, class_weights(settings, data), data.task
         )
-        self.eval_batching = _batching(settings, data.text_pairs, strategy, settings.eval_batch_size, None)
+        self.eval_batching = _batching(
+            settings, data.text_pairs, strategy, settings.eval_batch_size, None, data.task
+        )
         self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
         steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation
         total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
@@ -160,9 +171,9 @@ class _Loop:
         self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
         self.best_weights: list[np.ndarray] | None = None
         self.train_step = TrainStep(
-            model, self.variables, self.optimizer, settings, strategy, data.text_pairs
+            model, self.variables, self.optimizer, settings, strategy, data.text_pairs, data.task
         )
-        self.score_batch = scoring_function(model, settings, strategy, data.text_pairs)
+        self.score_batch = scoring_function(model, settings, strategy, data.text_pairs, data.task)
         self.writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else None
         self.saved_at = time.monotonic()
 
@@ -243,7 +254,8 @@ class _Loop:
 
     def _evaluate_and_save(self, meter: Meter, started: float) -> None:
         before = time.perf_counter()
-        scores = self._scores()
+        batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
+        scores = _scores(batches, self.score_batch, self.strategy, self.data.task)
         self._record(scores, meter)
         self._report(meter, scores)
         meter.forget_losses()
@@ -276,10 +288,6 @@ class _Loop:
             evaluations_since_best=since_best,
             stopped_early=since_best >= patience and history.step < history.total_steps,
         )
-
-    def _scores(self) -> dict[str, float]:
-        batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
-        return _mean_scores(batches, self.score_batch, self.strategy)
 
     def _report(self, meter: Meter, scores: Mapping[str, float] | None) -> None:
         history = self.history
@@ -365,6 +373,7 @@ def _batching(
     strategy: tf.distribute.Strategy,
     rows: int,
     weights: tuple[float, ...] | None,
+    task: Task,
 ) -> Batching:
     """`rows` rounded up to a multiple of the replicas."""
     replicas = strategy.num_replicas_in_sync
@@ -374,6 +383,7 @@ def _batching(
         text_pairs=text_pairs,
         class_weights=weights,
         fixed_rows=replicas > 1 or settings.xla or settings.strategy == "tpu",
+        task=task,
     )
 
 

@@ -14,6 +14,7 @@ import tensorflow_model_analysis as tfma
 
 from components.evaluator.settings import EvaluateSettings
 from models import features
+from models.tasks.task import TASKS
 from pipeline.eval_config import make_eval_config
 
 LABELS = ["a", "b", "c"]
@@ -61,7 +62,8 @@ def save(folder: Path, swap: bool = False) -> str:
 def analyse(
     rows_file: str, folder: Path, evaluate: dict, swapped: bool = False, baseline_swapped: bool | None = None
 ):
-    config = make_eval_config(EvaluateSettings.model_validate(evaluate), "label", LABELS, code="x")
+    settings = EvaluateSettings.model_validate(evaluate)
+    config = make_eval_config(TASKS["single_label"], settings, "label", LABELS, code="x")
     models = [save(folder / "candidate", swapped)]
     if baseline_swapped is None:
         config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=False, rubber_stamp=True)

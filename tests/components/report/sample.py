@@ -9,10 +9,10 @@ import numpy as np
 
 from components.evaluator.evaluation import Evaluation
 from components.evaluator.settings import EvaluateSettings
-from components.report.classification import calibration, confusion_matrix, roc_curve
 from components.report.contents import CanaryVerdict, Contents
 from components.report.data_statistics import Anomaly, Column, SplitStatistics
-from components.report.mistakes import Mistake
+from models.tasks.single_label.figures import Mistake, figures
+from models.tasks.task import TASKS
 
 CLASSES = ("ham", "spam")
 LABEL_IDS = np.array([0, 0, 0, 0, 1, 1, 1, -1])
@@ -73,9 +73,8 @@ def make_contents(**changes: Any) -> Contents:
         ],
         anomalies=[Anomaly("train", "text", "warning", "2 rows have no value <b>here</b>")],
         rows_predicted=8,
-        matrix=confusion_matrix(LABEL_IDS, PROBABILITIES, CLASSES),
-        roc=roc_curve(LABEL_IDS, PROBABILITIES, CLASSES),
-        calibration=calibration(LABEL_IDS, PROBABILITIES),
+        task=TASKS["single_label"],
+        figures=figures(LABEL_IDS, PROBABILITIES, CLASSES),
         mistakes=mistakes,
         model_artifact_id=7,
     )

@@ -12,12 +12,11 @@ import pytest
 from components.evaluator.evaluation import Evaluation
 from components.evaluator.settings import EvaluateSettings
 from components.report.charts import Line, line_chart, ticks
-from components.report.classification import ConfusionMatrix
 from components.report.contents import CanaryVerdict
 from components.report.data_statistics import Column, SplitStatistics
 from components.report.markup import Html, escaped, tag
-from components.report.mistakes import Mistake
 from components.report.page import page
+from models.tasks.single_label.figures import ConfusionMatrix, Figures, Mistake
 from tests.components.report.sample import HOSTILE, make_contents
 
 VOID = {"meta", "br"}
@@ -93,7 +92,7 @@ def test_labels_slices_and_reasons_are_escaped_too():
         evaluation=Evaluation(
             metrics={"accuracy": 0.5}, slices={f"lang={evil}": {"accuracy": 0.5}}, refusals=(f"bad {evil}",)
         ),
-        matrix=ConfusionMatrix((evil, "b"), np.array([[1, 1], [0, 1]])),
+        figures=Figures(ConfusionMatrix((evil, "b"), np.array([[1, 1], [0, 1]])), None, None),
         splits=[SplitStatistics(evil, 3, {evil: 3}, [Column(evil, "text", 0, 3, evil)])],
     )
     document = page(contents)
@@ -156,9 +155,7 @@ def test_model_without_history_rows_slices_or_mistakes_has_a_page():
         splits=[],
         anomalies=[],
         rows_predicted=0,
-        matrix=ConfusionMatrix((), np.zeros((0, 0), int)),
-        roc=None,
-        calibration=None,
+        figures=Figures(ConfusionMatrix((), np.zeros((0, 0), int)), None, None),
         mistakes=[],
     )
     read = Reader(page(empty))
@@ -186,7 +183,7 @@ def test_thousand_classes_slices_and_long_mistakes_stay_below_one_megabyte():
             per_class={"f1": {i: i / many for i in range(many)}},
             slices={f"label={label}": {"accuracy": 0.5, "example_count": 3.0} for label in labels},
         ),
-        matrix=ConfusionMatrix(labels, generator.integers(0, 3, (many, many))),
+        figures=Figures(ConfusionMatrix(labels, generator.integers(0, 3, (many, many))), None, None),
         splits=[SplitStatistics("test", many, dict.fromkeys(labels, 1), [])],
         mistakes=[Mistake(("<&>" * 333,), "ham", "spam", 0.9, 0.1)] * 25,
     )

@@ -134,7 +134,9 @@ def report(evaluated: Path, tmp_path: Path) -> Report:
             {
                 "name": "tiny",
                 "serving_dir": "/serving",
-                "settings": json.dumps({"data": DATA, "evaluate": EVALUATE, "report": settings}),
+                "settings": json.dumps(
+                    {"data": DATA, "evaluate": EVALUATE, "report": settings, "task": "single_label"}
+                ),
                 "code_fingerprint": "",
             },
         )

@@ -16,13 +16,14 @@ from safetensors.numpy import load_file, save_file
 
 from components.settings import CheckpointSettings, ModelSettings
 from components.trainer.dataset import ROW_WEIGHT
-from components.trainer.model import Dropout, classify, row_losses, trained_variables
+from components.trainer.model import Dropout, classify, trained_variables
 from components.trainer.optimizer import AdamW, is_decayed, learning_rate
 from components.trainer.settings import FreezeSettings, TrainSettings
 from components.trainer.step import TrainStep
 from models.checkpoints.config import ACTIVATIONS
 from models.checkpoints.source import load_classifier
 from models.errors import CheckpointError, PipelineError
+from models.tasks.single_label.head import row_losses
 from tests.components.trainer.conftest import LABELS
 
 STRATEGY = tf.distribute.get_strategy()
@@ -151,7 +152,7 @@ def test_logits_and_gradients_equal_the_hugging_face_class(checkpoint: Path) -> 
         theirs = model(
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], training=False
         ).logits
-        losses = [tf.reduce_sum(row_losses(logits, batch["label_id"])) for logits in (ours, theirs)]
+        losses = [tf.reduce_sum(row_losses(logits, batch)) for logits in (ours, theirs)]
     np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=2e-6)
     variables = trained_variables(model, FreezeSettings())
     assert len(variables) == len(model.trainable_variables) == 41
@@ -278,8 +279,8 @@ def test_dropout_setting_replaces_the_checkpoints(checkpoint: Path) -> None:
 
 def test_label_smoothing_literal() -> None:
     logits = tf.constant([[math.log(3.0), 0.0]])  # probabilities 0.75, 0.25
-    plain = row_losses(logits, tf.constant([0])).numpy()
-    smooth = row_losses(logits, tf.constant([0]), smoothing=0.1).numpy()
+    plain = row_losses(logits, {"label_id": tf.constant([0])}).numpy()
+    smooth = row_losses(logits, {"label_id": tf.constant([0])}, smoothing=0.1).numpy()
     assert plain == pytest.approx([-math.log(0.75)], abs=1e-6)
     assert smooth == pytest.approx([-(0.95 * math.log(0.75) + 0.05 * math.log(0.25))], abs=1e-6)
 
@@ -417,7 +418,7 @@ def test_batch_of_weight_zero_changes_no_weight_and_no_moment(checkpoint: Path) 
 def test_row_weights_weigh_the_loss(checkpoint: Path) -> None:
     model = without_dropout(load(checkpoint))
     batch = some_batch(rows=2)
-    losses = row_losses(classify(model, batch), batch["label_id"]).numpy()
+    losses = row_losses(classify(model, batch), batch).numpy()
     batch[ROW_WEIGHT] = tf.constant([3.0, 1.0])
     loss = make_step(model, train_settings()).update(batch, 0, RATE).numpy()
     assert loss == pytest.approx((3 * losses[0] + losses[1]) / 4, abs=1e-5)
