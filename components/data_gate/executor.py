@@ -17,7 +17,8 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components.data_gate import rules
-from components.data_gate.artifacts import REPORT_FILE, ROWS_PROPERTY, WARNINGS_PROPERTY
+from components.data_gate.artifacts import ROWS_PROPERTY, WARNINGS_PROPERTY
+from components.data_gate.report import REPORT_FILE, Finding, GateReport, report_text
 from components.data_gate.spec import (
     ANOMALIES_KEY,
     EXAMPLES_KEY,
@@ -86,7 +87,7 @@ def anomalies_of_split(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     rows: int,
     data: DataSettings,
-) -> Iterator[rules.Finding]:
+) -> Iterator[Finding]:
     """Yields a finding for each reason that TFDV gives; none for a split without rows."""
     missing = _missing_values(statistics)
     found = [(_column(info, key), info) for key, info in sorted(anomalies.anomaly_info.items())]
@@ -143,7 +144,7 @@ class Executor(base_executor.BaseExecutor):
         facts = TASKS[settings.pop("task")].facts()
         data = DataSettings.model_validate(settings)
         findings, rows = judge(input_dict, data, facts)
-        document = json.dumps(rules.report(findings, rows, data.gate), indent=2, ensure_ascii=False) + "\n"
+        document = report_text(GateReport(rows, findings, data.gate.model_dump(mode="json")))
         for finding in findings:
             _log.log(
                 logging.ERROR if finding.severity == "error" else logging.WARNING, "Data gate: %s", finding
@@ -167,7 +168,7 @@ class Executor(base_executor.BaseExecutor):
 
 def judge(
     input_dict: dict[str, list[types.Artifact]], data: DataSettings, facts: Facts
-) -> tuple[list[rules.Finding], dict[str, int]]:
+) -> tuple[list[Finding], dict[str, int]]:
     """Returns the findings of all splits, errors first, and split -> rows."""
     examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
     schema = io_utils.SchemaReader().read(
@@ -196,7 +197,7 @@ def judge(
 
 def _read_anomalies(
     input_dict: dict[str, list[types.Artifact]], split: str, rows: int, data: DataSettings
-) -> list[rules.Finding]:
+) -> list[Finding]:
     anomalies = anomalies_pb2.Anomalies.FromString(_only_file(input_dict[ANOMALIES_KEY], split))
     statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(
         _only_file(input_dict[STATISTICS_KEY], split)

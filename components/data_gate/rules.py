@@ -5,58 +5,18 @@ No TensorFlow and no TFX: the rules work on counts, the executor makes those fro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, cast
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
+from components.data_gate.report import Finding, Rule
 from components.look_alikes import look_alikes, quoted, told
-from components.settings import DataGateSettings, DataSettings
+from components.settings import DataSettings
 from models.section import Severity
 from models.tasks.task import Facts
 
-Rule = Literal[
-    "missing_split",
-    "missing_column",
-    "wrong_type",
-    "unknown_label",
-    "look_alike_labels",
-    "empty_text",
-    "not_utf8",
-    "too_few_rows",
-    "schema_anomaly",
-]
-
 _SAMPLE_LENGTH = 60
 _DISTINCT_SAMPLES = 5
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One rule broken by one column of one split.
-
-    `column` is "" when it is about the whole split, `split` when it is about the label list.
-    """
-
-    rule: Rule
-    severity: Severity
-    split: str
-    column: str
-    count: int  # rows it is about
-    rows: int  # rows of the split
-    what: str  # "have a label that is not in labels.txt", after "12 of 340 rows"
-    sample: str = ""  # repr of a value, cut
-    where: str = ""  # "data_tfrecord-00000-of-00002.gz record 17"
-
-    def __str__(self) -> str:
-        if not self.split:
-            return self.what
-        if not self.column:
-            return f"split {self.split!r}: {self.what}"
-        first = ", first" if self.sample or self.where else ""
-        sample = f" {self.sample}" if self.sample else ""
-        at = f" at {self.where}" if self.where else ""
-        place = f"split {self.split!r}, column {self.column!r}"
-        return f"{place}: {self.count} of {self.rows} rows {self.what}{first}{sample}{at}"
 
 
 @dataclass
@@ -352,12 +312,3 @@ def _stops_later(finding: Finding) -> bool:
     needed = finding.rule == "missing_split" and finding.split in ("train", "eval")
     nowhere = finding.rule == "missing_column" and finding.count == finding.rows
     return needed or nowhere or finding.rule == "unknown_label"
-
-
-def report(findings: list[Finding], rows: Mapping[str, int], gate: DataGateSettings) -> dict[str, Any]:
-    """Returns report.json: {"rows": {"train": 4216}, "findings": [{"rule": ..., "message": ...}], "settings": {...}}."""
-    return {
-        "rows": dict(rows),
-        "findings": [asdict(f) | {"message": str(f)} for f in findings],
-        "settings": gate.model_dump(mode="json"),
-    }

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from components.canary.report import CanaryReport
 from components.evaluator.evaluation import Evaluation, bounds_told, holds
 from components.evaluator.settings import EvaluateSettings
 from components.report.data_statistics import Anomaly, SplitStatistics
+from components.trainer.history import History
 from models.tasks.sections import Judged
 from models.tasks.task import Task
-
-
-@dataclass(frozen=True)
-class CanaryVerdict:
-    """What the trial on the model server found; without reasons and figures it was not made."""
-
-    blessed: bool
-    reasons: Sequence[str] = ()
-    figures: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,8 +26,8 @@ class Contents:
     evaluate: EvaluateSettings
     evaluation: Evaluation
     blessed: bool
-    canary: CanaryVerdict
-    history: Mapping[str, Any]  # history.json of the Trainer
+    canary: CanaryReport
+    history: History
     splits: Sequence[SplitStatistics]
     anomalies: Sequence[Anomaly]
     rows_predicted: int

@@ -12,11 +12,11 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.canary.report import REPORT_FILE as CANARY_FILE
+from components.canary.report import read_canary_report
 from components.evaluator.evaluation import read_evaluation
 from components.evaluator.settings import EvaluateSettings
 from components.report.artifacts import page_file
-from components.report.contents import CanaryVerdict, Contents, scalars
+from components.report.contents import Contents, scalars
 from components.report.data_statistics import read_anomalies, read_statistics
 from components.report.markdown import markdown
 from components.report.page import page
@@ -41,7 +41,7 @@ from components.report.spec import (
     SUMMARY_KEY,
 )
 from components.settings import DataSettings
-from components.trainer.history import HISTORY_FILE
+from components.trainer.history import read_history
 from models.tasks.task import TASKS
 
 Inputs = dict[str, list[types.Artifact]]
@@ -97,8 +97,8 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
         blessed=model_utils.is_model_blessed(
             artifact_utils.get_single_instance(input_dict[MODEL_BLESSING_KEY])
         ),
-        canary=_canary(artifact_utils.get_single_instance(input_dict[INFRA_BLESSING_KEY])),
-        history=json.loads((folders[MODEL_RUN_KEY] / HISTORY_FILE).read_text(encoding="utf-8")),
+        canary=read_canary_report(folders[INFRA_BLESSING_KEY]),
+        history=read_history(folders[MODEL_RUN_KEY]),
         splits=splits,
         anomalies=read_anomalies(folders[ANOMALIES_KEY], folders[DATA_GATE_KEY]),
         rows_predicted=len(predicted.labels),
@@ -107,8 +107,3 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
         mistakes=predicted.mistakes,
         model_artifact_id=model.id,
     )
-
-
-def _canary(blessing: types.Artifact) -> CanaryVerdict:
-    told = json.loads(Path(blessing.uri, CANARY_FILE).read_text(encoding="utf-8"))
-    return CanaryVerdict(told["blessed"], told["reasons"], told["figures"])

@@ -13,7 +13,7 @@ from components.report.markup import Child, Html, tag
 from components.report.sections import drawn, mistakes_section, slices_section
 from components.report.style import CSS
 from components.report.tables import number, plain_table, section
-from components.trainer.history import why_kept
+from components.trainer.history import History, why_kept
 from models.tasks.task import LOSS, Task, metric
 
 _CARDS = 4
@@ -44,7 +44,7 @@ def _sections(contents: Contents) -> Iterator[Html]:
     yield from map(drawn, figures.confidence_sections(contents.figures, contents.judged))
     if contents.mistakes:
         yield mistakes_section(contents)
-    if contents.history.get("evaluations"):
+    if contents.history.evaluations:
         yield _training(contents.history, contents.task)
     yield data_section(contents)
     if contents.canary.figures:
@@ -111,8 +111,8 @@ def _metric_row(line: Headline, compared: bool) -> list[Child]:
     return [line.name, number(line.name, line.value), *change, line.bounds, _mark(line.within)]
 
 
-def _training(history: Mapping[str, object], task: Task) -> Html:
-    evaluations: Sequence[Mapping[str, float]] = history["evaluations"]  # type: ignore[assignment]  # JSON
+def _training(history: History, task: Task) -> Html:
+    evaluations = history.evaluations
     losses = [Line("train", _curve(evaluations, f"train_{LOSS}")), Line("eval", _curve(evaluations, LOSS))]
     charts = [line_chart("Loss", "epoch", losses)] if any(line.points for line in losses) else []
     for name, score in task.facts().SCORES.items():
@@ -127,9 +127,9 @@ def _curve(evaluations: Sequence[Mapping[str, float]], key: str) -> list[tuple[f
     return [(e["epoch"], e[key]) for e in evaluations if math.isfinite(e.get(key, math.nan))]
 
 
-def _training_told(history: Mapping[str, object]) -> str:
-    told = f"{history['step']:,} of {history['total_steps']:,} steps on {history['train_rows']:,} rows"
-    parts = [told, why_kept(history), "stopped early" if history["stopped_early"] else ""]
+def _training_told(history: History) -> str:
+    told = f"{history.step:,} of {history.total_steps:,} steps on {history.train_rows:,} rows"
+    parts = [told, why_kept(history), "stopped early" if history.stopped_early else ""]
     return "; ".join(part for part in parts if part) + "."
 
 

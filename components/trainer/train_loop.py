@@ -19,7 +19,7 @@ from components import interrupts
 from components.trainer import dataset, progress
 from components.trainer.dataset import Batching, SplitSummary
 from components.trainer.distribution import is_chief, split_over_replicas
-from components.trainer.history import History, goodness, rank
+from components.trainer.history import History, goodness, history_of, rank
 from components.trainer.meter import Meter
 from components.trainer.model import trained_variables
 from components.trainer.optimizer import AdamW, learning_rate
@@ -165,9 +165,13 @@ class _Loop:
         self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
         steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation
         total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
-        self.history = History(fingerprint=mark, total_steps=total, steps_per_epoch=steps_per_epoch)
-        self.history.train_rows = data.train_summary.rows
-        self.history.best_metric = settings.best_metric
+        self.history = History(
+            fingerprint=mark,
+            total_steps=total,
+            steps_per_epoch=steps_per_epoch,
+            train_rows=data.train_summary.rows,
+            best_metric=settings.best_metric,
+        )
         self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
         self.best_weights: list[np.ndarray] | None = None
         self.train_step = TrainStep(
@@ -189,7 +193,7 @@ class _Loop:
                     check_interrupt()
                     loss = self._one_step(batches)
                     meter.add(batches, loss)
-                    self.history.step += 1
+                    self._note(step=self.history.step + 1)
                     if self._save_due():
                         self._save_between_evaluations(meter, started)
                     if self._evaluation_due():
@@ -198,14 +202,17 @@ class _Loop:
                         self._report(meter, None)
         except KeyboardInterrupt:
             if not self._evaluated():
-                self.history.unevaluated_losses = meter.losses()
+                self._note(unevaluated_losses=meter.losses())
             self._save()
             raise
         if self.writer is not None:
             self.writer.close()
-        self.history.seconds = time.perf_counter() - started
+        self._note(seconds=time.perf_counter() - started)
         self._take_best()
         return self.history
+
+    def _note(self, **changes: Any) -> None:
+        self.history = replace(self.history, **changes)
 
     def _steps(self) -> Iterator[list[dataset.Batch]]:
         """The passes of every optimizer step that is left, from where the state stopped."""
@@ -247,8 +254,7 @@ class _Loop:
         return time.monotonic() - self.saved_at >= limit
 
     def _save_between_evaluations(self, meter: Meter, started: float) -> None:
-        self.history.unevaluated_losses = meter.losses()
-        self.history.seconds = time.perf_counter() - started
+        self._note(unevaluated_losses=meter.losses(), seconds=time.perf_counter() - started)
         self._save()
         meter.restart()
 
@@ -259,10 +265,11 @@ class _Loop:
         self._record(scores, meter)
         self._report(meter, scores)
         meter.forget_losses()
-        self.history.seconds = time.perf_counter() - started
+        self._note(seconds=time.perf_counter() - started)
         self._save()
         meter.restart()
-        self.history.evaluation_seconds += time.perf_counter() - before
+        spent = time.perf_counter() - before
+        self._note(evaluation_seconds=self.history.evaluation_seconds + spent)
 
     def _record(self, scores: Mapping[str, float], meter: Meter) -> None:
         """Keeps the best weights and decides whether to stop."""
@@ -290,10 +297,13 @@ class _Loop:
         )
 
     def _report(self, meter: Meter, scores: Mapping[str, float] | None) -> None:
-        history = self.history
         loss = meter.take_loss()
-        history.step_seconds, history.padding_share = meter.seconds, meter.padding_share
-        history.rows_per_second = meter.rows_per_second
+        self._note(
+            step_seconds=meter.seconds,
+            padding_share=meter.padding_share,
+            rows_per_second=meter.rows_per_second,
+        )
+        history = self.history
         if loss is not None and not math.isfinite(loss):
             raise PipelineError(
                 f"training loss is {loss} at step {history.step}; lower train.learning_rate "
@@ -342,13 +352,13 @@ class _Loop:
         if found is None:
             return
         saved, arrays = found
-        self.history = History(**saved)
+        self.history = history_of(saved)
         for name, variables in (("weight", self.variables), ("optimizer", self.optimizer.state)):
             for i, variable in enumerate(variables):
                 variable.assign(arrays[f"{name}/{i}"])
         # An interrupt may fall between the update and its count: the optimizer's own count is right.
-        self.history.step = int(self.optimizer.step.numpy())
-        self.history.resumed_at.append(self.history.step)
+        step = int(self.optimizer.step.numpy())
+        self._note(step=step, resumed_at=[*self.history.resumed_at, step])
         progress.say(f"Training resumes at step {self.history.step} of {self.history.total_steps}")
         if self.history.best:
             self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.variables))]

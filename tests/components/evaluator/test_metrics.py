@@ -43,14 +43,17 @@ class SayingModel(tf.Module):
 
 @pytest.fixture(scope="module")
 def rows_file(tmp_path_factory) -> str:
-    path = str(tmp_path_factory.mktemp("rows") / "rows.tfrecord")
-    with tf.io.TFRecordWriter(path) as writer:
+    return write_rows(tmp_path_factory.mktemp("rows") / "rows.tfrecord")
+
+
+def write_rows(path: Path) -> str:
+    with tf.io.TFRecordWriter(str(path)) as writer:
         for label, text in ROWS:
             example = tf.train.Example()
             example.features.feature["text"].bytes_list.value.append(text.encode())
             example.features.feature["label"].bytes_list.value.append(label.encode())
             writer.write(example.SerializeToString())
-    return path
+    return str(path)
 
 
 def save(folder: Path, swap: bool = False) -> str:

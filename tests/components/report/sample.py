@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from components.canary.report import CanaryReport
 from components.evaluator.evaluation import Evaluation
 from components.evaluator.settings import EvaluateSettings
-from components.report.contents import CanaryVerdict, Contents
+from components.report.contents import Contents
 from components.report.data_statistics import Anomaly, Column, SplitStatistics
+from components.trainer.history import history_of
 from models.tasks.single_label.figures import Mistake, figures
 from models.tasks.task import TASKS
 
@@ -63,8 +65,8 @@ def make_contents(**changes: Any) -> Contents:
             slices_baseline={"lang=de": {"accuracy": 0.6}},
         ),
         blessed=True,
-        canary=CanaryVerdict(True, (), {"p99_ms": 12.5, "peak_memory_mb": 512.0}),
-        history=HISTORY,
+        canary=CanaryReport(True, (), {"p99_ms": 12.5, "peak_memory_mb": 512.0}),
+        history=history_of(HISTORY),
         splits=[
             SplitStatistics(
                 "train", 100, {"ham": 70, "spam": 30}, [Column("text", "text", 2, 98, "mean 48")]

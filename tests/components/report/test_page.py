@@ -9,13 +9,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from components.canary.report import CanaryReport
 from components.evaluator.evaluation import Evaluation
 from components.evaluator.settings import EvaluateSettings
 from components.report.charts import Line, line_chart, ticks
-from components.report.contents import CanaryVerdict
 from components.report.data_statistics import Column, SplitStatistics
 from components.report.markup import Html, escaped, tag
 from components.report.page import page
+from components.trainer.history import History, history_of
 from models.tasks.single_label.figures import ConfusionMatrix, Figures, Mistake
 from tests.components.report.sample import HOSTILE, make_contents
 
@@ -131,7 +132,7 @@ def test_page_tells_verdict_figures_slices_training_calibration_data_and_canary(
             "Refused by the Evaluatoraccuracy 0.5 is below the threshold 0.7",
         ),
         (
-            {"canary": CanaryVerdict(False, ("p99 latency 9 ms is above canary.max_p99_ms 1",), {})},
+            {"canary": CanaryReport(False, ("p99 latency 9 ms is above canary.max_p99_ms 1",), {})},
             "Blessed by the Evaluator, refused by the Canaryp99 latency 9 ms is above canary.max_p99_ms 1",
         ),
     ],
@@ -151,7 +152,7 @@ def test_part_of_the_split_is_called_a_part():
 def test_model_without_history_rows_slices_or_mistakes_has_a_page():
     empty = make_contents(
         evaluation=Evaluation(metrics={"accuracy": float("nan")}),
-        history={"evaluations": []},
+        history=History(),
         splits=[],
         anomalies=[],
         rows_predicted=0,
@@ -202,7 +203,7 @@ def test_training_that_broke_down_leaves_out_what_is_no_number():
         "best": {},
         "evaluations": [{"epoch": 1.0, "loss": float("nan"), "accuracy": 0.5}, {"epoch": 2.0, "loss": 1.5}],
     }
-    document = page(make_contents(history=history))
+    document = page(make_contents(history=history_of(history)))
     assert "nan" not in document.lower()
     assert "2 of 2 steps on 10 rows." in document
 
