@@ -21,7 +21,7 @@ from benchmarks.training import prepare_job
 from benchmarks.training_rows import read_rows
 from benchmarks.workspace import real_dataset
 from components.project import PROJECT_DIR
-from components.settings import CheckpointSettings, DataSettings, ModelSettings
+from components.settings import DataSettings
 from pipeline.process.exit import leave
 
 NAME = "trec"
@@ -31,21 +31,23 @@ MAX_LENGTH = 64
 
 def train_and_export(out: Path, scratch: Path) -> Path:
     """Trains on the first batches of the train split; returns the folder of the SavedModel."""
+    from components.trainer.dataset import model_inputs
     from components.trainer.distribution import make_strategy
     from components.trainer.export import ServingModel, export_model
     from components.trainer.settings import TrainSettings
     from components.trainer.train_loop import read_data, train
-    from models.checkpoints.source import load_classifier
+    from models.checkpoints.classifier import load_classifier
 
     job = prepare_job(NAME, scratch, STEPS * 32, epochs=1)
     checkpoint, labels = Path(job["checkpoint"]), PROJECT_DIR / "data" / NAME / "labels.txt"
     data = DataSettings.model_validate({"path": "data", "schema": "schema.pbtxt", "labels": str(labels)})
-    model_settings = ModelSettings(checkpoint=CheckpointSettings(path=checkpoint))
-    model = load_classifier(checkpoint, job["labels"], model_settings, seed=0)
-    module = ServingModel(model, transform_graph(data, checkpoint, labels, scratch), data, labels)
+    model = load_classifier(checkpoint, job["labels"])
+    transform = transform_graph(data, checkpoint, labels, scratch)
+    module = ServingModel(model, transform, data, labels)
     train_shards, eval_shards = ([str(scratch / f"{split}.gz")] for split in ("train", "eval"))
     settings = TrainSettings(epochs=None, steps=STEPS, learning_rate=2e-4, tensorboard=False)
-    rows = read_data(train_shards, eval_shards, job["labels"], model.config.vocab_size, text_pairs=False)
+    inputs = model_inputs(transform.transformed_feature_spec())
+    rows = read_data(train_shards, eval_shards, job["labels"], model.config.vocab_size, inputs)
     train(model, rows, settings, make_strategy("none"), scratch / "state")
     export_model(module, labels, out)
     return checkpoint
@@ -65,6 +67,7 @@ def transform_graph(data: DataSettings, checkpoint: Path, labels: Path, scratch:
         "transform": {"max_length": MAX_LENGTH},
         "checkpoint_dir": str(checkpoint),
         "labels_path": str(labels),
+        "task": "single_label",
     }
     spec = {key: tf.io.FixedLenFeature([1], tf.string) for key in ("text", "label")}
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
@@ -88,7 +91,8 @@ def main() -> None:
         store.publish(scratch / "model", out / "serving", NAME, 3, {})
         rows = len(read_rows(scratch / "test.jsonl"))
     (out / "transformers").mkdir()
-    write_hub_files(out / "serving" / NAME / "1", checkpoint, NAME, MAX_LENGTH, out / "transformers")
+    version, task = out / "serving" / NAME / "1", "single_label"
+    write_hub_files(version, checkpoint, NAME, MAX_LENGTH, task, out / "transformers")
     shards = sorted(real_dataset(NAME).glob("test-*"))
     questions = [text for (text,) in read_texts(shards, ("text",))]
     assert len(questions) == rows > 0

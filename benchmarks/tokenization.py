@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.workspace import real_dataset
 from components.project import PROJECT_DIR
-from components.settings import CheckpointSettings
+from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 
 DATASETS = ("trec", "sms_spam", "rotten_tomatoes")

@@ -18,8 +18,7 @@ from transformers import WarmUp
 
 from benchmarks.processes import peak_mib, print_result
 from benchmarks.training_rows import read_rows
-from components.settings import CheckpointSettings, ModelSettings
-from models.checkpoints.source import load_classifier
+from models.checkpoints.classifier import load_classifier
 
 
 def padded(path: str, length: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -60,8 +59,7 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     """Seconds per epoch, and accuracy on the test rows unless `most_batches` cut the training short."""
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
     tf_keras.utils.set_random_seed(job["seed"])
-    settings = ModelSettings(checkpoint=CheckpointSettings(path=Path(job["checkpoint"])))
-    model = load_classifier(Path(job["checkpoint"]), job["labels"], settings, job["seed"])
+    model = load_classifier(Path(job["checkpoint"]), job["labels"], seed=job["seed"])
     inputs, labels = padded(job["train"], job["max_length"])
     steps = job["epochs"] * -(-len(labels) // job["batch_size"])
     warm_up = -(-steps // 10)

@@ -3,6 +3,7 @@
     python classify.py "How far is the moon?"
     python classify.py --model model.int8.tflite "How far is the moon?" "Who was Galileo?"
     python classify.py "first text" "second text"        for a model of text pairs: two texts a row
+    python classify.py --pairs "first text" "second text"        where its inputs do not tell that it takes pairs
 
 One line of JSON for each row: {"label": "NUM", "probabilities": {"ABBR": 0.001, ...}}.
 Needs numpy, tokenizers and, for .tflite, ai-edge-litert, for .onnx, onnxruntime (requirements.txt). Beside it
@@ -49,7 +50,7 @@ class Classifier:
         self._tokenizer = Tokenizer.from_file(str(model.with_name("tokenizer.json")))
         # In this way no line end but "\n" ends a label.
         self._labels = model.with_name("labels.txt").read_bytes().decode().removesuffix("\n").split("\n")
-        self.text_pairs = "token_type_ids" in self._runtime.inputs
+        self.takes_token_types = "token_type_ids" in self._runtime.inputs
 
     def __call__(self, rows: Sequence[str] | Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         """Texts, or pairs of texts -> the most probable label and the probability of each."""
@@ -142,6 +143,9 @@ def main() -> int:
     parser.add_argument(
         "--model", type=Path, help="a .tflite or .onnx file; default: the most exact one here"
     )
+    parser.add_argument(
+        "--pairs", action="store_true", help="two texts a row; known where the model tells texts apart"
+    )
     parser.add_argument("text", nargs="+", help="one text a row; two for a model of text pairs")
     told = parser.parse_args()
     model = told.model or _first_model()
@@ -149,7 +153,7 @@ def main() -> int:
         parser.error(f"no such model: {model or HERE / 'model.*'}")
     classifier = Classifier(model)
     rows: list[Any] = told.text
-    if classifier.text_pairs:
+    if told.pairs or classifier.takes_token_types:
         if len(rows) % 2:
             parser.error(f"this model takes pairs of texts, got {len(rows)} text(s)")
         rows = list(zip(rows[::2], rows[1::2], strict=True))

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.errors import PipelineError
 
-# input_ids and attention_mask (token_type_ids too for text pairs), int32 [rows, tokens], padded to the longest.
+# The model's inputs by name, as input_ids and attention_mask: int32 [rows, tokens], padded to the longest.
 Tokens = Mapping[str, np.ndarray]
 
 

@@ -8,9 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from components.exports import classify
-from components.labels import read_labels
+from components.exports.served import served_inputs
 from components.model_files import EXTRAS
 from models import features
+from models.tasks.label_list import read_labels
 
 LABELS = features.LABELS_FILE
 VOCABULARY = "vocab.txt"
@@ -48,7 +49,10 @@ def write_shipped_files(
     shutil.copyfile(classify.__file__, out / EXAMPLE)
     packages = [f"{name}=={version(name)}" for name in ("numpy", "tokenizers", runtime)]
     (out / REQUIREMENTS).write_text("".join(f"{line}\n" for line in packages), encoding="utf-8")
-    (out / "README.md").write_text(_readme(labels, max_length, text_columns, models), encoding="utf-8")
+    inputs = served_inputs(saved_model)
+    (out / "README.md").write_text(
+        _readme(labels, max_length, text_columns, inputs, models), encoding="utf-8"
+    )
 
 
 def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
@@ -68,11 +72,16 @@ def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
 
 
 def _readme(
-    labels: Sequence[str], max_length: int, text_columns: Sequence[str], models: Sequence[str]
+    labels: Sequence[str],
+    max_length: int,
+    text_columns: Sequence[str],
+    inputs: Sequence[str],
+    models: Sequence[str],
 ) -> str:
     pair = len(text_columns) > 1
-    names = [features.INPUT_IDS, features.ATTENTION_MASK, *([features.TOKEN_TYPE_IDS] if pair else [])]
     texts = '"first text" "second text"' if pair else '"a text"'
+    if pair and features.TOKEN_TYPE_IDS not in inputs:
+        texts = f"--pairs {texts}"
     columns = " and ".join(f"`{name}`" for name in text_columns)
     return f"""# A text classifier
 
@@ -90,7 +99,7 @@ to it from Python.
 | `{LABELS}` | the labels, in the order of the probabilities |
 | `export.json` | version, metric, size and latency, beside those of the served model |
 
-- Inputs: {", ".join(f"`{name}`" for name in names)}, int32 [batch, tokens]: any number of rows, up to {max_length} tokens.
+- Inputs: {", ".join(f"`{name}`" for name in inputs)}, int32 [batch, tokens]: any number of rows, up to {max_length} tokens.
 - Output: `{features.PROBABILITIES}`, float32 [batch, {len(labels)}].
 - Trained on the column{"s" if pair else ""} {columns}.
 """

@@ -43,7 +43,7 @@ def token_function(saved_model: Path) -> Any:
     """The signature `serve_tokens` of a SavedModel folder, without its labels and on int32.
 
     Returns:
-      ConcreteFunction: input_ids, attention_mask (token_type_ids for text pairs) int32 [batch, tokens]
+      ConcreteFunction: the model's inputs, as input_ids and attention_mask, int32 [batch, tokens]
         -> {"probabilities": float32 [batch, classes]}.
 
     Raises:

@@ -11,14 +11,16 @@ import glob
 import gzip
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from models import features
 from models.errors import PipelineError
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 ROW_WEIGHT = "row_weight"  # float32 [rows]: weight in the loss; 0 for rows that only fill a batch up
 
@@ -44,15 +46,29 @@ class SplitSummary:
 class Batching:
     """How rows become batches.
 
-    `bucket_width`: batches are padded to a multiple of this many tokens. `fixed_rows`: the last batch
-    of a pool is filled up with rows of weight 0, because replicas or a compiler need one shape.
+    `bucket_width`: batches are padded to a multiple of this many tokens. `inputs`: names of the model's inputs.
+    `fixed_rows`: the last batch of a pool is filled up with rows of weight 0, because replicas or a compiler need
+    one shape.
     """
 
     batch_size: int
     bucket_width: int = 1
-    text_pairs: bool = False
+    inputs: tuple[str, ...] = (features.INPUT_IDS, features.ATTENTION_MASK)
     class_weights: tuple[float, ...] | None = None
     fixed_rows: bool = False
+    task: Task = TASKS[DEFAULT_TASK]
+
+
+def model_inputs(transformed_spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The inputs of a model that is trained on such examples: their sequences, and the mask that their lengths make.
+
+    `{"input_ids": VarLenFeature(int64), "label_id": FixedLenFeature([], int64)}` -> `("input_ids", "attention_mask")`
+
+    Args:
+      transformed_spec: what `TFTransformOutput.transformed_feature_spec()` returns.
+    """
+    sequences = (name for name, spec in transformed_spec.items() if isinstance(spec, tf.io.VarLenFeature))
+    return features.model_inputs(name for name in sequences if name != features.LABEL_ID)
 
 
 def list_shards(patterns: Sequence[str]) -> list[str]:
@@ -67,27 +83,33 @@ def list_shards(patterns: Sequence[str]) -> list[str]:
     return shards
 
 
-def summarize_split(shards: Sequence[str], classes: int, vocabulary: int, text_pairs: bool) -> SplitSummary:
+def summarize_split(
+    shards: Sequence[str],
+    classes: int,
+    vocabulary: int,
+    inputs: Sequence[str],
+    task: Task = TASKS[DEFAULT_TASK],
+) -> SplitSummary:
     """Reads a split once: counts, and everything that would make a training step fail later.
 
     Raises:
       PipelineError: a shard cannot be read, a row has no label or no tokens, a label is outside
         [0, classes) or a token id outside [0, vocabulary).
     """
-    counts = np.zeros(classes, np.int64)
+    labels, counts = task.labels(), np.zeros(classes, np.int64)
     tokens = 0
     digest = hashlib.sha256()
     for shard in shards:
         try:
             _check_whole(shard)
             for rows in _parsed(
-                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, text_pairs
+                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, inputs, task
             ):
-                ids, labels = rows[features.INPUT_IDS], rows[features.LABEL_ID].numpy()
-                _check_rows(shard, ids, labels, classes, vocabulary)
-                counts += np.bincount(labels, minlength=classes)
+                ids = rows[features.INPUT_IDS]
+                counts += labels.counts(rows, shard, classes)
+                _check_tokens(shard, ids, vocabulary)
                 tokens += int(ids.flat_values.shape[0])
-                for part in (ids.flat_values, ids.row_splits, labels):
+                for part in (ids.flat_values, ids.row_splits, *labels.arrays(rows)):
                     digest.update(np.asarray(part).tobytes())
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, *_BROKEN_GZIP) as error:
             told = getattr(error, "message", str(error))
@@ -103,13 +125,7 @@ def _check_whole(shard: str) -> None:
                 pass
 
 
-def _check_rows(shard: str, ids: tf.RaggedTensor, labels: np.ndarray, classes: int, vocabulary: int) -> None:
-    bad = labels[(labels < 0) | (labels >= classes)]
-    if bad.size:
-        raise PipelineError(
-            f"{shard}: label id {bad[0]} in {bad.size} rows is outside the label list of {classes}; "
-            "see data.labels"
-        )
+def _check_tokens(shard: str, ids: tf.RaggedTensor, vocabulary: int) -> None:
     if int(tf.reduce_min(ids.row_lengths())) < 1:
         raise PipelineError(f"{shard}: a row has no {features.INPUT_IDS}; run Transform again")
     largest = int(tf.reduce_max(ids.flat_values))
@@ -124,13 +140,14 @@ def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch
     """One epoch in an order that `seed` and `epoch` decide.
 
     Returns:
-      Batches: input_ids and attention_mask int32 [rows, tokens] (token_type_ids too for text pairs),
-      label_id int32 [rows], row_weight float32 [rows].
+      Batches: the model's inputs int32 [rows, tokens], the task's labels (label_id int32 [rows]), row_weight
+      float32 [rows].
     """
     # A prime apart, so that (seed 0, epoch 1) is not (seed 1, epoch 0).
     mixed = seed + 1_000_003 * epoch
     rows = _records(shards).shuffle(_SHUFFLE_ROWS, seed=mixed, reshuffle_each_iteration=False)
-    pools = _parsed(rows, batching.batch_size * _POOL_BATCHES, batching.text_pairs).enumerate()
+    pool_rows = batching.batch_size * _POOL_BATCHES
+    pools = _parsed(rows, pool_rows, batching.inputs, batching.task).enumerate()
     return pools.flat_map(lambda i, pool: _cut(pool, batching, (mixed, i))).prefetch(2)
 
 
@@ -140,7 +157,8 @@ def evaluation_batches(shards: Sequence[str], batching: Batching, limit: int = -
     Args:
       limit: only so many rows, the first of the shards; -1: all.
     """
-    pools = _parsed(_records(shards).take(limit), batching.batch_size * _POOL_BATCHES, batching.text_pairs)
+    rows, pool_rows = _records(shards).take(limit), batching.batch_size * _POOL_BATCHES
+    pools = _parsed(rows, pool_rows, batching.inputs, batching.task)
     return pools.flat_map(lambda pool: _cut(pool, batching, None)).prefetch(2)
 
 
@@ -153,14 +171,14 @@ def _compression(shard: str) -> str:
         return "GZIP" if file.read(2) == b"\x1f\x8b" else ""
 
 
-def _parsed(records: tf.data.Dataset, rows: int, text_pairs: bool) -> tf.data.Dataset:
-    spec = {
-        features.INPUT_IDS: tf.io.RaggedFeature(tf.int64),
-        features.LABEL_ID: tf.io.FixedLenFeature([], tf.int64),
-    }
-    if text_pairs:
-        spec[features.TOKEN_TYPE_IDS] = tf.io.RaggedFeature(tf.int64)
+def _parsed(records: tf.data.Dataset, rows: int, inputs: Sequence[str], task: Task) -> tf.data.Dataset:
+    spec: dict[str, Any] = {name: tf.io.RaggedFeature(tf.int64) for name in _stored(inputs)}
+    spec |= task.labels().parsing_spec()
     return records.batch(rows).map(lambda serialized: tf.io.parse_example(serialized, spec))
+
+
+def _stored(inputs: Sequence[str]) -> list[str]:
+    return [name for name in inputs if name != features.ATTENTION_MASK]
 
 
 def _cut(pool: Batch, batching: Batching, seed: tuple[int, tf.Tensor] | None) -> tf.data.Dataset:
@@ -179,20 +197,19 @@ def _cut(pool: Batch, batching: Batching, seed: tuple[int, tf.Tensor] | None) ->
 
 
 def _batch(pool: Batch, rows: tf.Tensor, batching: Batching) -> Batch:
-    ids = tf.gather(pool[features.INPUT_IDS], rows)
-    lengths = tf.cast(ids.row_lengths(), tf.int32)
+    labels, sequences = (
+        batching.task.labels(),
+        {n: tf.gather(pool[n], rows) for n in _stored(batching.inputs)},
+    )
+    lengths = tf.cast(sequences[features.INPUT_IDS].row_lengths(), tf.int32)
     width = -(-tf.reduce_max(lengths) // batching.bucket_width) * batching.bucket_width
-    batch = {
-        features.INPUT_IDS: _padded(ids, width),
-        features.ATTENTION_MASK: tf.sequence_mask(lengths, width, tf.int32),
-        features.LABEL_ID: tf.cast(tf.gather(pool[features.LABEL_ID], rows), tf.int32),
-    }
-    if batching.text_pairs:
-        batch[features.TOKEN_TYPE_IDS] = _padded(tf.gather(pool[features.TOKEN_TYPE_IDS], rows), width)
+    batch = {name: _padded(values, width) for name, values in sequences.items()}
+    batch[features.ATTENTION_MASK] = tf.sequence_mask(lengths, width, tf.int32)
+    batch |= labels.batch(pool, rows)
     if batching.class_weights is None:
         batch[ROW_WEIGHT] = tf.ones_like(lengths, tf.float32)
     else:
-        batch[ROW_WEIGHT] = tf.gather(tf.constant(batching.class_weights), batch[features.LABEL_ID])
+        batch[ROW_WEIGHT] = labels.row_weights(batch, batching.class_weights)
     return _filled(batch, batching.batch_size) if batching.fixed_rows else batch
 
 

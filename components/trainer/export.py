@@ -11,12 +11,14 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 import tensorflow_transform as tft
 
-from components.labels import read_labels
 from components.model_files import EXTRAS, write_sums
 from components.settings import DataSettings
-from components.trainer.model import classify
+from components.trainer.dataset import model_inputs
 from models import features
+from models.encoders.families import FAMILIES, forward_of
 from models.errors import PipelineError
+from models.tasks.label_list import read_labels
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 Outputs = dict[str, tf.Tensor]
 
@@ -27,37 +29,42 @@ class ServingModel(tf.Module):
     Made before training, so that a transform graph that does not fit is noticed then.
 
     Raises:
-      PipelineError: the transform graph was made from other columns.
+      PipelineError: the transform graph was made from other columns, or for another family of encoders.
     """
 
     def __init__(
-        self, model: Any, transform: tft.TFTransformOutput, data: DataSettings, labels: Path
+        self,
+        model: Any,
+        transform: tft.TFTransformOutput,
+        data: DataSettings,
+        labels: Path,
+        task: Task = TASKS[DEFAULT_TASK],
     ) -> None:
         super().__init__()
         self._model = _Untracked(model)
+        self._classify = forward_of(model).classify
         self.weights = list(model.variables)
         self.transform_layer = transform.transform_features_layer()
-        self._classes = len(read_labels(labels))
-        lines = tf.lookup.TextFileInitializer(
-            str(labels),
-            tf.int64,
-            tf.lookup.TextFileIndex.LINE_NUMBER,
-            tf.string,
-            tf.lookup.TextFileIndex.WHOLE_LINE,
-        )
-        self.labels = tf.lookup.StaticHashTable(lines, default_value="")
+        self._head = task.head()
+        self._classes = task.head().size(read_labels(labels))
+        self.labels = task.labels().names_table(labels)
         self._columns = data.text_columns
         self._raw_spec = {name: transform.raw_feature_spec().get(name) for name in self._columns}
         missing = sorted(name for name, spec in self._raw_spec.items() if spec is None)
         if missing:
             raise PipelineError(f"the transform graph has no text column {missing}; run Transform again")
+        self._inputs = model_inputs(transform.transformed_feature_spec())
+        unknown = sorted(set(self._inputs) - set(FAMILIES[model.config.model_type].facts().INPUTS))
+        if unknown:
+            raise PipelineError(
+                f"the transform graph makes {unknown}, which an encoder of model_type {model.config.model_type!r} "
+                "does not take; run Transform again"
+            )
 
     def signatures(self) -> dict[str, Any]:
         """Signature name -> concrete function."""
         texts = {name: tf.TensorSpec([None], tf.string, name=name) for name in self._columns}
-        names = [features.INPUT_IDS, features.ATTENTION_MASK]
-        names += [features.TOKEN_TYPE_IDS] if len(self._columns) > 1 else []
-        tokens = {name: tf.TensorSpec([None, None], tf.int64, name=name) for name in names}
+        tokens = {name: tf.TensorSpec([None, None], tf.int64, name=name) for name in self._inputs}
         examples = tf.TensorSpec([None], tf.string, name="examples")
         return {
             features.SERVING_SIGNATURE: tf.function(self._serve_texts).get_concrete_function(**texts),
@@ -74,23 +81,17 @@ class ServingModel(tf.Module):
     def _serve_raw(self, raw: Mapping[str, Any]) -> Outputs:
         transformed = self.transform_layer(dict(raw))
         ids = _ragged(transformed[features.INPUT_IDS])
-        inputs = {features.INPUT_IDS: _padded(ids), features.ATTENTION_MASK: _padded(tf.ones_like(ids))}
-        if features.TOKEN_TYPE_IDS in transformed:
-            inputs[features.TOKEN_TYPE_IDS] = _padded(_ragged(transformed[features.TOKEN_TYPE_IDS]))
-        return self._outputs(inputs)
+        inputs = {features.INPUT_IDS: ids, features.ATTENTION_MASK: tf.ones_like(ids)}
+        inputs |= {name: _ragged(transformed[name]) for name in self._inputs if name not in inputs}
+        return self._outputs({name: _padded(values) for name, values in inputs.items()})
 
     def _serve_tokens(self, **tokens: tf.Tensor) -> Outputs:
         return self._outputs({name: tf.cast(value, tf.int32) for name, value in tokens.items()})
 
     def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> Outputs:
-        probabilities = tf.nn.softmax(classify(self._model.value, inputs))
+        logits = self._classify(self._model.value, inputs)
         classes = self.labels.lookup(tf.range(self._classes, dtype=tf.int64))
-        best = tf.argmax(probabilities, -1)
-        return {
-            features.PROBABILITIES: probabilities,
-            features.CLASSES: tf.tile(classes[None], [tf.shape(probabilities)[0], 1]),
-            features.PREDICTED_LABEL: tf.gather(classes, best),
-        }
+        return self._head.served_outputs(logits, classes)
 
 
 class _Untracked:
@@ -103,11 +104,10 @@ class _Untracked:
 def export_model(module: ServingModel, labels: Path, out: Path) -> None:
     """Writes a self-contained SavedModel to `out`.
 
-    Signatures (all with outputs probabilities float32 [batch, classes], classes string [batch, classes],
-    label string [batch]):
+    Signatures, all with the outputs of the task's head:
       serving_default: the raw text columns by their names, string [batch].
       serve_examples: "examples", serialized tf.Examples with those columns, string [batch].
-      serve_tokens: input_ids, attention_mask (token_type_ids for pairs), int64 [batch, tokens].
+      serve_tokens: the model's inputs, as input_ids and attention_mask, int64 [batch, tokens].
 
     The label list is an asset of the graph and, for people and tools, `assets.extra/labels.txt`. The digests of
     all files are in `assets.extra/SHA256SUMS`, for all that read or copy the model later.

@@ -7,7 +7,7 @@ Keras' AdamW takes a dozen passes over every variable and needs twice the time o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -33,17 +33,24 @@ def learning_rate(settings: TrainSettings, step: int, total_steps: int) -> float
     return settings.learning_rate * max(0.0, share)
 
 
-def is_decayed(variable: tf.Variable) -> bool:
-    """Biases and layer norms are not decayed."""
-    return not ("LayerNorm" in variable.name or variable.name.endswith("/bias:0"))
-
-
 class AdamW(tf.Module):
-    """The optimizer's state and its update; made inside the strategy's scope."""
+    """The optimizer's state and its update; made inside the strategy's scope.
 
-    def __init__(self, variables: Sequence[tf.Variable], settings: TrainSettings) -> None:
+    Args:
+      variables: what it updates.
+      settings: the config's `train` section.
+      is_decayed: whether weight decay applies to a variable; each family of encoders has its own.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[tf.Variable],
+        settings: TrainSettings,
+        is_decayed: Callable[[tf.Variable], bool],
+    ) -> None:
         super().__init__()
         self._variables = list(variables)
+        self._decayed = [is_decayed(variable) for variable in variables]
         self._settings = settings
         self.first_moments = [_like(v) for v in variables]
         self.second_moments = [_like(v) for v in variables]
@@ -101,10 +108,10 @@ class AdamW(tf.Module):
         power1, power2 = tf.pow(s.adam_beta1, step), tf.pow(s.adam_beta2, step)
         # The kernel adds epsilon before the bias correction of the second moment; this undoes that.
         epsilon = s.adam_epsilon * tf.sqrt(1.0 - power2)
-        for variable, m, v, gradient in zip(
-            self._variables, self.first_moments, self.second_moments, gradients, strict=True
+        for variable, decays, m, v, gradient in zip(
+            self._variables, self._decayed, self.first_moments, self.second_moments, gradients, strict=True
         ):
-            if s.weight_decay > 0.0 and is_decayed(variable):
+            if s.weight_decay > 0.0 and decays:
                 # Through the handle: every replica does the same to its own copy.
                 decayed = variable.read_value() * (1.0 - rate * s.weight_decay)
                 tf.raw_ops.AssignVariableOp(resource=variable.handle, value=decayed)

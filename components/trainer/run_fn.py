@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 import tensorflow_transform as tft
 
-from components.labels import read_labels
 from components.settings import DataSettings, ModelSettings
+from components.trainer.dataset import model_inputs
 from components.trainer.distribution import is_chief, make_strategy
 from components.trainer.export import ServingModel, export_model
 from components.trainer.history import write_history
 from components.trainer.settings import TrainSettings
 from components.trainer.state_files import clear_state
 from components.trainer.train_loop import read_data, train
-from models.checkpoints.source import checkpoint_digest, load_classifier
+from models.checkpoints.classifier import load_classifier
+from models.checkpoints.weights import checkpoint_digest
+from models.tasks.label_list import read_labels
+from models.tasks.task import TASKS
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -25,7 +28,7 @@ def run_fn(fn_args: FnArgs) -> None:
     """Fine-tunes the checkpoint on the transformed examples and exports the model with all signatures.
 
     `custom_config`: "model", "train", "data" (settings as JSON), "checkpoint_dir", "labels_path",
-    "state_dir" (survives an interrupt), "code_fingerprint".
+    "state_dir" (survives an interrupt), "task" (a key of `TASKS`), "code_fingerprint".
     """
     custom, run_dir = fn_args.custom_config, Path(fn_args.model_run_dir)
     data = DataSettings.model_validate(custom["data"])
@@ -33,12 +36,19 @@ def run_fn(fn_args: FnArgs) -> None:
     settings = TrainSettings.model_validate(custom["train"])
     checkpoint, labels_path = Path(custom["checkpoint_dir"]), Path(custom["labels_path"])
     labels, state_dir = read_labels(labels_path), Path(custom["state_dir"])
-    strategy = make_strategy(settings.strategy)
+    strategy, task = make_strategy(settings.strategy), TASKS[custom["task"]]
     with strategy.scope():
-        model = load_classifier(checkpoint, labels, model_settings, settings.seed)
-    vocabulary, text_pairs = model.config.vocab_size, data.text_pair is not None
-    rows = read_data(fn_args.train_files, fn_args.eval_files, labels, vocabulary, text_pairs)
-    serving = ServingModel(model, tft.TFTransformOutput(fn_args.transform_graph_path), data, labels_path)
+        model = load_classifier(
+            checkpoint,
+            labels,
+            dropout=model_settings.dropout,
+            allow_pickle=model_settings.checkpoint.allow_pickle,
+            seed=settings.seed,
+        )
+    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+    inputs = model_inputs(transform.transformed_feature_spec())
+    rows = read_data(fn_args.train_files, fn_args.eval_files, labels, model.config.vocab_size, inputs, task)
+    serving = ServingModel(model, transform, data, labels_path, task)
     identity = {"weights": checkpoint_digest(checkpoint), "dropout": model_settings.dropout}
     identity["code"] = custom.get("code_fingerprint")
     log_dir = run_dir if settings.tensorboard else None

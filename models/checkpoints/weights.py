@@ -1,4 +1,4 @@
-"""A checkpoint's weights: which tensors an encoder needs, whether they are there, and their values. No TensorFlow here.
+"""A checkpoint's weights: whether the tensors that its encoder needs are there, and their values. No TensorFlow here.
 
 Headers are read and held against config.json before anything is trained; a tensor of the encoder that the
 model would not take, as of an adapter, another attention or a quantization, is refused like one that lacks.
@@ -7,6 +7,7 @@ model would not take, as of an adapter, another attention or a quantization, is 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 import math
 import struct
@@ -19,7 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from models.checkpoints.config import CONFIG_FILE, EncoderConfig
+from models.checkpoints.config import Encoder
+from models.checkpoints.wheel_fetch import file_sha256
+from models.encoders.config import CONFIG_FILE
+from models.encoders.families import Facts
 from models.errors import CheckpointError
 from models.files import (
     FromFile,
@@ -43,9 +47,6 @@ FLOATS: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
 }
-_PREFIX = "bert."  # of the encoder's tensors, in a checkpoint that also has a head
-# Older PyTorch versions saved these two, which hold no weights.
-_BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _LONGEST_HEADER = 100 << 20  # bytes, safetensors' own limit
 
 Floats = npt.NDArray[np.float32]
@@ -73,30 +74,32 @@ class _ShardIndex(FromFile):
     weight_map: Annotated[dict[str, str], Field(min_length=1)]
 
 
-def encoder_tensors(folder: Path, config: EncoderConfig, allow_pickle: bool) -> dict[str, Tensor]:
+def encoder_tensors(folder: Path, encoder: Encoder, allow_pickle: bool) -> dict[str, Tensor]:
     """The tensors that make the encoder, by today's names without the model's prefix.
 
-    `encoder.layer.0.output.LayerNorm.weight`; the pooler's two are there if the checkpoint has them.
+    `encoder.layer.0.output.LayerNorm.weight`; those of an optional part, as BERT's pooler, if the checkpoint has it.
 
     Raises:
       CheckpointError: a file is missing, malformed or cut short, or is a pickle that is not allowed; a tensor is
         missing, of another shape than config.json says, no float, there twice, or not of this encoder.
     """
-    stored = _by_name(_stored(folder, allow_pickle))
+    facts = encoder.facts
+    stored = _by_name(_stored(folder, allow_pickle), facts)
     wanted = set()
-    for name, shape in _shapes(config, pooler=any(name.startswith("pooler.") for name in stored)):
+    for name, shape in facts.tensors(encoder.config, stored.keys()):
         if name not in stored:
             raise CheckpointError(
                 f"{folder}: the weights lack tensor {name}; {CONFIG_FILE} describes an encoder that has it"
             )
         _check_tensor(stored[name], name, shape)
         wanted.add(name)
-    _check_prefix([stored[name] for name in wanted])
+    _check_prefix([stored[name] for name in wanted], facts.PREFIX)
+    layers = facts.sizes(encoder.config).layers
     for name, tensor in stored.items():
-        if name not in wanted and _is_of_encoder(tensor.name, name):
+        if name not in wanted and _is_of_encoder(tensor.name, name, facts):
             raise CheckpointError(
                 f"{tensor.file}: tensor {one_line(tensor.name)} is not of the encoder that {CONFIG_FILE} describes "
-                f"({config.num_hidden_layers} layers), so it would be left out; give weights and config of one model"
+                f"({layers} layers), so it would be left out; give weights and config of one model"
             )
     return {name: stored[name] for name in stored if name in wanted}
 
@@ -137,6 +140,13 @@ def finite_values(tensor: Tensor) -> Floats:
     return values
 
 
+def checkpoint_digest(folder: Path) -> str:
+    """sha256 over config.json and the weights: changes when the pretrained model does."""
+    weights = weight_files(folder) if has_safetensors(folder) else [checkpoint_file(folder, PICKLE_FILE)]
+    paths = [path for path in [checkpoint_file(folder, CONFIG_FILE), *weights] if path.is_file()]
+    return hashlib.sha256(" ".join(map(file_sha256, paths)).encode()).hexdigest()
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a checkpoint: one, or the shards its index names.
 
@@ -168,29 +178,6 @@ def _weight_map(folder: Path) -> dict[str, str]:
 # --- the names and shapes -----------------------------------------------------------------------------
 
 
-def _shapes(config: EncoderConfig, pooler: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """(name, shape as PyTorch keeps it) of every tensor; layer by layer, so that the first miss ends it."""
-    hidden, inner = config.hidden_size, config.intermediate_size
-    yield "embeddings.word_embeddings.weight", (config.vocab_size, hidden)
-    yield "embeddings.position_embeddings.weight", (config.max_position_embeddings, hidden)
-    yield "embeddings.token_type_embeddings.weight", (config.type_vocab_size, hidden)
-    yield from _weight_and_bias("embeddings.LayerNorm", hidden)
-    for layer in (f"encoder.layer.{i}" for i in range(config.num_hidden_layers)):
-        for part in ("self.query", "self.key", "self.value", "output.dense"):
-            yield from _weight_and_bias(f"{layer}.attention.{part}", hidden, hidden)
-        yield from _weight_and_bias(f"{layer}.attention.output.LayerNorm", hidden)
-        yield from _weight_and_bias(f"{layer}.intermediate.dense", inner, hidden)
-        yield from _weight_and_bias(f"{layer}.output.dense", hidden, inner)
-        yield from _weight_and_bias(f"{layer}.output.LayerNorm", hidden)
-    if pooler:
-        yield from _weight_and_bias("pooler.dense", hidden, hidden)
-
-
-def _weight_and_bias(name: str, *shape: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield f"{name}.weight", shape
-    yield f"{name}.bias", shape[:1]
-
-
 def _check_tensor(tensor: Tensor, name: str, shape: tuple[int, ...]) -> None:
     if tensor.dtype not in FLOATS:
         raise CheckpointError(
@@ -203,26 +190,26 @@ def _check_tensor(tensor: Tensor, name: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_prefix(tensors: Sequence[Tensor]) -> None:
+def _check_prefix(tensors: Sequence[Tensor], prefix: str) -> None:
     """All names have the prefix or none has: with a mixture, transformers leaves out those without it."""
-    plain = [tensor for tensor in tensors if not tensor.name.startswith(_PREFIX)]
+    plain = [tensor for tensor in tensors if not tensor.name.startswith(prefix)]
     if plain and len(plain) < len(tensors):
         first = min(plain, key=lambda tensor: tensor.name)
         raise CheckpointError(
-            f"{first.file}: tensor {one_line(first.name)} has no {_PREFIX!r} before its name, others have; "
+            f"{first.file}: tensor {one_line(first.name)} has no {prefix!r} before its name, others have; "
             "save the weights again"
         )
 
 
-def _is_of_encoder(stored: str, name: str) -> bool:
-    inside = stored.startswith(_PREFIX) or name.startswith(("embeddings.", "encoder.", "pooler."))
-    return inside and name not in _BUFFERS
+def _is_of_encoder(stored: str, name: str, facts: Facts) -> bool:
+    inside = stored.startswith(facts.PREFIX) or name.startswith(facts.PARTS)
+    return inside and name not in facts.WITHOUT_WEIGHTS
 
 
-def _by_name(stored: Iterator[Tensor]) -> dict[str, Tensor]:
+def _by_name(stored: Iterator[Tensor], facts: Facts) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for tensor in stored:
-        name = _plain(tensor.name)
+        name = _plain(tensor.name, facts)
         if name in tensors:
             other = tensors[name]
             raise CheckpointError(
@@ -233,10 +220,12 @@ def _by_name(stored: Iterator[Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def _plain(name: str) -> str:
+def _plain(name: str, facts: Facts) -> str:
     """bert.encoder.layer.0.output.LayerNorm.gamma -> encoder.layer.0.output.LayerNorm.weight"""
-    name = name.removeprefix(_PREFIX)
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+    name = name.removeprefix(facts.PREFIX)
+    for old, today in facts.OLD_NAMES.items():
+        name = name.replace(old, today)
+    return name
 
 
 # --- safetensors --------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ def data(
     ] = None,
 ) -> None:
     """Make the datasets of data/ and fetch the default checkpoints, all verified by sha256."""
-    from components.settings import CheckpointSettings
+    from models.checkpoints.settings import CheckpointSettings
     from models.checkpoints.source import checkpoint_folder
     from pipeline.importing.recipes import RECIPE_FILE, make_dataset
 

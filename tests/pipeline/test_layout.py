@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from components.project import PACKAGES, PROJECT_DIR
-from models.tokenizers.family import FAMILIES
+from models.encoders.families import FAMILIES as ENCODERS
+from models.tasks.task import TASKS, every_metric, every_score
+from models.tokenizers.family import FAMILIES as TOKENIZERS
 
 SOURCES = sorted(p for package in PACKAGES for p in (PROJECT_DIR / package).rglob("*.py"))
 
@@ -22,7 +24,7 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
@@ -48,6 +50,73 @@ def test_components_never_import_the_pipeline_or_a_runner():
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
+AXES = ("tokenizers", "encoders")
+
+
+def test_models_never_import_nodes_or_the_pipeline():
+    assert (
+        imports_between("models", ("components", "pipeline", "runner_local", "runner_kubeflow", "tfx")) == []
+    )
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_an_axis_imports_neither_another_axis_nor_checkpoints(axis):
+    others = {"tokenizers", "encoders", "tasks", "checkpoints"} - {axis}
+    assert imports_between(f"models/{axis}", tuple(f"models.{other}" for other in others)) == []
+
+
+def test_no_family_of_encoders_imports_another():
+    folders = [Path(*family.package.split(".")) for family in ENCODERS.values()]
+    for family, folder in zip(ENCODERS.values(), folders, strict=True):
+        others = tuple(other.package for other in ENCODERS.values() if other != family)
+        assert imports_between(str(folder), others) == []
+        assert {path.name for path in (PROJECT_DIR / folder).iterdir() if path.suffix == ".py"} >= {
+            "__init__.py",
+            "facts.py",
+            "forward.py",
+        }
+
+
+def test_members_are_chosen_by_name_never_imported():
+    wrong = [
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
+        for path in SOURCES
+        for name in imported(path)
+        for family in ENCODERS.values()
+        if within(name, family.package) and not within(module_name(path), family.package)
+    ]
+    assert wrong == []
+
+
+def imports_between(folder: str, packages: tuple[str, ...]) -> list[str]:
+    """`path: module` for each import of one of the packages from below the folder."""
+    return [
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
+        for path in SOURCES
+        if path.is_relative_to(PROJECT_DIR / folder)
+        for name in sorted(imported(path))
+        if any(within(name, package) for package in packages)
+    ]
+
+
+def within(module: str, package: str) -> bool:
+    return f"{module}.".startswith(f"{package}.")
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(PROJECT_DIR).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("pattern", ["facts.py", "spec.py", "families.py", "family.py", "task.py"])
+def test_facts_import_no_tensorflow(pattern):
+    modules = [module_name(path) for path in SOURCES if path.name == pattern and "models" in path.parts]
+    code = f"import sys, {', '.join(modules) or 'models'}; print(*sorted({{'tensorflow', 'transformers'}} & set(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == ""
+
+
 def test_tokenizer_and_training_modules_do_not_know_tfx():
     wrong = [
         f"{path.relative_to(PROJECT_DIR)}: {name}"
@@ -60,26 +129,12 @@ def test_tokenizer_and_training_modules_do_not_know_tfx():
     assert wrong == []
 
 
-def test_tokenizers_know_no_node_and_no_other_axis():
-    folder = PROJECT_DIR / "models" / "tokenizers"
-    others = {path.stem for path in (PROJECT_DIR / "models").iterdir() if path.is_dir()} - {"tokenizers"}
-    assert "checkpoints" in others
-    forbidden = {"components", "pipeline", "tfx", *(f"models.{name}" for name in others)}
-    wrong = [
-        f"{path.relative_to(PROJECT_DIR)}: {name}"
-        for path in folder.rglob("*.py")
-        for name in imported(path)
-        if any(name == outside or name.startswith(f"{outside}.") for outside in forbidden)
-    ]
-    assert wrong == []
-
-
 def test_a_tokenizer_family_is_named_only_in_its_row_and_its_folder():
     families = PROJECT_DIR / "models" / "tokenizers"
     wrong = [
         f"{path.relative_to(PROJECT_DIR)}: {name}"
         for path in [*SOURCES, *(PROJECT_DIR / "benchmarks").rglob("*.py")]
-        for family in FAMILIES
+        for family in TOKENIZERS
         if not path.is_relative_to(families / family)
         for name in imported(path)
         if name.startswith(f"models.tokenizers.{family}")
@@ -95,7 +150,7 @@ def test_a_tokenizer_family_is_named_only_in_its_row_and_its_folder():
         "pipeline.config",
         "components.settings",
         "models.tokenizers.family",
-        *(family.spec for family in FAMILIES.values()),
+        *(family.spec for family in TOKENIZERS.values()),
     ],
 )
 def test_importing_imports_no_tensorflow(module):
@@ -131,3 +186,66 @@ def test_wheel_holds_exactly_the_three_packages(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {name for name in names if not name.endswith(".dist-info")} == {"components", "models", "pipeline"}
+
+
+# The axes compose nothing: components do.
+MODELS = PROJECT_DIR / "models"
+ABOVE_TASKS = ("components", "pipeline", "models.tokenizers", "models.encoders", "models.checkpoints")
+
+
+def test_tasks_import_neither_nodes_nor_another_axis_nor_one_another():
+    wrong = [
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
+        for path in (MODELS / "tasks").rglob("*.py")
+        for name in imported(path)
+        if name.startswith(ABOVE_TASKS)
+        or any(
+            name.startswith(task.package) and path.parent.name != task.package.rpartition(".")[2]
+            for task in TASKS.values()
+        )
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "models.tasks.task",
+        "models.tasks.label_list",
+        "models.tasks.sections",
+        *(name for task in TASKS.values() for name in task.modules("facts", "starting", "figures")),
+    ],
+)
+def test_what_is_known_of_a_task_and_its_figures_need_no_tensorflow(module):
+    heavy = "{'tensorflow', 'tfx', 'apache_beam', 'transformers'}"
+    code = f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == ""
+
+
+# A file that must know what a task's are: the example that ships with an export has nothing of this project beside
+# it, and attention weighs tokens with a softmax, whatever the head does.
+KNOWS_ANSWERS = {
+    "components/exports/classify.py": {"argmax"},
+    "components/trainer/model.py": {"softmax"},
+}
+
+
+def test_metric_names_argmax_and_softmax_stand_in_the_tasks_only():
+    names = {*every_metric(), *every_score()}
+    found = {}
+    for path in SOURCES:
+        if path.is_relative_to(MODELS):
+            continue
+        tree = ast.walk(ast.parse(path.read_bytes()))
+        said = {
+            node.value if isinstance(node, ast.Constant) else node.attr
+            for node in tree
+            if (isinstance(node, ast.Constant) and node.value in names)
+            or (isinstance(node, ast.Attribute) and node.attr in ("argmax", "softmax"))
+        }
+        if said:
+            found[str(path.relative_to(PROJECT_DIR))] = said
+    assert found == KNOWS_ANSWERS

@@ -24,9 +24,9 @@ class TinyExport(NamedTuple):
 
 def export_tiny(folder: Path, pairs: bool = False, words: Sequence[str] = (), seed: int = 0) -> TinyExport:
     """A model that nobody trained, and that gives different texts different labels all the same."""
-    from components.settings import CheckpointSettings, DataSettings, ModelSettings
+    from components.settings import DataSettings
     from components.trainer.export import ServingModel, export_model
-    from models.checkpoints.source import load_classifier
+    from models.checkpoints.classifier import load_classifier
 
     checkpoint = write_checkpoint(folder / "checkpoint", words=words)
     labels = folder / "labels.txt"
@@ -35,8 +35,7 @@ def export_tiny(folder: Path, pairs: bool = False, words: Sequence[str] = (), se
     data |= {"text_pair": PAIR} if pairs else {}
     columns = [TEXT, PAIR] if pairs else [TEXT]
     transform = _transform_graph(folder, checkpoint, labels, data, columns)
-    settings = ModelSettings(checkpoint=CheckpointSettings(path=checkpoint))
-    model = load_classifier(checkpoint, LABELS, settings, seed)
+    model = load_classifier(checkpoint, LABELS, seed=seed)
     _make_decided(model, pairs)
     out = folder / "saved_model"
     export_model(ServingModel(model, transform, DataSettings.model_validate(data), labels), labels, out)
@@ -47,8 +46,8 @@ def _make_decided(model: Any, pairs: bool) -> None:
     """Makes the head's weights large, and its biases such that no class is the most probable for most texts."""
     import numpy as np
 
-    from components.trainer.model import classify
     from models import features
+    from models.encoders.families import forward_of
 
     model.classifier.kernel.assign(model.classifier.kernel * 100.0)
     ids = np.random.default_rng(0).integers(5, model.config.vocab_size, (64, MAX_LENGTH)).astype(np.int32)
@@ -56,7 +55,7 @@ def _make_decided(model: Any, pairs: bool) -> None:
     inputs = {features.INPUT_IDS: ids, features.ATTENTION_MASK: np.ones_like(ids)}
     if pairs:
         inputs[features.TOKEN_TYPE_IDS] = np.zeros_like(ids) + (np.arange(MAX_LENGTH) >= MAX_LENGTH // 2)
-    model.classifier.bias.assign(-classify(model, inputs).numpy().mean(0))
+    model.classifier.bias.assign(-forward_of(model).classify(model, inputs).numpy().mean(0))
 
 
 def _transform_graph(
@@ -74,6 +73,7 @@ def _transform_graph(
         "transform": {"max_length": MAX_LENGTH},
         "checkpoint_dir": str(checkpoint),
         "labels_path": str(labels),
+        "task": "single_label",
     }
     raw_spec = {name: tf.io.FixedLenFeature([1], tf.string) for name in (*columns, "label")}
     out = folder / "graph"

@@ -20,10 +20,9 @@ from transformers import AutoTokenizer
 from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
 from components.destinations.hub_files import write_hub_files
-from components.settings import CheckpointSettings, ModelSettings
-from components.trainer.model import classify
 from components.versions import store
-from models.checkpoints.source import load_classifier
+from models.checkpoints.classifier import load_classifier
+from models.encoders.families import forward_of
 from models.errors import PipelineError
 from tests.components.destinations.hub_stub import TOKEN, Hub, running_hub
 from tests.support.model_server import Exported, exported
@@ -96,6 +95,7 @@ def push(version: Path, checkpoint: Path, out: Path, *destinations: dict[str, st
         "keep": 3,
         "checkpoint_dir": str(checkpoint),
         "max_length": 16,
+        "task": "single_label",
     }
     executor.Executor().Do({"pushed_model": [pushed]}, {"pushes": [report]}, properties)
     return json.loads((out / "pushes/pushes.json").read_text())
@@ -131,7 +131,7 @@ def test_pushing_again_commits_nothing(hub: Hub, version: Path, checkpoint: Path
 def test_tensors_have_the_names_and_shapes_of_pytorch(
     version: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    write_hub_files(version, checkpoint, "tiny", 16, tmp_path)
+    write_hub_files(version, checkpoint, "tiny", 16, "single_label", tmp_path)
     shapes = {name: value.shape for name, value in load_file(tmp_path / "model.safetensors").items()}
     words = len((checkpoint / "vocab.txt").read_text().splitlines())
     expected = {
@@ -153,16 +153,17 @@ def test_tensors_have_the_names_and_shapes_of_pytorch(
 def test_files_load_back_into_a_model_with_the_same_answers(
     version: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    write_hub_files(version, checkpoint, "tiny", 16, tmp_path)
-    settings = ModelSettings(checkpoint=CheckpointSettings(path=tmp_path))
-    model = load_classifier(tmp_path, LABELS, settings, seed=99)
+    write_hub_files(version, checkpoint, "tiny", 16, "single_label", tmp_path)
+    model = load_classifier(tmp_path, LABELS, seed=99)
     head = load_file(tmp_path / "model.safetensors")  # the project always trains a head of its own
     model.classifier.kernel.assign(head["classifier.weight"].T)
     model.classifier.bias.assign(head["classifier.bias"])
     ids = np.array([[2, 7, 20, 3], [2, 30, 3, 0]], np.int64)
     tokens = {"input_ids": tf.constant(ids), "attention_mask": tf.constant((ids > 0).astype(np.int64))}
     served = tf.saved_model.load(str(version)).signatures["serve_tokens"](**tokens)["probabilities"]
-    logits = classify(model, {name: tf.cast(value, tf.int32) for name, value in tokens.items()})
+    logits = forward_of(model).classify(
+        model, {name: tf.cast(value, tf.int32) for name, value in tokens.items()}
+    )
     np.testing.assert_allclose(tf.nn.softmax(logits), served, rtol=0, atol=1e-6)
 
 
@@ -181,7 +182,7 @@ def test_hub_gets_the_added_tokens_and_no_other_key_of_the_checkpoints_config(
         )
     )
     (tmp_path / "out").mkdir()
-    write_hub_files(version, folder, "tiny", 16, tmp_path / "out")
+    write_hub_files(version, folder, "tiny", 16, "single_label", tmp_path / "out")
     written = json.loads((tmp_path / "out/config.json").read_text())
     assert written["dtype"] == "float32"
     assert "output_attentions" not in written

@@ -15,7 +15,7 @@ import pytest
 
 from components.exports.shipped_files import write_tokenizer
 from components.project import PROJECT_DIR
-from components.settings import CheckpointSettings
+from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 from tests.components.transform.test_real_datasets import real_texts
 from tests.support.tiny_export import serve
@@ -147,6 +147,13 @@ def test_the_command_takes_two_texts_for_each_pair(paired, text_pairs) -> None:
     odd = python(paired, "classify.py", "the old horse")
     assert odd.returncode == 2
     assert "this model takes pairs of texts, got 1 text(s)" in odd.stderr
+
+
+def test_pairs_are_told_to_a_model_whose_inputs_do_not_tell(single) -> None:
+    assert len(python(single, "classify.py", "the old horse", "is it far ?").stdout.splitlines()) == 2
+    assert (
+        len(python(single, "classify.py", "--pairs", "the old horse", "is it far ?").stdout.splitlines()) == 1
+    )
 
 
 def test_the_shipped_tokenizer_finds_the_added_tokens(tmp_path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.support.tiny_model import vocabulary, write_checkpoint
 
 LABELS = ["animal", "number", "place"]
+INPUTS = ("input_ids", "attention_mask")
 Row = tuple[list[int], int]
 
 

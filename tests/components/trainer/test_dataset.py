@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.trainer import dataset
 from components.trainer.dataset import Batching
 from models.errors import PipelineError
+from tests.components.trainer.conftest import INPUTS
 
 # Row i holds the token i + 10 as often as its length says, so that a batch tells which rows it has.
 LENGTHS = [3 + (i * 7) % 20 for i in range(230)]
@@ -112,7 +114,7 @@ def test_pools_of_a_large_split_keep_every_row(shards: list[str], monkeypatch: p
 
 
 def test_summary_counts_rows_tokens_and_labels(shards: list[str]) -> None:
-    summary = dataset.summarize_split(shards, classes=3, vocabulary=300, text_pairs=False)
+    summary = dataset.summarize_split(shards, classes=3, vocabulary=300, inputs=INPUTS)
     assert (summary.rows, summary.tokens, summary.label_counts) == (230, sum(LENGTHS), (77, 77, 76))
 
 
@@ -120,7 +122,7 @@ def test_digest_changes_with_one_token(tmp_path: Path, write_rows: Callable[...,
     digests = []
     for name, token in (("a", 4), ("b", 4), ("c", 5)):
         path = write_rows(tmp_path / f"{name}.gz", [([2, token, 3], 0), ([2, 3], 1)])
-        digests.append(dataset.summarize_split([str(path)], 2, 10, False).digest)
+        digests.append(dataset.summarize_split([str(path)], 2, 10, INPUTS).digest)
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -138,16 +140,48 @@ def test_rows_that_cannot_be_trained_on_are_refused(
 ) -> None:
     path = write_rows(tmp_path / "rows.gz", [([2, 4, 3], 0), row])
     with pytest.raises(PipelineError, match=message):
-        dataset.summarize_split([str(path)], classes=2, vocabulary=50, text_pairs=False)
+        dataset.summarize_split([str(path)], classes=2, vocabulary=50, inputs=INPUTS)
 
 
 def test_truncated_shard_is_named(tmp_path: Path, write_rows: Callable[..., Path]) -> None:
     path = write_rows(tmp_path / "rows.gz", ROWS)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(PipelineError, match=r"rows\.gz: not readable"):
-        dataset.summarize_split([str(path)], classes=3, vocabulary=300, text_pairs=False)
+        dataset.summarize_split([str(path)], classes=3, vocabulary=300, inputs=INPUTS)
 
 
 def test_patterns_without_a_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="no transformed examples match"):
         dataset.list_shards([str(tmp_path / "*")])
+
+
+def test_inputs_are_the_sequences_of_the_transformed_examples_and_the_mask() -> None:
+    sequence, label = tf.io.VarLenFeature(tf.int64), tf.io.FixedLenFeature([], tf.int64)
+    assert dataset.model_inputs({"label_id": label, "input_ids": sequence}) == ("input_ids", "attention_mask")
+    assert dataset.model_inputs(
+        {"token_type_ids": sequence, "input_ids": sequence, "label_id": sequence}
+    ) == (
+        "input_ids",
+        "attention_mask",
+        "token_type_ids",
+    )
+
+
+def test_every_stored_input_is_padded_alike(tmp_path: Path) -> None:
+    rows = [
+        {"input_ids": [2, 7, 3], "token_type_ids": [0, 0, 1], "label_id": [1]},
+        {"input_ids": [2, 3], "token_type_ids": [0, 1], "label_id": [0]},
+    ]
+    with tf.io.TFRecordWriter(str(tmp_path / "rows")) as writer:
+        for row in rows:
+            feature = {k: tf.train.Feature(int64_list=tf.train.Int64List(value=v)) for k, v in row.items()}
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+    batching = Batching(2, bucket_width=4, inputs=("input_ids", "attention_mask", "token_type_ids"))
+    [batch] = dataset.evaluation_batches([str(tmp_path / "rows")], batching)
+    assert {name: values.numpy().tolist() for name, values in batch.items()} == {
+        "input_ids": [[2, 3, 0, 0], [2, 7, 3, 0]],
+        "attention_mask": [[1, 1, 0, 0], [1, 1, 1, 0]],
+        "token_type_ids": [[0, 1, 0, 0], [0, 0, 1, 0]],
+        "label_id": [0, 1],
+        "row_weight": [1.0, 1.0],
+    }

@@ -7,7 +7,7 @@ import tensorflow as tf
 from transformers import BertTokenizerFast
 
 from components.project import PROJECT_DIR
-from components.settings import CheckpointSettings
+from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 from tests.support.tokenizers import token_ids
 

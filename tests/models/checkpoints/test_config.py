@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.checkpoints.config import HARMLESS, REFUSED, EncoderConfig, read_encoder_config
-from models.checkpoints.source import check_checkpoint
+from models.checkpoints.checks import check_checkpoint
 from models.errors import CheckpointError
 from tests.models.checkpoints.conftest import change_config
 
@@ -86,29 +84,10 @@ def test_key_that_is_there_twice_is_refused(checkpoint: Path) -> None:
     )
 
 
-def test_what_is_silent_has_the_defaults_of_transformers(checkpoint: Path) -> None:
-    from transformers import BertConfig
-
-    (checkpoint / "config.json").write_text('{"model_type": "bert"}')
-    ours, theirs = read_encoder_config(checkpoint).model_dump(), BertConfig()
-    assert ours == {key: getattr(theirs, key) for key in ours}
-
-
-def test_every_key_of_transformers_config_is_read_refused_or_known_to_be_harmless() -> None:
-    from transformers import BertConfig, PretrainedConfig
-
-    names = {*BertConfig().to_dict(), *BertConfig().to_diff_dict()}
-    for function in (BertConfig.__init__, PretrainedConfig.__init__):
-        names |= inspect.signature(function).parameters.keys()
-    names |= PretrainedConfig._get_global_generation_defaults().keys()
-    names = {name for name in names if not name.startswith("_")} - {"self", "kwargs"}
-    assert names - HARMLESS - REFUSED.keys() - EncoderConfig.model_fields.keys() == set()
-
-
 def test_activations_are_those_of_transformers_for_tensorflow() -> None:
     from transformers.activations_tf import ACT2FN
 
-    from models.checkpoints.config import ACTIVATIONS
+    from models.encoders.config import ACTIVATIONS
 
     assert {*ACTIVATIONS, "glu"} == ACT2FN.keys()
 

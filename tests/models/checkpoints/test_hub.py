@@ -15,7 +15,7 @@ from threading import Thread
 
 import pytest
 
-from models.checkpoints.source import check_checkpoint
+from models.checkpoints.checks import check_checkpoint
 from tests.support.tiny_model import write_checkpoint
 
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
@@ -25,7 +25,7 @@ FETCH = """
 import sys
 from pathlib import Path
 from models.checkpoints.source import CheckpointError, checkpoint_folder
-from components.settings import CheckpointSettings
+from models.checkpoints.settings import CheckpointSettings
 
 settings = CheckpointSettings(hub=sys.argv[1], revision=sys.argv[2])
 try:

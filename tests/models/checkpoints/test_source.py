@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from components.settings import CheckpointSettings
-from models.checkpoints.source import check_checkpoint, checkpoint_digest, checkpoint_folder
+from models.checkpoints.checks import check_checkpoint
+from models.checkpoints.settings import CheckpointSettings
+from models.checkpoints.source import checkpoint_folder
+from models.checkpoints.weights import checkpoint_digest
 from models.checkpoints.wheel_fetch import file_sha256
 from models.errors import CheckpointError, CheckpointUsageError
 from models.tokenizers.family import load_spec
@@ -233,7 +235,7 @@ def test_snapshot_of_the_hubs_cache_links_to_its_own_blobs(original: Path, tmp_p
 
 def test_checks_import_no_tensorflow(original: Path) -> None:
     code = (
-        "import sys, pathlib; from models.checkpoints.source import check_checkpoint;"
+        "import sys, pathlib; from models.checkpoints.checks import check_checkpoint;"
         f"check_checkpoint(pathlib.Path({str(original)!r}), False);"
         "print('tensorflow' in sys.modules, 'transformers' in sys.modules, 'torch' in sys.modules)"
     )

@@ -14,8 +14,8 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from models.checkpoints.config import read_encoder_config
-from models.checkpoints.source import check_checkpoint
+from models.checkpoints.checks import check_checkpoint
+from models.checkpoints.config import read_encoder
 from models.checkpoints.weights import encoder_tensors, finite_values
 from models.errors import CheckpointError
 from tests.models.checkpoints.conftest import WORDS, change_weights
@@ -91,7 +91,7 @@ def test_every_float_is_read_as_float32(checkpoint: Path, dtype: str) -> None:
         change_weights(checkpoint, lambda tensors: tensors.update({QUERY: upper_halves.view(np.float16)}))
         relabel(checkpoint, QUERY, "BF16", [32, 32])
     check_checkpoint(checkpoint, allow_pickle=False)
-    tensor = encoder_tensors(checkpoint, read_encoder_config(checkpoint), allow_pickle=False)[QUERY]
+    tensor = encoder_tensors(checkpoint, read_encoder(checkpoint), allow_pickle=False)[QUERY]
     assert tensor.dtype == dtype
     assert finite_values(tensor).dtype == np.float32
     np.testing.assert_array_equal(finite_values(tensor), values)
@@ -176,21 +176,6 @@ def test_pooler_is_whole_or_absent(checkpoint: Path) -> None:
         check_checkpoint(checkpoint, allow_pickle=False)
     change_weights(checkpoint, lambda tensors: tensors.pop("pooler.dense.weight"))
     assert check_checkpoint(checkpoint, allow_pickle=False) == []
-
-
-def test_names_and_shapes_are_those_of_the_model(original: Path) -> None:
-    from transformers.modeling_tf_pytorch_utils import convert_tf_weight_name_to_pt_weight_name
-
-    from components.settings import CheckpointSettings, ModelSettings
-    from models.checkpoints.source import load_classifier
-
-    model = load_classifier(original, ["a", "b"], ModelSettings(checkpoint=CheckpointSettings(path=original)))
-    names = {
-        convert_tf_weight_name_to_pt_weight_name(v.name, tf_weight_shape=v.shape)[0].removeprefix("bert.")
-        for v in model.variables
-    }
-    tensors = encoder_tensors(original, read_encoder_config(original), allow_pickle=False)
-    assert names - {"classifier.weight", "classifier.bias"} == tensors.keys()
 
 
 @pytest.mark.parametrize(
@@ -294,7 +279,7 @@ def test_tensors_of_a_pickle_are_checked_alike(checkpoint: Path) -> None:
     torch = pytest.importorskip("torch")
     state = {name: torch.from_numpy(t) for name, t in load_file(checkpoint / "model.safetensors").items()}
     (checkpoint / "model.safetensors").unlink()
-    config = read_encoder_config(checkpoint)
+    config = read_encoder(checkpoint)
 
     def read() -> dict[str, np.ndarray]:
         torch.save(state, checkpoint / "pytorch_model.bin")

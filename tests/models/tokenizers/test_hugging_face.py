@@ -17,6 +17,7 @@ from models.tokenizers import hugging_face
 from models.tokenizers.family import load_spec
 from models.tokenizers.hugging_face import hugging_face_tokenizer, verified_spec
 from models.tokenizers.wordpiece.spec import WordpieceSpec
+from tests.support.full import cases
 from tests.support.tokenizer_folders import (
     SPECIAL,
     TEXTS,
@@ -209,7 +210,7 @@ def test_files_that_contradict_each_other_or_transformers_are_refused(
 # --- generated folders --------------------------------------------------------------------------------
 
 
-@settings(max_examples=600, **UNHURRIED)
+@settings(max_examples=cases(150, full=600), **UNHURRIED)
 @given(files=folders())
 def test_files_are_read_as_transformers_reads_them(
     files: Files, tmp_path_factory: pytest.TempPathFactory

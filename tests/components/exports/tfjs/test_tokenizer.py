@@ -156,7 +156,7 @@ def test_the_table_names_what_changes_and_nothing_else(make_tokenizer: MakeToken
 
 @pytest.mark.real
 def test_ids_of_every_real_row_are_those_of_hugging_face(tmp_path: Path) -> None:
-    from components.settings import CheckpointSettings
+    from models.checkpoints.settings import CheckpointSettings
     from models.checkpoints.source import checkpoint_folder
     from tests.components.transform.test_real_datasets import real_texts
 

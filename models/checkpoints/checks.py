@@ -1,0 +1,112 @@
+"""Whether a checkpoint can be trained: tokenizer, encoder, weights and settings go together. No TensorFlow here.
+
+A run with a checkpoint that is wrong ends in a second.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models import features
+from models.checkpoints.config import Encoder, read_encoder, unread_keys
+from models.checkpoints.weights import (
+    Tensor,
+    check_finite,
+    check_no_adapter,
+    check_pickle,
+    encoder_tensors,
+    has_safetensors,
+)
+from models.encoders.config import CONFIG_FILE
+from models.encoders.families import Facts
+from models.errors import CheckpointError, CheckpointUsageError
+from models.files import check_links, shown
+from models.tokenizers.family import Spec, load_spec
+
+
+def check_checkpoint(
+    folder: Path,
+    allow_pickle: bool,
+    max_length: int | None = None,
+    text_pair: bool = False,
+    frozen_layers: int = 0,
+) -> list[str]:
+    """Refuses, without TensorFlow and in the time of reading the weights once, what training would trip over.
+
+    Args:
+      folder: what `checkpoint_folder` returned.
+      allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
+      max_length: most tokens of a row; checked against the position embeddings.
+      text_pair: whether a row has two texts; an encoder that takes token types needs two of them.
+      frozen_layers: train.freeze.layers.
+
+    Returns:
+      What the user should know of a checkpoint that is accepted, one line each; mostly nothing.
+
+    Raises:
+      CheckpointError: a file is missing, malformed, cut short or leads out of the folder, the folder is an
+        adapter's, config.json asks for another forward pass, a weight is no finite float, the tokenizer cannot be
+        reproduced, one of its ids has no embedding, or the weights are a pickle.
+      CheckpointUsageError: `max_length`, `text_pair` or `frozen_layers` asks for more than the checkpoint has.
+    """
+    check_links(folder)
+    check_no_adapter(folder)
+    encoder = read_encoder(folder)
+    tensors: dict[str, Tensor] = {}
+    if has_safetensors(folder):
+        tensors = encoder_tensors(folder, encoder, allow_pickle)
+    else:
+        check_pickle(folder, allow_pickle)  # what is inside is checked when the Trainer loads it
+    spec = load_spec(folder)
+    _check_embeddings(folder, spec, rows=encoder.facts.sizes(encoder.config).vocabulary)
+    _check_settings(folder, encoder, spec, max_length, text_pair, frozen_layers)
+    check_finite(tensors)
+    return _notes(folder, encoder.facts)
+
+
+def _check_embeddings(folder: Path, spec: Spec, rows: int) -> None:
+    """Every id that the tokenizer can give needs its row."""
+    if len(spec.vocab) > rows:
+        raise CheckpointError(
+            f"{spec.file}: {len(spec.vocab)} tokens do not fit the embedding of {rows} rows; "
+            "tokenizer and weights are not of one model"
+        )
+    for token, index in spec.added_tokens:
+        if index >= rows:
+            raise CheckpointError(
+                f"{folder}: Hugging Face gives the token {shown(token)} the id {index}, but the embedding has "
+                f"{rows} rows; give the weights that were trained with it, or add it to none of the tokenizer's files"
+            )
+
+
+def _check_settings(
+    folder: Path,
+    encoder: Encoder,
+    spec: Spec,
+    max_length: int | None,
+    text_pair: bool,
+    frozen_layers: int,
+) -> None:
+    sizes = encoder.facts.sizes(encoder.config)
+    if max_length is not None and max_length > sizes.positions:
+        raise CheckpointUsageError(
+            f"transform.max_length {max_length} is more than the {sizes.positions} positions of {folder}; "
+            f"set it to at most {sizes.positions}"
+        )
+    if frozen_layers > sizes.layers:
+        raise CheckpointUsageError(
+            f"train.freeze.layers {frozen_layers} is more than the {sizes.layers} layers of {folder}"
+        )
+    by_types = text_pair and features.TOKEN_TYPE_IDS in encoder.facts.INPUTS
+    if by_types and (sizes.token_types < 2 or not spec.token_types):
+        missing = "its tokenizer gives no token types" if not spec.token_types else "type_vocab_size is 1"
+        raise CheckpointUsageError(
+            f"data.text_pair: {folder} cannot tell two texts apart ({missing}); take another checkpoint, or one text"
+        )
+
+
+def _notes(folder: Path, facts: Facts) -> list[str]:
+    unread = unread_keys(folder, facts)
+    if not unread:
+        return []
+    return [f"{folder / CONFIG_FILE}: {facts.NAME} does not read {shown(unread)}, here as in transformers"]

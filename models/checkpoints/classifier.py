@@ -1,0 +1,54 @@
+"""A checkpoint as the TF model that is trained. TensorFlow is imported."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from models.checkpoints.config import read_encoder
+from models.checkpoints.weights import encoder_tensors, finite_values
+from models.encoders import weights
+
+
+def load_classifier(
+    folder: Path,
+    labels: Sequence[str],
+    *,
+    dropout: float | None = None,
+    allow_pickle: bool = False,
+    seed: int = 0,
+) -> Any:
+    """Builds the TF Hugging Face classifier: the checkpoint's encoder and a fresh head.
+
+    Args:
+      folder: a checkpoint that `models.checkpoints.checks.check_checkpoint` accepts.
+      labels: class names; the position is the label id.
+      dropout: replaces the checkpoint's dropout before the head.
+      allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
+      seed: of the head's (and, where the checkpoint has none, the pooler's) initial weights.
+
+    Returns:
+      An instance of the family's TF class, as TFBertForSequenceClassification, with `len(labels)` outputs and
+      float32 weights.
+
+    Raises:
+      CheckpointError: config or weights cannot be used; see `encoder_tensors`.
+    """
+    tensors = encoder_tensors(folder, read_encoder(folder), allow_pickle)
+    readers = {name: functools.partial(finite_values, tensor) for name, tensor in tensors.items()}
+    return weights.build_classifier(hugging_face_config(folder, labels, dropout), readers, seed)
+
+
+def hugging_face_config(folder: Path, labels: Sequence[str], dropout: float | None = None) -> Any:
+    """transformers' config, as BertConfig, of a classifier on this encoder: what `read_encoder` reads, no other key.
+
+    Raises:
+      CheckpointError: config.json cannot be used.
+    """
+    encoder = read_encoder(folder)
+    values = encoder.config.model_dump()
+    if dropout is not None:
+        values[encoder.facts.HEAD_DROPOUT] = dropout
+    return weights.hugging_face_config(encoder.model_type, values, labels)

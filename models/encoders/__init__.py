@@ -1,0 +1,1 @@
+"""Encoders: token ids -> logits, with the weights of a pretrained model. No TFX, no node of the pipeline here."""

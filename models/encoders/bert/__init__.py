@@ -1,0 +1,1 @@
+"""BERT: post-layer-norm encoder with learned absolute positions and token types, and a pooler."""

@@ -1,0 +1,118 @@
+"""The families of encoders, one row each: `model_type` of config.json -> its package. No TensorFlow here.
+
+A family is a package with two modules. They are imported by name, only for the family that a checkpoint is of, so
+that an edit of one family re-trains the models of that family alone:
+
+`facts`: what `Facts` lists; it imports no TensorFlow.
+`forward`: what `Forward` lists.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from models.encoders.config import Sizes
+from models.files import FromFile
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Facts(Protocol):
+    """The names and functions of a family's module `facts`.
+
+    `NAME`: as messages call it, "BERT".
+    `TF_CLASS`: of transformers, with a head for sequence classification; holds the variables.
+    `INPUTS`: names of the inputs that its forward pass takes.
+    `HEAD_DROPOUT`: key of config.json with the dropout before the head.
+    `PREFIX`: of the encoder's tensors, in a checkpoint that also has a head.
+    `PARTS`: how the names of the encoder's tensors begin without the prefix.
+    `OLD_NAMES`: part of a tensor's name in older checkpoints -> today's.
+    `WITHOUT_WEIGHTS`: tensors of older checkpoints that are not read.
+    `Config`: the keys of config.json that make the forward pass, with the names and defaults of transformers.
+    `REFUSED`: keys that may not be set -> what to do about it.
+    `HARMLESS`: keys that its forward pass does not depend on.
+    """
+
+    NAME: str
+    TF_CLASS: str
+    INPUTS: tuple[str, ...]
+    HEAD_DROPOUT: str
+    PREFIX: str
+    PARTS: tuple[str, ...]
+    OLD_NAMES: Mapping[str, str]
+    WITHOUT_WEIGHTS: Collection[str]
+    Config: type[FromFile]
+    REFUSED: Mapping[str, str]
+    HARMLESS: Collection[str]
+
+    def sizes(self, config: Any) -> Sizes:
+        """What other parts of a model have to fit."""
+
+    def tensors(self, config: Any, stored: Collection[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """(name without prefix, shape as PyTorch keeps it) of every tensor that the encoder needs.
+
+        `stored`: the names that the checkpoint has, which tell whether it has an optional part.
+        """
+
+
+class Forward(Protocol):
+    """The functions of a family's module `forward`. `model`: an instance of the family's TF class."""
+
+    def classify(
+        self,
+        model: Any,
+        inputs: Mapping[str, tf.Tensor],
+        dropout_seed: tf.Tensor | None = None,
+        dtype: tf.DType = ...,
+    ) -> tf.Tensor:
+        """Token ids int32 [rows, tokens], under the names of INPUTS -> logits float32 [rows, classes].
+
+        `inputs` may have other names, too. `dropout_seed`: int64 [2] when training; None means no dropout.
+        `dtype`: of the matrix products; layer norms, softmax and the head stay float32.
+        """
+
+    def embeddings(self, model: Any) -> Any:
+        """The Keras layer with all embeddings, for `train.freeze.embeddings`."""
+
+    def layers(self, model: Any) -> Sequence[Any]:
+        """The encoder's Keras layers from the embeddings on, for `train.freeze.layers`."""
+
+    def is_decayed(self, variable: tf.Variable) -> bool:
+        """Whether weight decay applies: to matrices and embeddings, not to biases and layer norms."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where a family of encoders lies."""
+
+    package: str
+
+    @property
+    def facts_module(self) -> str:
+        """Dotted path: a fingerprint of code that loads the facts has to name it."""
+        return f"{self.package}.facts"
+
+    @property
+    def forward_module(self) -> str:
+        """Dotted path: a fingerprint of code that loads the forward pass has to name it."""
+        return f"{self.package}.forward"
+
+    def facts(self) -> Facts:
+        """Imports the module."""
+        return cast(Facts, importlib.import_module(self.facts_module))
+
+    def forward(self) -> Forward:
+        """Imports the module, and TensorFlow with it."""
+        return cast(Forward, importlib.import_module(self.forward_module))
+
+
+FAMILIES = {"bert": Family("models.encoders.bert")}
+
+
+def forward_of(model: Any) -> Forward:
+    """The forward pass for a model that `models.encoders.weights.build_classifier` made."""
+    return FAMILIES[model.config.model_type].forward()

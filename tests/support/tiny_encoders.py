@@ -1,0 +1,56 @@
+"""A tiny random encoder of each family, as PyTorch would save it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from models.checkpoints.config import read_encoder
+
+# model_type -> what makes its config.json small: two layers, a vocabulary of 98, 64 positions.
+CONFIGS: dict[str, dict[str, Any]] = {
+    "bert": {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+        "vocab_size": 98,
+    },
+}
+
+
+def write_encoder(folder: Path, model_type: str, **values: Any) -> Path:
+    """Writes config.json (CONFIGS, changed by `values`) and model.safetensors with all that the encoder needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"model_type": model_type, **CONFIGS[model_type], **values}
+    (folder / "config.json").write_text(json.dumps(config))
+    encoder, rng = read_encoder(folder), np.random.default_rng(0)
+    # Layer norms, too, get values that no two of them share.
+    tensors = {
+        name: rng.normal(0.0, 0.3, shape).astype(np.float32)
+        for name, shape in encoder.facts.tensors(encoder.config, encoder.facts.PARTS)
+    }
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def token_batch(inputs: Sequence[str], rows: int = 6, tokens: int = 9) -> dict[str, Any]:
+    """The model's inputs: ids of rows of `tokens` and fewer, padded; int32 [rows, tokens] each."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, tokens + 1, rows)
+    lengths[0] = tokens
+    mask = (np.arange(tokens) < lengths[:, None]).astype(np.int32)
+    values = {
+        "input_ids": rng.integers(5, 60, (rows, tokens)) * mask,
+        "attention_mask": mask,
+        "token_type_ids": (np.arange(tokens) > tokens // 2) * mask,
+    }
+    return {name: tf.constant(values[name], tf.int32) for name in inputs}
