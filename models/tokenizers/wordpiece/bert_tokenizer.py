@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +86,37 @@ def resolve_tokenizer(files: TokenizerFiles) -> ResolvedTokenizer:
             f"{files.folder}: no {wanted}; give a checkpoint folder with its tokenizer files"
         )
     file = files.path(TOKENIZER_FILE if files.tokenizer is not None else VOCABULARY_FILE)
-    tokens = in_order(added, specials, copied=files.tokenizer is None)
+    tokens = with_ids(
+        ordered_vocabulary(file, state), in_order(added, specials, copied=files.tokenizer is None)
+    )
+    if files.tokenizer is None:
+        _check_found_in_normalized_text(files, tokens)
     pad = specials.get("pad_token")
     names = config.model_input_names
     return ResolvedTokenizer(
         file=file,
-        state={**state, "added_tokens": with_ids(ordered_vocabulary(file, state), tokens)},
+        state={**state, "added_tokens": tokens},
         pad_token=content_of(pad[0]) if pad else None,
         token_types=BERT_CLASSES.get(name, True) if names is None else "token_type_ids" in names,
     )
+
+
+def _check_found_in_normalized_text(files: TokenizerFiles, tokens: Sequence[Mapping[str, Any]]) -> None:
+    """Without a basic tokenizer, transformers adds the tokens before it sets the normalizer.
+
+    They are then compared, as they are written, with text that is normalized: `[E1]` is never found. Nothing of
+    this is to be seen in the tokenizer that it makes.
+    """
+    if files.values.get("do_basic_tokenize", True):
+        return
+    for token in tokens:
+        if token["normalized"]:
+            raise files.refused(
+                files.of_key("do_basic_tokenize"),
+                "do_basic_tokenize",
+                False,
+                f"true beside the added token {shown(token['content'])}, which is found in normalized text",
+            )
 
 
 def _class_name(files: TokenizerFiles) -> str:

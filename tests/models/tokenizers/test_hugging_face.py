@@ -188,6 +188,16 @@ def test_lines_of_vocab_txt_end_where_they_do_for_transformers(tmp_path: Path) -
             {"special_tokens_map.json": {"extra_special_tokens": {"a": "[E1]"}}},
             "special_tokens_map.json: extra_special",
         ),
+        (
+            {
+                "tokenizer_config.json": {
+                    "do_basic_tokenize": False,
+                    "added_tokens_decoder": {"11": flags("[E1]", normalized=True)},
+                }
+            },
+            "tokenizer_config.json: do_basic_tokenize is False; in-graph WordPiece reproduces only true beside the "
+            "added token '[E1]', which is found in normalized text",
+        ),
         ({"tokenizer_config.json": {"cls_token": None}}, "cls_token is None"),
         ({"tokenizer_config.json": {"bos_token": "\ud800"}}, "bos_token.content is '\\ud800'"),
         ({"added_tokens.json": {"\ud800": 12}}, "added_tokens.json: "),
