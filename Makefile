@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE ?= copy
 export TF_USE_LEGACY_KERAS := 1
 
-.PHONY: help setup data run serve tfjs test lint format bench image test-containers clean
+.PHONY: help setup data run serve tfjs test test-full lint format bench image test-containers clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ tfjs: $(READY) ## Fetch what the TensorFlow.js export needs into .venv-tfjs (the
 
 test: $(READY) ## Run all tests: ARGS="-k name" for some
 	@./run_tests.sh $(PYTHON) $(ARGS)
+
+test-full: $(READY) ## Run all tests with the longer proofs (last figures: docs/test_full.md)
+	@TESTS=full ./run_tests.sh $(PYTHON) $(ARGS)
 
 lint: $(READY) ## Ruff (lint and format) and mypy
 	@$(PYTHON) -m ruff check .

@@ -52,5 +52,6 @@ run "fetching TensorFlow.js" "$python" -m components.exports.tfjs.environment ||
 color=no
 [ ! -t 1 ] || color=yes
 # A worker that dies fails its test and is replaced: the others still run. A test of no case is an error.
-run pytest "$python" -m pytest -n 2 --dist loadfile --max-worker-restart 4 \
+# Three for two cores: servers and steps of their own are waited for.
+run pytest "$python" -m pytest -n 3 --dist loadfile --max-worker-restart 4 \
     -o empty_parameter_set_mark=fail_at_collect --color "$color" "$@" || stop $?

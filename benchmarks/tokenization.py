@@ -173,23 +173,28 @@ def _systems() -> dict[str, Callable[[Path], System]]:
 
 
 def _ours(checkpoint: Path) -> System:
-    from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
+    from models.features import INPUT_IDS
+    from models.tokenizers.family import family_of, load_spec
+    from models.tokenizers.packing import encode
 
-    return _graph(functools.partial(encode, spec=load_wordpiece_spec(checkpoint), max_length=MAX_LENGTH))
+    tokenize, spec = family_of(checkpoint).load_graph().tokenize, load_spec(checkpoint)
+    return _graph(lambda texts: encode([texts], tokenize, spec, MAX_LENGTH)[INPUT_IDS])
 
 
 def _tf_text(checkpoint: Path) -> System:
     import tensorflow as tf
     import tensorflow_text as tf_text
 
-    from models.tokenizers.wordpiece.spec import load_wordpiece_spec
+    from models.tokenizers.family import load_spec
 
-    spec = load_wordpiece_spec(checkpoint)
-    tokenizer = tf_text.FastBertTokenizer(list(spec.vocab), lower_case_nfd_strip_accents=spec.lower_case)
+    spec = load_spec(checkpoint)
+    lower_case = json.loads((checkpoint / "tokenizer_config.json").read_text()).get("do_lower_case", True)
+    tokenizer = tf_text.FastBertTokenizer(list(spec.vocab), lower_case_nfd_strip_accents=lower_case)
+    (cls_id, _), _, (sep_id, _) = spec.single
 
     def encode(texts: tf.Tensor) -> tf.RaggedTensor:
         tokens = tokenizer.tokenize(texts)[:, : MAX_LENGTH - 2]
-        return tf_text.combine_segments([tokens], spec.cls_id, spec.sep_id)[0]
+        return tf_text.combine_segments([tokens], cls_id, sep_id)[0]
 
     return _graph(encode)
 

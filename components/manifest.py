@@ -47,6 +47,8 @@ def damage(artifact: Path, thorough: bool = False) -> str:
       artifact: the folder or file.
       thorough: read every file, instead of those whose stamp differs.
     """
+    if not artifact.exists():
+        return f"{artifact} is gone"
     manifest = manifest_path(artifact)
     try:
         recorded = json.loads(manifest.read_text(encoding="utf-8"))["files"]

@@ -27,6 +27,7 @@ from components.trainer.settings import label_weights
 from models.checkpoints.checks import check_checkpoint
 from models.checkpoints.source import cached_folder, checkpoint_folder
 from models.errors import GateRefused, PipelineError, UsageError
+from models.tokenizers.family import family_of
 from pipeline.config import Config
 from pipeline.importing.importer import LABEL, TEXT
 from pipeline.importing.recipes import RECIPE_FILE, load_recipe, recipe_of
@@ -408,12 +409,27 @@ def check_encoder(config: Config, folder: Path) -> list[str]:
         What the user should know of a checkpoint that is accepted, one line each; mostly nothing.
 
     Raises:
-        PipelineError: it cannot be trained, its tokenizer cannot be reproduced, or it has less than the config asks for.
+        PipelineError: it cannot be trained, its tokenizer cannot be reproduced or shipped with an export, or it has
+            less than the config asks for.
     """
-    return check_checkpoint(
+    notes = check_checkpoint(
         folder,
         config.model.checkpoint.allow_pickle,
         config.transform.max_length,
         text_pair=config.data.text_pair is not None,
         frozen_layers=config.train.freeze.layers,
     )
+    _check_exports(config, folder)
+    return notes
+
+
+def _check_exports(config: Config, folder: Path) -> None:
+    """An export ships its tokenizer, and not every family has one for every format."""
+    family = family_of(folder)
+    for name in config.export.chosen():
+        if name not in family.exports:
+            formats = ", ".join(family.exports) or "none"
+            raise UsageError(
+                f"export.{name}: {folder} has a {family.title} tokenizer, which this format cannot ship; its formats: "
+                f"{formats}. Remove the key, or take another checkpoint"
+            )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from models.checkpoints.settings import CheckpointSettings
-from models.encoders.families import Family
+from models.encoders import families as encoders
+from models.tokenizers import family as tokenizers
 from pipeline.config import Config
 from pipeline.fingerprints import code_fingerprint
 
@@ -13,12 +14,14 @@ from pipeline.fingerprints import code_fingerprint
 _LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report"}
 
 
-def training_code(encoder: Family) -> tuple[str, ...]:
+def training_code(encoder: encoders.Family) -> tuple[str, ...]:
     """The modules that the Trainer runs: `run_fn`, and those of the encoder's family, which it loads by name."""
     return "components.trainer.run_fn", encoder.facts_module, encoder.forward_module
 
 
-def model_facts(config: Config, checkpoint_fingerprint: str, encoder: Family) -> dict[str, Any]:
+def model_facts(
+    config: Config, checkpoint_fingerprint: str, tokenizer: tokenizers.Family, encoder: encoders.Family
+) -> dict[str, Any]:
     """Returns JSON values: the resolved config, the checkpoint, and a hash of the code that makes a model.
 
     A config holds no secrets, only the names of files and variables that do.
@@ -26,6 +29,7 @@ def model_facts(config: Config, checkpoint_fingerprint: str, encoder: Family) ->
     Args:
         config: the model.
         checkpoint_fingerprint: of the checkpoint's files.
+        tokenizer: the family of the checkpoint's tokenizer.
         encoder: the family that the checkpoint is of.
     """
     return {
@@ -34,7 +38,9 @@ def model_facts(config: Config, checkpoint_fingerprint: str, encoder: Family) ->
             "name": _checkpoint_name(config.model.checkpoint),
             "fingerprint": checkpoint_fingerprint,
         },
-        "code": code_fingerprint("components.transform.preprocessing", *training_code(encoder)),
+        "code": code_fingerprint(
+            "components.transform.preprocessing", *tokenizer.modules, *training_code(encoder)
+        ),
     }
 
 

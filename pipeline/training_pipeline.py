@@ -32,7 +32,8 @@ from components.report.component import Report
 from components.settings import DataGateSettings
 from components.statistics_options import SketchedStatsOptions
 from models.checkpoints.config import read_model_type
-from models.encoders.families import FAMILIES
+from models.encoders.families import FAMILIES as ENCODERS
+from models.tokenizers.family import family_of
 from pipeline.beam.arguments import beam_arguments
 from pipeline.config import Config, as_json
 from pipeline.eval_config import make_eval_config
@@ -58,12 +59,13 @@ def create_pipeline(
 
     Raises:
         UsageError: the label list cannot be used.
-        CheckpointError: the checkpoint's config.json names no encoder that is known.
+        CheckpointError: a tokenizer file of the checkpoint is malformed, or its config.json names no encoder
+            that is known.
     """
     data, labels = config.data, read_labels(paths.readable(config.data.labels))
-    checkpoint_dir = paths.readable(paths.checkpoint_dir)
-    checkpoint_fingerprint = content_fingerprint(checkpoint_dir)
-    encoder = FAMILIES[read_model_type(checkpoint_dir)]
+    checkpoint = paths.readable(paths.checkpoint_dir)
+    checkpoint_fingerprint, tokenizer = content_fingerprint(checkpoint), family_of(checkpoint)
+    encoder = ENCODERS[read_model_type(checkpoint)]
     # What several nodes read; as JSON, so that the metadata store records it.
     shared = {
         # Without the gate's rules: a change of theirs must not train again. The examples know their span.
@@ -112,7 +114,10 @@ def create_pipeline(
         # The model is judged on raw text, so only what the Trainer reads is written transformed.
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_statistics=True,
-        custom_config=shared | {"code_fingerprint": code_fingerprint("components.transform.preprocessing")},
+        custom_config=shared
+        | {
+            "code_fingerprint": code_fingerprint("components.transform.preprocessing", *tokenizer.modules),
+        },
     )
     transform.add_upstream_node(data_gate)
 
@@ -174,7 +179,7 @@ def create_pipeline(
         serving_dir=str(config.push.serving_dir),
         name=config.name,
         keep=config.push.keep,
-        info=model_facts(config, checkpoint_fingerprint, encoder),
+        info=model_facts(config, checkpoint_fingerprint, tokenizer, encoder),
         force=force_push,
         # A baseline that is looked for in the serving folder cannot miss what is served.
         needs_baseline=find_baseline is None
@@ -205,7 +210,11 @@ def create_pipeline(
             checkpoint_dir=paths.checkpoint_dir,
             max_length=config.transform.max_length,
             inputs_fingerprint=checkpoint_fingerprint,
-            code_fingerprint=code_fingerprint("components.exports.executor", FORMATS[format_name].module),
+            code_fingerprint=code_fingerprint(
+                "components.exports.executor",
+                FORMATS[format_name].module,
+                tokenizer.exports[format_name],
+            ),
         ).with_id(FORMATS[format_name].node_id)
         for format_name, settings in config.export.chosen().items()
     ]

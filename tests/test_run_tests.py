@@ -85,5 +85,5 @@ def test_signal_that_ended_pytest_is_named(run_tests):
 
 def test_arguments_reach_pytest(run_tests):
     _, lines = run_tests(":", ":", 'printf "%s|" "$@"; echo', "-k", "a or b")
-    assert lines[0].startswith("-m|pytest|-n|2|--dist|loadfile|--max-worker-restart|4|")
+    assert lines[0].startswith("-m|pytest|-n|3|--dist|loadfile|--max-worker-restart|4|")
     assert lines[0].endswith("|-k|a or b|")

@@ -15,7 +15,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
 from components import manifest
-from components.baseline.served import newest_other, why_incomparable
+from components.baseline.served import why_incomparable
 from components.model_files import EXTRAS
 from components.versions.store import ServedVersion
 
@@ -25,22 +25,19 @@ _log = logging.getLogger(__name__)
 
 
 def adopt_served(
-    store: MetadataStore, serving_dir: str, name: str, folder: Path, candidate: Path
+    store: MetadataStore, version: ServedVersion, folder: Path, candidate: Path
 ) -> types.Artifact | None:
-    """Returns the newest served version that is not the candidate, copied so that pushes and prunings leave it alone.
+    """Returns a served version as an artifact, copied so that pushes and prunings leave it alone.
 
-    The same version is the same artifact in every run. Without a version that can be compared with, it returns
-    None, and the Pusher says so if the model is to replace one.
+    The same version is the same artifact in every run. None where it cannot be compared with the candidate.
 
     Args:
         store: the metadata store, which knows the type Model.
-        serving_dir: folder that the model server watches.
-        name: name of the served model.
+        version: from `newest_other`.
         folder: for the copies.
         candidate: SavedModel folder of the model to be judged.
     """
-    version = newest_other(serving_dir, name, candidate)
-    if version is None or why_incomparable(version, candidate):
+    if why_incomparable(version, candidate):
         return None
     uri = folder / f"{version.number}-{str(version.info.get('model_sha256', 'unknown'))[:12]}"
     if not uri.is_dir() or manifest.damage(uri):

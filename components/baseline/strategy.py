@@ -17,6 +17,7 @@ from tfx.utils import path_utils
 
 from components import manifest
 from components.baseline.adopted import adopt_served
+from components.baseline.served import newest_other
 from components.model_files import SAVED_MODEL, same_model
 
 CANDIDATE_KEY = "candidate"
@@ -37,8 +38,9 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
     The baseline is the model whose blessing was issued last, from the cache or not: when an older
     config is run again and blessed again, its model is what is served. The candidate, and models that
     are the same, are skipped. Where the files of the last one are gone or damaged, and where the store knows none, it
-    is the newest served version (without a blessing); without that the last blessed model that is whole. Both lists
-    are empty when there is no baseline, as in a first run.
+    is the newest served version (without a blessing), or nothing when that cannot be compared with, and the Pusher
+    refuses to replace it; when none is served, the last blessed model that is whole. Both lists are empty when there
+    is no baseline, as in a first run.
 
     Args:
         serving_dir: folder that the model server watches; None: what is served is not looked at.
@@ -64,15 +66,23 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
         if last_is_lost or not others:
             served = self._served(store, candidates)
             if served is not None:
-                return {CANDIDATE_KEY: candidates, MODEL_KEY: [served], MODEL_BLESSING_KEY: []}
+                return {CANDIDATE_KEY: candidates, MODEL_KEY: served, MODEL_BLESSING_KEY: []}
         models, blessings = ([pair[i] for pair in usable[:1]] for i in (0, 1))
         return {CANDIDATE_KEY: candidates, MODEL_KEY: models, MODEL_BLESSING_KEY: blessings}
 
-    def _served(self, store: MetadataStore, candidates: list[types.Artifact]) -> types.Artifact | None:
+    def _served(self, store: MetadataStore, candidates: list[types.Artifact]) -> list[types.Artifact] | None:
+        """The served version, if it can be compared with; None when no other model is served.
+
+        Where it cannot, an older model is no stand-in: a model that is worse than the served one may beat that.
+        """
         if self._serving_dir is None or not candidates:
             return None
-        copies = Path(self._folder_of_copies)
-        return adopt_served(store, self._serving_dir, self._name, copies, _folder(candidates[0]))
+        candidate = _folder(candidates[0])
+        version = newest_other(self._serving_dir, self._name, candidate)
+        if version is None:
+            return None
+        adopted = adopt_served(store, version, Path(self._folder_of_copies), candidate)
+        return [] if adopted is None else [adopted]
 
 
 def _blessed_models(
@@ -93,10 +103,8 @@ def _is_one_of(model: types.Artifact, candidates: list[types.Artifact]) -> bool:
 
 
 def _is_whole(model: types.Artifact) -> bool:
-    """Whether the files are there, and as they were written where that was recorded."""
-    uri = Path(model.uri)
-    recorded = manifest.manifest_path(uri).exists()
-    return (_folder(model) / SAVED_MODEL).is_file() and not (recorded and manifest.damage(uri))
+    """Whether the files are there, and as they were written; the Evaluator is given no others."""
+    return (_folder(model) / SAVED_MODEL).is_file() and not manifest.damage(Path(model.uri))
 
 
 def _last_issued(store: MetadataStore, artifact_ids: list[int]) -> dict[int, int]:

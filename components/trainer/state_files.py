@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,8 +21,14 @@ def state_path(folder: Path, mark: str) -> Path:
 
 
 def clear_state(folder: Path, mark: str) -> None:
-    """Forgets the state: the training is finished and its model exported. States that were given up go too."""
-    shutil.rmtree(state_path(folder, mark).parent, ignore_errors=True)
+    """Forgets the state: the training is finished and its model exported. States that were given up go too.
+
+    The folder stays while another run of the same fingerprint is writing there.
+    """
+    state = state_path(folder, mark)
+    with contextlib.suppress(OSError):
+        state.unlink(missing_ok=True)
+        state.parent.rmdir()
     for state in folder.glob(f"*/{STATE_FILE}"):
         if _age(state) > _DAYS_KEPT * 86_400:
             shutil.rmtree(state.parent, ignore_errors=True)

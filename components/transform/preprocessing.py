@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import tensorflow as tf
+import tensorflow_text  # noqa: F401  # registers the ops of the saved graph
 import tensorflow_transform as tft
 
 from components.settings import DataSettings, TransformSettings
 from models.errors import PipelineError
-from models.features import INPUT_IDS, LABEL_ID, TOKEN_TYPE_IDS
+from models.features import LABEL_ID
+from models.tokenizers.family import family_of
 from models.tokenizers.hugging_face import verified_spec
-from models.tokenizers.wordpiece.graph import WordpieceSpec, encode, encode_pair
+from models.tokenizers.packing import encode
 
 Column: TypeAlias = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
 
@@ -37,7 +39,7 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
     Returns:
         INPUT_IDS: int64 SparseTensor [batch, None], written as `tf.io.VarLenFeature(tf.int64)`; special
             tokens included, at most transform.max_length values, no padding.
-        TOKEN_TYPE_IDS: the same for the token types; only with data.text_pair.
+        TOKEN_TYPE_IDS: the same for the token types; only with data.text_pair and a tokenizer that has them.
         LABEL_ID: int64 [batch], written as `tf.io.FixedLenFeature([], tf.int64)`; -1 for a label that is
             not in the list. Absent if the label column is.
 
@@ -47,35 +49,23 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
     """
     data = DataSettings.model_validate(custom_config["data"])
     settings = TransformSettings.model_validate(custom_config["transform"])
-    spec = verified_spec(custom_config["checkpoint_dir"])
-    outputs: dict[str, Column] = {
-        name: ids.to_sparse()
-        for name, ids in text_to_features(inputs, data, spec, settings.max_length).items()
-    }
+    folder = Path(custom_config["checkpoint_dir"])
+    spec, graph = verified_spec(folder), family_of(folder).load_graph()
+    model_inputs = encode(texts(inputs, data), graph.tokenize, spec, settings.max_length)
+    outputs: dict[str, Column] = {name: values.to_sparse() for name, values in model_inputs.items()}
     if data.label in inputs:
         outputs[LABEL_ID] = label_to_id(inputs[data.label], Path(custom_config["labels_path"]))
     return outputs
 
 
-def text_to_features(
-    columns: dict[str, Column], data: DataSettings, spec: WordpieceSpec, max_length: int
-) -> dict[str, tf.RaggedTensor]:
-    """The text columns as model inputs: `{"text": ["Who?"]}` -> `{"input_ids": [[101, 2040, 1029, 102]]}`.
-
-    Returns:
-        INPUT_IDS, and TOKEN_TYPE_IDS for pairs, both ragged int64 [batch, <= max_length].
-    """
-    wanted = data.text_columns
-    for name in wanted:
+def texts(columns: dict[str, Column], data: DataSettings) -> list[tf.Tensor]:
+    """The text columns, one string [batch], or two for pairs: `{"text": [["Who?"]]}` -> `[["Who?"]]`."""
+    for name in data.text_columns:
         if name not in columns:
             raise PipelineError(
                 f"the rows have no text column {name!r}, only {sorted(columns)}; correct data.text or data.text_pair"
             )
-    texts = [one_value(columns[name], "") for name in wanted]
-    if data.text_pair is None:
-        return {INPUT_IDS: encode(texts[0], spec, max_length)}
-    ids, types = encode_pair(texts[0], texts[1], spec, max_length)
-    return {INPUT_IDS: ids, TOKEN_TYPE_IDS: types}
+    return [one_value(columns[name], "") for name in data.text_columns]
 
 
 def label_to_id(column: Column, labels_path: Path) -> tf.Tensor:

@@ -21,7 +21,7 @@ from models.encoders.config import CONFIG_FILE
 from models.encoders.families import Facts
 from models.errors import CheckpointError, CheckpointUsageError
 from models.files import check_links, shown
-from models.tokenizers.wordpiece.spec import WordpieceSpec, load_wordpiece_spec
+from models.tokenizers.family import Spec, load_spec
 
 
 def check_checkpoint(
@@ -57,14 +57,14 @@ def check_checkpoint(
         tensors = encoder_tensors(folder, encoder, allow_pickle)
     else:
         check_pickle(folder, allow_pickle)  # what is inside is checked when the Trainer loads it
-    spec = load_wordpiece_spec(folder)
+    spec = load_spec(folder)
     _check_embeddings(folder, spec, rows=encoder.facts.sizes(encoder.config).vocabulary)
     _check_settings(folder, encoder, spec, max_length, text_pair, frozen_layers)
     check_finite(tensors)
     return _notes(folder, encoder.facts)
 
 
-def _check_embeddings(folder: Path, spec: WordpieceSpec, rows: int) -> None:
+def _check_embeddings(folder: Path, spec: Spec, rows: int) -> None:
     """Every id that the tokenizer can give needs its row."""
     if len(spec.vocab) > rows:
         raise CheckpointError(
@@ -82,7 +82,7 @@ def _check_embeddings(folder: Path, spec: WordpieceSpec, rows: int) -> None:
 def _check_settings(
     folder: Path,
     encoder: Encoder,
-    spec: WordpieceSpec,
+    spec: Spec,
     max_length: int | None,
     text_pair: bool,
     frozen_layers: int,

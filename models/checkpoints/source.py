@@ -19,6 +19,7 @@ from models.encoders.config import CONFIG_FILE
 from models.errors import CheckpointError, CheckpointUsageError
 from models.files import one_line
 from models.section import Section
+from models.tokenizers.family import vocabulary_files
 
 # What the hub is asked for; everything else in a repository (ONNX, Flax, images) stays there.
 HUB_PATTERNS = (
@@ -27,7 +28,7 @@ HUB_PATTERNS = (
     "model*.safetensors",
     SHARD_INDEX_FILE,
     "tokenizer*.json",
-    "vocab.txt",
+    *vocabulary_files(),
     "special_tokens_map.json",
     "added_tokens.json",
 )

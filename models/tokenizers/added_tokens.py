@@ -26,27 +26,19 @@ from models.tokenizers.tokenizer_files import (
     AddedToken,
     TokenizerConfig,
     TokenizerFiles,
-    refused,
 )
 
 # In the order in which transformers adds them.
 _ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _ADDITIONAL = "additional_special_tokens"
 _EXTRA = "extra_special_tokens"
-BERT_SPECIAL_TOKENS = {
-    "unk_token": "[UNK]",
-    "sep_token": "[SEP]",
-    "pad_token": "[PAD]",
-    "cls_token": "[CLS]",
-    "mask_token": "[MASK]",
-}
 
 
 @dataclass(frozen=True)
 class Token:
     """A token with flags, as a file serializes it: where in texts it is found, before they are split into words.
 
-    `normalized`: in the text as BertNormalizer leaves it, not in the raw one; None: unless it is special.
+    `normalized`: in the text as the normalizer leaves it, not in the raw one; None: unless it is special.
     `index`: the id that the file says it has.
     """
 
@@ -104,21 +96,23 @@ def _special_for_added_file(files: TokenizerFiles) -> set[str]:
 def _named(files: TokenizerFiles, role: str) -> list[Named]:
     """The tokens that tokenizer_config.json and special_tokens_map.json name for a role; only _ADDITIONAL adds up."""
     if role != _ADDITIONAL:
-        return _tokens(role, files.of_key(role), [files.values.get(role)])
+        return _tokens(files, role, files.of_key(role), [files.values.get(role)])
     found: list[Named] = []
     for values, name in ((files.config, CONFIG_FILE), (files.map, MAP_FILE)):
         listed = values.get(role)
         if not isinstance(listed, list | None):
-            raise refused(files.path(name), role, listed, "a list of tokens")
-        found += [token for token in _tokens(role, files.path(name), listed or []) if token not in found]
+            raise files.refused(files.path(name), role, listed, "a list of tokens")
+        found += [
+            token for token in _tokens(files, role, files.path(name), listed or []) if token not in found
+        ]
     return found
 
 
-def _tokens(role: str, file: Path, values: Sequence[object]) -> list[Named]:
-    return [_token(role, file, value) for value in values if value not in (None, "")]
+def _tokens(files: TokenizerFiles, role: str, file: Path, values: Sequence[object]) -> list[Named]:
+    return [_token(files, role, file, value) for value in values if value not in (None, "")]
 
 
-def _token(role: str, file: Path, value: object) -> Named:
+def _token(files: TokenizerFiles, role: str, file: Path, value: object) -> Named:
     """A text, or an AddedToken; tokenizer_config.json marks those, in special_tokens_map.json every object is one."""
     if isinstance(value, str):
         return typed(AddedToken, file, {"content": value}, role).content if value else value
@@ -126,7 +120,7 @@ def _token(role: str, file: Path, value: object) -> Named:
     if isinstance(value, dict) and (in_map or value.get("__type") == "AddedToken"):
         token = _flagged(file, typed(AddedToken, file, value, role))
         return replace(token, special=True) if in_map else token
-    raise refused(file, role, value, "texts and serialized AddedTokens")
+    raise files.refused(file, role, value, "texts and serialized AddedTokens")
 
 
 def special_tokens(
@@ -147,9 +141,9 @@ def special_tokens(
     found[_ADDITIONAL] = _named(files, _ADDITIONAL)
     _check_named_once(files, found)
     if _EXTRA in files.map:  # transformers takes it for a token there, and fails
-        raise refused(files.path(MAP_FILE), _EXTRA, files.map[_EXTRA], f"this key in {CONFIG_FILE}")
+        raise files.refused(files.path(MAP_FILE), _EXTRA, files.map[_EXTRA], f"this key in {CONFIG_FILE}")
     for role, value in config.extra_special_tokens.items():
-        found[role] = [_token(_EXTRA, files.path(CONFIG_FILE), value)]
+        found[role] = [_token(files, _EXTRA, files.path(CONFIG_FILE), value)]
     return {role: kept for role, tokens in found.items() if (kept := [token for token in tokens if token])}
 
 
@@ -158,10 +152,10 @@ def _check_named_once(files: TokenizerFiles, specials: Mapping[str, list[Named]]
     last = files.map.get(_ADDITIONAL) or []
     if not files.added or not last:
         return
-    token = content_of(_token(_ADDITIONAL, files.path(MAP_FILE), last[-1]))
+    token = content_of(_token(files, _ADDITIONAL, files.path(MAP_FILE), last[-1]))
     for role in _ROLES:
         if role in files.values and token in map(content_of, specials[role]):
-            raise refused(
+            raise files.refused(
                 files.of_key(role),
                 role,
                 token,
@@ -177,7 +171,7 @@ def in_order(added: Sequence[Token], specials: Mapping[str, list[Named]], copied
     known = {token.content for token in added}
     for named in (token for tokens in specials.values() for token in tokens):
         if isinstance(named, Token):
-            # On its way through vocab.txt the token is copied, with the flag that it has by then.
+            # On its way through the vocabulary file the token is copied, with the flag that it has by then.
             normalized = not named.special if named.normalized is None and copied else named.normalized
             yield replace(named, special=True, normalized=normalized)
         elif named not in known:

@@ -1,6 +1,6 @@
 """transformers' own tokenizer of a checkpoint, and the proof that the graph's is the same.
 
-`load_wordpiece_spec` works out from the files what this class would be, because importing transformers takes a
+`load_spec` works out from the files what this class would be, because importing transformers takes a
 second. Transform, which takes longer anyway, asks transformers itself: what a new release, or a key that nobody
 has thought of, makes of the files can then cost a run, and never a difference between training and Hugging Face.
 """
@@ -11,17 +11,17 @@ import dataclasses
 import functools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from models.errors import CheckpointError
 from models.files import one_line, shown
-from models.tokenizers.resolved_tokenizer import ResolvedTokenizer, ordered_vocabulary
-from models.tokenizers.wordpiece.spec import (
+from models.tokenizers.family import (
+    ResolvedTokenizer,
+    Spec,
     Stamps,
-    WordpieceSpec,
+    family_of,
     file_stamps,
-    load_wordpiece_spec,
-    make_spec,
+    load_spec,
 )
 
 
@@ -43,22 +43,23 @@ def hugging_face_tokenizer(folder: Path, **options: Any) -> Any:
         raise CheckpointError(f"{folder}: transformers cannot load the tokenizer ({reason})") from error
 
 
-def verified_spec(tokenizer_dir: str | Path) -> WordpieceSpec:
-    """`load_wordpiece_spec`, held to transformers' own tokenizer of the same files.
+def verified_spec(tokenizer_dir: str | Path) -> Spec:
+    """`load_spec`, held to transformers' own tokenizer of the same files.
 
     Raises:
-        CheckpointError: as `load_wordpiece_spec`, or the two differ; the message names what differs.
+        CheckpointError: as `load_spec`, or the two differ; the message names what differs.
     """
     folder = Path(tokenizer_dir)
     return _verified(folder, file_stamps(folder))
 
 
 @functools.lru_cache(maxsize=8)
-def _verified(folder: Path, stamps: Stamps) -> WordpieceSpec:
+def _verified(folder: Path, stamps: Stamps) -> Spec:
     """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
-    spec = load_wordpiece_spec(folder)
-    theirs = make_spec(_resolved(spec.file, hugging_face_tokenizer(folder)))
-    for field in dataclasses.fields(WordpieceSpec):
+    spec = load_spec(folder)
+    resolved = _resolved(spec.file, hugging_face_tokenizer(folder))
+    theirs = family_of(folder).load_spec_module().make_spec(resolved)
+    for field in dataclasses.fields(cast(Any, spec)):
         ours, other = (_comparable(getattr(one, field.name)) for one in (spec, theirs))
         if ours != other:
             raise CheckpointError(
@@ -81,11 +82,9 @@ def _resolved(file: Path, tokenizer: Any) -> ResolvedTokenizer:
     ):
         if getattr(tokenizer, key) != wanted:
             raise CheckpointError(f"{file}: transformers reads {key} as {shown(getattr(tokenizer, key))}")
-    state = json.loads(backend.to_str())
     return ResolvedTokenizer(
         file=file,
-        vocab=ordered_vocabulary(file, state),
-        state=state,
+        state=json.loads(backend.to_str()),
         pad_token=tokenizer.pad_token,
         token_types="token_type_ids" in tokenizer.model_input_names,
     )

@@ -5,6 +5,7 @@ No TensorFlow and no transformers here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,16 +15,12 @@ from models.errors import CheckpointError
 from models.files import FromFile, checkpoint_file, read_json, shown, typed
 
 TOKENIZER_FILE = "tokenizer.json"
-VOCABULARY_FILE = "vocab.txt"
 CONFIG_FILE = "tokenizer_config.json"
 MAP_FILE = "special_tokens_map.json"
 ADDED_FILE = "added_tokens.json"
 MODEL_CONFIG_FILE = "config.json"
-FILES = (TOKENIZER_FILE, VOCABULARY_FILE, CONFIG_FILE, MAP_FILE, ADDED_FILE, MODEL_CONFIG_FILE)
+FILES = (TOKENIZER_FILE, CONFIG_FILE, MAP_FILE, ADDED_FILE, MODEL_CONFIG_FILE)  # of every family
 
-# Classes of transformers whose code is BertTokenizerFast's, without "Fast" -> whether they give token types.
-BERT_CLASSES = {"BertTokenizer": True, "DistilBertTokenizer": False, "ElectraTokenizer": True}
-BERT_CLASSES |= {"MobileBertTokenizer": True}
 GENERIC_CLASS = "PreTrainedTokenizerFast"  # takes tokenizer.json as it is
 
 # Keys of tokenizer_config.json that change the ids and are not reproduced -> the values that do no harm.
@@ -82,9 +79,6 @@ class TokenizerJson(FromFile):
 class TokenizerConfig(FromFile):
     tokenizer_class: str | None = None
     model_input_names: list[str] | None = None
-    do_lower_case: bool = True
-    tokenize_chinese_chars: bool = True
-    strip_accents: bool | None = None
     extra_special_tokens: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -95,12 +89,18 @@ class _ModelConfig(FromFile):
 class TokenizerFiles:
     """The parsed files of a folder; those that are not there are empty.
 
+    `title`: of the tokenizer family that reads them; refusals name it.
+
+    Args:
+        vocabulary_files: names beside FILES; these are not parsed.
+
     Raises:
         CheckpointError: one is malformed or leads out of the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._paths = {name: checkpoint_file(folder, name) for name in FILES}
+    def __init__(self, folder: Path, vocabulary_files: Iterable[str]) -> None:
+        self.folder, self.title = folder, ""
+        self._paths = {name: checkpoint_file(folder, name) for name in (*FILES, *vocabulary_files)}
         self._present = {name for name, path in self._paths.items() if path.is_file()}
         self.config = self._json(CONFIG_FILE)
         # Where this key says all about added tokens, transformers opens neither of the two older files.
@@ -123,6 +123,10 @@ class TokenizerFiles:
         """The file whose value of the key counts."""
         return self.path(MAP_FILE if key in self.map else CONFIG_FILE)
 
+    def refused(self, file: Path, key: str, found: object, wanted: str) -> CheckpointError:
+        """The error of a tokenizer that the family's graph does not reproduce."""
+        return refused(self.title, file, key, found, wanted)
+
     def _json(self, name: str) -> dict[str, Any]:
         return read_json(self.path(name)) if self.has(name) else {}
 
@@ -135,28 +139,23 @@ def check_keys(files: TokenizerFiles) -> None:
     )
     for key, part in sides.items():
         if part is not None and part.direction != "Right" and f"{key}_side" not in files.values:
-            raise refused(files.path(TOKENIZER_FILE), f"{key}.direction", part.direction, "'Right'")
+            raise files.refused(files.path(TOKENIZER_FILE), f"{key}.direction", part.direction, "'Right'")
     unread = "vocab_file" if tokenizer is not None else "tokenizer_file"
     for key, harmless in _REFUSED.items():
         if key in files.values and key != unread and files.values[key] not in harmless:
             wanted = repr(harmless[0]) if harmless else "files without this key"
-            raise refused(files.of_key(key), key, files.values[key], wanted)
+            raise files.refused(files.of_key(key), key, files.values[key], wanted)
 
 
-def class_name(files: TokenizerFiles) -> str:
-    """The class that AutoTokenizer picks; without "Fast" where it is one of BERT's."""
+def named_class(files: TokenizerFiles) -> tuple[Path, str | None]:
+    """The tokenizer class that the files name, None where they name none, and the file that counts."""
     file, name = files.path(CONFIG_FILE), files.config.get("tokenizer_class")
     if name is None and files.has(MODEL_CONFIG_FILE):
         file = files.path(MODEL_CONFIG_FILE)
         name = typed(_ModelConfig, file, read_json(file)).tokenizer_class
-    name = "BertTokenizer" if name is None else name.removesuffix("Fast")
-    if f"{name}Fast" == GENERIC_CLASS:
-        return GENERIC_CLASS
-    if name not in BERT_CLASSES:
-        raise refused(file, "tokenizer_class", name, ", ".join([*BERT_CLASSES, GENERIC_CLASS]))
-    return name
+    return file, name
 
 
-def refused(file: Path, key: str, found: object, wanted: str) -> CheckpointError:
-    """The error of a tokenizer that the graph does not reproduce."""
-    return CheckpointError(f"{file}: {key} is {shown(found)}; in-graph WordPiece reproduces only {wanted}")
+def refused(title: str, file: Path, key: str, found: object, wanted: str) -> CheckpointError:
+    """`{file}: model.type is 'BPE'; in-graph WordPiece reproduces only 'WordPiece'`; `title`: of the family."""
+    return CheckpointError(f"{file}: {key} is {shown(found)}; in-graph {title} reproduces only {wanted}")

@@ -47,14 +47,14 @@ class ArtifactChecks:
         exist = artifact_utils.verify_artifacts
 
         def exist_and_are_whole(artifacts: Artifacts) -> None:
-            exist(artifacts)
             for artifact in _all(artifacts):
                 problem = self._problem(artifact, self._thorough)
                 if problem:
                     self._forget(artifact)
-                    self._say(f"{self._producer(artifact)}: its cached output {problem}; run again")
+                    self._say(f"{self._producer(artifact)}: its cached output {problem}; it runs again")
                     raise RuntimeError(problem)  # as TFX's own check does
                 self.cached_read += self._thorough
+            exist(artifacts)  # after: it says nothing to the user
 
         # The launcher has no hook between the choice of cached outputs and their use.
         artifact_utils.verify_artifacts = exist_and_are_whole

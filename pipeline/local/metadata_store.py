@@ -17,11 +17,27 @@ from models.errors import PipelineError
 from pipeline.local.failures import causes
 
 _SCHEMA_VERSION = 10  # of ML Metadata 1.17
-_TABLES = {
-    *("Artifact", "ArtifactProperty", "Attribution", "Event", "EventPath"),
-    *("Execution", "ExecutionProperty", "Association"),
-    *("Context", "ContextProperty", "ParentContext"),
-    *("Type", "TypeProperty", "ParentType", "MLMDEnv"),
+_NODE_COLUMNS = "id type_id name external_id create_time_since_epoch last_update_time_since_epoch"
+_PROPERTY_COLUMNS = (
+    "name is_custom_property int_value double_value string_value byte_value proto_value bool_value"
+)
+# A byte that flips in a name of these leaves a database that SQLite finds in order.
+_COLUMNS = {
+    "Artifact": f"{_NODE_COLUMNS} uri state",
+    "ArtifactProperty": f"{_PROPERTY_COLUMNS} artifact_id",
+    "Execution": f"{_NODE_COLUMNS} last_known_state",
+    "ExecutionProperty": f"{_PROPERTY_COLUMNS} execution_id",
+    "Context": _NODE_COLUMNS,
+    "ContextProperty": f"{_PROPERTY_COLUMNS} context_id",
+    "Event": "id artifact_id execution_id type milliseconds_since_epoch",
+    "EventPath": "event_id is_index_step step_index step_key",
+    "Association": "id context_id execution_id",
+    "Attribution": "id context_id artifact_id",
+    "ParentContext": "context_id parent_context_id",
+    "Type": "id name version type_kind description input_type output_type external_id",
+    "TypeProperty": "type_id name data_type",
+    "ParentType": "type_id parent_type_id",
+    "MLMDEnv": "schema_version",
 }
 # Rows that refer to rows which are not there.
 _ORPHANS = (
@@ -148,22 +164,26 @@ def _check_content(path: Path) -> None:
             # As a node will; a journal that a killed run left is rolled back.
             database.execute("BEGIN IMMEDIATE")
             found = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            tables = {
-                row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            }
-            if found != "ok" or not tables >= _TABLES:
-                raise _Broken(f"is damaged ({found if found != 'ok' else 'tables are missing'})")
+            if found != "ok":
+                raise _Broken(f"is damaged ({found})")
+            for table, columns in _COLUMNS.items():
+                there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+                if not there >= set(columns.split()):
+                    raise _Broken(f"is damaged ({'columns' if there else 'tables'} are missing)")
             versions = database.execute("SELECT schema_version FROM MLMDEnv").fetchall()
             if not versions or any(database.execute(query).fetchone() for query in _ORPHANS):
                 raise _Broken("is damaged (rows are missing)")
-        except sqlite3.OperationalError:
+            if not all(isinstance(version, int) for (version,) in versions):
+                raise _Broken("is damaged (its schema version is no number)")
+        except sqlite3.OperationalError:  # locks, rights and disks: nothing that the store says of itself
             raise
         except sqlite3.DatabaseError as error:
             raise _Broken(f"is damaged ({error})") from error
     if versions != [(_SCHEMA_VERSION,)]:
         raise PipelineError(
             f"{path}: the metadata store has schema version {versions[0][0]}, and this ML Metadata knows "
-            f"{_SCHEMA_VERSION}; run with the environment that made it, or use another --root"
+            f"{_SCHEMA_VERSION}; run with the environment that made it, move the file away to run all steps "
+            "again (what is served stays), or use another --root"
         )
 
 

@@ -3,7 +3,7 @@
 The encoder's embeddings are so small that float16 has only zero for them; LayerNorm makes them as large as any,
 so in float32 the model learns as ever. That one variant has to be refused, then, and the others not.
 
-TensorFlow.js takes part where `make test` could set its environment up.
+TensorFlow.js takes part in `make test-full`, where its environment could be set up.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from components.exports.tfjs import environment as tfjs_environment
 from tests.e2e.test_pipeline import CONFIG, Run, call, run, versions
+from tests.support.full import FULL
 from tests.support.tiny_model import rows, write_checkpoint
 
 pytestmark = pytest.mark.e2e
@@ -56,13 +57,13 @@ def _shrink_embeddings(encoder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def with_tfjs() -> bool:
-    return tfjs_environment.is_ready() and tfjs_environment.find_node() is not None
+    return FULL and tfjs_environment.is_ready() and tfjs_environment.find_node() is not None
 
 
 @pytest.fixture
 def needs_tfjs(with_tfjs: bool) -> None:
     if not with_tfjs:
-        pytest.skip("the TensorFlow.js environment is not set up (`make tfjs`; needs the network once)")
+        pytest.skip("make test-full, where the TensorFlow.js environment is set up (`make tfjs`)")
 
 
 @pytest.fixture(scope="module")

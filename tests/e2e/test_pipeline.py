@@ -25,6 +25,7 @@ from components import manifest
 from components.project import PROJECT_DIR
 from components.versions.record import version_damage
 from tests.components.test_manifest import rewrite
+from tests.support.full import only_full
 from tests.support.tiny_model import rows, write_checkpoint
 from tests.support.tiny_project import CONFIG
 
@@ -406,13 +407,16 @@ def test_damaged_model_is_trained_again_and_its_bytes_are_not_pushed(story, fold
     assert done.exit_code == 0, done.stderr
     assert done.states()["Transform"] == "cached"
     assert {done.states()[node] for node in ("Trainer", "Evaluator", "Canary", "Pusher")} == {"done"}
-    line = f"Trainer: its cached output {trained.relative_to(folder)} is damaged (sha256 differs); run again"
+    line = (
+        f"Trainer: its cached output {trained.relative_to(folder)} is damaged (sha256 differs); it runs again"
+    )
     assert line in done.stderr.splitlines()
     pushed = folder / "elsewhere/tiny/1"
     assert (pushed / weights).read_bytes() == whole
     assert version_damage(pushed, thorough=True) == ""
 
 
+@only_full
 def test_lost_metadata_store_costs_the_cache_and_neither_what_is_served_nor_the_comparison_with_it(
     story, folder
 ):

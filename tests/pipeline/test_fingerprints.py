@@ -12,9 +12,12 @@ import pytest
 
 from components.project import PACKAGES, PROJECT_DIR
 from models.encoders.families import FAMILIES
-from pipeline import fingerprints
+from pipeline import fingerprints, provenance, training_pipeline
+from pipeline.config import load_config
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
+from pipeline.paths import local_paths
 from pipeline.provenance import training_code
+from tests.support.tiny_project import write_project
 
 
 @pytest.fixture
@@ -65,20 +68,35 @@ def test_content_fingerprint_follows_bytes_and_names(tmp_path):
 NODES = {
     "TFRecordExampleGen": "components.example_gen.executor",
     "DataGate": "components.data_gate.executor",
-    "Transform": "components.transform.preprocessing",
+    "Transform": "components.transform.preprocessing models.tokenizers.wordpiece.spec models.tokenizers.wordpiece.graph",
     "Trainer": " ".join(training_code(FAMILIES["bert"])),
     "Evaluator": "components.evaluator.metrics",
     "Canary": "components.canary.executor components.serving.__main__",
     "Pusher": "components.pusher.executor",
     "SecondPusher": f"components.destinations.executor {FAMILIES['bert'].facts_module}",
+    "ONNXExport": "components.exports.executor components.exports.onnx.export models.tokenizers.wordpiece.spec",
+    "TFJSExport": "components.exports.executor components.exports.tfjs.export models.tokenizers.wordpiece.javascript",
     "Report": "components.report.executor",
 }
+
+
+OTHER_FAMILY = """
+FAMILIES["other"] = Family(
+    "Other", "Other", (), "models.tokenizers.other.spec", "models.tokenizers.other.graph", {}
+)
+"""
 
 
 @pytest.mark.parametrize(
     ("edited", "rerun"),
     [
         ("models/tokenizers/wordpiece/graph.py", ["Transform"]),
+        ("models/tokenizers/wordpiece/spec.py", ["Transform", "ONNXExport", "TFJSExport"]),
+        ("models/tokenizers/wordpiece/javascript.py", ["TFJSExport"]),
+        ("models/tokenizers/packing.py", ["Transform"]),
+        # Another family's modules.
+        ("models/tokenizers/other/graph.py", []),
+        ("models/tokenizers/other/spec.py", []),
         ("components/trainer/train_loop.py", ["Trainer"]),
         ("models/encoders/bert/forward.py", ["Trainer"]),
         ("models/encoders/bert/facts.py", ["Trainer", "SecondPusher"]),
@@ -90,7 +108,10 @@ NODES = {
         ("components/evaluator/metrics.py", ["Evaluator"]),
         ("components/serving/settings.py", ["Canary"]),
         ("components/canary/local_process_runner.py", ["Canary"]),
-        ("components/versions/store.py", ["Canary", "Pusher", "SecondPusher"]),  # the server looks for them
+        (
+            "components/versions/store.py",  # the server looks for them
+            ["Canary", "Pusher", "SecondPusher", "ONNXExport", "TFJSExport"],
+        ),
         ("components/data_gate/rules.py", ["DataGate"]),
         ("components/report/charts.py", ["Report"]),
         (
@@ -104,6 +125,10 @@ def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edite
     root = PROJECT_DIR
     for package in PACKAGES:
         shutil.copytree(root / package, tmp_path / package)
+    tokenizers = tmp_path / "models" / "tokenizers"
+    shutil.copytree(tokenizers / "wordpiece", tokenizers / "other")
+    with (tokenizers / "family.py").open("a") as file:
+        file.write(OTHER_FAMILY)
     shutil.copytree(tmp_path / "models/encoders/bert", tmp_path / "models/encoders/other")
     code = (
         "import json, pipeline.fingerprints as f\n"
@@ -119,3 +144,27 @@ def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edite
         file.write("\n# edited\n")
     after = fingerprints_now()
     assert [node for node in NODES if before[node] != after[node]] == rerun
+
+
+def test_nodes_and_push_json_name_the_modules_of_the_checkpoints_tokenizer(tmp_path, monkeypatch):
+    named: list[tuple[str, ...]] = []
+
+    def fingerprint(*modules: str) -> str:
+        named.append(modules)
+        return "0" * 16
+
+    monkeypatch.setattr(training_pipeline, "code_fingerprint", fingerprint)
+    monkeypatch.setattr(provenance, "code_fingerprint", fingerprint)
+    config = load_config(write_project(tmp_path), ["export.onnx={}", "export.tfjs={}"])
+    training_pipeline.create_pipeline(config, local_paths(tmp_path / "runs", "tiny", tmp_path / "encoder"))
+    modules = ("models.tokenizers.wordpiece.spec", "models.tokenizers.wordpiece.graph")
+    assert [names for names in named if any(name.startswith("models.tokenizers.") for name in names)] == [
+        ("components.transform.preprocessing", *modules),
+        ("components.transform.preprocessing", "components.trainer.run_fn", *modules),
+        ("components.exports.executor", "components.exports.onnx.export", modules[0]),
+        (
+            "components.exports.executor",
+            "components.exports.tfjs.export",
+            "models.tokenizers.wordpiece.javascript",
+        ),
+    ]

@@ -9,6 +9,7 @@ import pytest
 
 from components.project import PROJECT_DIR
 from models.errors import GateRefused, PipelineError, UsageError
+from models.tokenizers.family import FAMILIES
 from pipeline import inputs
 from pipeline.config import Config, load_config
 from pipeline.importing.tfrecord import decode_example
@@ -16,6 +17,8 @@ from pipeline.inputs import check_inputs, find_shards
 from pipeline.paths import DATASETS_DIR
 from tests.support.local_run import example, tfrecord
 from tests.support.tiny_project import shard, write_project, write_records
+from tests.support.word_family import WORDS_FAMILY
+from tests.support.word_family.files import write_word_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -330,6 +333,19 @@ def test_checkpoint_that_does_not_fit_the_config_is_refused(good, override, told
     with pytest.raises(PipelineError) as caught:
         check_inputs(load(good, override))
     assert str(caught.value).startswith(told)
+
+
+def test_export_that_cannot_ship_the_tokenizer_is_refused(folder, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "words", WORDS_FAMILY)
+    encoder = folder / "encoder"
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        (encoder / name).unlink()
+    write_word_tokenizer(encoder, ["cat", "dog"])
+    assert check_inputs(load(folder, "export.onnx={}")).unchecked == []
+    assert problem(folder, "export.onnx={}", "export.tfjs={}") == (
+        f"export.tfjs: {encoder} has a word tokenizer, which this format cannot ship; its formats: onnx. "
+        "Remove the key, or take another checkpoint"
+    )
 
 
 def test_hub_checkpoint_that_is_not_fetched_yet_is_named(good):

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from components.project import PACKAGES, PROJECT_DIR
-from models.encoders.families import FAMILIES
+from models.encoders.families import FAMILIES as ENCODERS
+from models.tokenizers.family import FAMILIES as TOKENIZERS
 
 SOURCES = sorted(p for package in PACKAGES for p in (PROJECT_DIR / package).rglob("*.py"))
 
@@ -48,11 +49,13 @@ def test_components_never_import_the_pipeline_or_a_runner():
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
-AXES = ("encoders",)
+AXES = ("tokenizers", "encoders")
 
 
 def test_models_never_import_nodes_or_the_pipeline():
-    assert imports_between("models", ("components", "pipeline", "runner_local", "runner_kubeflow")) == []
+    assert (
+        imports_between("models", ("components", "pipeline", "runner_local", "runner_kubeflow", "tfx")) == []
+    )
 
 
 @pytest.mark.parametrize("axis", AXES)
@@ -62,9 +65,9 @@ def test_an_axis_imports_neither_another_axis_nor_checkpoints(axis):
 
 
 def test_no_family_of_encoders_imports_another():
-    folders = [Path(*family.package.split(".")) for family in FAMILIES.values()]
-    for family, folder in zip(FAMILIES.values(), folders, strict=True):
-        others = tuple(other.package for other in FAMILIES.values() if other != family)
+    folders = [Path(*family.package.split(".")) for family in ENCODERS.values()]
+    for family, folder in zip(ENCODERS.values(), folders, strict=True):
+        others = tuple(other.package for other in ENCODERS.values() if other != family)
         assert imports_between(str(folder), others) == []
         assert {path.name for path in (PROJECT_DIR / folder).iterdir() if path.suffix == ".py"} >= {
             "__init__.py",
@@ -78,7 +81,7 @@ def test_members_are_chosen_by_name_never_imported():
         f"{path.relative_to(PROJECT_DIR)}: {name}"
         for path in SOURCES
         for name in imported(path)
-        for family in FAMILIES.values()
+        for family in ENCODERS.values()
         if within(name, family.package) and not within(module_name(path), family.package)
     ]
     assert wrong == []
@@ -125,8 +128,31 @@ def test_tokenizer_and_training_modules_do_not_know_tfx():
     assert wrong == []
 
 
-@pytest.mark.parametrize("module", ["components", "pipeline", "pipeline.config", "components.settings"])
-def test_importing_the_packages_imports_no_tensorflow(module):
+def test_a_tokenizer_family_is_named_only_in_its_row_and_its_folder():
+    families = PROJECT_DIR / "models" / "tokenizers"
+    wrong = [
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
+        for path in [*SOURCES, *(PROJECT_DIR / "benchmarks").rglob("*.py")]
+        for family in TOKENIZERS
+        if not path.is_relative_to(families / family)
+        for name in imported(path)
+        if name.startswith(f"models.tokenizers.{family}")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "components",
+        "pipeline",
+        "pipeline.config",
+        "components.settings",
+        "models.tokenizers.family",
+        *(family.spec for family in TOKENIZERS.values()),
+    ],
+)
+def test_importing_imports_no_tensorflow(module):
     code = f"import sys, {module}; print(*sorted({{'tensorflow', 'tfx', 'apache_beam'}} & set(sys.modules)))"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True

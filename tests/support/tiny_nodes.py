@@ -13,6 +13,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
+from components import manifest
 from components.model_files import write_sums
 
 
@@ -24,6 +25,7 @@ def TinyTrainer(model: OutputArtifact[standard_artifacts.Model], content: Parame
     (folder / "saved_model.pb").write_text("graph")
     (folder / "weights").write_text(content)
     write_sums(folder)
+    manifest.record(Path(model.uri))  # as the project's own runner does for every node
 
 
 class TinyEvaluatorSpec(component_spec.ComponentSpec):

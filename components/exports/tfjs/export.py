@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -235,8 +236,7 @@ def ship_beside(
       NotInstalledError: the environment cannot be had.
       PipelineError: the tokenizer files or the labels cannot be read.
     """
-    from components.exports.tfjs.tokenizer import tokenizer_data
-    from models.tokenizers.wordpiece.spec import load_wordpiece_spec
+    from models.tokenizers.family import family_of, load_spec
 
     runtime = out / RUNTIME_FOLDER
     runtime.mkdir(exist_ok=True)
@@ -252,7 +252,8 @@ def ship_beside(
     labels = read_labels(saved_model / EXTRAS / features.LABELS_FILE)
     about = {"labels": labels, "text_columns": list(text_columns), "variants": list(variants)}
     _write_json(out / "classifier.json", about)
-    _write_json(out / "tokenizer_data.json", tokenizer_data(load_wordpiece_spec(checkpoint), max_length))
+    tokenizer = importlib.import_module(family_of(checkpoint).exports["tfjs"])
+    _write_json(out / "tokenizer_data.json", tokenizer.tokenizer_data(load_spec(checkpoint), max_length))
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

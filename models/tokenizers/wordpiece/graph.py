@@ -1,8 +1,8 @@
 """WordPiece in the TensorFlow graph, equal to the Hugging Face fast tokenizer token for token.
 
-    spec = load_wordpiece_spec(checkpoint_dir)
-    encode(tf.constant(["Who was Galileo ?"]), spec, max_length=128)
-    # <tf.RaggedTensor [[101, 2040, 2001, 21514, 1029, 102]]>
+    spec = load_spec(checkpoint_dir)
+    tokenize(tf.constant(["Who was Galileo ?"]), spec)
+    # <tf.RaggedTensor [[2040, 2001, 21514, 1029]]>
 
 Works eagerly, in `tf.function`, in a `preprocessing_fn` and in exported SavedModels, where everything
 it needs is a constant of the graph. Ops beyond core TensorFlow: FastWordpieceTokenizeWithOffsets alone.
@@ -31,12 +31,8 @@ from models.tokenizers.wordpiece.code_points import (
     CodePointTable,
     code_point_table,
 )
-from models.tokenizers.wordpiece.spec import WordpieceSpec, load_wordpiece_spec
+from models.tokenizers.wordpiece.spec import WordpieceSpec
 
-__all__ = ["WordpieceSpec", "encode", "encode_pair", "load_wordpiece_spec", "tokenize"]
-
-SINGLE_SPECIALS = 2  # [CLS] A [SEP]
-PAIR_SPECIALS = 3  # [CLS] A [SEP] B [SEP]
 UTF8_BYTES = 4  # the most bytes of one code point
 OPEN, CLOSE = chr(MARKERS[-2]), chr(MARKERS[-1])  # around a token that was found, until it is replaced
 
@@ -66,45 +62,6 @@ def tokenize(texts: tf.Tensor, spec: WordpieceSpec) -> tf.RaggedTensor:
         return tokens
     ids = [*range(len(table.vocab) - len(table.second_ids)), *table.second_ids]
     return tokens.with_flat_values(tf.gather(tf.constant(ids, tf.int64), tokens.flat_values))
-
-
-def encode(texts: tf.Tensor, spec: WordpieceSpec, max_length: int) -> tf.RaggedTensor:
-    """`["Who was Galileo ?"]` -> `[[101, 2040, 2001, 21514, 1029, 102]]`: [CLS] A [SEP].
-
-    Args:
-        texts: string [batch].
-        spec: the tokenization.
-        max_length: most tokens of a row, [CLS] and [SEP] included; the end of longer texts is cut.
-
-    Returns:
-        int64 [batch, None], 2 to max_length tokens a row.
-    """
-    tokens = tokenize(texts, spec)
-    kept = tf.minimum(tokens.row_lengths(), max_length - SINGLE_SPECIALS)
-    return _joined([_constant(spec.cls_id, texts), _head(tokens, kept), _constant(spec.sep_id, texts)])
-
-
-def encode_pair(
-    first: tf.Tensor, second: tf.Tensor, spec: WordpieceSpec, max_length: int
-) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """[CLS] A [SEP] B [SEP], the longer text cut first, as Hugging Face's `truncation=True`.
-
-    Args:
-        first, second: string [batch].
-        spec: the tokenization.
-        max_length: most tokens of a row, the three special ones included.
-
-    Returns:
-        ids and token types (0 up to the first [SEP], then 1), both int64 [batch, None].
-    """
-    tokens = tokenize(tf.concat([first, second], axis=0), spec)
-    a, b = tokens[: tf.size(first)], tokens[tf.size(first) :]
-    kept_a, kept_b = _longest_first(a.row_lengths(), b.row_lengths(), max_length - PAIR_SPECIALS)
-    cls, sep = _constant(spec.cls_id, first), _constant(spec.sep_id, first)
-    ids = _joined([cls, _head(a, kept_a), sep, _head(b, kept_b), sep])
-    lengths = tf.reshape(tf.stack([kept_a + 2, kept_b + 1], axis=1), [-1])
-    types = tf.repeat(tf.tile(tf.constant([0, 1], tf.int64), [tf.size(first)]), lengths)
-    return ids, ids.with_flat_values(types)
 
 
 def _respell(texts: tf.Tensor, spec: WordpieceSpec, table: CodePointTable) -> tf.Tensor:
@@ -173,34 +130,3 @@ def _model(spec: WordpieceSpec) -> npt.NDArray[np.uint8]:
         False,  # support_detokenization
     )
     return np.frombuffer(buffer, np.uint8)
-
-
-def _longest_first(a: tf.Tensor, b: tf.Tensor, room: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """How many tokens of each text stay when both together may have `room`: (5, 9) of 10 -> (5, 5).
-
-    The shorter stays whole while it fits in half the room; past that both get half, and the odd one
-    out goes to the longer (to the second where they are equally long).
-    """
-    short, long = tf.minimum(a, b), tf.maximum(a, b)
-    half = tf.constant(room // 2, a.dtype)
-    fits = short + long <= room
-    kept_short = tf.where(fits, short, tf.minimum(short, half))
-    kept_long = tf.where(fits, long, room - kept_short)
-    return tf.where(a > b, kept_long, kept_short), tf.where(a > b, kept_short, kept_long)
-
-
-def _head(tokens: tf.RaggedTensor, kept: tf.Tensor) -> tf.RaggedTensor:
-    """The first kept[i] tokens of row i."""
-    starts = tokens.row_starts()
-    splits = tf.concat([tf.zeros([1], tf.int64), tf.cumsum(kept)], axis=0)
-    index = tf.range(splits[-1]) + tf.repeat(starts - splits[:-1], kept)
-    return tf.RaggedTensor.from_row_splits(tf.gather(tokens.values, index), splits, validate=False)
-
-
-def _constant(token_id: int, texts: tf.Tensor) -> tf.RaggedTensor:
-    """One special token for every row, int64 [batch, 1]."""
-    return tf.RaggedTensor.from_tensor(tf.fill([tf.size(texts), 1], tf.constant(token_id, tf.int64)))
-
-
-def _joined(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
-    return tf.concat(parts, axis=1)

@@ -1,6 +1,6 @@
 """The WordPiece tokenization of a checkpoint, as the graph needs to know it. No TensorFlow here.
 
-Only what `wordpiece.py` reproduces token for token is accepted; anything else is refused with the
+Only what `graph.py` reproduces token for token is accepted; anything else is refused with the
 file and the key that say it, because a tokenizer that is nearly right costs accuracy silently.
 """
 
@@ -17,9 +17,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field
 
 from models.errors import CheckpointError
-from models.files import FromFile, checkpoint_file, shown, typed
-from models.tokenizers.resolved_tokenizer import ResolvedTokenizer, resolve_tokenizer
-from models.tokenizers.tokenizer_files import FILES, refused
+from models.files import FromFile, shown, typed
+from models.tokenizers.family import FIRST, SECOND, ResolvedTokenizer, Template
+from models.tokenizers.tokenizer_files import TokenizerFiles
+from models.tokenizers.wordpiece.bert_tokenizer import ordered_vocabulary, refused, resolve_tokenizer
 
 # RE2 refuses larger counted repetitions, and the long-word rule is one.
 LONGEST_WORD_LIMIT = 1000
@@ -72,6 +73,14 @@ class WordpieceSpec:
     @property
     def unk_id(self) -> int:
         return self._ids[self.unk_token]
+
+    @property
+    def single(self) -> Template:
+        return (self.cls_id, 0), (FIRST, 0), (self.sep_id, 0)
+
+    @property
+    def pair(self) -> Template:
+        return *self.single, (SECOND, 1), (self.sep_id, 1)
 
     @property
     def added_tokens(self) -> Found:
@@ -152,57 +161,36 @@ class _AddedTokens(FromFile):
 P = TypeVar("P", bound=FromFile)
 
 
-def load_wordpiece_spec(tokenizer_dir: str | Path) -> WordpieceSpec:
-    """Reads the tokenizer files of a checkpoint folder; nothing else is imported, so it takes milliseconds.
+def read_spec(files: TokenizerFiles) -> WordpieceSpec:
+    """Reads a checkpoint's tokenizer files; neither TensorFlow nor transformers is imported.
 
     Raises:
-        CheckpointError: no tokenizer file, one that cannot be read, files that contradict each other, or a
-            tokenization that cannot be reproduced exactly; the message names the file and the key.
+        CheckpointError: no tokenizer file, files that contradict each other, or a tokenization that cannot be
+            reproduced exactly; the message names the file and the key.
     """
-    folder = Path(tokenizer_dir)
-    return _load(folder, file_stamps(folder))
-
-
-Stamps = tuple[tuple[int, int, int] | None, ...]
-
-
-def file_stamps(folder: Path) -> Stamps:
-    """What changes when a tokenizer file of the folder does."""
-    return tuple(_stamp(checkpoint_file(folder, name)) for name in FILES)
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    if not file.is_file():
-        return None
-    stat = file.stat()
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
-
-@functools.lru_cache(maxsize=8)
-def _load(folder: Path, stamps: Stamps) -> WordpieceSpec:
-    """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
-    return make_spec(resolve_tokenizer(folder))
+    return make_spec(resolve_tokenizer(files))
 
 
 def make_spec(resolved: ResolvedTokenizer) -> WordpieceSpec:
     """Raises CheckpointError where the graph could only nearly reproduce the tokenizer."""
     file, state = resolved.file, resolved.state
+    vocab = ordered_vocabulary(file, state)
     model = _part(file, state, "model", "WordPiece", _WordPiece)
     normalizer = _part(file, state, "normalizer", "BertNormalizer", _Normalizer)
     _part(file, state, "pre_tokenizer", "BertPreTokenizer", _Empty)
     added = typed(_AddedTokens, file, state).added_tokens
-    ids = {token: i for i, token in enumerate(resolved.vocab)} | {token.content: token.id for token in added}
+    ids = {token: i for i, token in enumerate(vocab)} | {token.content: token.id for token in added}
     cls, sep = _template(file, state, ids)
     if resolved.pad_token is None:
         raise refused(file, "pad_token", None, "tokenizers that have one")
-    _check_model(file, model, resolved.vocab)
+    _check_model(file, model, vocab)
     special = tuple((token.content, token.id) for token in added if not token.normalized)
     normalized = tuple((token.content, token.id) for token in added if token.normalized)
     _check_added(file, added)
-    _check_reserved(file, [*resolved.vocab, *(token.content for token in added)])
+    _check_reserved(file, [*vocab, *(token.content for token in added)])
     _check_normalized(file, normalized, normalizer)
     return WordpieceSpec(
-        vocab=resolved.vocab,
+        vocab=vocab,
         lower_case=normalizer.lowercase,
         strip_accents=normalizer.lowercase if normalizer.strip_accents is None else normalizer.strip_accents,
         handle_chinese_chars=normalizer.handle_chinese_chars,

@@ -115,9 +115,26 @@ def test_served_version_stands_in_for_a_last_blessed_model_that_is_damaged(tmp_p
     run(tmp_path, "0.8")
     push(tmp_path, "0.8")
     uri = Path(last_artifact(tmp_path, "Model", key="model").uri)
-    manifest.record(uri)
     (uri / "Format-Serving/weights").write_text("0.1")
     assert run(tmp_path, "0.7", serving=True) == "COMPLETE, baseline 0.8, not blessed"
+
+
+def test_served_version_stands_in_for_a_last_blessed_model_of_before_digests_were_kept(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, "0.8")
+    push(tmp_path, "0.8")
+    manifest.manifest_path(Path(last_artifact(tmp_path, "Model", key="model").uri)).unlink()
+    assert run(tmp_path, "0.7", serving=True) == "COMPLETE, baseline 0.8, not blessed"
+
+
+def test_older_model_is_no_stand_in_for_a_served_version_that_is_damaged_too(tmp_path: Path) -> None:
+    run(tmp_path, "0.7")
+    run(tmp_path, "0.8")
+    (push(tmp_path, "0.8") / "weights").write_text("0.1")
+    shutil.rmtree(last_artifact(tmp_path, "Model", key="model").uri)
+    # No baseline: the Pusher refuses to replace the version, and names the damage.
+    assert run(tmp_path, "0.75", serving=True) == "COMPLETE, baseline none, blessed"
 
 
 def test_copy_of_a_served_version_that_was_damaged_is_made_anew(tmp_path: Path) -> None:
@@ -146,6 +163,7 @@ def test_equal_content_is_no_baseline_even_from_another_training(tmp_path: Path,
     run(tmp_path, "0.7")
     trained_again = tmp_path / "artifacts/Trainer/model/1/Format-Serving"
     (trained_again / "fingerprint.pb").write_text("a random id, which is no difference")
+    manifest.record(trained_again.parent)
     trainer = TinyTrainer(content=content).with_id("OtherTrainer")
     resolver = Resolver(
         strategy_class=LatestOtherBlessedModelStrategy,

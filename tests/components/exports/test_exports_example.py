@@ -12,17 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from components.exports.shipped_files import write_tokenizer
 from components.project import PROJECT_DIR
 from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
-from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
 from tests.components.transform.test_real_datasets import real_texts
 from tests.support.tiny_export import serve
 from tests.support.tokenizer_folders import SPECIAL, WORDS, vocabulary_file, write_folder
 from tests.support.tokenizer_folders import TEXTS as TOKEN_TEXTS
+from tests.support.tokenizers import token_ids
 from tests.support.unicode_texts import generated_texts
 
 VARIANTS = {"tflite": ("float32", "float16", "int8"), "onnx": ("float32", "int8")}
@@ -170,7 +169,7 @@ def test_the_shipped_tokenizer_finds_the_added_tokens(tmp_path) -> None:
     folder = write_folder(tmp_path / "encoder", files)
     write_tokenizer(folder, 64, tmp_path)
     rows = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode_batch(TOKEN_TEXTS)
-    ours = encode(tf.constant(TOKEN_TEXTS), load_wordpiece_spec(folder), 64).to_list()
+    ours = token_ids(folder, TOKEN_TEXTS, 64)
     assert [row.ids[: sum(row.attention_mask)] for row in rows] == ours
     assert (tmp_path / "vocab.txt").read_text() == vocabulary_file([*vocab, *added, "<url>"])
 
@@ -188,7 +187,7 @@ def test_the_shipped_tokenizer_gives_every_real_question_the_ids_of_the_served_m
     )
     write_tokenizer(checkpoint, 16, tmp_path)
     texts = real_texts("trec")
-    ours = encode(tf.constant(texts), load_wordpiece_spec(checkpoint), 16).to_list()
+    ours = token_ids(checkpoint, texts, 16)
     rows = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode_batch([t.decode() for t in texts])
     shipped_ids = [row.ids[: sum(row.attention_mask)] for row in rows]
     assert len(texts) == 5381

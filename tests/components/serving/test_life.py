@@ -32,9 +32,10 @@ from tensorflow_serving.apis import (
 )
 
 from components.serving.settings import ServeSettings
+from tests.support.full import cases
 from tests.support.model_server import NAME, TEXTS, Exported, Server, push, running
 
-CLIENTS, SWITCHES = 16, 20
+CLIENTS, SWITCHES = 16, cases(6, full=20)
 
 
 class Load:

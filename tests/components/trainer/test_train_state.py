@@ -87,6 +87,15 @@ def test_finished_training_takes_away_its_own_state_and_those_that_were_given_up
     assert left == sorted(mark[:16] for mark in marks[1:3])
 
 
+def test_finished_training_leaves_the_file_that_another_run_of_it_is_writing(tmp_path: Path) -> None:
+    save_state(tmp_path, ONE, {"step": 1}, arrays(1.0))
+    aside = state_path(tmp_path, ONE).with_name(f".{STATE_FILE}.of_the_other_run")
+    aside.write_bytes(b"half")
+    clear_state(tmp_path, ONE)
+    assert [path.name for path in tmp_path.rglob(".*")] == [aside.name]
+    assert not state_path(tmp_path, ONE).exists()
+
+
 def test_files_of_killed_writers_go_when_they_are_old_and_at_once_when_nobody_else_writes(
     tmp_path: Path,
 ) -> None:

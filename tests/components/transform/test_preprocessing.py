@@ -15,7 +15,10 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from components.transform.preprocessing import one_value, preprocessing_fn
 from models.errors import PipelineError
+from models.tokenizers.family import FAMILIES
 from tests.support.tokenizers import MakeTokenizer
+from tests.support.word_family import WORDS_FAMILY
+from tests.support.word_family.files import write_word_tokenizer
 
 WORDS = ["who", "was", "galileo", "?"]  # ids 5, 6, 7, 8
 TEXT = tf.io.VarLenFeature(tf.string)
@@ -102,6 +105,24 @@ def test_pairs_have_token_types_of_the_same_length(make_tokenizer: MakeTokenizer
     results = transform(rows, raw_spec, config, tmp_path / "graph")
     assert results[0]["input_ids"].tolist() == [2, 5, 6, 7, 3, 5, 6, 3]
     assert results[0]["token_type_ids"].tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
+
+
+def test_tokenizer_family_that_is_one_folder_and_one_row_makes_the_model_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As CONTRIBUTING.md says to add one; its pairs have no token types."""
+    monkeypatch.setitem(FAMILIES, "words", WORDS_FAMILY)
+    config = custom_config(
+        write_word_tokenizer(tmp_path, WORDS), ["no", "yes"], text="question", text_pair="answer"
+    )
+    rows = [{"question": ["who was galileo ?"], "answer": ["Galileo?"], "label": "yes"}]
+    raw_spec = {"question": TEXT, "answer": TEXT, "label": tf.io.FixedLenFeature([], tf.string)}
+    results = transform(rows, raw_spec, config, tmp_path / "graph")
+    assert results[0]["input_ids"].tolist() == [0, 4, 5, 6, 2, 2, 3, 2]
+    assert tft.TFTransformOutput(str(tmp_path / "graph")).transformed_feature_spec() == {
+        "input_ids": tf.io.VarLenFeature(tf.int64),
+        "label_id": tf.io.FixedLenFeature([], tf.int64),
+    }
 
 
 def test_missing_text_column_is_named(make_tokenizer: MakeTokenizer) -> None:

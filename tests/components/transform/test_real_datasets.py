@@ -9,7 +9,7 @@ from transformers import BertTokenizerFast
 from components.project import PROJECT_DIR
 from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
-from models.tokenizers.wordpiece.graph import encode, load_wordpiece_spec
+from tests.support.tokenizers import token_ids
 
 MAX_LENGTH = 64  # short enough that some rows are cut
 
@@ -34,8 +34,7 @@ def test_ids_of_every_real_row_are_those_of_hugging_face(dataset: str, rows: int
         PROJECT_DIR / "checkpoints",
     )
     texts = real_texts(dataset)
-    spec = load_wordpiece_spec(checkpoint)
-    ours = encode(tf.constant(texts), spec, MAX_LENGTH).to_list()
+    ours = token_ids(checkpoint, texts, MAX_LENGTH)
     tokenizer = BertTokenizerFast.from_pretrained(checkpoint)
     theirs = tokenizer([text.decode() for text in texts], truncation=True, max_length=MAX_LENGTH)["input_ids"]
     assert len(texts) == rows

@@ -18,10 +18,15 @@ from safetensors.numpy import load_file
 from models.checkpoints.checks import check_checkpoint
 from models.errors import CheckpointError
 from tests.models.checkpoints.conftest import WORDS
+from tests.support.full import cases
 from tests.support.tiny_model import write_checkpoint
 from tests.support.tokenizer_folders import flags
 
-CASES: dict[str, Any] = {"max_examples": 2000, "deadline": None, "suppress_health_check": list(HealthCheck)}
+CASES: dict[str, Any] = {
+    "max_examples": cases(200, full=2000),
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+}
 
 JUNK = [
     *(None, True, False, 0, -1, 1, 2, 3.5, 1e400, float("nan"), 10**30, -(2**63), "", "[E1]", "x" * 5000),

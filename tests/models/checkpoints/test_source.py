@@ -20,7 +20,7 @@ from models.checkpoints.source import checkpoint_folder
 from models.checkpoints.weights import checkpoint_digest
 from models.checkpoints.wheel_fetch import file_sha256
 from models.errors import CheckpointError, CheckpointUsageError
-from models.tokenizers.wordpiece.spec import load_wordpiece_spec
+from models.tokenizers.family import load_spec
 from tests.models.checkpoints.conftest import WORDS, change_config, change_weights
 
 
@@ -212,7 +212,7 @@ def test_tokenizer_files_are_not_read_through_a_link_that_leads_out(checkpoint: 
     (checkpoint / "vocab.txt").rename(tmp_path / "vocab.txt")
     (checkpoint / "vocab.txt").symlink_to("../vocab.txt")
     with pytest.raises(CheckpointError, match=r"vocab\.txt: a link that leads out"):
-        load_wordpiece_spec(checkpoint)
+        load_spec(checkpoint)
 
 
 def test_links_inside_the_folder_are_followed(checkpoint: Path, tmp_path: Path) -> None:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tensorflow as tf
 from hypothesis import HealthCheck, given, note, settings
 from transformers import AutoTokenizer
 
 from models.errors import CheckpointError
 from models.tokenizers import hugging_face
+from models.tokenizers.family import load_spec
 from models.tokenizers.hugging_face import hugging_face_tokenizer, verified_spec
-from models.tokenizers.wordpiece.graph import encode
-from models.tokenizers.wordpiece.spec import WordpieceSpec, load_wordpiece_spec
+from models.tokenizers.wordpiece.spec import WordpieceSpec
+from tests.support.full import cases
 from tests.support.tokenizer_folders import (
     SPECIAL,
     TEXTS,
@@ -28,6 +28,7 @@ from tests.support.tokenizer_folders import (
     vocabulary_file,
     write_folder,
 )
+from tests.support.tokenizers import token_ids
 
 BERT = {"model_type": "bert"}
 VOCAB = [*SPECIAL, "hello", "world", "e", "##1", "[", "]", "[E1]"]  # [E1] is 11, the next free id 12
@@ -36,7 +37,7 @@ UNHURRIED: dict[str, Any] = {"deadline": None, "suppress_health_check": list(Hea
 
 
 def ids(folder: Path, texts: list[str]) -> list[list[int]]:
-    return encode(tf.constant(texts), load_wordpiece_spec(folder), UNCUT).to_list()
+    return token_ids(folder, texts, UNCUT)
 
 
 def written(tmp_path: Path, files: Files) -> Path:
@@ -201,7 +202,7 @@ def test_files_that_contradict_each_other_or_transformers_are_refused(
     tmp_path: Path, files: Files, message: str
 ) -> None:
     with pytest.raises(CheckpointError) as error:
-        load_wordpiece_spec(written(tmp_path, files))
+        load_spec(written(tmp_path, files))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -209,7 +210,7 @@ def test_files_that_contradict_each_other_or_transformers_are_refused(
 # --- generated folders --------------------------------------------------------------------------------
 
 
-@settings(max_examples=600, **UNHURRIED)
+@settings(max_examples=cases(150, full=600), **UNHURRIED)
 @given(files=folders())
 def test_files_are_read_as_transformers_reads_them(
     files: Files, tmp_path_factory: pytest.TempPathFactory
@@ -217,7 +218,7 @@ def test_files_are_read_as_transformers_reads_them(
     note(json.dumps(files))
     folder = write_folder(tmp_path_factory.getbasetemp() / "folder", files)
     try:
-        spec = load_wordpiece_spec(folder)
+        spec = load_spec(folder)
     except CheckpointError:
         return
     assert verified_spec(folder) == spec
@@ -251,8 +252,8 @@ def test_a_tokenizer_that_was_read_otherwise_than_by_transformers_stops_transfor
 ) -> None:
     """As after an upgrade of transformers that reads the files in another way."""
     folder = written(tmp_path, {})
-    read = load_wordpiece_spec(folder)
-    monkeypatch.setattr(hugging_face, "load_wordpiece_spec", lambda folder: replace(read, **change))
+    read = load_spec(folder)
+    monkeypatch.setattr(hugging_face, "load_spec", lambda folder: replace(read, **change))
     with pytest.raises(CheckpointError) as error:
         verified_spec(folder)
     assert message in str(error.value)
@@ -260,7 +261,7 @@ def test_a_tokenizer_that_was_read_otherwise_than_by_transformers_stops_transfor
 
 def test_a_key_that_only_transformers_trips_over_is_one_line(tmp_path: Path) -> None:
     folder = written(tmp_path, {"tokenizer_config.json": {"encode": "a method's name"}})
-    assert isinstance(load_wordpiece_spec(folder), WordpieceSpec)
+    assert isinstance(load_spec(folder), WordpieceSpec)
     with pytest.raises(
         CheckpointError, match=r"transformers cannot load the tokenizer \(AttributeError: encode con"
     ):

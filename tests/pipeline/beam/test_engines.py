@@ -29,6 +29,7 @@ from pipeline.local.node_run import NodeRun
 from pipeline.paths import local_paths
 from pipeline.process.quiet import prepare_environment
 from pipeline.training_pipeline import create_pipeline
+from tests.support.full import only_full
 from tests.support.tiny_model import rows, write_checkpoint
 
 pytestmark = pytest.mark.e2e
@@ -197,6 +198,7 @@ def test_one_process_makes_what_the_other_tests_compare_with(in_process):
     assert b"input_ids" in splits["Split-train"][0]
 
 
+@only_full
 def test_portable_job_service_with_worker_processes(site, in_process, job_service):
     nodes = ["TFRecordExampleGen", "ImportSchemaGen", "Transform"]
     runs = site.run("portable", *_on(job_service.section()), nodes=nodes)
@@ -206,6 +208,7 @@ def test_portable_job_service_with_worker_processes(site, in_process, job_servic
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
+@only_full
 def test_record_that_is_broken_is_named_through_the_job_service(site, job_service):
     data = site.folder / "broken"
     shutil.copytree(site.folder / "data", data)

@@ -1,6 +1,7 @@
 """Damaged artifacts are made anew, by their own node. (No `annotations` import: `@component` reads them.)"""
 
 import os
+import shutil
 from pathlib import Path
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -87,7 +88,7 @@ def test_damaged_cached_output_makes_its_node_run_again_and_says_so(tmp_path, mo
     flip(tmp_path)
     again = run(tmp_path, "second")
     assert again == [
-        "Producer: its cached output artifacts/Producer/examples/2/rows.txt is damaged (sha256 differs); run again"
+        "Producer: its cached output artifacts/Producer/examples/2/rows.txt is damaged (sha256 differs); it runs again"
     ]
     assert again.states == {"Producer": "done", "Consumer": "done", "Apart": "cached"}
     third = run(tmp_path, "third")
@@ -100,7 +101,16 @@ def test_damaged_output_that_nothing_reads_re_runs_no_other_node(tmp_path):
     again = run(tmp_path, "second")
     assert again.states == {"Producer": "cached", "Consumer": "done", "Apart": "cached"}
     assert len(again) == 1
-    assert again[0].endswith("/artifacts/Consumer/statistics/3/count.txt is gone; run again")
+    assert again[0].endswith("/artifacts/Consumer/statistics/3/count.txt is gone; it runs again")
+
+
+def test_node_whose_folder_was_deleted_runs_again_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path, "first")
+    shutil.rmtree(tmp_path / "artifacts/Producer")
+    again = run(tmp_path, "second")
+    assert again == ["Producer: its cached output artifacts/Producer/examples/2 is gone; it runs again"]
+    assert again.states == {"Producer": "done", "Consumer": "done", "Apart": "cached"}
 
 
 def test_output_without_digests_is_made_anew(tmp_path):
@@ -108,7 +118,7 @@ def test_output_without_digests_is_made_anew(tmp_path):
     manifest.manifest_path(rows_file(tmp_path).parent).unlink()
     again = run(tmp_path, "second")
     assert again.states["Producer"] == "done"
-    assert again[0].endswith("/artifacts/Producer/examples/2 has no record of its digests; run again")
+    assert again[0].endswith("/artifacts/Producer/examples/2 has no record of its digests; it runs again")
 
 
 def test_verify_reads_what_looks_unchanged(tmp_path):
@@ -117,7 +127,7 @@ def test_verify_reads_what_looks_unchanged(tmp_path):
     assert set(run(tmp_path, "second").states.values()) == {"cached"}
     verified = run(tmp_path, "third", verify=True)
     assert verified.states == {"Producer": "done", "Consumer": "done", "Apart": "cached"}
-    assert "rows.txt is damaged (sha256 differs); run again" in verified[0]
+    assert "rows.txt is damaged (sha256 differs); it runs again" in verified[0]
     assert verified[1:] == ["--verify: the sha256 of 1 cached outputs is that of their nodes"]
 
 

@@ -56,6 +56,14 @@ def sql(path: Path, *statements: str) -> None:
     database.close()
 
 
+def flip(path: Path, words: bytes) -> None:
+    """A bit of the fourth of these bytes, everywhere: SQLite keeps old copies of its schema."""
+    changed = words[:3] + bytes([words[3] ^ 1]) + words[4:]
+    content = path.read_bytes()
+    assert words in content
+    path.write_bytes(content.replace(words, changed))
+
+
 def test_whole_store_is_left_as_it_is_but_for_numbers_that_folders_have(path: Path) -> None:
     assert prepare(path) == []
     assert add_execution(path) == 45
@@ -78,6 +86,18 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "table gone": (lambda p: sql(p, "DROP TABLE Event"), "is damaged (tables are missing)"),
     "rows of the types gone": (lambda p: sql(p, "DELETE FROM Type"), "is damaged (rows are missing)"),
     "version gone": (lambda p: sql(p, "DELETE FROM MLMDEnv"), "is damaged (rows are missing)"),
+    "name of a column that no index has": (
+        lambda p: flip(p, b"`last_known_state`"),
+        "is damaged (columns are missing)",
+    ),
+    "name of the version's column": (
+        lambda p: flip(p, b"`schema_version`"),
+        "is damaged (columns are missing)",
+    ),
+    "key of the version": (
+        lambda p: flip(p, b"PRIMARY KEY  )"),
+        "is damaged (its schema version is no number)",
+    ),
     "a folder": (lambda p: (p.unlink(), p.mkdir(), (p / "x").touch()), "is no file"),
 }
 
@@ -127,7 +147,7 @@ def test_store_of_another_version_of_ml_metadata_stays_where_it_is(path: Path) -
         prepare(path)
     assert str(caught.value) == (
         f"{path}: the metadata store has schema version 11, and this ML Metadata knows 10; run with the environment "
-        "that made it, or use another --root"
+        "that made it, move the file away to run all steps again (what is served stays), or use another --root"
     )
     assert path.read_bytes() == before
 

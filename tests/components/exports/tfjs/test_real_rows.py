@@ -22,11 +22,12 @@ from models.checkpoints.source import checkpoint_folder
 from tests.components.exports.conftest import ship_tfjs
 from tests.components.exports.tfjs.demo_page import classify, ready, static_server
 from tests.components.transform.test_real_datasets import real_texts
+from tests.support.full import only_full
 from tests.support.model_server import push, running
 from tests.support.tiny_export import LABELS, TinyExport, export_tiny
 from tests.support.tiny_model import SPECIAL
 
-pytestmark = [pytest.mark.real, pytest.mark.usefixtures("tfjs_is_ready")]
+pytestmark = [pytest.mark.real, only_full, pytest.mark.usefixtures("tfjs_is_ready")]
 Answers = tuple[list[str], np.ndarray]  # labels, and probabilities [rows, classes]
 
 

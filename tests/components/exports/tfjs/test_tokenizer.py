@@ -12,10 +12,10 @@ import pytest
 from transformers import AutoTokenizer, BertTokenizerFast
 
 from components.exports.tfjs.environment import FILES, find_node
-from components.exports.tfjs.tokenizer import characters, tokenizer_data
 from components.project import PROJECT_DIR
+from models.tokenizers.family import load_spec
 from models.tokenizers.wordpiece.code_points import CODE_POINTS, SURROGATES
-from models.tokenizers.wordpiece.spec import load_wordpiece_spec
+from models.tokenizers.wordpiece.javascript import characters, tokenizer_data
 from tests.support.tokenizer_folders import SPECIAL, TEXTS, vocabulary_file, write_folder
 from tests.support.tokenizers import MakeTokenizer, make_tokenizer  # noqa: F401 - a fixture
 from tests.support.unicode_texts import generated_texts, vocabulary
@@ -38,7 +38,7 @@ def in_javascript(
     if node is None:
         pytest.skip("there is no Node.js 18 or newer (`make tfjs` fetches one)")
     data, asked = folder / "tokenizer_data.json", folder / "asked.json"
-    data.write_text(json.dumps(tokenizer_data(load_wordpiece_spec(folder), max_length)), encoding="utf-8")
+    data.write_text(json.dumps(tokenizer_data(load_spec(folder), max_length)), encoding="utf-8")
     asked.write_text(json.dumps({"first": first, "second": second, "max_length": max_length}))
     program = Path(__file__).with_name("tokenize.js")
     command = [node, str(program), str(FILES / "tokenizer.js"), str(data), str(asked)]
@@ -147,7 +147,7 @@ def test_words_of_more_than_100_characters_are_unknown_counted_in_characters(
 
 
 def test_the_table_names_what_changes_and_nothing_else(make_tokenizer: MakeTokenizer) -> None:  # noqa: F811
-    table = characters(load_wordpiece_spec(make_tokenizer(["a"])))
+    table = characters(load_spec(make_tokenizer(["a"])))
     assert table["mapped"]["É"] == "e"
     assert "a" not in table["mapped"]
     assert table["space"][:2] == [9, 10]

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import functools
-import random
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from transformers import BertTokenizerFast
 
-from models.tokenizers.wordpiece.code_points import CODE_POINTS, SURROGATES, reordered_marks
-from models.tokenizers.wordpiece.graph import encode, encode_pair, tokenize
-from models.tokenizers.wordpiece.spec import load_wordpiece_spec
-from tests.support.tokenizers import MakeTokenizer
-from tests.support.unicode_texts import generated_texts, vocabulary
+from models.features import INPUT_IDS
+from models.tokenizers.family import load_spec
+from models.tokenizers.packing import encode
+from models.tokenizers.wordpiece.code_points import reordered_marks
+from models.tokenizers.wordpiece.graph import tokenize
+from tests.support.tokenizers import MakeTokenizer, token_ids
+from tests.support.unicode_texts import vocabulary
 
-VARIANTS: dict[str, dict] = {
-    "uncased": {},
-    "cased": {"do_lower_case": False},
-    "cased, accents stripped": {"do_lower_case": False, "strip_accents": True},
-    "uncased, accents kept": {"strip_accents": False},
-    "CJK words": {"tokenize_chinese_chars": False},
-    "no clean-up": {"normalizer": {"clean_text": False}},
-}
 UNCUT = 100_000
 
 
@@ -39,25 +29,13 @@ def hugging_face(folder: Path, texts: list[str], max_length: int = UNCUT) -> lis
     return [encoding.ids for encoding in backend.encode_batch_fast(texts)]
 
 
-def in_graph(folder: Path, texts: list[str] | list[bytes], max_length: int = UNCUT) -> list[list[int]]:
-    batches = [texts[start : start + 1000] for start in range(0, len(texts), 1000)]
-    return [ids for batch in batches for ids in _graph(folder, max_length)(tf.constant(batch)).to_list()]
+def in_graph(folder: Path, texts: list[str], max_length: int = UNCUT) -> list[list[int]]:
+    return token_ids(folder, texts, max_length)
 
 
 @functools.cache
 def _hugging_face_tokenizer(folder: Path) -> BertTokenizerFast:
     return BertTokenizerFast.from_pretrained(folder)
-
-
-@functools.cache
-def _graph(folder: Path, max_length: int) -> Callable[[tf.Tensor], tf.RaggedTensor]:
-    spec = load_wordpiece_spec(folder)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-    def graph(batch: tf.Tensor) -> tf.RaggedTensor:
-        return encode(batch, spec, max_length)
-
-    return graph
 
 
 def mismatches(
@@ -114,37 +92,10 @@ def test_lower_casing_looks_at_one_character_at_a_time(make_tokenizer: MakeToken
     assert hugging_face(folder, ["ΑΣ ας İ"]) == [[2, 5, 6, 7, 3]]
 
 
-# --- every code point, and many together ----------------------------------------------------------
-
-
-@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())
-def test_every_code_point_gives_the_same_ids(make_tokenizer: MakeTokenizer, options: dict) -> None:
-    folder = make_tokenizer(vocabulary(), **options)
-    words = [f"a{chr(c)}b" for c in range(CODE_POINTS) if c not in SURROGATES]
-    texts = [" ".join(words[start : start + 256]) for start in range(0, len(words), 256)]
-    assert mismatches(folder, texts) == []
-
-
-def test_20_000_generated_texts_give_the_same_ids(rich_tokenizer: Path) -> None:
-    assert mismatches(rich_tokenizer, generated_texts(20_000, seed=0)) == []
-
-
-@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())
-def test_generated_texts_give_the_same_ids_when_cut(make_tokenizer: MakeTokenizer, options: dict) -> None:
-    folder = make_tokenizer(vocabulary(), **options)
-    assert mismatches(folder, generated_texts(3_000, seed=1), max_length=16) == []
-
-
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(texts=st.lists(st.text(max_size=60), min_size=20, max_size=100))
-def test_any_texts_give_the_same_ids(rich_tokenizer: Path, texts: list[str]) -> None:
-    assert mismatches(rich_tokenizer, texts) == []
-
-
 def test_the_one_known_difference_is_two_marks_that_nfd_swaps(make_tokenizer: MakeTokenizer) -> None:
     # Hangul tone mark (class 224) before Javanese pangkon (class 9): NFD puts the pangkon first.
     folder = make_tokenizer(["x", "##\u302e", "##\ua9c0"])
-    assert reordered_marks(load_wordpiece_spec(folder)) == {("\u302e", "\ua9c0")}
+    assert reordered_marks(load_spec(folder)) == {("\u302e", "\ua9c0")}
     assert in_graph(folder, ["x\u302e\ua9c0", "x\ua9c0\u302e"]) == [[2, 5, 6, 7, 3], [2, 5, 7, 6, 3]]
     assert hugging_face(folder, ["x\u302e\ua9c0", "x\ua9c0\u302e"]) == [[2, 5, 7, 6, 3], [2, 5, 7, 6, 3]]
 
@@ -159,22 +110,8 @@ def test_words_above_100_characters_are_unknown_and_others_are_not(rich_tokenize
 
 
 def test_word_limit_is_the_checkpoints_own(make_tokenizer: MakeTokenizer) -> None:
-    spec = replace(load_wordpiece_spec(make_tokenizer(["a", "##a"])), max_input_chars_per_word=3)
+    spec = replace(load_spec(make_tokenizer(["a", "##a"])), max_input_chars_per_word=3)
     assert tokenize(tf.constant(["aaa aaaa-aa"]), spec).to_list() == [[5, 6, 6, 1, 1, 5, 6]]
-
-
-def test_bytes_that_are_not_utf8_count_as_replacement_characters(rich_tokenizer: Path) -> None:
-    rng = random.Random(0)
-    rows = [b"th\xffe cat", b"\xc3", b"\xed\xa0\x80a", b"\xf5\x80\x80\x80 the", b"\xe4\xb8 cat \x80\x80"]
-    rows += [bytes(rng.randrange(256) for _ in range(rng.randrange(30))) for _ in range(2000)]
-    decoded = [row.decode("utf-8", errors="replace") for row in rows]
-    assert in_graph(rich_tokenizer, rows) == hugging_face(rich_tokenizer, decoded)
-
-
-@pytest.mark.parametrize("piece", ["the cats ", "a", "שלום ", "👍🏽", "\x00", " "])
-def test_a_text_of_a_megabyte_gives_the_same_ids(rich_tokenizer: Path, piece: str) -> None:
-    text = piece * (1_000_000 // len(piece.encode()))
-    assert mismatches(rich_tokenizer, [text], max_length=64) == []
 
 
 def test_private_use_characters_cannot_forge_special_tokens(make_tokenizer: MakeTokenizer) -> None:
@@ -213,41 +150,15 @@ def test_special_token_that_is_a_word_too_keeps_its_id(make_tokenizer: MakeToken
     assert in_graph(folder, texts) == wanted
 
 
-def test_a_batch_without_rows_gives_no_rows(rich_tokenizer: Path) -> None:
-    spec = load_wordpiece_spec(rich_tokenizer)
-    assert encode(tf.constant([], tf.string), spec, 8).to_list() == []
-
-
-# --- pairs ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("max_length", [4, 5, 6, 7, 8, 13, 16, 64])
-def test_pairs_are_cut_and_typed_as_hugging_face_does(make_tokenizer: MakeTokenizer, max_length: int) -> None:
-    folder = make_tokenizer(["a", "b"])
-    lengths = [(m, n) for m in range(16) for n in range(16)]
-    first, second = [" ".join("a" * m) for m, _ in lengths], [" ".join("b" * n) for _, n in lengths]
-    wanted = BertTokenizerFast.from_pretrained(folder)(first, second, truncation=True, max_length=max_length)
-    ids, types = encode_pair(tf.constant(first), tf.constant(second), load_wordpiece_spec(folder), max_length)
-    assert ids.to_list() == wanted["input_ids"]
-    assert types.to_list() == wanted["token_type_ids"]
-
-
-def test_a_short_pair_is_this(make_tokenizer: MakeTokenizer) -> None:
-    spec = load_wordpiece_spec(make_tokenizer(["who", "was"]))
-    ids, types = encode_pair(tf.constant(["who was"]), tf.constant(["was who was"]), spec, 7)
-    assert ids.to_list() == [[2, 5, 6, 3, 6, 5, 3]]
-    assert types.to_list() == [[0, 0, 0, 0, 1, 1, 1]]
-
-
 # --- SavedModel -----------------------------------------------------------------------------------
 
 
-def test_saved_model_needs_no_file_of_the_checkpoint(make_tokenizer: MakeTokenizer, tmp_path: Path) -> None:
+def test_saved_model_has_one_op_beyond_tensorflow(make_tokenizer: MakeTokenizer, tmp_path: Path) -> None:
     folder = make_tokenizer(["who", "was"])
-    spec = load_wordpiece_spec(folder)
+    spec = load_spec(folder)
     module = tf.Module()
     module.run = tf.function(
-        lambda texts: encode(texts, spec, 8).to_tensor(spec.pad_id),
+        lambda texts: encode([texts], tokenize, spec, 8)[INPUT_IDS].to_tensor(spec.pad_id),
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
     tf.saved_model.save(module, str(tmp_path / "saved"))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from models.errors import PipelineError
+from models.tokenizers.family import load_spec
 from models.tokenizers.wordpiece.code_points import code_point_table
-from models.tokenizers.wordpiece.spec import load_wordpiece_spec
 from tests.support.tokenizer_folders import flags
 from tests.support.tokenizers import MakeTokenizer
 
@@ -29,13 +29,13 @@ def edit(file: Path, **changes: Any) -> None:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(PipelineError) as error:
-        load_wordpiece_spec(folder)
+        load_spec(folder)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def test_tokenizer_json_gives_the_whole_spec(make_tokenizer: MakeTokenizer) -> None:
-    spec = load_wordpiece_spec(make_tokenizer(["who"], do_lower_case=False, tokenize_chinese_chars=False))
+    spec = load_spec(make_tokenizer(["who"], do_lower_case=False, tokenize_chinese_chars=False))
     assert spec.vocab == ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "who")
     assert (spec.lower_case, spec.strip_accents, spec.handle_chinese_chars, spec.clean_text) == (
         False,
@@ -56,17 +56,17 @@ def test_tokenizer_json_gives_the_whole_spec(make_tokenizer: MakeTokenizer) -> N
 
 def test_tokenizer_that_was_edited_is_read_again(make_tokenizer: MakeTokenizer) -> None:
     folder = make_tokenizer(["who"])
-    assert load_wordpiece_spec(folder).max_input_chars_per_word == 100
+    assert load_spec(folder).max_input_chars_per_word == 100
     edit(folder / "tokenizer.json", **{"model.max_input_chars_per_word": 7})
-    assert load_wordpiece_spec(folder).max_input_chars_per_word == 7
+    assert load_spec(folder).max_input_chars_per_word == 7
 
 
 @pytest.mark.parametrize("options", [{}, {"do_lower_case": False}, {"strip_accents": False}])
 def test_vocab_txt_alone_gives_the_same_spec(make_tokenizer: MakeTokenizer, options: dict) -> None:
     folder = make_tokenizer(["who", "##s", "é"], **options)
-    with_json = load_wordpiece_spec(folder)
+    with_json = load_spec(folder)
     (folder / "tokenizer.json").unlink()
-    without = load_wordpiece_spec(folder)
+    without = load_spec(folder)
     assert sorted(without.special_tokens) == sorted(with_json.special_tokens)
     assert (without.vocab, without.lower_case, without.strip_accents) == (
         with_json.vocab,
@@ -145,9 +145,9 @@ def test_files_that_contradict_each_other_are_refused(make_tokenizer: MakeTokeni
 def test_tokens_that_the_config_adds_are_special_too(make_tokenizer: MakeTokenizer) -> None:
     folder = make_tokenizer(["<url>", "who"])
     edit(folder / "tokenizer_config.json", additional_special_tokens=["<url>"])
-    assert ("<url>", 5) in load_wordpiece_spec(folder).special_tokens
+    assert ("<url>", 5) in load_spec(folder).special_tokens
     edit(folder / "tokenizer_config.json", additional_special_tokens=["<tag>"])
-    spec = load_wordpiece_spec(folder)
+    spec = load_spec(folder)
     assert ("<tag>", 7) in spec.special_tokens  # past the vocabulary
     assert spec.tokens[5:] == ("<url>", "who", "<tag>")
 
@@ -183,7 +183,7 @@ def test_the_class_of_the_model_config_counts_where_the_tokenizer_names_none(
     (folder / "config.json").write_text(
         json.dumps({"model_type": "bert", "tokenizer_class": "HerbertTokenizer"})
     )
-    load_wordpiece_spec(folder)
+    load_spec(folder)
     edit(folder / "tokenizer_config.json", tokenizer_class=None)
     assert f"{folder / 'config.json'}: tokenizer_class is 'HerbertTokenizer'" in refusal(folder)
 
@@ -199,9 +199,9 @@ def test_without_tokenizer_config_a_cased_tokenizer_json_is_refused(make_tokeniz
 
 def test_tokenizer_that_gives_no_token_types_is_told(make_tokenizer: MakeTokenizer) -> None:
     folder = make_tokenizer(["who"])
-    assert load_wordpiece_spec(folder).token_types
+    assert load_spec(folder).token_types
     edit(folder / "tokenizer_config.json", tokenizer_class="DistilBertTokenizer")
-    assert not load_wordpiece_spec(folder).token_types
+    assert not load_spec(folder).token_types
 
 
 @pytest.mark.parametrize("character", ["\U0010f000", "\U0010f100"])
@@ -225,7 +225,7 @@ def test_a_token_on_two_lines_of_vocab_txt_is_refused(tmp_path: Path) -> None:
 
 
 def test_table_spells_text_over_ascii_and_stand_ins(make_tokenizer: MakeTokenizer) -> None:
-    table = code_point_table(load_wordpiece_spec(make_tokenizer(["cafe", "中"])))
+    table = code_point_table(load_spec(make_tokenizer(["cafe", "中"])))
     chinese = table.vocab[6]
     assert table.spell("CAFÉ\u00a0x\u200by, 中!") == f"cafe xy,  {chinese} !"
     assert table.spell("国") == f" {table.spell('ж')} "  # outside the vocabulary: unknown, but still alone

@@ -1,4 +1,4 @@
-"""What transformers makes of a checkpoint's tokenizer files, worked out without importing it.
+"""What transformers makes of a checkpoint's WordPiece tokenizer files, worked out without importing it.
 
 `AutoTokenizer.from_pretrained(folder)` takes tokenizer.json, or else makes the same of vocab.txt, and adds tokens
 to it (`added_tokens.py`). The result is told here in the shape of tokenizer.json. `hugging_face.py` holds it to
@@ -7,17 +7,16 @@ transformers' own whenever Transform runs. No TensorFlow here.
 
 from __future__ import annotations
 
+import functools
 import io
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.errors import CheckpointError
 from models.files import FromFile, read_text, shown, typed
 from models.tokenizers.added_tokens import (
-    BERT_SPECIAL_TOKENS,
     Named,
     as_json,
     content_of,
@@ -26,49 +25,54 @@ from models.tokenizers.added_tokens import (
     special_tokens,
     with_ids,
 )
+from models.tokenizers.family import ResolvedTokenizer
 from models.tokenizers.tokenizer_files import (
-    BERT_CLASSES,
     CONFIG_FILE,
     GENERIC_CLASS,
     TOKENIZER_FILE,
-    VOCABULARY_FILE,
     TokenizerConfig,
     TokenizerFiles,
     check_keys,
-    class_name,
-    refused,
+    named_class,
 )
+from models.tokenizers.tokenizer_files import refused as refused_by
+
+VOCABULARY_FILE = "vocab.txt"
+
+# Classes of transformers whose code is BertTokenizerFast's, without "Fast" -> whether they give token types.
+BERT_CLASSES = {"BertTokenizer": True, "DistilBertTokenizer": False, "ElectraTokenizer": True}
+BERT_CLASSES |= {"MobileBertTokenizer": True}
+BERT_SPECIAL_TOKENS = {
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+
+refused = functools.partial(refused_by, "WordPiece")
 
 
-@dataclass(frozen=True)
-class ResolvedTokenizer:
-    """`state` is the tokenizer in the shape of tokenizer.json, every added token with its final id and flags.
-
-    `file` is where most of it comes from, for error messages. `vocab[i]` is the model's token with id i.
-    """
-
-    file: Path
-    vocab: tuple[str, ...]
-    state: Mapping[str, Any]
-    pad_token: str | None
-    token_types: bool
+class BertTokenizerConfig(TokenizerConfig):
+    do_lower_case: bool = True
+    tokenize_chinese_chars: bool = True
+    strip_accents: bool | None = None
 
 
 class _Vocabulary(FromFile):
     vocab: dict[str, int]
 
 
-def resolve_tokenizer(folder: Path) -> ResolvedTokenizer:
-    """Works out what `AutoTokenizer.from_pretrained(folder)` would be.
+def resolve_tokenizer(files: TokenizerFiles) -> ResolvedTokenizer:
+    """Works out what `AutoTokenizer.from_pretrained` of their folder would be.
 
     Raises:
         CheckpointError: a file is missing or malformed, files contradict each other, or a key asks for a
             tokenizer that is not reproduced; the message names file and key.
     """
-    files = TokenizerFiles(folder)
     check_keys(files)
-    config = typed(TokenizerConfig, files.path(CONFIG_FILE), files.values)
-    name = class_name(files)
+    config = typed(BertTokenizerConfig, files.path(CONFIG_FILE), files.values)
+    name = _class_name(files)
     generic = name == GENERIC_CLASS
     added = listed_tokens(files)
     specials = special_tokens(files, config, added, {} if generic else BERT_SPECIAL_TOKENS)
@@ -78,19 +82,30 @@ def resolve_tokenizer(folder: Path) -> ResolvedTokenizer:
         state = _state_of_vocabulary(files, config, specials)
     else:
         wanted = TOKENIZER_FILE if generic else f"{TOKENIZER_FILE} and no {VOCABULARY_FILE}"
-        raise CheckpointError(f"{folder}: no {wanted}; give a checkpoint folder with its tokenizer files")
+        raise CheckpointError(
+            f"{files.folder}: no {wanted}; give a checkpoint folder with its tokenizer files"
+        )
     file = files.path(TOKENIZER_FILE if files.tokenizer is not None else VOCABULARY_FILE)
-    vocab = ordered_vocabulary(file, state)
     tokens = in_order(added, specials, copied=files.tokenizer is None)
     pad = specials.get("pad_token")
     names = config.model_input_names
     return ResolvedTokenizer(
         file=file,
-        vocab=vocab,
-        state={**state, "added_tokens": with_ids(vocab, tokens)},
+        state={**state, "added_tokens": with_ids(ordered_vocabulary(file, state), tokens)},
         pad_token=content_of(pad[0]) if pad else None,
         token_types=BERT_CLASSES.get(name, True) if names is None else "token_type_ids" in names,
     )
+
+
+def _class_name(files: TokenizerFiles) -> str:
+    """The class that AutoTokenizer picks; without "Fast" where it is one of BERT's."""
+    file, named = named_class(files)
+    name = "BertTokenizer" if named is None else named.removesuffix("Fast")
+    if f"{name}Fast" == GENERIC_CLASS:
+        return GENERIC_CLASS
+    if name not in BERT_CLASSES:
+        raise refused(file, "tokenizer_class", name, ", ".join([*BERT_CLASSES, GENERIC_CLASS]))
+    return name
 
 
 def ordered_vocabulary(file: Path, state: Mapping[str, Any]) -> tuple[str, ...]:
@@ -112,7 +127,7 @@ def ordered_vocabulary(file: Path, state: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(token for token, _ in by_id)
 
 
-def _state_of_json(files: TokenizerFiles, config: TokenizerConfig | None) -> Mapping[str, Any]:
+def _state_of_json(files: TokenizerFiles, config: BertTokenizerConfig | None) -> Mapping[str, Any]:
     """`config`: of BERT's classes, which let it, and its defaults, win over tokenizer.json.
 
     Both are the checkpoint's word, so where they differ there is no right answer to reproduce.
@@ -129,7 +144,7 @@ def _state_of_json(files: TokenizerFiles, config: TokenizerConfig | None) -> Map
     return files.state
 
 
-def _switches(config: TokenizerConfig) -> Iterator[tuple[str, str, bool | None]]:
+def _switches(config: BertTokenizerConfig) -> Iterator[tuple[str, str, bool | None]]:
     """(name in tokenizer.json, name in tokenizer_config.json, value)."""
     yield "lowercase", "do_lower_case", config.do_lower_case
     yield "strip_accents", "strip_accents", config.strip_accents
@@ -137,7 +152,7 @@ def _switches(config: TokenizerConfig) -> Iterator[tuple[str, str, bool | None]]
 
 
 def _state_of_vocabulary(
-    files: TokenizerFiles, config: TokenizerConfig, specials: Mapping[str, list[Named]]
+    files: TokenizerFiles, config: BertTokenizerConfig, specials: Mapping[str, list[Named]]
 ) -> Mapping[str, Any]:
     """What transformers' BertConverter makes of vocab.txt."""
     for role in ("unk_token", "cls_token", "sep_token"):

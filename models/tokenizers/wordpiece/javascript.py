@@ -1,7 +1,7 @@
-"""What tokenizer.js needs to know of a checkpoint's tokenizer, as JSON. No TensorFlow here.
+"""The tokenization as JSON, for a JavaScript that repeats it (`tokenizer.js` of TensorFlow.js). No TensorFlow here.
 
 The table says what the Rust tokenizer makes of every code point, so that no browser's own Unicode tables
-(another version in each) have a say: `models.tokenizers.wordpiece.code_points` does the same for the graph.
+(another version in each) have a say: `code_points.py` does the same for the graph.
 """
 
 from __future__ import annotations
