@@ -67,6 +67,7 @@ def transform_graph(data: DataSettings, checkpoint: Path, labels: Path, scratch:
         "transform": {"max_length": MAX_LENGTH},
         "checkpoint_dir": str(checkpoint),
         "labels_path": str(labels),
+        "task": "single_label",
     }
     spec = {key: tf.io.FixedLenFeature([1], tf.string) for key in ("text", "label")}
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
@@ -90,7 +91,8 @@ def main() -> None:
         store.publish(scratch / "model", out / "serving", NAME, 3, {})
         rows = len(read_rows(scratch / "test.jsonl"))
     (out / "transformers").mkdir()
-    write_hub_files(out / "serving" / NAME / "1", checkpoint, NAME, MAX_LENGTH, out / "transformers")
+    version, task = out / "serving" / NAME / "1", "single_label"
+    write_hub_files(version, checkpoint, NAME, MAX_LENGTH, task, out / "transformers")
     shards = sorted(real_dataset(NAME).glob("test-*"))
     questions = [text for (text,) in read_texts(shards, ("text",))]
     assert len(questions) == rows > 0

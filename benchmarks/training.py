@@ -19,11 +19,11 @@ from typing import Any
 from benchmarks.processes import PEER_PYTHON, PYTHON, measure, peak_mib, print_result
 from benchmarks.training_rows import read_rows, tokenized, write_rows, write_transformed
 from benchmarks.workspace import real_dataset
-from components.labels import read_labels
 from components.project import PROJECT_DIR
 from models import features
 from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
+from models.tasks.label_list import read_labels
 
 SYSTEMS = ("ours", "hf_trainer", "hf_trainer_grouped", "keras_fit")
 
@@ -138,7 +138,7 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
     from components.trainer.dataset import list_shards
     from components.trainer.distribution import make_strategy
     from components.trainer.settings import TrainSettings
-    from components.trainer.train_loop import accuracy_and_loss, read_data, train
+    from components.trainer.train_loop import read_data, split_scores, train
     from models.checkpoints.classifier import load_classifier
 
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
@@ -158,7 +158,7 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as state:
         history = train(model, data, settings, strategy, Path(state))
     test = list_shards([str(scratch / "test.gz")])
-    scores = accuracy_and_loss(model, test, settings, strategy, inputs)
+    scores = split_scores(model, test, settings, strategy, inputs)
     seconds = history.seconds - history.evaluation_seconds
     return {"seconds_per_epoch": seconds / job["epochs"], "accuracy": scores["accuracy"]}
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from components.canary.settings import CanarySettings
-from components.evaluator.settings import CLASS_AVERAGES, EvaluateSettings
+from components.evaluator.settings import EvaluateSettings
 from components.exports.settings import ExportSettings
 from components.pusher.settings import PushSettings
 from components.report.settings import ReportSettings
@@ -28,6 +28,7 @@ from components.settings import DataSettings, ModelSettings, TransformSettings
 from components.trainer.settings import TrainSettings
 from models.errors import UsageError
 from models.section import Section
+from models.tasks.task import DEFAULT_TASK, TASKS, Task, metric
 from pipeline.beam.settings import BeamSettings
 from pipeline.kubeflow_settings import KubeflowSettings
 
@@ -81,13 +82,20 @@ class Config(Section):
         if self.evaluate.split == "train":
             raise ValueError("evaluate.split must not be 'train': a model is not judged on what it has seen")
         for number, slicing in enumerate(self.evaluate.slices):
-            averages = sorted(CLASS_AVERAGES & set(slicing.thresholds))
+            averages = sorted(name for name in slicing.thresholds if metric(name).over_classes)
             if self.data.label in slicing.columns and averages:
                 raise ValueError(
                     f"evaluate.slices.{number}.thresholds: {averages[0]} is an average over classes, which says "
-                    f"nothing in slices by {self.data.label!r}: each has one class; bound accuracy there"
+                    f"nothing in slices by {self.data.label!r}: each has one class; bound "
+                    f"{task_of(self).facts().RANKS_SLICES} there"
                 )
         return self
+
+
+def task_of(config: Config) -> Task:
+    """What the model learns. There is one task so far; a key that chooses among `TASKS` is read here and nowhere else."""
+    del config
+    return TASKS[DEFAULT_TASK]
 
 
 class _Source(NamedTuple):

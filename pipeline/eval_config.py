@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator.evaluation import ROUNDING
-from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
+from components.evaluator.settings import EvaluateSettings, ThresholdSettings
 from models import features
+from models.tasks.task import Task, metric
 
 METRICS_MODULE = "components.evaluator.metrics"
-# Metric of the config -> (class, module or None for TFMA's own).
-METRIC_CLASSES: Mapping[str, tuple[str, str | None]] = {
-    "accuracy": ("Accuracy", METRICS_MODULE),
-    "micro_f1": ("Accuracy", METRICS_MODULE),
-    "macro_f1": ("MacroF1", METRICS_MODULE),
-    "macro_precision": ("MacroPrecision", METRICS_MODULE),
-    "macro_recall": ("MacroRecall", METRICS_MODULE),
-    "cross_entropy": ("SparseCategoricalCrossentropy", None),
-    "auc": ("AUC", None),
-    "example_count": ("ExampleCount", None),
-}
-# Always computed: the summary shows them.
-REPORTED = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "example_count")
+_TFMA = "tfma."
 
 
 def make_eval_config(
-    settings: EvaluateSettings, label_column: str, labels: Sequence[str], code: str
+    task: Task, settings: EvaluateSettings, label_column: str, labels: Sequence[str], code: str
 ) -> config_pb2.EvalConfig:
     """Builds the EvalConfig of a classifier.
 
     Args:
+        task: what the model learned.
         settings: the config's `evaluate` section.
         label_column: raw column with the label, as a string.
         labels: the label list; a prediction's column i stands for labels[i].
@@ -52,19 +42,21 @@ def make_eval_config(
     config.slicing_specs.add()
     for slicing in settings.slices:
         config.slicing_specs.add(feature_keys=slicing.columns)
-    _add_metrics(config, settings, len(labels), code)
+    _add_metrics(config, task, settings, len(labels), code)
     config.options.include_default_metrics.value = False
     return config
 
 
-def _add_metrics(config: config_pb2.EvalConfig, settings: EvaluateSettings, classes: int, code: str) -> None:
-    wanted = dict.fromkeys([*REPORTED, *settings.metrics, *settings.thresholds])
+def _add_metrics(
+    config: config_pb2.EvalConfig, task: Task, settings: EvaluateSettings, classes: int, code: str
+) -> None:
+    # Those that are always computed are what the summary shows.
+    wanted = dict.fromkeys([*task.facts().REPORTED, *settings.metrics, *settings.thresholds])
     for slicing in settings.slices:
         wanted.update(dict.fromkeys(slicing.thresholds))
     plain = config.metrics_specs.add()
     for name in wanted:
-        if name == "auc":
-            # One class against the rest, then the unweighted mean.
+        if metric(name).one_against_rest:
             spec = config.metrics_specs.add()
             spec.aggregate.macro_average = True
             spec.aggregate.class_weights.update(dict.fromkeys(range(classes), 1.0))
@@ -76,26 +68,29 @@ def _add_metrics(config: config_pb2.EvalConfig, settings: EvaluateSettings, clas
 def _add_metric(
     spec: config_pb2.MetricsSpec, name: str, settings: EvaluateSettings, classes: int, code: str
 ) -> None:
-    class_name, module = METRIC_CLASSES[name]
+    class_name = metric(name).computed_by
+    module = "" if class_name.startswith(_TFMA) else METRICS_MODULE
     options: dict[str, object] = {"name": name}
     if module:
         options |= {"classes": classes, "code": code}
-    metric = spec.metrics.add(class_name=class_name, module=module or "", config=json.dumps(options))
+    added = spec.metrics.add(
+        class_name=class_name.removeprefix(_TFMA), module=module, config=json.dumps(options)
+    )
     if name in settings.thresholds:
         # Not `metric.threshold`: TFMA holds that one against every slice, not only the whole split.
-        _add_slice_threshold(metric, settings.thresholds[name], columns=())
+        _add_slice_threshold(added, settings.thresholds[name], columns=())
     for slicing in settings.slices:
         if name in slicing.thresholds:
-            _add_slice_threshold(metric, slicing.thresholds[name], slicing.columns)
+            _add_slice_threshold(added, slicing.thresholds[name], slicing.columns)
 
 
 def _add_slice_threshold(
-    metric: config_pb2.MetricConfig, bounds: ThresholdSettings, columns: Sequence[str]
+    configured: config_pb2.MetricConfig, bounds: ThresholdSettings, columns: Sequence[str]
 ) -> None:
     """Bounds for every slice of `columns`; without columns for the whole split."""
-    bound = metric.per_slice_thresholds.add()
+    bound = configured.per_slice_thresholds.add()
     bound.slicing_specs.add(feature_keys=columns)
-    bound.threshold.CopyFrom(_threshold(json.loads(metric.config)["name"], bounds))
+    bound.threshold.CopyFrom(_threshold(json.loads(configured.config)["name"], bounds))
 
 
 def _threshold(name: str, bounds: ThresholdSettings) -> config_pb2.MetricThreshold:
@@ -105,7 +100,7 @@ def _threshold(name: str, bounds: ThresholdSettings) -> config_pb2.MetricThresho
     if bounds.max is not None:
         threshold.value_threshold.upper_bound.value = bounds.max
     if bounds.max_worse is not None:
-        worse_is_up = name in LOWER_IS_BETTER
+        worse_is_up = metric(name).lower_is_better
         threshold.change_threshold.direction = (
             config_pb2.MetricDirection.LOWER_IS_BETTER
             if worse_is_up

@@ -18,17 +18,17 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.data_gate.rules import as_label, check_integer_labels, shorten
+from components.data_gate.rules import shorten
 from components.example_gen.spans import fixed_folder, span_glob
 from components.example_gen.tfrecord import broken, read_records
-from components.labels import read_labels
 from components.settings import DataSettings
 from components.trainer.settings import label_weights
 from models.checkpoints.checks import check_checkpoint
 from models.checkpoints.source import cached_folder, checkpoint_folder
 from models.errors import GateRefused, PipelineError, UsageError
+from models.tasks.label_list import read_labels
 from models.tokenizers.family import family_of
-from pipeline.config import Config
+from pipeline.config import Config, task_of
 from pipeline.importing.importer import LABEL, TEXT
 from pipeline.importing.recipes import RECIPE_FILE, load_recipe, recipe_of
 from pipeline.importing.tfrecord import decode_example
@@ -158,7 +158,7 @@ def _check_labels(config: Config, schema: schema_pb2.Schema, labels: Sequence[st
     feature = next(feature for feature in schema.feature if feature.name == data.label)
     if feature.type == schema_pb2.INT:
         try:
-            check_integer_labels(data, labels)
+            task_of(config).facts().check_integer_labels(labels, data.labels, data.label)
         except GateRefused as refusal:  # no data yet: the config's files disagree
             raise UsageError(str(refusal)) from None
     allowed = _domain(feature, schema)
@@ -375,10 +375,12 @@ def _check_row(
 
 
 def _check_label(config: Config, where: str, values: Sequence[Any]) -> None:
-    data, labels = config.data, read_labels(config.data.labels)
-    if values and data.gate.unknown_label == "error" and as_label(values[0]) not in labels:
+    data, labels, facts = config.data, read_labels(config.data.labels), task_of(config).facts()
+    if not values or data.gate.unknown_label != "error":
+        return
+    if facts.label_fault(values[:1], frozenset(labels)) == "unknown_label":
         raise GateRefused(
-            f"{where}: the label {shorten(as_label(values[0]))} in column {data.label!r} (data.label) is not in "
+            f"{where}: the label {shorten(facts.as_label(values[0]))} in column {data.label!r} (data.label) is not in "
             f"{data.labels}, which has {_some(labels)}; correct data.label, the label list or the data"
         )
 

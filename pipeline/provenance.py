@@ -6,17 +6,23 @@ from typing import Any
 
 from models.checkpoints.settings import CheckpointSettings
 from models.encoders import families as encoders
+from models.tasks.task import Task
 from models.tokenizers import family as tokenizers
-from pipeline.config import Config
+from pipeline.config import Config, task_of
 from pipeline.fingerprints import code_fingerprint
 
 # Where a model is made and where it goes is not what it is.
 _LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report"}
 
 
-def training_code(encoder: encoders.Family) -> tuple[str, ...]:
-    """The modules that the Trainer runs: `run_fn`, and those of the encoder's family, which it loads by name."""
-    return "components.trainer.run_fn", encoder.facts_module, encoder.forward_module
+def training_code(encoder: encoders.Family, task: Task) -> tuple[str, ...]:
+    """The modules that the Trainer runs: `run_fn`, and those of the encoder's family and the task, loaded by name."""
+    return (
+        "components.trainer.run_fn",
+        encoder.facts_module,
+        encoder.forward_module,
+        *task.modules("facts", "labels", "head"),
+    )
 
 
 def model_facts(
@@ -39,7 +45,7 @@ def model_facts(
             "fingerprint": checkpoint_fingerprint,
         },
         "code": code_fingerprint(
-            "components.transform.preprocessing", *tokenizer.modules, *training_code(encoder)
+            "components.transform.preprocessing", *tokenizer.modules, *training_code(encoder, task_of(config))
         ),
     }
 

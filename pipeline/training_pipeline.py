@@ -26,16 +26,16 @@ from components.example_gen.component import TFRecordExampleGen
 from components.example_gen.spans import span_number
 from components.exports.component import Exporter
 from components.exports.format import FORMATS
-from components.labels import read_labels
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
 from components.settings import DataGateSettings
 from components.statistics_options import SketchedStatsOptions
 from models.checkpoints.config import read_model_type
 from models.encoders.families import FAMILIES as ENCODERS
+from models.tasks.label_list import read_labels
 from models.tokenizers.family import family_of
 from pipeline.beam.arguments import beam_arguments
-from pipeline.config import Config, as_json
+from pipeline.config import Config, as_json, task_of
 from pipeline.eval_config import make_eval_config
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
 from pipeline.paths import PipelinePaths
@@ -62,6 +62,7 @@ def create_pipeline(
         CheckpointError: a tokenizer file of the checkpoint is malformed, or its config.json names no encoder
             that is known.
     """
+    task = task_of(config)
     data, labels = config.data, read_labels(paths.readable(config.data.labels))
     checkpoint = paths.readable(paths.checkpoint_dir)
     checkpoint_fingerprint, tokenizer = content_fingerprint(checkpoint), family_of(checkpoint)
@@ -73,6 +74,7 @@ def create_pipeline(
         "transform": as_json(config.transform),
         "checkpoint_dir": str(paths.checkpoint_dir),
         "labels_path": str(data.labels),
+        "task": task.name,
         "inputs_fingerprint": checkpoint_fingerprint + content_fingerprint(paths.readable(data.labels)),
     }
 
@@ -101,10 +103,10 @@ def create_pipeline(
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
         anomalies=example_validator.outputs["anomalies"],
-        settings=json.dumps(as_json(data)),
+        settings=json.dumps({**as_json(data), "task": task.name}),
         refusal_dir=paths.refusal_dir,
         labels_fingerprint=content_fingerprint(paths.readable(data.labels)),
-        code_fingerprint=code_fingerprint("components.data_gate.executor"),
+        code_fingerprint=code_fingerprint("components.data_gate.executor", *task.modules("facts")),
     )
 
     transform = Transform(
@@ -116,7 +118,9 @@ def create_pipeline(
         disable_statistics=True,
         custom_config=shared
         | {
-            "code_fingerprint": code_fingerprint("components.transform.preprocessing", *tokenizer.modules),
+            "code_fingerprint": code_fingerprint(
+                "components.transform.preprocessing", *tokenizer.modules, *task.modules("facts", "labels")
+            )
         },
     )
     transform.add_upstream_node(data_gate)
@@ -134,7 +138,7 @@ def create_pipeline(
             "model": as_json(config.model),
             "train": as_json(config.train),
             "state_dir": str(paths.state_dir),
-            "code_fingerprint": code_fingerprint(*training_code(encoder)),
+            "code_fingerprint": code_fingerprint(*training_code(encoder, task)),
         },
     )
 
@@ -152,10 +156,13 @@ def create_pipeline(
         schema=schema_gen.outputs["schema"],
         example_splits=[config.evaluate.split],
         eval_config=make_eval_config(
+            task,
             config.evaluate,
             data.label,
             labels,
-            code_fingerprint("components.evaluator.metrics", "components.evaluator.eval_model"),
+            code_fingerprint(
+                "components.evaluator.metrics", "components.evaluator.eval_model", *task.modules("facts")
+            ),
         ),
         module_path="components.evaluator.eval_model",
     )
@@ -185,7 +192,7 @@ def create_pipeline(
         needs_baseline=find_baseline is None
         and config.evaluate.compares()
         and not config.push.replace_uncompared,
-        code_fingerprint=code_fingerprint("components.pusher.executor"),
+        code_fingerprint=code_fingerprint("components.pusher.executor", *task.modules("facts")),
     ).with_id("Pusher")
 
     second_pusher = SecondPusher(
@@ -195,7 +202,10 @@ def create_pipeline(
         keep=config.push.keep,
         checkpoint_dir=str(paths.checkpoint_dir),
         max_length=config.transform.max_length,
-        code_fingerprint=code_fingerprint("components.destinations.executor", encoder.facts_module),
+        task=task.name,
+        code_fingerprint=code_fingerprint(
+            "components.destinations.executor", encoder.facts_module, *task.modules("facts")
+        ),
     )
 
     exporters = [
@@ -207,6 +217,7 @@ def create_pipeline(
             settings=settings,
             rows=config.export.rows,
             text_columns=data.text_columns,
+            task=task.name,
             checkpoint_dir=paths.checkpoint_dir,
             max_length=config.transform.max_length,
             inputs_fingerprint=checkpoint_fingerprint,
@@ -214,6 +225,7 @@ def create_pipeline(
                 "components.exports.executor",
                 FORMATS[format_name].module,
                 tokenizer.exports[format_name],
+                *task.modules("facts", "labels", "figures"),
             ),
         ).with_id(FORMATS[format_name].node_id)
         for format_name, settings in config.export.chosen().items()
@@ -236,8 +248,9 @@ def create_pipeline(
             "data": shared["data"],
             "evaluate": as_json(config.evaluate),
             "report": as_json(config.report),
+            "task": task.name,
         },
-        code_fingerprint=code_fingerprint("components.report.executor"),
+        code_fingerprint=code_fingerprint("components.report.executor", *task.modules("facts", "figures")),
     )
 
     nodes = [

@@ -26,7 +26,7 @@ from tfx.utils import path_utils
 
 from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.op_set import foreign_ops
-from components.canary.report import REPORT_FILE
+from components.canary.report import CanaryReport, write_canary_report
 from components.canary.settings import CanarySettings
 from components.canary.spec import (
     BLESSING_KEY,
@@ -186,7 +186,7 @@ def _record(blessing: types.Artifact, trial: Trial) -> None:
         shutil.rmtree(path_utils.stamped_model_path(blessing.uri), ignore_errors=True)
     else:
         infra_validator._mark_blessed(blessing)
-    report = {"blessed": not trial.reasons, "reasons": trial.reasons, "figures": trial.figures}
-    Path(blessing.uri, REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    report = CanaryReport(not trial.reasons, trial.reasons, trial.figures)
+    write_canary_report(Path(blessing.uri), report)
     for reason in trial.reasons:
         _log.warning("The canary refuses the model: %s", reason)

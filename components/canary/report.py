@@ -1,6 +1,32 @@
-"""The file that tells what the canary found. Imports nothing, so that a summary can read it cheaply."""
+"""canary.json: what the canary found. Plain Python, so that a summary can read it cheaply."""
 
 from __future__ import annotations
 
-# In the blessing's folder: {"blessed": true, "reasons": [], "figures": {"p99_ms": 11.2, ...}}
-REPORT_FILE = "canary.json"
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+REPORT_FILE = "canary.json"  # in the blessing's folder
+
+
+@dataclass(frozen=True)
+class CanaryReport:
+    """The trial on the model server: {"blessed": true, "reasons": [], "figures": {"p99_ms": 11.2, ...}}.
+
+    Without reasons and figures there was none.
+    """
+
+    blessed: bool
+    reasons: Sequence[str] = ()
+    figures: Mapping[str, float] | None = None
+
+
+def write_canary_report(folder: Path, report: CanaryReport) -> None:
+    """Writes canary.json."""
+    (folder / REPORT_FILE).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+
+
+def read_canary_report(folder: Path) -> CanaryReport:
+    """Reads canary.json back."""
+    return CanaryReport(**json.loads((folder / REPORT_FILE).read_text(encoding="utf-8")))

@@ -6,11 +6,10 @@ from tfx.types import artifact
 
 
 class DataGateReport(artifact.Artifact):
-    """Findings of the data gate, `<uri>/report.json` (see `components.data_gate.rules.report`)."""
+    """Findings of the data gate, `<uri>/report.json` (see `components.data_gate.report`)."""
 
     TYPE_NAME = "pipeline.DataGateReport"  # Kubeflow takes names with a namespace only
 
 
-REPORT_FILE = "report.json"
 ROWS_PROPERTY = "rows"  # custom property, int: rows of all splits
 WARNINGS_PROPERTY = "warnings"  # custom property, int: findings that did not stop the run

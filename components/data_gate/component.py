@@ -24,7 +24,7 @@ class DataGate(base_component.BaseComponent):
       statistics: ExampleStatistics of StatisticsGen.
       schema: curated Schema.
       anomalies: ExampleAnomalies of ExampleValidator.
-      settings: `DataSettings` as JSON; its label list is read by the executor.
+      settings: `DataSettings` and "task", a key of `TASKS`, as JSON; the label list is read by the executor.
       refusal_dir: folder for `data_gate.json`, all findings of a refusal; "" for the log only.
       labels_fingerprint: hash of the label list; a change re-runs the node.
       code_fingerprint: a change re-runs the node.

@@ -17,7 +17,8 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components.data_gate import rules
-from components.data_gate.artifacts import REPORT_FILE, ROWS_PROPERTY, WARNINGS_PROPERTY
+from components.data_gate.artifacts import ROWS_PROPERTY, WARNINGS_PROPERTY
+from components.data_gate.report import REPORT_FILE, Finding, GateReport, report_text
 from components.data_gate.spec import (
     ANOMALIES_KEY,
     EXAMPLES_KEY,
@@ -28,9 +29,10 @@ from components.data_gate.spec import (
     STATISTICS_KEY,
 )
 from components.example_gen.tfrecord import read_records
-from components.labels import read_labels
 from components.settings import DataSettings
 from models.errors import GateRefused
+from models.tasks.label_list import read_labels
+from models.tasks.task import TASKS, Facts
 
 REFUSAL_FILE = "data_gate.json"
 
@@ -41,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 def scan_split(
-    folder: str, data: DataSettings, labels: frozenset[str], label_lists: tuple[str, ...]
+    folder: str, data: DataSettings, facts: Facts, labels: frozenset[str], label_lists: tuple[str, ...]
 ) -> rules.SplitTally:
     """Reads the rows of one split once and counts what is wrong with text and label."""
     tally = rules.SplitTally()
@@ -54,7 +56,7 @@ def scan_split(
             values, kind = _values(features, column)
             rules.check_text(tally, column, values, kind, where)
         values, kind = _values(features, data.label)
-        rules.check_label(tally, data.label, values, kind, label_lists, labels, where)
+        rules.check_label(tally, facts, data.label, values, kind, label_lists, labels, where)
     return tally
 
 
@@ -85,7 +87,7 @@ def anomalies_of_split(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     rows: int,
     data: DataSettings,
-) -> Iterator[rules.Finding]:
+) -> Iterator[Finding]:
     """Yields a finding for each reason that TFDV gives; none for a split without rows."""
     missing = _missing_values(statistics)
     found = [(_column(info, key), info) for key, info in sorted(anomalies.anomaly_info.items())]
@@ -138,9 +140,11 @@ class Executor(base_executor.BaseExecutor):
           UsageError: the label list cannot be read.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        data = DataSettings.model_validate_json(exec_properties[SETTINGS_KEY])
-        findings, rows = judge(input_dict, data)
-        document = json.dumps(rules.report(findings, rows, data.gate), indent=2, ensure_ascii=False) + "\n"
+        settings = json.loads(exec_properties[SETTINGS_KEY])
+        facts = TASKS[settings.pop("task")].facts()
+        data = DataSettings.model_validate(settings)
+        findings, rows = judge(input_dict, data, facts)
+        document = report_text(GateReport(rows, findings, data.gate.model_dump(mode="json")))
         for finding in findings:
             _log.log(
                 logging.ERROR if finding.severity == "error" else logging.WARNING, "Data gate: %s", finding
@@ -163,8 +167,8 @@ class Executor(base_executor.BaseExecutor):
 
 
 def judge(
-    input_dict: dict[str, list[types.Artifact]], data: DataSettings
-) -> tuple[list[rules.Finding], dict[str, int]]:
+    input_dict: dict[str, list[types.Artifact]], data: DataSettings, facts: Facts
+) -> tuple[list[Finding], dict[str, int]]:
     """Returns the findings of all splits, errors first, and split -> rows."""
     examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
     schema = io_utils.SchemaReader().read(
@@ -173,14 +177,14 @@ def judge(
     there = artifact_utils.decode_split_names(examples.split_names)
     label_list = read_labels(data.labels)
     if label_lists(schema, data.label) == ("int64_list",):
-        rules.check_integer_labels(data, label_list)
+        facts.check_integer_labels(label_list, data.labels, data.label)
     labels = frozenset(label_list)
     findings = list(rules.judge_labels(label_list, data))
     rows: dict[str, int] = {}
     for split in data.splits:
         folder = artifact_utils.get_split_uri([examples], split) if split in there else ""
         tally = (
-            scan_split(folder, data, labels, label_lists(schema, data.label))
+            scan_split(folder, data, facts, labels, label_lists(schema, data.label))
             if folder
             else rules.SplitTally()
         )
@@ -193,7 +197,7 @@ def judge(
 
 def _read_anomalies(
     input_dict: dict[str, list[types.Artifact]], split: str, rows: int, data: DataSettings
-) -> list[rules.Finding]:
+) -> list[Finding]:
     anomalies = anomalies_pb2.Anomalies.FromString(_only_file(input_dict[ANOMALIES_KEY], split))
     statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(
         _only_file(input_dict[STATISTICS_KEY], split)

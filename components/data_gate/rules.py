@@ -5,58 +5,18 @@ No TensorFlow and no TFX: the rules work on counts, the executor makes those fro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
+from components.data_gate.report import Finding, Rule
 from components.look_alikes import look_alikes, quoted, told
-from components.settings import DataGateSettings, DataSettings
-from models.errors import GateRefused
+from components.settings import DataSettings
 from models.section import Severity
-
-Rule = Literal[
-    "missing_split",
-    "missing_column",
-    "wrong_type",
-    "unknown_label",
-    "look_alike_labels",
-    "empty_text",
-    "not_utf8",
-    "too_few_rows",
-    "schema_anomaly",
-]
+from models.tasks.task import Facts
 
 _SAMPLE_LENGTH = 60
 _DISTINCT_SAMPLES = 5
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One rule broken by one column of one split.
-
-    `column` is "" when it is about the whole split, `split` when it is about the label list.
-    """
-
-    rule: Rule
-    severity: Severity
-    split: str
-    column: str
-    count: int  # rows it is about
-    rows: int  # rows of the split
-    what: str  # "have a label that is not in labels.txt", after "12 of 340 rows"
-    sample: str = ""  # repr of a value, cut
-    where: str = ""  # "data_tfrecord-00000-of-00002.gz record 17"
-
-    def __str__(self) -> str:
-        if not self.split:
-            return self.what
-        if not self.column:
-            return f"split {self.split!r}: {self.what}"
-        first = ", first" if self.sample or self.where else ""
-        sample = f" {self.sample}" if self.sample else ""
-        at = f" at {self.where}" if self.where else ""
-        place = f"split {self.split!r}, column {self.column!r}"
-        return f"{place}: {self.count} of {self.rows} rows {self.what}{first}{sample}{at}"
 
 
 @dataclass
@@ -127,6 +87,7 @@ def _check_string(tally: SplitTally, column: str, value: bytes, where: str) -> N
 
 def check_label(
     tally: SplitTally,
+    facts: Facts,
     column: str,
     values: list[Any] | None,
     kind: str,
@@ -134,36 +95,15 @@ def check_label(
     labels: frozenset[str],
     where: str,
 ) -> None:
-    """Counts what is wrong with the label of one row: bytes (UTF-8) or an integer, one of `labels`."""
+    """Counts what is wrong with the label of one row: a value of one of the `expected` lists, as the task wants it."""
     if not values:
         tally.add("missing_column", column, None, where)
-    elif kind not in expected or len(values) > 1:
-        tally.add("wrong_type", column, values[0] if len(values) == 1 else values[:2], where)
-    elif as_label(values[0]) not in labels:
-        tally.add("unknown_label", column, as_label(values[0]), where)
-
-
-def as_label(value: bytes | int) -> str | bytes:
-    """Returns the label as the label list writes it: b'DESC' -> 'DESC', 3 -> '3'; bytes if not UTF-8."""
-    if isinstance(value, int):
-        return str(value)
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value
-
-
-def check_integer_labels(data: DataSettings, labels: Sequence[str]) -> None:
-    """TFMA takes an integer label for the column of the probabilities, so it must be the label id.
-
-    Raises:
-      GateRefused: the label list is not 0, 1, 2 ...
-    """
-    if list(labels) != [str(number) for number in range(len(labels))]:
-        raise GateRefused(
-            f"{data.labels}: integer labels must be 0, 1, 2 ... in this order, got {', '.join(labels[:5])}; write "
-            f"the column {data.label!r} as text (`runner_local.py import` does), or number the labels from 0"
-        )
+        return
+    fault = "wrong_type" if kind not in expected else facts.label_fault(values, labels)
+    if fault == "unknown_label":
+        tally.add("unknown_label", column, facts.as_label(values[0]), where)
+    elif fault:
+        tally.add(cast(Rule, fault), column, values[0] if len(values) == 1 else values[:2], where)
 
 
 # --- one split ------------------------------------------------------------------------------------
@@ -372,12 +312,3 @@ def _stops_later(finding: Finding) -> bool:
     needed = finding.rule == "missing_split" and finding.split in ("train", "eval")
     nowhere = finding.rule == "missing_column" and finding.count == finding.rows
     return needed or nowhere or finding.rule == "unknown_label"
-
-
-def report(findings: list[Finding], rows: Mapping[str, int], gate: DataGateSettings) -> dict[str, Any]:
-    """Returns report.json: {"rows": {"train": 4216}, "findings": [{"rule": ..., "message": ...}], "settings": {...}}."""
-    return {
-        "rows": dict(rows),
-        "findings": [asdict(f) | {"message": str(f)} for f in findings],
-        "settings": gate.model_dump(mode="json"),
-    }

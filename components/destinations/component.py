@@ -24,6 +24,7 @@ class SecondPusherSpec(component_spec.ComponentSpec):
         "keep": component_spec.ExecutionParameter(type=int),
         "checkpoint_dir": component_spec.ExecutionParameter(type=str),
         "max_length": component_spec.ExecutionParameter(type=int),
+        "task": component_spec.ExecutionParameter(type=str),
         "code_fingerprint": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
@@ -46,6 +47,7 @@ class SecondPusher(base_component.BaseComponent):
       keep: versions kept in each folder, the new one included.
       checkpoint_dir: folder of the pretrained encoder, whose config and tokenizer a hub repository gets.
       max_length: most tokens of a row.
+      task: what the model learned, a key of `TASKS`.
       code_fingerprint: a change re-runs the node.
     """
 
@@ -60,6 +62,7 @@ class SecondPusher(base_component.BaseComponent):
         keep: int,
         checkpoint_dir: str,
         max_length: int,
+        task: str,
         code_fingerprint: str = "",
     ) -> None:
         spec = SecondPusherSpec(
@@ -69,6 +72,7 @@ class SecondPusher(base_component.BaseComponent):
             keep=keep,
             checkpoint_dir=checkpoint_dir,
             max_length=max_length,
+            task=task,
             code_fingerprint=code_fingerprint,
             pushes=types.Channel(type=SecondPushes),
         )

@@ -72,4 +72,5 @@ def _push(destination: DestinationSettings, version: Path, exec_properties: dict
     if destination.folder is not None:
         return push_to_folder(version, destination.folder, name, exec_properties["keep"])
     checkpoint = Path(exec_properties["checkpoint_dir"])
-    return push_to_hub(version, destination, name, checkpoint, exec_properties["max_length"])
+    max_length, task = exec_properties["max_length"], exec_properties["task"]
+    return push_to_hub(version, destination, name, checkpoint, max_length, task)

@@ -12,7 +12,7 @@ from models.errors import PipelineError
 
 
 def push_to_hub(
-    version: Path, destination: DestinationSettings, name: str, checkpoint: Path, max_length: int
+    version: Path, destination: DestinationSettings, name: str, checkpoint: Path, max_length: int, task: str
 ) -> str:
     """Commits a version to the hub, in one commit, and returns its address.
 
@@ -25,6 +25,7 @@ def push_to_hub(
       name: name of the served model.
       checkpoint: folder of the pretrained encoder.
       max_length: most tokens of a row.
+      task: what the model learned, a key of `TASKS`.
 
     Raises:
       PipelineError: no files of the checkpoint, no token, no such right, no network, the hub's own reason.
@@ -37,7 +38,7 @@ def push_to_hub(
     with tempfile.TemporaryDirectory() as folder:
         token = _token(destination)
         try:
-            write_hub_files(version, checkpoint, name, max_length, Path(folder))
+            write_hub_files(version, checkpoint, name, max_length, task, Path(folder))
             hub = huggingface_hub.HfApi(token=token)
             hub.create_repo(repository, private=destination.private, exist_ok=True)
             commit = hub.upload_folder(

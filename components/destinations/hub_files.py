@@ -12,12 +12,13 @@ import tensorflow as tf
 import yaml
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components.labels import read_labels
 from components.model_files import EXTRAS, SAVED_MODEL
 from components.versions.store import read_info
 from models.checkpoints.classifier import hugging_face_config
 from models.encoders.families import FAMILIES
 from models.errors import PipelineError
+from models.tasks.label_list import read_labels
+from models.tasks.task import TASKS, Facts
 from models.tokenizers.hugging_face import hugging_face_tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
@@ -25,7 +26,9 @@ CARD_FILE = "README.md"
 _VALUE = ".ATTRIBUTES/VARIABLE_VALUE"
 
 
-def write_hub_files(version: Path, checkpoint: Path, name: str, max_length: int, out: Path) -> None:
+def write_hub_files(
+    version: Path, checkpoint: Path, name: str, max_length: int, task: str, out: Path
+) -> None:
     """Writes everything that a repository of the hub gets into `out`.
 
     Args:
@@ -33,6 +36,7 @@ def write_hub_files(version: Path, checkpoint: Path, name: str, max_length: int,
       checkpoint: folder of the pretrained encoder: its config and its tokenizer.
       name: name of the served model.
       max_length: most tokens of a row, special tokens included.
+      task: what the model learned, a key of `TASKS`.
       out: existing folder.
 
     Raises:
@@ -40,16 +44,17 @@ def write_hub_files(version: Path, checkpoint: Path, name: str, max_length: int,
     """
     from safetensors.numpy import save_file
 
+    facts = TASKS[task].facts()
     labels = read_labels(version / EXTRAS / "labels.txt")
     save_file(named_weights(version), str(out / WEIGHTS_FILE), metadata={"format": "pt"})
     config = hugging_face_config(checkpoint, labels)
     config.architectures = [FAMILIES[config.model_type].facts().TF_CLASS.removeprefix("TF")]
-    config.problem_type = "single_label_classification"
+    config.problem_type = facts.PROBLEM_TYPE
     config.dtype = "float32"
     config.save_pretrained(str(out))
     tokenizer = hugging_face_tokenizer(checkpoint, model_max_length=max_length)
     tokenizer.save_pretrained(str(out))
-    (out / CARD_FILE).write_text(model_card(name, labels, read_info(version)), encoding="utf-8")
+    (out / CARD_FILE).write_text(model_card(name, facts, labels, read_info(version)), encoding="utf-8")
 
 
 def named_weights(saved_model: Path) -> dict[str, np.ndarray]:
@@ -85,11 +90,11 @@ def _variables(saved_model: Path) -> dict[str, str]:
     return {child.local_name: nodes[child.node_id].variable.name for child in listed}
 
 
-def model_card(name: str, labels: Sequence[str], record: Mapping[str, Any]) -> str:
+def model_card(name: str, facts: Facts, labels: Sequence[str], record: Mapping[str, Any]) -> str:
     """The README.md: what the model is for, how good it is, and what it was made from."""
-    head = {"library_name": "transformers", "pipeline_tag": "text-classification", "tags": ["tfx"]}
+    head = {"library_name": "transformers", "pipeline_tag": facts.HUB_TAG, "tags": ["tfx"]}
     lines = ["---", yaml.safe_dump(head, sort_keys=True).rstrip(), "---", "", f"# {name}", ""]
-    lines += [f"A text classifier for {len(labels)} labels: {', '.join(labels)}.", ""]
+    lines += [facts.card_summary(labels), ""]
     lines += _metrics(record.get("metrics") or {}, record.get("baseline_metrics") or {})
     lines += ["## Made from", ""]
     lines += [f"- {what}: {value}" for what, value in _facts(record).items() if value]

@@ -7,17 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.evaluator.settings import (
-    CLASS_AVERAGES,
-    LOWER_IS_BETTER,
-    EvaluateSettings,
-    ThresholdSettings,
-)
+from components.evaluator.settings import EvaluateSettings, ThresholdSettings
 from components.example_gen.tfrecord import read_records
+from models.tasks.task import TASKS, metric
 
 CANDIDATE, BASELINE = "candidate", "baseline"
-# What is shown of each class, and the metric whose per-class values it is.
-PER_CLASS = {"precision": "macro_precision", "recall": "macro_recall", "f1": "macro_f1"}
 # A difference of two shares that is exactly -max_drop must pass in spite of its rounding.
 ROUNDING = 1e-9
 
@@ -89,9 +83,7 @@ def bounds_told(bounds: ThresholdSettings) -> str:
 
 def holds(name: str, bounds: ThresholdSettings, value: float, baseline: float | None) -> bool:
     """Whether a metric is within its bounds; without a baseline `max_drop` and `max_rise` are not looked at."""
-    worse = 0.0
-    if baseline is not None:
-        worse = value - baseline if name in LOWER_IS_BETTER else baseline - value
+    worse = 0.0 if baseline is None else metric(name).worse_by(value, baseline)
     return (
         (bounds.min is None or value >= bounds.min)
         and (bounds.max is None or value <= bounds.max)
@@ -144,12 +136,13 @@ def _per_class(entries: Iterable[_Entry]) -> dict[str, dict[int, float]]:
     for entry in entries:
         if entry.class_id is not None:
             by_metric.setdefault(entry.name, {})[entry.class_id] = entry.value
-    return {shown: by_metric[metric] for shown, metric in PER_CLASS.items() if metric in by_metric}
+    shown = {name: value for task in TASKS.values() for name, value in task.facts().PER_CLASS.items()}
+    return {name: by_metric[value] for name, value in shown.items() if value in by_metric}
 
 
 def _slice_entries(metrics: Any, label: str) -> Iterator[_Entry]:
-    averages = CLASS_AVERAGES if label in _columns(metrics.slice_key) else frozenset()
-    return (entry for entry in _entries(metrics) if entry.name not in averages)
+    by_label = label in _columns(metrics.slice_key)
+    return (entry for entry in _entries(metrics) if not (by_label and metric(entry.name).over_classes))
 
 
 def _columns(slice_key: Any) -> frozenset[str]:
@@ -195,7 +188,7 @@ def _refusal(failure: Any, values: Mapping[tuple[str, str], float]) -> str:
         return f"{name} could not be computed" + (f" ({failure.message})" if failure.message else "")
     baseline = values.get((BASELINE, name))
     if failure.metric_key.is_diff and baseline is not None:
-        worse = value - baseline if name in LOWER_IS_BETTER else baseline - value
+        worse = metric(name).worse_by(value, baseline)
         return (
             f"{name} {_shown(value)} is {_shown(worse)} worse than the last blessed model's {_shown(baseline)} "
             f"(at most {_shown(abs(bound.change_threshold.absolute.value))} is allowed)"

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from models.section import Section
+from models.tasks.task import DEFAULT_TASK, TASKS, every_metric
 
-MetricName = Literal[
-    "accuracy",
-    "macro_f1",
-    "macro_precision",
-    "macro_recall",
-    "micro_f1",
-    "cross_entropy",
-    "auc",
-    "example_count",
-]
-LOWER_IS_BETTER: frozenset[str] = frozenset({"cross_entropy"})
-CLASS_AVERAGES: frozenset[str] = frozenset({"macro_f1", "macro_precision", "macro_recall", "auc"})
-UNBOUNDED: frozenset[str] = frozenset({"cross_entropy", "example_count"})  # the others are in [0, 1]
+if TYPE_CHECKING:
+    MetricName = str
+else:
+    MetricName = Literal[tuple(every_metric())]
+_LOWER_IS_BETTER = " and ".join(name for name, known in every_metric().items() if known.lower_is_better)
 
 
 class ThresholdSettings(Section):
@@ -33,7 +25,7 @@ class ThresholdSettings(Section):
         None, ge=0, description="How much worse than the last blessed model it may be (absolute)."
     )
     max_rise: float | None = Field(
-        None, ge=0, description="The same for cross_entropy, which is worse when it is higher."
+        None, ge=0, description=f"The same for {_LOWER_IS_BETTER}, which is worse when it is higher."
     )
 
     @property
@@ -71,7 +63,7 @@ class EvaluateSettings(Section):
         description="Split that the model is judged on. Not `train`; `eval` chooses the best weights, so `test` is fairer.",
     )
     metrics: list[MetricName] = Field(
-        ["accuracy", "macro_f1", "cross_entropy"],
+        list(TASKS[DEFAULT_TASK].facts().DEFAULT_METRICS),
         min_length=1,
         description="Metrics reported beside those that have thresholds, each also per class where it can be.",
     )
@@ -105,12 +97,14 @@ class EvaluateSettings(Section):
             )
         for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
             for metric, bounds in where.items():
-                if bounds.max_rise is not None and metric not in LOWER_IS_BETTER:
-                    raise ValueError(f"thresholds.{metric}: max_rise is for cross_entropy, give max_drop")
-                largest = math.inf if metric in UNBOUNDED else 1.0
+                known = every_metric()[metric]
+                if bounds.max_rise is not None and not known.lower_is_better:
+                    raise ValueError(
+                        f"thresholds.{metric}: max_rise is for {_LOWER_IS_BETTER}, give max_drop"
+                    )
                 for side in ("min", "max", "max_drop"):
                     value = getattr(bounds, side)
-                    if value is not None and not 0.0 <= value <= largest:
-                        interval = "0 or more" if metric in UNBOUNDED else "in [0, 1]"
+                    if value is not None and not 0.0 <= value <= known.highest:
+                        interval = f"in [0, {known.highest:g}]" if known.bounded else "0 or more"
                         raise ValueError(f"thresholds.{metric}.{side} must be {interval}, got {value}")
         return self

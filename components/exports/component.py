@@ -54,6 +54,7 @@ class Exporter(base_component.BaseComponent):
       settings: of that format.
       rows: rows of the eval split looked at.
       text_columns: raw text columns; two for text pairs.
+      task: what the model learned, a key of `TASKS`.
       checkpoint_dir: folder of the pretrained encoder, whose tokenizer ships with the model.
       max_length: most tokens of a row.
       inputs_fingerprint: a change of the checkpoint's files re-runs the node.
@@ -73,6 +74,7 @@ class Exporter(base_component.BaseComponent):
         settings: FormatSettings,
         rows: int,
         text_columns: Sequence[str],
+        task: str,
         checkpoint_dir: str | Path,
         max_length: int,
         inputs_fingerprint: str = "",
@@ -81,6 +83,7 @@ class Exporter(base_component.BaseComponent):
         told = settings.model_dump(mode="json") | {
             "rows": rows,
             "text_columns": list(text_columns),
+            "task": task,
             "checkpoint_dir": str(checkpoint_dir),
             "max_length": max_length,
         }

@@ -24,6 +24,7 @@ from components.exports.shipping import destination, ship
 from components.model_files import require_exported
 from components.refusal import REFUSED
 from models.errors import PipelineError
+from models.tasks.task import TASKS
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,8 @@ def _export(job: _Job) -> ExportReport:
     """Tries every variant, puts beside the accepted ones what ships with them."""
     metric, columns = job.settings["metric"], job.settings["text_columns"]
     require_exported(job.saved_model)
-    held_to = trial.read_trial(job.split, served_inputs(job.saved_model), job.settings["rows"])
+    task = TASKS[job.settings["task"]]
+    held_to = trial.read_trial(job.split, served_inputs(job.saved_model), job.settings["rows"], task)
     size = _bytes(path for path in job.saved_model.rglob("*") if path.is_file())
     served = trial.try_model(trial.open_served(job.saved_model), held_to, size, metric)
     variants = tuple(_variants(job, held_to, served))
@@ -139,7 +141,7 @@ def _variant(name: str, job: _Job, held_to: trial.Trial, served: trial.Tried) ->
         size, metric = _bytes(module.files(job.out, name)), job.settings["metric"]
         with module.opened(job.out, name) as opened:
             tried = trial.try_model(opened, held_to, size, metric)
-        return trial.judge(name, tried, served, metric, job.settings["max_drop"])
+        return trial.judge(name, tried, served, held_to.task, metric, job.settings["max_drop"])
     except NotInstalledError:
         raise
     except PipelineError as error:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from models.section import Section
+from models.tasks.task import DEFAULT_TASK, TASKS
+
+if TYPE_CHECKING:
+    MetricName = str
+else:
+    MetricName = Literal[tuple(name for task in TASKS.values() for name in task.facts().EXPORT_METRICS)]
 
 
 class FormatSettings(Section):
@@ -18,7 +24,9 @@ class FormatSettings(Section):
         le=1,
         description="How much worse than the served model it may be on the eval split (absolute).",
     )
-    metric: Literal["accuracy", "macro_f1"] = Field("accuracy", description="What must not drop.")
+    metric: MetricName = Field(
+        TASKS[DEFAULT_TASK].facts().EXPORT_METRICS[0], description="What must not drop."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> FormatSettings:

@@ -88,7 +88,7 @@ def _figures(told: dict[str, Any] | None) -> Figures | None:
 
 
 def scalars(report: ExportReport) -> dict[str, float]:
-    """The figures for `system.Metrics`: {"float32.accuracy": 0.94, "float32.bytes": 9.1e7, ...}."""
+    """The figures for `system.Metrics`: {"float32.<metric>": 0.94, "float32.bytes": 9.1e7, ...}."""
     figures: dict[str, float | None] = {}
     if report.served is not None:
         figures |= _told("served", report.metric, report.served)

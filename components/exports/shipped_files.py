@@ -9,9 +9,9 @@ from pathlib import Path
 
 from components.exports import classify
 from components.exports.served import served_inputs
-from components.labels import read_labels
 from components.model_files import EXTRAS
 from models import features
+from models.tasks.label_list import read_labels
 
 LABELS = features.LABELS_FILE
 VOCABULARY = "vocab.txt"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from components.exports.report import LATENCY_ROWS, Figures, Variant
 from components.trainer.dataset import Batching, evaluation_batches, list_shards
 from models import features
 from models.errors import PipelineError
+from models.tasks.task import Task, metric
 
 _BATCH = 64
 _REPEATS = 10
@@ -26,6 +27,7 @@ _REPEATS = 10
 class Trial:
     """Rows to try models on. `batches`: tokens and label ids int32 [rows], alike in length."""
 
+    task: Task
     batches: Sequence[tuple[Tokens, np.ndarray]]
     timed_batches: dict[str, Tokens]
 
@@ -43,7 +45,7 @@ class Tried:
     figures: Figures
 
 
-def read_trial(split: Path, inputs: tuple[str, ...], limit: int) -> Trial:
+def read_trial(split: Path, inputs: tuple[str, ...], limit: int, task: Task) -> Trial:
     """The first `limit` rows of a split of transformed examples, or all when it has fewer.
 
     `inputs`: names of the model's inputs, as `served_inputs` returns them.
@@ -51,14 +53,14 @@ def read_trial(split: Path, inputs: tuple[str, ...], limit: int) -> Trial:
     Raises:
       PipelineError: the split has no rows.
     """
-    batching = Batching(_BATCH, inputs=inputs)
+    batching = Batching(_BATCH, inputs=inputs, task=task)
     rows = evaluation_batches(list_shards([f"{split}/*"]), batching, limit)
     batches = [_as_arrays(batch, inputs) for batch in rows]
     if not batches:
         raise PipelineError(f"{split}: no rows to hold an export to the served model on")
     # Of middling length: the pool is sorted by length.
     tokens = batches[len(batches) // 2][0]
-    return Trial(batches, {str(rows): _first(tokens, rows) for rows in LATENCY_ROWS})
+    return Trial(task, batches, {str(rows): _first(tokens, rows) for rows in LATENCY_ROWS})
 
 
 def _as_arrays(batch: dict[str, tf.Tensor], inputs: tuple[str, ...]) -> tuple[Tokens, np.ndarray]:
@@ -83,55 +85,30 @@ def open_served(saved_model: Path) -> Opened:
     return timed(predict)
 
 
-def try_model(opened: Opened, trial: Trial, size: int, metric: str) -> Tried:
-    """Predicts all rows and measures."""
+def try_model(opened: Opened, trial: Trial, size: int, measured: str) -> Tried:
+    """Predicts all rows; `measured` is one of the task's `EXPORT_METRICS`."""
     probabilities = np.concatenate([opened.predict(tokens) for tokens, _ in trial.batches])
     labels = np.concatenate([label_ids for _, label_ids in trial.batches])
     milliseconds = {
         rows: round(statistics.median(opened.seconds(tokens, _REPEATS)) * 1e3, 3)
         for rows, tokens in trial.timed_batches.items()
     }
-    value = METRICS[metric](labels, probabilities.argmax(-1))
+    value = trial.task.figures().measure(measured, labels, probabilities)
     return Tried(probabilities, Figures(size, value, milliseconds))
 
 
-def judge(name: str, tried: Tried, served: Tried, metric: str, max_drop: float) -> Variant:
+def judge(name: str, tried: Tried, served: Tried, task: Task, measured: str, max_drop: float) -> Variant:
     """The variant's figures, and why it is refused if it is."""
     largest = float(np.abs(tried.probabilities - served.probabilities).max())
     difference = tried.figures.value - served.figures.value
     if not np.isfinite(tried.probabilities).all() or not math.isfinite(largest):
         return Variant(name, "an answer is not a number")
-    drop = -difference
+    drop = metric(measured).worse_by(tried.figures.value, served.figures.value)
     reason = ""
     if drop > max_drop + 1e-12:
         reason = (
-            f"{metric} {tried.figures.value:.4f} is {drop:.4f} below the served model's "
+            f"{measured} {tried.figures.value:.4f} is {drop:.4f} below the served model's "
             f"{served.figures.value:.4f}, at most {max_drop:g} is allowed (max_drop)"
         )
-    agreement = float((tried.probabilities.argmax(-1) == served.probabilities.argmax(-1)).mean())
+    agreement = task.figures().agreement(tried.probabilities, served.probabilities)
     return Variant(name, reason, tried.figures, difference, largest, agreement)
-
-
-def accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Share of rows with the right label.
-
-    >>> accuracy(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]))
-    0.75
-    """
-    return float((labels == predicted).mean())
-
-
-def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean over the classes that occur of 2 tp / (2 tp + fp + fn).
-
-    >>> round(macro_f1(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2])), 4)
-    0.7778
-    """
-    scores = []
-    for label in np.union1d(labels, predicted):
-        hits = int(((labels == label) & (predicted == label)).sum())
-        scores.append(2 * hits / int((labels == label).sum() + (predicted == label).sum()))
-    return float(np.mean(scores))
-
-
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"accuracy": accuracy, "macro_f1": macro_f1}

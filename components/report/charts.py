@@ -6,14 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.report.classification import Bin, RocPoint
 from components.report.markup import Child, Html, joined, tag
+from models.tasks.sections import Bars, ChartBar, Curve, Point
 
 _WIDTH, _HEIGHT = 460, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 44
 _TICKS = 5
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -64,42 +62,32 @@ def line_chart(title: str, x_label: str, lines: Sequence[Line]) -> Html:
     return _figure(title, marks, legend)
 
 
-def roc_chart(points: Sequence[RocPoint]) -> Html:
-    """The ROC curve, over the line of guessing."""
+def curve_chart(curve: Curve) -> Html:
+    """A line in the unit square, over the line of guessing."""
     plot = _Plot((0.0, 1.0), (0.0, 1.0))
-    at = [plot.at(p.false_positive_rate, p.true_positive_rate) for p in points]
-    marks = [_axes(plot, "false positive rate"), _diagonal(plot), _polyline(at, "line s0")]
-    return _figure("True positive rate", marks)
-
-
-def reliability_chart(bins: Sequence[Bin]) -> Html:
-    """Accuracy for each range of confidence; on the diagonal, the model is as good as it says."""
-    plot = _Plot((0.0, 1.0), (0.0, 1.0))
-    bars = [_bar(plot, b, b.accuracy, f"{_range(b)}: accuracy {b.accuracy:.3f}") for b in bins]
-    dots = [
-        _dot(plot.at(b.confidence, b.accuracy), "s1", f"mean confidence {b.confidence:.3f}") for b in bins
+    marks = [
+        _axes(plot, curve.x_label),
+        _diagonal(plot),
+        _polyline([plot.at(*point) for point in curve.points], "line s0"),
     ]
-    marks = [_axes(plot, "confidence"), *bars, _diagonal(plot), *dots]
-    return _figure("Accuracy by confidence", marks)
+    return _figure(curve.title, marks)
 
 
-def confidence_chart(bins: Sequence[Bin]) -> Html:
-    """How many rows fall into each range of confidence."""
-    plot = _Plot((0.0, 1.0), (0.0, max(b.rows for b in bins) * 1.06))
-    bars = [_bar(plot, b, b.rows, f"{_range(b)}: {b.rows:,} rows") for b in bins]
-    return _figure("Rows by confidence", [_axes(plot, "confidence"), *bars])
+def bar_chart(chart: Bars) -> Html:
+    """Bars side by side; dots stand before them."""
+    plot = _Plot((0.0, 1.0), (0.0, chart.top))
+    bars = [_bar(plot, bar) for bar in chart.bars]
+    ideal = [_diagonal(plot)] if chart.ideal else []
+    dots = [_dot(plot.at(dot.x, dot.y), "s1", dot.told) for dot in chart.dots]
+    return _figure(chart.title, [_axes(plot, chart.x_label), *bars, *ideal, *dots])
 
 
-def _range(b: Bin) -> str:
-    return f"confidence {b.low:.1f} to {b.high:.1f}"
-
-
-def _bar(plot: _Plot, b: Bin, value: float, told: str) -> Html:
-    left, top = plot.at(b.low, value)
-    right, floor = plot.at(b.high, plot.y[0])
+def _bar(plot: _Plot, bar: ChartBar) -> Html:
+    left, top = plot.at(bar.low, bar.height)
+    right, floor = plot.at(bar.high, plot.y[0])
     return tag(
         "rect",
-        tag("title", told),
+        tag("title", bar.told),
         x=left + 1,
         y=top,
         width=round(right - left - 2, 1),

@@ -33,7 +33,8 @@ class Report(base_component.BaseComponent):
       infra_blessing: InfraBlessing of the Canary.
       name: name of the served model.
       serving_dir: folder that models are pushed to.
-      settings: {"data": DataSettings, "evaluate": EvaluateSettings, "report": ReportSettings}, JSON values.
+      settings: {"data": DataSettings, "evaluate": EvaluateSettings, "report": ReportSettings, "task": a key of
+        `TASKS`}, JSON values.
       code_fingerprint: a change re-runs the node.
     """
 

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from components.canary.report import CanaryReport
 from components.evaluator.evaluation import Evaluation, bounds_told, holds
 from components.evaluator.settings import EvaluateSettings
-from components.report.classification import Calibration, ConfusionMatrix, RocCurve
 from components.report.data_statistics import Anomaly, SplitStatistics
-from components.report.mistakes import Mistake
-
-
-@dataclass(frozen=True)
-class CanaryVerdict:
-    """What the trial on the model server found; without reasons and figures it was not made."""
-
-    blessed: bool
-    reasons: Sequence[str] = ()
-    figures: Mapping[str, float] | None = None
+from components.trainer.history import History
+from models.tasks.sections import Judged
+from models.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -33,15 +26,14 @@ class Contents:
     evaluate: EvaluateSettings
     evaluation: Evaluation
     blessed: bool
-    canary: CanaryVerdict
-    history: Mapping[str, Any]  # history.json of the Trainer
+    canary: CanaryReport
+    history: History
     splits: Sequence[SplitStatistics]
     anomalies: Sequence[Anomaly]
     rows_predicted: int
-    matrix: ConfusionMatrix
-    roc: RocCurve | None
-    calibration: Calibration | None
-    mistakes: Sequence[Mistake]
+    task: Task
+    figures: Any  # of the predictions, as the task's `figures` computes them
+    mistakes: Sequence[Any]  # as the task's `mistakes` finds them
     model_artifact_id: int
 
     @property
@@ -55,9 +47,16 @@ class Contents:
         return next((s.rows for s in self.splits if s.name == self.evaluate.split), self.rows_predicted)
 
     @property
-    def rows_of_labels(self) -> Mapping[str, int]:
-        """Label -> rows of that split; empty where the statistics do not count labels (integers)."""
-        return next((s.labels for s in self.splits if s.name == self.evaluate.split), {})
+    def judged(self) -> Judged:
+        """What the task's sections are made from, beside its figures."""
+        return Judged(
+            self.rows_predicted,
+            self.rows_evaluated,
+            # Empty where the statistics do not count labels (integers).
+            next((s.labels for s in self.splits if s.name == self.evaluate.split), {}),
+            self.evaluation.per_class,
+            self.evaluation.per_class_baseline,
+        )
 
 
 class Headline(NamedTuple):
@@ -87,7 +86,7 @@ def verdict(contents: Contents) -> tuple[str, Sequence[str]]:
 def headlines(contents: Contents) -> Iterator[Headline]:
     """Metrics of the whole split: those with thresholds first, then those asked for, then the others."""
     metrics, baseline = contents.evaluation.metrics, contents.evaluation.baseline or {}
-    thresholds: Mapping[str, Any] = contents.evaluate.thresholds  # type: ignore[assignment]  # literal keys
+    thresholds = contents.evaluate.thresholds
     for name in dict.fromkeys([*thresholds, *contents.evaluate.metrics, *metrics]):
         if name in metrics:
             value, before, bounds = metrics[name], baseline.get(name), thresholds.get(name)
@@ -98,14 +97,13 @@ def headlines(contents: Contents) -> Iterator[Headline]:
 def scalars(contents: Contents) -> dict[str, float]:
     """The figures of `system.Metrics`; what is not a finite number is left out.
 
-    `{"accuracy": 0.94, "accuracy.baseline": 0.93, "accuracy.difference": 0.01, "accuracy.min": 0.91,
+    `{"<metric>": 0.94, "<metric>.baseline": 0.93, "<metric>.difference": 0.01, "<metric>.min": 0.91,
     "blessed": 1.0, ...}`: dots, so that they sort beside each other in the dashboard.
     """
     figures: dict[str, float | None] = {
         "blessed": float(contents.blessed),
         "canary.blessed": float(contents.canary.blessed),
-        "calibration_error": contents.calibration.error if contents.calibration else None,
-        "roc_area": contents.roc.area if contents.roc else None,
+        **contents.task.figures().scalars(contents.figures),
     }
     for line in headlines(contents):
         figures[line.name] = line.value

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from components.report.contents import Contents
 from components.report.data_statistics import Anomaly, SplitStatistics
 from components.report.markup import Html, tag
-from components.report.tables import bar, name, plain_table, section, shortened
+from components.report.tables import bar, name, plain_table, section
+from models.tasks.sections import shortened
 
 _LABELS_SHOWN = 50
 _COLUMNS_SHOWN = 100  # of all splits together

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from components.data_gate.artifacts import REPORT_FILE
+from components.data_gate.report import read_gate_report
 
 STATISTICS_FILE, ANOMALIES_FILE = "FeatureStats.pb", "SchemaDiff.pb"
 
@@ -94,8 +93,8 @@ def read_anomalies(folder: Path, gate_folder: Path) -> list[Anomaly]:
     for file in sorted(folder.glob(f"Split-*/{ANOMALIES_FILE}")):
         split = file.parent.name.removeprefix("Split-")
         found += _anomalies(split, anomalies_pb2.Anomalies.FromString(file.read_bytes()))
-    report = json.loads((gate_folder / REPORT_FILE).read_text(encoding="utf-8"))
-    found += [Anomaly("", "", "warning", finding["message"]) for finding in report["findings"]]
+    findings = read_gate_report(gate_folder).findings
+    found += [Anomaly("", "", "warning", str(finding)) for finding in findings]
     return found
 
 

@@ -12,12 +12,11 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.canary.report import REPORT_FILE as CANARY_FILE
+from components.canary.report import read_canary_report
 from components.evaluator.evaluation import read_evaluation
 from components.evaluator.settings import EvaluateSettings
-from components.report import classification as figures
 from components.report.artifacts import page_file
-from components.report.contents import CanaryVerdict, Contents, scalars
+from components.report.contents import Contents, scalars
 from components.report.data_statistics import read_anomalies, read_statistics
 from components.report.markdown import markdown
 from components.report.page import page
@@ -42,7 +41,8 @@ from components.report.spec import (
     SUMMARY_KEY,
 )
 from components.settings import DataSettings
-from components.trainer.history import HISTORY_FILE
+from components.trainer.history import read_history
+from models.tasks.task import TASKS
 
 Inputs = dict[str, list[types.Artifact]]
 
@@ -59,7 +59,8 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         contents = gather(input_dict, exec_properties)
         outputs = {key: artifact_utils.get_single_instance(output_dict[key]) for key in output_dict}
-        _describe_classes(outputs[CLASSIFICATION_KEY], contents)
+        for name, drawn in contents.task.figures().dashboard(contents.figures).items():
+            outputs[CLASSIFICATION_KEY].set_json_value_custom_property(name, drawn)
         for name, value in scalars(contents).items():
             outputs[METRICS_KEY].set_float_custom_property(name, value)
         for key, content in ((PAGE_KEY, page(contents)), (SUMMARY_KEY, markdown(contents))):
@@ -74,6 +75,7 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
         EvaluateSettings.model_validate(given["evaluate"]),
         ReportSettings.model_validate(given["report"]),
     )
+    task = TASKS[given["task"]]
     folders = {key: Path(artifact_utils.get_single_uri(found)) for key, found in input_dict.items()}
     model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
     splits = read_statistics(folders[STATISTICS_KEY], data.label)
@@ -81,11 +83,11 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
         Path(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))),
         Path(artifact_utils.get_split_uri(input_dict[EXAMPLES_KEY], evaluate.split)),
         data,
+        task,
         next(split.rows for split in splits if split.name == evaluate.split),
         settings.max_rows,
         settings.mistakes,
     )
-    of_rows = (predicted.label_ids, predicted.probabilities)
     return Contents(
         name=exec_properties[NAME_KEY],
         serving_dir=exec_properties[SERVING_DIR_KEY],
@@ -95,26 +97,13 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
         blessed=model_utils.is_model_blessed(
             artifact_utils.get_single_instance(input_dict[MODEL_BLESSING_KEY])
         ),
-        canary=_canary(artifact_utils.get_single_instance(input_dict[INFRA_BLESSING_KEY])),
-        history=json.loads((folders[MODEL_RUN_KEY] / HISTORY_FILE).read_text(encoding="utf-8")),
+        canary=read_canary_report(folders[INFRA_BLESSING_KEY]),
+        history=read_history(folders[MODEL_RUN_KEY]),
         splits=splits,
         anomalies=read_anomalies(folders[ANOMALIES_KEY], folders[DATA_GATE_KEY]),
-        rows_predicted=len(predicted.label_ids),
-        matrix=figures.confusion_matrix(*of_rows, predicted.classes),
-        roc=figures.roc_curve(*of_rows, predicted.classes),
-        calibration=figures.calibration(*of_rows),
+        rows_predicted=len(predicted.labels),
+        task=task,
+        figures=task.figures().figures(predicted.labels, predicted.probabilities, predicted.classes),
         mistakes=predicted.mistakes,
         model_artifact_id=model.id,
     )
-
-
-def _canary(blessing: types.Artifact) -> CanaryVerdict:
-    told = json.loads(Path(blessing.uri, CANARY_FILE).read_text(encoding="utf-8"))
-    return CanaryVerdict(told["blessed"], told["reasons"], told["figures"])
-
-
-def _describe_classes(artifact: types.Artifact, contents: Contents) -> None:
-    matrix = figures.folded(contents.matrix)
-    artifact.set_json_value_custom_property("confusionMatrix", figures.confusion_metadata(matrix))
-    if contents.roc is not None:
-        artifact.set_json_value_custom_property("confidenceMetrics", figures.roc_metadata(contents.roc))

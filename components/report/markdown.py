@@ -10,6 +10,7 @@ from components.report.contents import Contents, headlines, verdict
 from components.report.tables import number
 from components.trainer.history import why_kept
 from models import features
+from models.tasks.task import metric
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&$:/@])")
 _REASONS_SHOWN = 20
@@ -54,7 +55,7 @@ def _figures(contents: Contents) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for line in headlines(contents):
         before = "" if line.baseline is None else number(line.name, line.baseline)
-        change = "" if line.change is None or line.name == "example_count" else f"{line.change:+.4f}"
+        change = "" if line.change is None or metric(line.name).counts_rows else f"{line.change:+.4f}"
         mark = "" if line.within is None else "✓" if line.within else "✗"
         told = (
             escaped(line.name),

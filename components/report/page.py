@@ -6,22 +6,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from components.evaluator.evaluation import missing_slices
-from components.evaluator.settings import LOWER_IS_BETTER
 from components.report.charts import Line, line_chart
 from components.report.contents import Contents, Headline, headlines, verdict
 from components.report.data_page import data_section
-from components.report.figures_page import (
-    calibration_section,
-    classes_section,
-    confusion_section,
-    roc_section,
-    slices_section,
-)
 from components.report.markup import Child, Html, tag
-from components.report.mistakes import Mistake
+from components.report.sections import drawn, mistakes_section, slices_section
 from components.report.style import CSS
 from components.report.tables import number, plain_table, section
-from components.trainer.history import why_kept
+from components.trainer.history import History, why_kept
+from models.tasks.task import LOSS, Task, metric
 
 _CARDS = 4
 # Nothing may be fetched and nothing may run, whatever a text contains.
@@ -44,20 +37,15 @@ def page(contents: Contents) -> str:
 
 def _sections(contents: Contents) -> Iterator[Html]:
     yield _metrics(contents)
-    if contents.matrix.counts.any():
-        yield confusion_section(contents)
-    if contents.evaluation.per_class:
-        yield classes_section(contents)
+    figures = contents.task.figures()
+    yield from map(drawn, figures.answer_sections(contents.figures, contents.judged))
     if contents.evaluation.slices or any(missing_slices(contents.evaluation, contents.evaluate)):
         yield slices_section(contents)
-    if contents.calibration:
-        yield calibration_section(contents)
-    if contents.roc:
-        yield roc_section(contents)
+    yield from map(drawn, figures.confidence_sections(contents.figures, contents.judged))
     if contents.mistakes:
-        yield _mistakes(contents)
-    if contents.history.get("evaluations"):
-        yield _training(contents.history)
+        yield mistakes_section(contents)
+    if contents.history.evaluations:
+        yield _training(contents.history, contents.task)
     yield data_section(contents)
     if contents.canary.figures:
         yield _canary(contents.canary.figures)
@@ -77,7 +65,7 @@ def _verdict(contents: Contents) -> Html:
 
 def _cards(contents: Contents) -> Html:
     cards = []
-    shares = [line for line in headlines(contents) if line.name != "example_count"]
+    shares = [line for line in headlines(contents) if not metric(line.name).counts_rows]
     for line in shares[:_CARDS]:
         told = line.bounds or "no threshold"
         cards.append(
@@ -99,9 +87,10 @@ def _mark(within: bool | None) -> Html | None:
 
 
 def _change(line: Headline) -> Html | None:
-    if line.change is None or line.name == "example_count":
+    known = metric(line.name)
+    if line.change is None or known.counts_rows:
         return None
-    better = line.change < 0 if line.name in LOWER_IS_BETTER else line.change > 0
+    better = line.change < 0 if known.lower_is_better else line.change > 0
     style = None if abs(line.change) < 5e-5 else "good" if better else "warn"
     return tag("b", f"{line.change:+.4f}", class_=style)
 
@@ -122,36 +111,15 @@ def _metric_row(line: Headline, compared: bool) -> list[Child]:
     return [line.name, number(line.name, line.value), *change, line.bounds, _mark(line.within)]
 
 
-def _mistakes(contents: Contents) -> Html:
-    note = (
-        "Rows whose own label got the lowest probability: what the model does not know, or what is mislabelled. "
-        "Texts of the data are shown; report.mistakes sets how many."
-    )
-    return section(
-        "Worst mistakes", note, tag("div", (_mistake(m) for m in contents.mistakes), class_="mistakes")
-    )
-
-
-def _mistake(mistake: Mistake) -> Html:
-    quotes = [tag("blockquote", text or "(empty)", dir="auto") for text in mistake.texts]
-    told = tag(
-        "div",
-        "labelled ",
-        tag("b", tag("bdi", mistake.label)),
-        f" ({mistake.label_probability:.1%}), predicted ",
-        tag("b", tag("bdi", mistake.predicted)),
-        f" ({mistake.probability:.1%})",
-    )
-    return tag("div", quotes, told, class_="mistake")
-
-
-def _training(history: Mapping[str, object]) -> Html:
-    evaluations: Sequence[Mapping[str, float]] = history["evaluations"]  # type: ignore[assignment]  # JSON
-    losses = [Line("train", _curve(evaluations, "train_loss")), Line("eval", _curve(evaluations, "loss"))]
+def _training(history: History, task: Task) -> Html:
+    evaluations = history.evaluations
+    losses = [Line("train", _curve(evaluations, f"train_{LOSS}")), Line("eval", _curve(evaluations, LOSS))]
     charts = [line_chart("Loss", "epoch", losses)] if any(line.points for line in losses) else []
-    accuracy = _curve(evaluations, "accuracy")
-    if accuracy:
-        charts.append(line_chart("Accuracy on eval", "epoch", [Line("eval", accuracy)]))
+    for name, score in task.facts().SCORES.items():
+        points = _curve(evaluations, name) if name != LOSS else []
+        if points:
+            title = f"{score.title[0].upper()}{score.title[1:]} on eval"
+            charts.append(line_chart(title, "epoch", [Line("eval", points)]))
     return section("Training", _training_told(history), tag("div", charts, class_="charts"))
 
 
@@ -159,9 +127,9 @@ def _curve(evaluations: Sequence[Mapping[str, float]], key: str) -> list[tuple[f
     return [(e["epoch"], e[key]) for e in evaluations if math.isfinite(e.get(key, math.nan))]
 
 
-def _training_told(history: Mapping[str, object]) -> str:
-    told = f"{history['step']:,} of {history['total_steps']:,} steps on {history['train_rows']:,} rows"
-    parts = [told, why_kept(history), "stopped early" if history["stopped_early"] else ""]
+def _training_told(history: History) -> str:
+    told = f"{history.step:,} of {history.total_steps:,} steps on {history.train_rows:,} rows"
+    parts = [told, why_kept(history), "stopped early" if history.stopped_early else ""]
     return "; ".join(part for part in parts if part) + "."
 
 

@@ -8,17 +8,17 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
 from components.example_gen.rows import read_examples, text_of
-from components.report.mistakes import Mistake
 from components.settings import DataSettings
 from models import features
+from models.tasks.task import Task
 
-NO_LABEL = -1  # in `label_ids`: the row's label is not one of the model's classes
 _CHUNK = 1024  # rows in memory; within a chunk, batches are of alike length
 _BATCH = 64
 TEXT_SHOWN = 1000  # characters
@@ -38,14 +38,14 @@ class Row:
 class Predictions:
     """What the model says.
 
-    `label_ids` int64 [rows] (NO_LABEL where the label is none of `classes`), `probabilities` float32
-    [rows, classes], `mistakes` with the least probable label first.
+    `labels` int64 [rows], as the task's `label_ids` gives them, `probabilities` float32 [rows, classes],
+    `mistakes` of the task with the worst first.
     """
 
     classes: tuple[str, ...]
-    label_ids: np.ndarray
+    labels: np.ndarray
     probabilities: np.ndarray
-    mistakes: tuple[Mistake, ...]
+    mistakes: tuple[Any, ...]
 
 
 def is_chosen(index: int, rows: int, limit: int) -> bool:
@@ -95,7 +95,7 @@ def opened(model_dir: Path, columns: Sequence[str]) -> Iterator[Predict]:
 
 
 def predict_split(
-    model_dir: Path, folder: Path, data: DataSettings, rows: int, limit: int, mistakes: int
+    model_dir: Path, folder: Path, data: DataSettings, task: Task, rows: int, limit: int, mistakes: int
 ) -> Predictions:
     """Predicts at most `limit` rows; memory grows with the figures of a row, not with its text.
 
@@ -103,22 +103,25 @@ def predict_split(
       model_dir: exported SavedModel.
       folder: shards of the split.
       data: the config's `data` section.
+      task: what the model learned.
       rows: rows of the split.
       limit: rows looked at.
       mistakes: how many are kept with their texts.
     """
     chosen = (row for i, row in enumerate(read_rows(folder, data)) if is_chosen(i, rows, limit))
-    classes: tuple[str, ...] = ()
+    figures, classes = task.figures(), tuple[str, ...]()
     label_ids, probabilities = [np.zeros(0, np.int64)], [np.zeros((0, 0), np.float32)]
-    worst: list[Mistake] = []
+    worst: list[Any] = []
     with opened(model_dir, data.text_columns) as predict:
         for batch in _batches(chosen):
             given, classes = predict(batch)
-            ids = np.array([classes.index(r.label) if r.label in classes else NO_LABEL for r in batch])
+            labels = [row.label for row in batch]
+            ids = figures.label_ids(labels, classes)
             label_ids.append(ids)
             probabilities.append(given)
-            found = [*worst, *_mistakes(batch, ids, given, classes)]
-            worst = heapq.nsmallest(mistakes, found, key=lambda mistake: mistake.label_probability)
+            texts = [[_shown(text) for text in row.texts] for row in batch]
+            found = [*worst, *figures.mistakes(texts, labels, ids, given, classes)]
+            worst = heapq.nsmallest(mistakes, found, key=figures.gravity)
     return Predictions(
         classes, np.concatenate(label_ids), np.concatenate(probabilities[1:] or probabilities), tuple(worst)
     )
@@ -129,16 +132,6 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
     while chunk := sorted(itertools.islice(rows, _CHUNK), key=lambda row: len(row.texts[0])):
         for start in range(0, len(chunk), _BATCH):
             yield chunk[start : start + _BATCH]
-
-
-def _mistakes(
-    rows: Sequence[Row], label_ids: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
-) -> Iterator[Mistake]:
-    for row, label_id, given in zip(rows, label_ids, probabilities, strict=True):
-        best = int(given.argmax())
-        if label_id not in (NO_LABEL, best):
-            texts = tuple(_shown(text) for text in row.texts)
-            yield Mistake(texts, row.label, classes[best], float(given[best]), float(given[label_id]))
 
 
 def _shown(text: bytes) -> str:

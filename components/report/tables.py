@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from components.report.markup import Child, Html, tag
+from models.tasks.task import metric as known
 
 
 def section(title: str, note: str, *body: Child) -> Html:
@@ -35,15 +36,10 @@ def name(value: str) -> Html:
 
 
 def number(metric: str, value: float) -> str:
-    """`("accuracy", 0.93728) -> "0.9373"`, counts without decimals."""
-    return f"{value:,.0f}" if metric == "example_count" else f"{value:.4f}"
+    """`0.93728 -> "0.9373"`, counts of rows without decimals."""
+    return f"{value:,.0f}" if known(metric).counts_rows else f"{value:.4f}"
 
 
 def bar(share: float) -> Html:
     """A meter of a share of 1."""
     return tag("span", tag("i", style=f"width:{max(0.0, min(share, 1.0)):.1%}"), class_="meter")
-
-
-def shortened(count: int, shown: int) -> str:
-    """`(250, 100) -> ", 100 of 250"`; nothing when all are shown."""
-    return f", {shown:,} of {count:,}" if count > shown else ""

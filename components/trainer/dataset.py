@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from models import features
 from models.errors import PipelineError
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 ROW_WEIGHT = "row_weight"  # float32 [rows]: weight in the loss; 0 for rows that only fill a batch up
 
@@ -55,6 +56,7 @@ class Batching:
     inputs: tuple[str, ...] = (features.INPUT_IDS, features.ATTENTION_MASK)
     class_weights: tuple[float, ...] | None = None
     fixed_rows: bool = False
+    task: Task = TASKS[DEFAULT_TASK]
 
 
 def model_inputs(transformed_spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -82,7 +84,11 @@ def list_shards(patterns: Sequence[str]) -> list[str]:
 
 
 def summarize_split(
-    shards: Sequence[str], classes: int, vocabulary: int, inputs: Sequence[str]
+    shards: Sequence[str],
+    classes: int,
+    vocabulary: int,
+    inputs: Sequence[str],
+    task: Task = TASKS[DEFAULT_TASK],
 ) -> SplitSummary:
     """Reads a split once: counts, and everything that would make a training step fail later.
 
@@ -90,18 +96,20 @@ def summarize_split(
       PipelineError: a shard cannot be read, a row has no label or no tokens, a label is outside
         [0, classes) or a token id outside [0, vocabulary).
     """
-    counts = np.zeros(classes, np.int64)
+    labels, counts = task.labels(), np.zeros(classes, np.int64)
     tokens = 0
     digest = hashlib.sha256()
     for shard in shards:
         try:
             _check_whole(shard)
-            for rows in _parsed(tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, inputs):
-                ids, labels = rows[features.INPUT_IDS], rows[features.LABEL_ID].numpy()
-                _check_rows(shard, ids, labels, classes, vocabulary)
-                counts += np.bincount(labels, minlength=classes)
+            for rows in _parsed(
+                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, inputs, task
+            ):
+                ids = rows[features.INPUT_IDS]
+                counts += labels.counts(rows, shard, classes)
+                _check_tokens(shard, ids, vocabulary)
                 tokens += int(ids.flat_values.shape[0])
-                for part in (ids.flat_values, ids.row_splits, labels):
+                for part in (ids.flat_values, ids.row_splits, *labels.arrays(rows)):
                     digest.update(np.asarray(part).tobytes())
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, *_BROKEN_GZIP) as error:
             told = getattr(error, "message", str(error))
@@ -117,13 +125,7 @@ def _check_whole(shard: str) -> None:
                 pass
 
 
-def _check_rows(shard: str, ids: tf.RaggedTensor, labels: np.ndarray, classes: int, vocabulary: int) -> None:
-    bad = labels[(labels < 0) | (labels >= classes)]
-    if bad.size:
-        raise PipelineError(
-            f"{shard}: label id {bad[0]} in {bad.size} rows is outside the label list of {classes}; "
-            "see data.labels"
-        )
+def _check_tokens(shard: str, ids: tf.RaggedTensor, vocabulary: int) -> None:
     if int(tf.reduce_min(ids.row_lengths())) < 1:
         raise PipelineError(f"{shard}: a row has no {features.INPUT_IDS}; run Transform again")
     largest = int(tf.reduce_max(ids.flat_values))
@@ -138,12 +140,14 @@ def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch
     """One epoch in an order that `seed` and `epoch` decide.
 
     Returns:
-      Batches: the model's inputs int32 [rows, tokens], label_id int32 [rows], row_weight float32 [rows].
+      Batches: the model's inputs int32 [rows, tokens], the task's labels (label_id int32 [rows]), row_weight
+      float32 [rows].
     """
     # A prime apart, so that (seed 0, epoch 1) is not (seed 1, epoch 0).
     mixed = seed + 1_000_003 * epoch
     rows = _records(shards).shuffle(_SHUFFLE_ROWS, seed=mixed, reshuffle_each_iteration=False)
-    pools = _parsed(rows, batching.batch_size * _POOL_BATCHES, batching.inputs).enumerate()
+    pool_rows = batching.batch_size * _POOL_BATCHES
+    pools = _parsed(rows, pool_rows, batching.inputs, batching.task).enumerate()
     return pools.flat_map(lambda i, pool: _cut(pool, batching, (mixed, i))).prefetch(2)
 
 
@@ -153,7 +157,8 @@ def evaluation_batches(shards: Sequence[str], batching: Batching, limit: int = -
     Args:
       limit: only so many rows, the first of the shards; -1: all.
     """
-    pools = _parsed(_records(shards).take(limit), batching.batch_size * _POOL_BATCHES, batching.inputs)
+    rows, pool_rows = _records(shards).take(limit), batching.batch_size * _POOL_BATCHES
+    pools = _parsed(rows, pool_rows, batching.inputs, batching.task)
     return pools.flat_map(lambda pool: _cut(pool, batching, None)).prefetch(2)
 
 
@@ -166,9 +171,9 @@ def _compression(shard: str) -> str:
         return "GZIP" if file.read(2) == b"\x1f\x8b" else ""
 
 
-def _parsed(records: tf.data.Dataset, rows: int, inputs: Sequence[str]) -> tf.data.Dataset:
+def _parsed(records: tf.data.Dataset, rows: int, inputs: Sequence[str], task: Task) -> tf.data.Dataset:
     spec: dict[str, Any] = {name: tf.io.RaggedFeature(tf.int64) for name in _stored(inputs)}
-    spec[features.LABEL_ID] = tf.io.FixedLenFeature([], tf.int64)
+    spec |= task.labels().parsing_spec()
     return records.batch(rows).map(lambda serialized: tf.io.parse_example(serialized, spec))
 
 
@@ -192,16 +197,19 @@ def _cut(pool: Batch, batching: Batching, seed: tuple[int, tf.Tensor] | None) ->
 
 
 def _batch(pool: Batch, rows: tf.Tensor, batching: Batching) -> Batch:
-    sequences = {name: tf.gather(pool[name], rows) for name in _stored(batching.inputs)}
+    labels, sequences = (
+        batching.task.labels(),
+        {n: tf.gather(pool[n], rows) for n in _stored(batching.inputs)},
+    )
     lengths = tf.cast(sequences[features.INPUT_IDS].row_lengths(), tf.int32)
     width = -(-tf.reduce_max(lengths) // batching.bucket_width) * batching.bucket_width
     batch = {name: _padded(values, width) for name, values in sequences.items()}
     batch[features.ATTENTION_MASK] = tf.sequence_mask(lengths, width, tf.int32)
-    batch[features.LABEL_ID] = tf.cast(tf.gather(pool[features.LABEL_ID], rows), tf.int32)
+    batch |= labels.batch(pool, rows)
     if batching.class_weights is None:
         batch[ROW_WEIGHT] = tf.ones_like(lengths, tf.float32)
     else:
-        batch[ROW_WEIGHT] = tf.gather(tf.constant(batching.class_weights), batch[features.LABEL_ID])
+        batch[ROW_WEIGHT] = labels.row_weights(batch, batching.class_weights)
     return _filled(batch, batching.batch_size) if batching.fixed_rows else batch
 
 

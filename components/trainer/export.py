@@ -11,13 +11,14 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 import tensorflow_transform as tft
 
-from components.labels import read_labels
 from components.model_files import EXTRAS, write_sums
 from components.settings import DataSettings
 from components.trainer.dataset import model_inputs
 from models import features
 from models.encoders.families import FAMILIES, forward_of
 from models.errors import PipelineError
+from models.tasks.label_list import read_labels
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 Outputs = dict[str, tf.Tensor]
 
@@ -32,22 +33,21 @@ class ServingModel(tf.Module):
     """
 
     def __init__(
-        self, model: Any, transform: tft.TFTransformOutput, data: DataSettings, labels: Path
+        self,
+        model: Any,
+        transform: tft.TFTransformOutput,
+        data: DataSettings,
+        labels: Path,
+        task: Task = TASKS[DEFAULT_TASK],
     ) -> None:
         super().__init__()
         self._model = _Untracked(model)
         self._classify = forward_of(model).classify
         self.weights = list(model.variables)
         self.transform_layer = transform.transform_features_layer()
-        self._classes = len(read_labels(labels))
-        lines = tf.lookup.TextFileInitializer(
-            str(labels),
-            tf.int64,
-            tf.lookup.TextFileIndex.LINE_NUMBER,
-            tf.string,
-            tf.lookup.TextFileIndex.WHOLE_LINE,
-        )
-        self.labels = tf.lookup.StaticHashTable(lines, default_value="")
+        self._head = task.head()
+        self._classes = task.head().size(read_labels(labels))
+        self.labels = task.labels().names_table(labels)
         self._columns = data.text_columns
         self._raw_spec = {name: transform.raw_feature_spec().get(name) for name in self._columns}
         missing = sorted(name for name, spec in self._raw_spec.items() if spec is None)
@@ -89,14 +89,9 @@ class ServingModel(tf.Module):
         return self._outputs({name: tf.cast(value, tf.int32) for name, value in tokens.items()})
 
     def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> Outputs:
-        probabilities = tf.nn.softmax(self._classify(self._model.value, inputs))
+        logits = self._classify(self._model.value, inputs)
         classes = self.labels.lookup(tf.range(self._classes, dtype=tf.int64))
-        best = tf.argmax(probabilities, -1)
-        return {
-            features.PROBABILITIES: probabilities,
-            features.CLASSES: tf.tile(classes[None], [tf.shape(probabilities)[0], 1]),
-            features.PREDICTED_LABEL: tf.gather(classes, best),
-        }
+        return self._head.served_outputs(logits, classes)
 
 
 class _Untracked:
@@ -109,8 +104,7 @@ class _Untracked:
 def export_model(module: ServingModel, labels: Path, out: Path) -> None:
     """Writes a self-contained SavedModel to `out`.
 
-    Signatures (all with outputs probabilities float32 [batch, classes], classes string [batch, classes],
-    label string [batch]):
+    Signatures, all with the outputs of the task's head:
       serving_default: the raw text columns by their names, string [batch].
       serve_examples: "examples", serialized tf.Examples with those columns, string [batch].
       serve_tokens: the model's inputs, as input_ids and attention_mask, int64 [batch, tokens].

@@ -5,31 +5,36 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from models.tasks.task import DEFAULT_TASK, LOSS, TASKS, every_score
 
 # In the model run's folder: `History` as JSON.
 HISTORY_FILE = "history.json"
 
 
-@dataclass
+@dataclass(frozen=True)
 class History:
-    """What happened; written as JSON beside the model run and saved with the state."""
+    """What happened; written as JSON beside the model run and saved with the state.
+
+    An evaluation is {"step", "epoch", "train_loss" where there were steps, and the scores of the task's head}.
+    """
 
     fingerprint: str = ""  # of all that decides the result; names the training state
     step: int = 0
     total_steps: int = 0
     steps_per_epoch: float = 0.0
-    evaluations: list[dict[str, float]] = field(default_factory=list)
-    unevaluated_losses: list[float] = field(
-        default_factory=list
-    )  # of the steps since, when the state was saved
-    best: dict[str, float] = field(default_factory=dict)  # the evaluation whose weights are kept
-    best_metric: str = "accuracy"  # decides which; a tie goes to the better one of the other metric
+    evaluations: Sequence[Mapping[str, float]] = field(default_factory=list)
+    # Of the steps since, when the state was saved.
+    unevaluated_losses: Sequence[float] = field(default_factory=list)
+    best: Mapping[str, float] = field(default_factory=dict)  # the evaluation whose weights are kept
+    # Decides which; a tie goes to the better one of another score, see `rank`.
+    best_metric: str = TASKS[DEFAULT_TASK].facts().BEST_METRIC
     evaluations_since_best: int = 0  # of best_metric by min_delta at least: what patience counts
     stopped_early: bool = False
-    resumed_at: list[int] = field(default_factory=list)
+    resumed_at: Sequence[int] = field(default_factory=list)
     train_rows: int = 0
     seconds: float = 0.0  # all of it: steps, evaluations, state
     evaluation_seconds: float = 0.0  # of these, evaluations and saving the state
@@ -38,7 +43,19 @@ class History:
     padding_share: float = 0.0  # tokens computed that were padding
 
     def as_json(self) -> dict[str, Any]:
+        """Values that JSON holds; `history_of` makes the same history of them."""
         return asdict(self)
+
+
+def history_of(values: Mapping[str, Any]) -> History:
+    """What `as_json` or history.json holds. Keys that an earlier release did not write have their defaults."""
+    known = {field.name for field in fields(History)}
+    return History(**{key: value for key, value in values.items() if key in known})
+
+
+def read_history(folder: Path) -> History:
+    """Reads `history.json` from `folder`."""
+    return history_of(json.loads((folder / HISTORY_FILE).read_text(encoding="utf-8")))
 
 
 def write_history(history: History, folder: Path) -> None:
@@ -50,35 +67,34 @@ def write_history(history: History, folder: Path) -> None:
 
 def goodness(scores: Mapping[str, float], metric: str) -> float:
     """A metric with its sign turned so that more is better; below all others when it is not a number."""
-    value = scores[metric] if metric == "accuracy" else -scores[metric]
+    value = -scores[metric] if every_score()[metric].lower_is_better else scores[metric]
     return -math.inf if math.isnan(value) else value
 
 
 def rank(scores: Mapping[str, float], metric: str) -> tuple[float, float]:
-    """What decides which weights are kept: the metric, and among equals the other one.
+    """What decides which weights are kept: the metric, and among equals the loss, or with the loss the first score.
 
-    Accuracy on a small split is often equal, 1.0 say, from the first epoch on, while the loss still falls.
+    A share of a small split is often equal, 1.0 say, from the first epoch on, while the loss still falls.
     """
-    other = "loss" if metric == "accuracy" else "accuracy"
-    return goodness(scores, metric), goodness(scores, other)
+    return goodness(scores, metric), goodness(scores, _tie_breaker(metric, scores))
 
 
-def why_kept(history: Mapping[str, Any]) -> str:
+def _tie_breaker(metric: str, scores: Mapping[str, float]) -> str:
+    return next(name for name in every_score() if name in scores and name != LOSS) if metric == LOSS else LOSS
+
+
+def why_kept(history: History) -> str:
     """Which epoch's weights are the model's, and why; "" without an evaluation.
 
     `the weights of epoch 3 are the model's: eval accuracy 1.0000, as in epochs 1 and 2, and of these the lowest
     eval loss, 0.2500`
-
-    Args:
-      history: history.json of the Trainer.
     """
-    best: Mapping[str, float] = history["best"]
+    best, metric = history.best, history.best_metric
     if not best:
         return ""
-    metric = history.get("best_metric", "accuracy")
-    other = "loss" if metric == "accuracy" else "accuracy"
+    other = _tie_breaker(metric, best)
     epoch = f"the weights of epoch {best['epoch']:.3g} are the model's: "
-    tied = [e for e in history["evaluations"] if e[metric] == best[metric] and e["step"] != best["step"]]
+    tied = [e for e in history.evaluations if e[metric] == best[metric] and e["step"] != best["step"]]
     if not tied:
         return f"{epoch}{_extreme(metric)} eval {metric}, {best[metric]:.4f}"
     others = _listed([f"{e['epoch']:.3g}" for e in tied])
@@ -89,7 +105,7 @@ def why_kept(history: Mapping[str, Any]) -> str:
 
 
 def _extreme(metric: str) -> str:
-    return "highest" if metric == "accuracy" else "lowest"
+    return "lowest" if every_score()[metric].lower_is_better else "highest"
 
 
 def _listed(epochs: Sequence[str]) -> str:

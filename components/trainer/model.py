@@ -1,4 +1,4 @@
-"""The loss of the classifier, and which of its variables training changes."""
+"""Which of the classifier's variables training changes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,6 @@ import tensorflow as tf
 from components.trainer.settings import FreezeSettings
 from models.encoders.families import forward_of
 from models.errors import PipelineError
-
-
-def row_losses(logits: tf.Tensor, label_ids: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """Cross-entropy per row, float32 [rows].
-
-    `smoothing` spreads that share of the target evenly over all classes: with 0.1 and two classes the
-    target of label 0 is [0.95, 0.05].
-    """
-    if smoothing == 0.0:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(label_ids, logits)
-    classes = logits.shape[-1]
-    target = tf.one_hot(label_ids, classes) * (1.0 - smoothing) + smoothing / classes
-    return tf.nn.softmax_cross_entropy_with_logits(target, logits)
 
 
 def trained_variables(model: Any, freeze: FreezeSettings) -> list[tf.Variable]:

@@ -15,7 +15,7 @@ class TrainProgress:
 
     `epoch` counts passes over the train split (1.5: half of the second one is done), `loss` is the mean
     training loss since the last report, `seconds_left` an estimate without the evaluations to come.
-    `eval_metrics` ({"accuracy": ..., "loss": ...}) is there only in the report after an evaluation.
+    `eval_metrics` (the scores of the task's head) is there only in the report after an evaluation.
     """
 
     step: int

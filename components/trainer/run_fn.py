@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import tensorflow_transform as tft
 
-from components.labels import read_labels
 from components.settings import DataSettings, ModelSettings
 from components.trainer.dataset import model_inputs
 from components.trainer.distribution import is_chief, make_strategy
@@ -18,6 +17,8 @@ from components.trainer.state_files import clear_state
 from components.trainer.train_loop import read_data, train
 from models.checkpoints.classifier import load_classifier
 from models.checkpoints.weights import checkpoint_digest
+from models.tasks.label_list import read_labels
+from models.tasks.task import TASKS
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -27,7 +28,7 @@ def run_fn(fn_args: FnArgs) -> None:
     """Fine-tunes the checkpoint on the transformed examples and exports the model with all signatures.
 
     `custom_config`: "model", "train", "data" (settings as JSON), "checkpoint_dir", "labels_path",
-    "state_dir" (survives an interrupt), "code_fingerprint".
+    "state_dir" (survives an interrupt), "task" (a key of `TASKS`), "code_fingerprint".
     """
     custom, run_dir = fn_args.custom_config, Path(fn_args.model_run_dir)
     data = DataSettings.model_validate(custom["data"])
@@ -35,7 +36,7 @@ def run_fn(fn_args: FnArgs) -> None:
     settings = TrainSettings.model_validate(custom["train"])
     checkpoint, labels_path = Path(custom["checkpoint_dir"]), Path(custom["labels_path"])
     labels, state_dir = read_labels(labels_path), Path(custom["state_dir"])
-    strategy = make_strategy(settings.strategy)
+    strategy, task = make_strategy(settings.strategy), TASKS[custom["task"]]
     with strategy.scope():
         model = load_classifier(
             checkpoint,
@@ -46,8 +47,8 @@ def run_fn(fn_args: FnArgs) -> None:
         )
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     inputs = model_inputs(transform.transformed_feature_spec())
-    rows = read_data(fn_args.train_files, fn_args.eval_files, labels, model.config.vocab_size, inputs)
-    serving = ServingModel(model, transform, data, labels_path)
+    rows = read_data(fn_args.train_files, fn_args.eval_files, labels, model.config.vocab_size, inputs, task)
+    serving = ServingModel(model, transform, data, labels_path, task)
     identity = {"weights": checkpoint_digest(checkpoint), "dropout": model_settings.dropout}
     identity["code"] = custom.get("code_fingerprint")
     log_dir = run_dir if settings.tensorboard else None

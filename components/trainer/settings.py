@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from models.errors import UsageError
 from models.section import Fraction, Section
+from models.tasks.task import DEFAULT_TASK, TASKS, every_score
+
+if TYPE_CHECKING:
+    ScoreName = str
+else:
+    ScoreName = Literal[tuple(every_score())]
 
 
 class EarlyStoppingSettings(Section):
@@ -57,8 +63,8 @@ class TrainSettings(Section):
     )
     freeze: FreezeSettings = Field(FreezeSettings(), description="Layers that are not trained.")
     evaluations_per_epoch: int = Field(1, ge=1, description="Evaluations on the eval split per epoch.")
-    best_metric: Literal["accuracy", "loss"] = Field(
-        "accuracy",
+    best_metric: ScoreName = Field(
+        TASKS[DEFAULT_TASK].facts().BEST_METRIC,
         description="Decides which weights are the best, as measured on the eval split; of equal accuracies the one with "
         "the lower loss.",
     )

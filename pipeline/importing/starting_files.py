@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 from google.protobuf import text_encoding
+
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 # A slice for each value of a further column; with more of them no one reads the table.
 MAX_SLICES = 100
@@ -46,15 +46,7 @@ train:
 evaluate:
   split: test
   thresholds:
-    # Always answering {majority} gives accuracy {share:.3f} and macro F1 {majority_f1:.3f} on the test split
-    # ({rows} rows). The floors below are a quarter of the way from there to 1: enough to
-    # refuse a model that learned nothing. Raise them to just below what your first runs reach.
-    accuracy: {{min: {accuracy:.2f}, max_drop: 0.02}}  # max_drop: against the last blessed model
-    macro_f1: {{min: {macro_f1:.2f}}}
-    # Answering every text with the shares of the labels gives cross-entropy {entropy:.3f}: probabilities must be
-    # better than that, and not much worse than the last blessed model's, whatever the accuracy.
-    cross_entropy: {{max: {max_entropy:g}, max_rise: {max_rise:g}}}
-  slices:
+{thresholds}  slices:
     - columns: [label]  # reported per class; add thresholds to gate on the worst class
 {slices}
 push:
@@ -112,6 +104,7 @@ def config_text(
     count: int,
     pair: bool,
     slices: Mapping[str, int],
+    task: Task = TASKS[DEFAULT_TASK],
 ) -> str:
     """The starting config (YAML).
 
@@ -122,13 +115,9 @@ def config_text(
         count: number of labels.
         pair: whether rows have a second text.
         slices: further column -> number of its values in the test split.
+        task: what a model of the data learns.
     """
-    test_labels = splits["test"]
-    rows = sum(test_labels.values())
-    majority = max(sorted(test_labels), key=lambda label: test_labels[label])
-    share = test_labels[majority] / rows
-    majority_f1 = 2 * share / (1 + share) / count
-    entropy = _entropy(splits)
+    rows = sum(splits["test"].values())
     shown = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
     return _CONFIG.format(
         name=name,
@@ -136,26 +125,9 @@ def config_text(
         files=_printable(shown)[1:-1],
         count=count,
         pair="  text_pair: text_pair\n" if pair else "",
-        majority=_printable(majority),
-        share=share,
-        majority_f1=majority_f1,
-        rows=rows,
-        accuracy=_quarter_up(share),
-        macro_f1=_quarter_up(majority_f1),
-        entropy=entropy,
-        max_entropy=_two_digits(0.9 * entropy),
-        max_rise=_two_digits(0.1 * entropy),
+        thresholds=task.starting().starting_thresholds(splits),
         slices="".join(_slice(column, values, rows) for column, values in slices.items()),
     )
-
-
-def _entropy(splits: Mapping[str, Mapping[str, int]]) -> float:
-    """Entropy of the labels of all splits, in nats: the cross-entropy of always answering with their shares."""
-    counts = Counter[str]()
-    for labels in splits.values():
-        counts.update(labels)
-    rows = counts.total()
-    return -sum(n / rows * math.log(n / rows) for n in counts.values())
 
 
 def _slice(column: str, values: int, rows: int) -> str:
@@ -177,11 +149,3 @@ def _scalar(text: str) -> str:
 def _printable(text: str) -> str:
     """In double quotes, on one line, for YAML as for JSON."""
     return json.dumps(text, ensure_ascii=not text.isprintable())
-
-
-def _two_digits(value: float) -> float:
-    return float(f"{value:.2g}")
-
-
-def _quarter_up(floor: float) -> float:
-    return math.floor((floor + 0.25 * (1 - floor)) * 100) / 100

@@ -182,7 +182,7 @@ def training_line(progress: TrainProgress) -> str:
 
 
 def evaluation_line(progress: TrainProgress) -> str:
-    """`epoch 1.0: eval loss 0.31, eval accuracy 0.94`."""
+    """`epoch 1.0: eval loss 0.31`."""
     metrics = (progress.eval_metrics or {}).items()
     told = ", ".join(f"eval {name} {value:.4f}" for name, value in metrics)
     return f"epoch {progress.epoch:.1f}: {told}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -141,10 +140,9 @@ def _canary_refusal(nodes: Mapping[str, NodeRun]) -> str:
     blessing = _only(nodes, "Canary", "blessing")
     if blessing is None or blessing.properties.get("blessed") == 1:
         return ""
-    from components.canary.report import REPORT_FILE
+    from components.canary.report import read_canary_report
 
-    report = json.loads(Path(blessing.uri, REPORT_FILE).read_text(encoding="utf-8"))
-    return "; ".join(report["reasons"])
+    return "; ".join(read_canary_report(Path(blessing.uri)).reasons)
 
 
 def _listed(refusals: Sequence[str]) -> str:
@@ -174,10 +172,9 @@ def _gate_warnings(nodes: Mapping[str, NodeRun]) -> list[str]:
     report = _only(nodes, "DataGate", "report")
     if report is None:
         return []
-    from components.data_gate.artifacts import REPORT_FILE
+    from components.data_gate.report import read_gate_report
 
-    findings = json.loads(Path(report.uri, REPORT_FILE).read_text(encoding="utf-8"))["findings"]
-    return [finding["message"] for finding in findings]
+    return [str(finding) for finding in read_gate_report(Path(report.uri)).findings]
 
 
 def _evaluation(nodes: Mapping[str, NodeRun], label_column: str) -> Evaluation:

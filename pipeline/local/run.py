@@ -17,7 +17,7 @@ from components import interrupts
 from components.versions.runs import new_run_id
 from models.errors import PipelineError, UsageError
 from pipeline.beam.settings import check_local
-from pipeline.config import Config, load_config
+from pipeline.config import Config, load_config, task_of
 from pipeline.local import leftovers, metadata_store, run_lock, sudden_end
 from pipeline.local.display import Display, make_display
 from pipeline.local.failures import explain
@@ -205,7 +205,7 @@ class _Session:
         return exit_code
 
     def _print_summary(self, console: Console, outcome: Outcome) -> None:
-        from components.labels import read_labels
+        from models.tasks.label_list import read_labels
         from pipeline.local.summary import print_summary
 
         print_summary(
@@ -213,6 +213,7 @@ class _Session:
             outcome,
             self.config.evaluate,
             read_labels(self.config.data.labels),
+            task_of(self.config),
             [self.request.config_path, *(part for o in self.request.overrides for part in ("--set", o))],
             _relative(self.log_path),
         )

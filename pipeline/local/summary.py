@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from components.evaluator.evaluation import Evaluation, bounds_told, holds
-from components.evaluator.settings import LOWER_IS_BETTER, EvaluateSettings, ThresholdSettings
+from components.evaluator.settings import EvaluateSettings, ThresholdSettings
 from components.exports.report import LATENCY_ROWS, ExportReport, Figures
 from components.versions.store import versions
+from models.tasks.task import Task, metric
 from pipeline.local.outcome import Outcome
 from pipeline.process.command_line import to_paste
 from pipeline.process.shown import SYMBOLS, duration
@@ -25,12 +26,14 @@ def print_summary(
     outcome: Outcome,
     evaluate: EvaluateSettings,
     labels: Sequence[str],
+    task: Task,
     config: Sequence[str],
     log_path: Path,
 ) -> None:
     """Prints the summary of a run that came to its end, blessed or not.
 
     Args:
+        task: what the model learned.
         config: what names the config on a command line, `["tiny.yaml", "--set", "train.epochs=1"]`.
     """
     for title, body in (
@@ -38,7 +41,7 @@ def print_summary(
         ("Steps", _steps(outcome)),
         (f"Metrics on the {evaluate.split} split", _metrics(outcome.evaluation, evaluate)),
         ("By class", _classes(outcome.evaluation, labels)),
-        ("By slice", _slices(outcome.evaluation)),
+        ("By slice", _slices(outcome.evaluation, task)),
         ("Exports, held to the served model on the eval split", _exports(outcome.exports)),
     ):
         if body is not None:
@@ -100,7 +103,7 @@ def _metrics(evaluation: Evaluation, evaluate: EvaluateSettings) -> RenderableTy
     table = _table("metric", "value", *compared, "threshold", "", whole_names=True)
     for name in (name for name in names if name in evaluation.metrics):
         value = evaluation.metrics[name]
-        bounds = evaluate.thresholds.get(name)  # type: ignore[call-overload]  # keys are literals
+        bounds = evaluate.thresholds.get(name)
         before = _before(name, value, baseline) if baseline else []
         table.add_row(
             name,
@@ -116,13 +119,14 @@ def _before(name: str, value: float, baseline: Mapping[str, float]) -> list[Rend
     if name not in baseline:
         return ["", ""]
     change = value - baseline[name]
-    better = change < 0 if name in LOWER_IS_BETTER else change > 0
-    style = "" if abs(change) < 5e-5 or name == "example_count" else "green" if better else "yellow"
-    return [_number(name, baseline[name]), Text("" if name == "example_count" else f"{change:+.4f}", style)]
+    known = metric(name)
+    better = known.worse_by(value, baseline[name]) < 0
+    style = "" if abs(change) < 5e-5 or known.counts_rows else "green" if better else "yellow"
+    return [_number(name, baseline[name]), Text("" if known.counts_rows else f"{change:+.4f}", style)]
 
 
 def _number(name: str, value: float) -> str:
-    return f"{value:,.0f}" if name == "example_count" else f"{value:.4f}"
+    return f"{value:,.0f}" if metric(name).counts_rows else f"{value:.4f}"
 
 
 def _mark(
@@ -160,14 +164,11 @@ def _class_change(value: float, before: float) -> list[RenderableType]:
     return [f"{before:.3f}", Text(f"{change:+.3f}", style)]
 
 
-def _slices(evaluation: Evaluation) -> RenderableType | None:
+def _slices(evaluation: Evaluation, task: Task) -> RenderableType | None:
     if not evaluation.slices:
         return None
-    names = [
-        n
-        for n in ("accuracy", "macro_f1", "example_count")
-        if any(n in m for m in evaluation.slices.values())
-    ]
+    shown = task.facts().SLICE_METRICS
+    names = [name for name in shown if any(name in values for values in evaluation.slices.values())]
     table = _table("slice", *names)
     for slice_name, metrics in sorted(evaluation.slices.items()):
         table.add_row(Text(slice_name), *(_number(n, metrics[n]) if n in metrics else "" for n in names))

@@ -11,9 +11,9 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types import artifact as tfx_artifact
 
-from components.report import classification as figures
 from components.report.artifacts import ClassificationMetrics, Metrics
 from components.report.contents import scalars
+from models.tasks.single_label import figures
 from pipeline.kubeflow.step.artifacts import executor_output
 from tests.components.report.sample import CLASSES, LABEL_IDS, PROBABILITIES, make_contents
 from tests.support.kubeflow import frontend

@@ -12,6 +12,7 @@ import pytest
 
 from components.project import PACKAGES, PROJECT_DIR
 from models.encoders.families import FAMILIES
+from models.tasks.task import TASKS
 from pipeline import fingerprints, provenance, training_pipeline
 from pipeline.config import load_config
 from pipeline.fingerprints import code_fingerprint, content_fingerprint
@@ -69,7 +70,7 @@ NODES = {
     "TFRecordExampleGen": "components.example_gen.executor",
     "DataGate": "components.data_gate.executor",
     "Transform": "components.transform.preprocessing models.tokenizers.wordpiece.spec models.tokenizers.wordpiece.graph",
-    "Trainer": " ".join(training_code(FAMILIES["bert"])),
+    "Trainer": " ".join(training_code(FAMILIES["bert"], TASKS["single_label"])),
     "Evaluator": "components.evaluator.metrics",
     "Canary": "components.canary.executor components.serving.__main__",
     "Pusher": "components.pusher.executor",
@@ -160,7 +161,11 @@ def test_nodes_and_push_json_name_the_modules_of_the_checkpoints_tokenizer(tmp_p
     modules = ("models.tokenizers.wordpiece.spec", "models.tokenizers.wordpiece.graph")
     assert [names for names in named if any(name.startswith("models.tokenizers.") for name in names)] == [
         ("components.transform.preprocessing", *modules),
-        ("components.transform.preprocessing", "components.trainer.run_fn", *modules),
+        (
+            "components.transform.preprocessing",
+            *modules,
+            *training_code(FAMILIES["bert"], TASKS["single_label"]),
+        ),
         ("components.exports.executor", "components.exports.onnx.export", modules[0]),
         (
             "components.exports.executor",
@@ -168,3 +173,68 @@ def test_nodes_and_push_json_name_the_modules_of_the_checkpoints_tokenizer(tmp_p
             "models.tokenizers.wordpiece.javascript",
         ),
     ]
+
+
+# Prints, for each file that is edited in turn, the nodes of a whole pipeline whose parameters differ from before.
+RERUN_BY = """\
+import json, sys
+from pathlib import Path
+from pipeline import fingerprints
+from pipeline.config import load_config
+from pipeline.paths import local_paths
+from pipeline.training_pipeline import create_pipeline
+
+project = Path(sys.argv[1])
+config = load_config(project / "tiny.yaml", ["export.tflite={}", "push.destinations=[{folder: /pushed}]"])
+paths = local_paths(project / "runs", config.name, project / "encoder")
+
+def parameters():
+    fingerprints._source.cache_clear()
+    fingerprints._imports.cache_clear()
+    return {node.id: str(node.exec_properties) for node in create_pipeline(config, paths).components}
+
+before, rerun = parameters(), {}
+for edited in sys.argv[2:]:
+    content = Path(edited).read_bytes()
+    Path(edited).write_bytes(content + b"\\n# edited\\n")
+    rerun[edited] = [node for node, now in parameters().items() if now != before[node]]
+    Path(edited).write_bytes(content)
+print(json.dumps(rerun))
+"""
+ROW = '    "single_label": Task("single_label", "models.tasks.single_label"),\n'
+
+
+def test_an_edit_of_a_task_reruns_the_nodes_that_load_it_and_an_edit_of_another_task_nothing(tmp_path):
+    code, tasks = tmp_path / "code", "models/tasks"
+    for package in PACKAGES:
+        shutil.copytree(PROJECT_DIR / package, code / package)
+    shutil.copytree(code / tasks / "single_label", code / tasks / "other")
+    rows = (code / tasks / "task.py").read_text()
+    assert rows.count(ROW) == 1
+    (code / tasks / "task.py").write_text(rows.replace(ROW, ROW + ROW.replace("single_label", "other")))
+    (tmp_path / "project").mkdir()
+    write_project(tmp_path / "project")
+    parts = ("facts", "starting", "labels", "head", "figures")
+    edits = [f"{tasks}/{task}/{part}.py" for task in ("single_label", "other") for part in parts]
+    command = [sys.executable, "-c", RERUN_BY, str(tmp_path / "project"), *edits]
+    shown = subprocess.run(command, cwd=code, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    rerun = json.loads(shown.stdout.splitlines()[-1])
+    # The Pusher has the hash of the code that made a model, for push.json.
+    assert rerun == {
+        f"{tasks}/single_label/facts.py": [
+            "DataGate",
+            "Transform",
+            "Trainer",
+            "Evaluator",
+            "Pusher",
+            "Report",
+            "SecondPusher",
+            "TFLiteExport",
+        ],
+        f"{tasks}/single_label/starting.py": [],
+        f"{tasks}/single_label/labels.py": ["Transform", "Trainer", "Pusher", "TFLiteExport"],
+        f"{tasks}/single_label/head.py": ["Trainer", "Pusher"],
+        f"{tasks}/single_label/figures.py": ["Report", "TFLiteExport"],
+        **{f"{tasks}/other/{part}.py": [] for part in parts},
+    }

@@ -12,6 +12,7 @@ import pytest
 
 from components.project import PACKAGES, PROJECT_DIR
 from models.encoders.families import FAMILIES as ENCODERS
+from models.tasks.task import TASKS, every_metric, every_score
 from models.tokenizers.family import FAMILIES as TOKENIZERS
 
 SOURCES = sorted(p for package in PACKAGES for p in (PROJECT_DIR / package).rglob("*.py"))
@@ -185,3 +186,66 @@ def test_wheel_holds_exactly_the_three_packages(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {name for name in names if not name.endswith(".dist-info")} == {"components", "models", "pipeline"}
+
+
+# The axes compose nothing: components do.
+MODELS = PROJECT_DIR / "models"
+ABOVE_TASKS = ("components", "pipeline", "models.tokenizers", "models.encoders", "models.checkpoints")
+
+
+def test_tasks_import_neither_nodes_nor_another_axis_nor_one_another():
+    wrong = [
+        f"{path.relative_to(PROJECT_DIR)}: {name}"
+        for path in (MODELS / "tasks").rglob("*.py")
+        for name in imported(path)
+        if name.startswith(ABOVE_TASKS)
+        or any(
+            name.startswith(task.package) and path.parent.name != task.package.rpartition(".")[2]
+            for task in TASKS.values()
+        )
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "models.tasks.task",
+        "models.tasks.label_list",
+        "models.tasks.sections",
+        *(name for task in TASKS.values() for name in task.modules("facts", "starting", "figures")),
+    ],
+)
+def test_what_is_known_of_a_task_and_its_figures_need_no_tensorflow(module):
+    heavy = "{'tensorflow', 'tfx', 'apache_beam', 'transformers'}"
+    code = f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == ""
+
+
+# A file that must know what a task's are: the example that ships with an export has nothing of this project beside
+# it, and attention weighs tokens with a softmax, whatever the head does.
+KNOWS_ANSWERS = {
+    "components/exports/classify.py": {"argmax"},
+    "components/trainer/model.py": {"softmax"},
+}
+
+
+def test_metric_names_argmax_and_softmax_stand_in_the_tasks_only():
+    names = {*every_metric(), *every_score()}
+    found = {}
+    for path in SOURCES:
+        if path.is_relative_to(MODELS):
+            continue
+        tree = ast.walk(ast.parse(path.read_bytes()))
+        said = {
+            node.value if isinstance(node, ast.Constant) else node.attr
+            for node in tree
+            if (isinstance(node, ast.Constant) and node.value in names)
+            or (isinstance(node, ast.Attribute) and node.attr in ("argmax", "softmax"))
+        }
+        if said:
+            found[str(path.relative_to(PROJECT_DIR))] = said
+    assert found == KNOWS_ANSWERS

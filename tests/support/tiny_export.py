@@ -73,6 +73,7 @@ def _transform_graph(
         "transform": {"max_length": MAX_LENGTH},
         "checkpoint_dir": str(checkpoint),
         "labels_path": str(labels),
+        "task": "single_label",
     }
     raw_spec = {name: tf.io.FixedLenFeature([1], tf.string) for name in (*columns, "label")}
     out = folder / "graph"

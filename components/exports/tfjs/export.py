@@ -21,11 +21,11 @@ import numpy as np
 from components.exports.opened import Opened, Tokens
 from components.exports.tfjs import convert as converter
 from components.exports.tfjs.environment import FILES, Environment, environment
-from components.labels import read_labels
 from components.model_files import EXTRAS
 from components.project import PROJECT_DIR
 from models import features
 from models.errors import PipelineError
+from models.tasks.label_list import read_labels
 
 VARIANTS = ("float32", "float16", "uint8")
 CONVERT_SECONDS = 1800.0

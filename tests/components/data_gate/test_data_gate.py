@@ -62,7 +62,7 @@ def run(data: Path, **gate: Any) -> dict[str, str]:
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
         anomalies=validator.outputs["anomalies"],
-        settings=settings.model_dump_json(by_alias=True),
+        settings=json.dumps(settings.model_dump(mode="json", by_alias=True) | {"task": "single_label"}),
         refusal_dir=str(data / "logs"),
     )
     return run_nodes(data / "run", [example_gen, statistics_gen, schema_gen, validator, data_gate])

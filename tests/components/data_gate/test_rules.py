@@ -8,7 +8,9 @@ import pytest
 
 from components.data_gate import rules
 from components.settings import DataGateSettings, DataSettings
+from models.tasks.task import TASKS
 
+FACTS = TASKS["single_label"].facts()
 LABELS = frozenset({"ABBR", "NUM", "3"})
 
 
@@ -33,7 +35,7 @@ def labels(
 ) -> rules.SplitTally:
     tally = rules.SplitTally(rows=len(values))
     for row, value in enumerate(values):
-        rules.check_label(tally, "label", value, kind, expected, LABELS, f"shard record {row}")
+        rules.check_label(tally, FACTS, "label", value, kind, expected, LABELS, f"shard record {row}")
     return tally
 
 

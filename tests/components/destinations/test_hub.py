@@ -95,6 +95,7 @@ def push(version: Path, checkpoint: Path, out: Path, *destinations: dict[str, st
         "keep": 3,
         "checkpoint_dir": str(checkpoint),
         "max_length": 16,
+        "task": "single_label",
     }
     executor.Executor().Do({"pushed_model": [pushed]}, {"pushes": [report]}, properties)
     return json.loads((out / "pushes/pushes.json").read_text())
@@ -130,7 +131,7 @@ def test_pushing_again_commits_nothing(hub: Hub, version: Path, checkpoint: Path
 def test_tensors_have_the_names_and_shapes_of_pytorch(
     version: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    write_hub_files(version, checkpoint, "tiny", 16, tmp_path)
+    write_hub_files(version, checkpoint, "tiny", 16, "single_label", tmp_path)
     shapes = {name: value.shape for name, value in load_file(tmp_path / "model.safetensors").items()}
     words = len((checkpoint / "vocab.txt").read_text().splitlines())
     expected = {
@@ -152,7 +153,7 @@ def test_tensors_have_the_names_and_shapes_of_pytorch(
 def test_files_load_back_into_a_model_with_the_same_answers(
     version: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    write_hub_files(version, checkpoint, "tiny", 16, tmp_path)
+    write_hub_files(version, checkpoint, "tiny", 16, "single_label", tmp_path)
     model = load_classifier(tmp_path, LABELS, seed=99)
     head = load_file(tmp_path / "model.safetensors")  # the project always trains a head of its own
     model.classifier.kernel.assign(head["classifier.weight"].T)
@@ -181,7 +182,7 @@ def test_hub_gets_the_added_tokens_and_no_other_key_of_the_checkpoints_config(
         )
     )
     (tmp_path / "out").mkdir()
-    write_hub_files(version, folder, "tiny", 16, tmp_path / "out")
+    write_hub_files(version, folder, "tiny", 16, "single_label", tmp_path / "out")
     written = json.loads((tmp_path / "out/config.json").read_text())
     assert written["dtype"] == "float32"
     assert "output_attentions" not in written

@@ -14,6 +14,7 @@ import tensorflow_model_analysis as tfma
 
 from components.evaluator.settings import EvaluateSettings
 from models import features
+from models.tasks.task import TASKS
 from pipeline.eval_config import make_eval_config
 
 LABELS = ["a", "b", "c"]
@@ -42,14 +43,17 @@ class SayingModel(tf.Module):
 
 @pytest.fixture(scope="module")
 def rows_file(tmp_path_factory) -> str:
-    path = str(tmp_path_factory.mktemp("rows") / "rows.tfrecord")
-    with tf.io.TFRecordWriter(path) as writer:
+    return write_rows(tmp_path_factory.mktemp("rows") / "rows.tfrecord")
+
+
+def write_rows(path: Path) -> str:
+    with tf.io.TFRecordWriter(str(path)) as writer:
         for label, text in ROWS:
             example = tf.train.Example()
             example.features.feature["text"].bytes_list.value.append(text.encode())
             example.features.feature["label"].bytes_list.value.append(label.encode())
             writer.write(example.SerializeToString())
-    return path
+    return str(path)
 
 
 def save(folder: Path, swap: bool = False) -> str:
@@ -61,7 +65,8 @@ def save(folder: Path, swap: bool = False) -> str:
 def analyse(
     rows_file: str, folder: Path, evaluate: dict, swapped: bool = False, baseline_swapped: bool | None = None
 ):
-    config = make_eval_config(EvaluateSettings.model_validate(evaluate), "label", LABELS, code="x")
+    settings = EvaluateSettings.model_validate(evaluate)
+    config = make_eval_config(TASKS["single_label"], settings, "label", LABELS, code="x")
     models = [save(folder / "candidate", swapped)]
     if baseline_swapped is None:
         config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=False, rubber_stamp=True)

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from components.canary.report import CanaryReport
 from components.evaluator.evaluation import Evaluation
 from components.evaluator.settings import EvaluateSettings
-from components.report.classification import calibration, confusion_matrix, roc_curve
-from components.report.contents import CanaryVerdict, Contents
+from components.report.contents import Contents
 from components.report.data_statistics import Anomaly, Column, SplitStatistics
-from components.report.mistakes import Mistake
+from components.trainer.history import history_of
+from models.tasks.single_label.figures import Mistake, figures
+from models.tasks.task import TASKS
 
 CLASSES = ("ham", "spam")
 LABEL_IDS = np.array([0, 0, 0, 0, 1, 1, 1, -1])
@@ -63,8 +65,8 @@ def make_contents(**changes: Any) -> Contents:
             slices_baseline={"lang=de": {"accuracy": 0.6}},
         ),
         blessed=True,
-        canary=CanaryVerdict(True, (), {"p99_ms": 12.5, "peak_memory_mb": 512.0}),
-        history=HISTORY,
+        canary=CanaryReport(True, (), {"p99_ms": 12.5, "peak_memory_mb": 512.0}),
+        history=history_of(HISTORY),
         splits=[
             SplitStatistics(
                 "train", 100, {"ham": 70, "spam": 30}, [Column("text", "text", 2, 98, "mean 48")]
@@ -73,9 +75,8 @@ def make_contents(**changes: Any) -> Contents:
         ],
         anomalies=[Anomaly("train", "text", "warning", "2 rows have no value <b>here</b>")],
         rows_predicted=8,
-        matrix=confusion_matrix(LABEL_IDS, PROBABILITIES, CLASSES),
-        roc=roc_curve(LABEL_IDS, PROBABILITIES, CLASSES),
-        calibration=calibration(LABEL_IDS, PROBABILITIES),
+        task=TASKS["single_label"],
+        figures=figures(LABEL_IDS, PROBABILITIES, CLASSES),
         mistakes=mistakes,
         model_artifact_id=7,
     )

@@ -9,15 +9,15 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from components.canary.report import CanaryReport
 from components.evaluator.evaluation import Evaluation
 from components.evaluator.settings import EvaluateSettings
 from components.report.charts import Line, line_chart, ticks
-from components.report.classification import ConfusionMatrix
-from components.report.contents import CanaryVerdict
 from components.report.data_statistics import Column, SplitStatistics
 from components.report.markup import Html, escaped, tag
-from components.report.mistakes import Mistake
 from components.report.page import page
+from components.trainer.history import History, history_of
+from models.tasks.single_label.figures import ConfusionMatrix, Figures, Mistake
 from tests.components.report.sample import HOSTILE, make_contents
 
 VOID = {"meta", "br"}
@@ -93,7 +93,7 @@ def test_labels_slices_and_reasons_are_escaped_too():
         evaluation=Evaluation(
             metrics={"accuracy": 0.5}, slices={f"lang={evil}": {"accuracy": 0.5}}, refusals=(f"bad {evil}",)
         ),
-        matrix=ConfusionMatrix((evil, "b"), np.array([[1, 1], [0, 1]])),
+        figures=Figures(ConfusionMatrix((evil, "b"), np.array([[1, 1], [0, 1]])), None, None),
         splits=[SplitStatistics(evil, 3, {evil: 3}, [Column(evil, "text", 0, 3, evil)])],
     )
     document = page(contents)
@@ -132,7 +132,7 @@ def test_page_tells_verdict_figures_slices_training_calibration_data_and_canary(
             "Refused by the Evaluatoraccuracy 0.5 is below the threshold 0.7",
         ),
         (
-            {"canary": CanaryVerdict(False, ("p99 latency 9 ms is above canary.max_p99_ms 1",), {})},
+            {"canary": CanaryReport(False, ("p99 latency 9 ms is above canary.max_p99_ms 1",), {})},
             "Blessed by the Evaluator, refused by the Canaryp99 latency 9 ms is above canary.max_p99_ms 1",
         ),
     ],
@@ -152,13 +152,11 @@ def test_part_of_the_split_is_called_a_part():
 def test_model_without_history_rows_slices_or_mistakes_has_a_page():
     empty = make_contents(
         evaluation=Evaluation(metrics={"accuracy": float("nan")}),
-        history={"evaluations": []},
+        history=History(),
         splits=[],
         anomalies=[],
         rows_predicted=0,
-        matrix=ConfusionMatrix((), np.zeros((0, 0), int)),
-        roc=None,
-        calibration=None,
+        figures=Figures(ConfusionMatrix((), np.zeros((0, 0), int)), None, None),
         mistakes=[],
     )
     read = Reader(page(empty))
@@ -186,7 +184,7 @@ def test_thousand_classes_slices_and_long_mistakes_stay_below_one_megabyte():
             per_class={"f1": {i: i / many for i in range(many)}},
             slices={f"label={label}": {"accuracy": 0.5, "example_count": 3.0} for label in labels},
         ),
-        matrix=ConfusionMatrix(labels, generator.integers(0, 3, (many, many))),
+        figures=Figures(ConfusionMatrix(labels, generator.integers(0, 3, (many, many))), None, None),
         splits=[SplitStatistics("test", many, dict.fromkeys(labels, 1), [])],
         mistakes=[Mistake(("<&>" * 333,), "ham", "spam", 0.9, 0.1)] * 25,
     )
@@ -205,7 +203,7 @@ def test_training_that_broke_down_leaves_out_what_is_no_number():
         "best": {},
         "evaluations": [{"epoch": 1.0, "loss": float("nan"), "accuracy": 0.5}, {"epoch": 2.0, "loss": 1.5}],
     }
-    document = page(make_contents(history=history))
+    document = page(make_contents(history=history_of(history)))
     assert "nan" not in document.lower()
     assert "2 of 2 steps on 10 rows." in document
 

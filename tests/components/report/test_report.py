@@ -15,6 +15,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx.types import standard_artifacts
 
 from components.data_gate.artifacts import DataGateReport
+from components.data_gate.report import Finding, GateReport, report_text
 from components.report import predictions
 from components.report.artifacts import ClassificationMetrics, HtmlPage, MarkdownPage, Metrics
 from components.report.executor import Executor
@@ -105,7 +106,9 @@ def report(evaluated: Path, tmp_path: Path) -> Report:
     ) -> dict[str, Any]:
         write_data(tmp_path, rows or row_bytes())
         write_json(tmp_path / "run/history.json", HISTORY)
-        write_json(tmp_path / "gate/report.json", {"findings": [{"message": "1 of 6 rows is odd"}]})
+        odd = Finding("look_alike_labels", "warn", "", "label", 1, 6, "1 of 6 rows is odd")
+        (tmp_path / "gate").mkdir(exist_ok=True)
+        (tmp_path / "gate/report.json").write_text(report_text(GateReport({"test": 6}, [odd], {})))
         tried = {
             "blessed": bool(canary),
             "reasons": [] if canary else ["p99 latency 9 ms"],
@@ -134,7 +137,9 @@ def report(evaluated: Path, tmp_path: Path) -> Report:
             {
                 "name": "tiny",
                 "serving_dir": "/serving",
-                "settings": json.dumps({"data": DATA, "evaluate": EVALUATE, "report": settings}),
+                "settings": json.dumps(
+                    {"data": DATA, "evaluate": EVALUATE, "report": settings, "task": "single_label"}
+                ),
                 "code_fingerprint": "",
             },
         )

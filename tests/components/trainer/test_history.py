@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from components.trainer.history import rank, why_kept
+from components.trainer.history import History, history_of, rank, read_history, why_kept, write_history
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ def test_equal_scores_are_ranked_by_the_other_one_and_what_is_no_number_is_last(
     assert not rank(other, metric) > rank(dict(other), metric)  # of equals the first stays
 
 
-def history(metric: str, scores: list[tuple[float, float]], best: int) -> dict[str, object]:
+def history(metric: str, scores: list[tuple[float, float]], best: int) -> History:
     evaluations = [
         {"step": 10.0 * n, "epoch": float(n), "accuracy": accuracy, "loss": loss}
         for n, (accuracy, loss) in enumerate(scores, start=1)
     ]
-    return {"evaluations": evaluations, "best": evaluations[best - 1], "best_metric": metric}
+    return History(evaluations=evaluations, best=evaluations[best - 1], best_metric=metric)
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,16 @@ def test_kept_epoch_is_named_with_its_reason(metric, scores, best, told):
 
 
 def test_training_that_was_never_evaluated_names_no_epoch():
-    assert why_kept({"evaluations": [], "best": {}}) == ""
+    assert why_kept(History()) == ""
+
+
+def test_history_reads_back_as_it_was_written(tmp_path):
+    written = history("loss", [(0.8, 0.5), (0.9, 0.6)], 1)
+    write_history(written, tmp_path)
+    assert read_history(tmp_path) == written
+
+
+def test_history_of_another_release_is_read():
+    """Without the key `best_metric`, which came later, and with one that is not known here."""
+    read = history_of({"step": 3, "best": {"accuracy": 1.0}, "later": 1})
+    assert (read.step, read.best, read.best_metric) == (3, {"accuracy": 1.0}, "accuracy")

@@ -14,7 +14,7 @@ import transformers
 
 from components.trainer import progress
 from components.trainer.settings import TrainSettings
-from components.trainer.train_loop import accuracy_and_loss, read_data, train
+from components.trainer.train_loop import split_scores, read_data, train
 from models.checkpoints.checks import check_checkpoint
 from models.checkpoints.classifier import load_classifier
 from models.encoders.families import FAMILIES, Family
@@ -89,8 +89,8 @@ def test_it_is_trained_by_its_own_rules(toy: Path, write_rows: Callable[..., Pat
         epochs=None, steps=60, batch_size=16, learning_rate=3e-3, weight_decay=0.9, tensorboard=False
     )
     unused = model.bert.embeddings.weight.numpy()[-1]  # decay alone would change it
-    before = accuracy_and_loss(model, data.evaluation, settings, strategy, INPUTS)
+    before = split_scores(model, data.evaluation, settings, strategy, INPUTS)
     train(model, data, settings, strategy, tmp_path / "state")
-    after = accuracy_and_loss(model, data.evaluation, settings, strategy, INPUTS)
+    after = split_scores(model, data.evaluation, settings, strategy, INPUTS)
     assert after["loss"] < 0.8 * before["loss"]
     np.testing.assert_array_equal(model.bert.embeddings.weight.numpy()[-1], unused)

@@ -67,6 +67,7 @@ def custom_config(folder: Path, **data: str) -> dict[str, Any]:
         "train": {"epochs": 16, "batch_size": 16, "learning_rate": 3e-3},
         "checkpoint_dir": str(checkpoint),
         "labels_path": str(labels),
+        "task": "single_label",
         "state_dir": str(folder / "state"),
         "name": "tiny",
         "code_fingerprint": "of this test",

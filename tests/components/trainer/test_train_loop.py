@@ -23,9 +23,9 @@ from components.trainer.settings import EarlyStoppingSettings, TrainSettings
 from components.trainer.state_files import clear_state, state_path
 from components.trainer.train_loop import (
     TrainingData,
-    accuracy_and_loss,
     class_weights,
     read_data,
+    split_scores,
     train,
 )
 from models.checkpoints.classifier import load_classifier
@@ -301,7 +301,7 @@ def test_early_stopping_ends_the_run_and_keeps_the_best_weights(
     assert history.stopped_early
     assert len(losses) == losses.index(min(losses)) + 1 + 3
     assert history.best["loss"] == min(losses)
-    scores = accuracy_and_loss(model, data.evaluation, chosen, STRATEGY, inputs=INPUTS)
+    scores = split_scores(model, data.evaluation, chosen, STRATEGY, inputs=INPUTS)
     assert scores["loss"] == pytest.approx(min(losses), abs=1e-5)
 
 

@@ -13,7 +13,8 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-from components.transform.preprocessing import one_value, preprocessing_fn
+from components.transform.preprocessing import preprocessing_fn
+from models.columns import one_value
 from models.errors import PipelineError
 from models.tokenizers.family import FAMILIES
 from tests.support.tokenizers import MakeTokenizer
@@ -32,6 +33,7 @@ def custom_config(folder: Path, labels: list[str], max_length: int = 8, **data: 
         "transform": {"max_length": max_length},
         "checkpoint_dir": str(folder),
         "labels_path": str(labels_path),
+        "task": "single_label",
         "code_fingerprint": "of this test",
     }
 

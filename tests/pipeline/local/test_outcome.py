@@ -14,6 +14,7 @@ from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_re
 
 from components.evaluator.settings import EvaluateSettings
 from components.project import PROJECT_DIR
+from models.tasks.task import TASKS
 from pipeline.importing.tfrecord import frame
 from pipeline.local.node_run import NodeRun, OutputArtifact
 from pipeline.local.outcome import Outcome, as_json, gather
@@ -261,7 +262,8 @@ def test_a_metric_that_is_not_a_number_is_null_in_json(tmp_path):
 
 def printed(outcome: Outcome, width: int = 120, config: tuple[str, ...] = ("configs/tiny.yaml",)) -> str:
     console = Console(file=io.StringIO(), width=width)
-    print_summary(console, outcome, EVALUATE, LABELS, config, Path("runs/tiny/logs/1.log"))
+    task, log = TASKS["single_label"], Path("runs/tiny/logs/1.log")
+    print_summary(console, outcome, EVALUATE, LABELS, task, config, log)
     return console.file.getvalue()
 
 

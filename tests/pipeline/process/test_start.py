@@ -86,7 +86,9 @@ def test_the_projects_own_environment_is_told_to_be_made_anew(monkeypatch):
 def test_an_error_of_our_own_is_no_incomplete_environment():
     assert start.is_incomplete(ImportError("cannot import name 'x' from 'numpy'", name="numpy"))
     assert not start.is_incomplete(ImportError("cannot import name 'x'", name="pipeline.config"))
-    assert not start.is_incomplete(AttributeError("no", name="x", obj=types.ModuleType("components.labels")))
+    assert not start.is_incomplete(
+        AttributeError("no", name="x", obj=types.ModuleType("components.settings"))
+    )
     assert not start.is_incomplete(AttributeError("no", name="x", obj=3))
     assert not start.is_incomplete(SyntaxError("no", (str(PROJECT_DIR / "pipeline/config.py"), 1, 1, "")))
     assert not start.is_incomplete(KeyError("x"))

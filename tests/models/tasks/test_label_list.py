@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.labels import read_labels
 from models.errors import UsageError
+from models.tasks.label_list import read_labels
 
 
 def test_line_number_is_the_label_id(tmp_path):

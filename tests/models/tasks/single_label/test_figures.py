@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from kfp import dsl
 
-from components.report import classification as figures
+from models.tasks.single_label import figures
 from tests.components.report.sample import CLASSES, LABEL_IDS, PROBABILITIES
 
 
@@ -99,3 +99,26 @@ def test_calibration_compares_confidence_with_accuracy_bin_by_bin():
 
 def test_no_calibration_without_a_labelled_row():
     assert figures.calibration(np.array([-1]), np.array([[0.5, 0.5]], np.float32)) is None
+
+
+def test_macro_f1_counts_every_class_alike():
+    labels = np.array([0, 0, 0, 1])
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]], np.float32)
+    assert figures.measure("macro_f1", labels, probabilities) == pytest.approx(6 / 7 / 2)
+    assert figures.measure("accuracy", labels, probabilities) == 0.75
+
+
+def test_two_models_agree_on_the_rows_that_they_answer_alike():
+    ours = np.array([[0.9, 0.1], [0.4, 0.6]], np.float32)
+    assert figures.agreement(ours, np.array([[0.6, 0.4], [0.7, 0.3]], np.float32)) == 0.5
+
+
+def test_mistakes_leave_out_rows_whose_label_the_model_does_not_have():
+    labels = ["spam", "eggs", "ham"]
+    probabilities = np.array([[0.75, 0.25], [0.5, 0.5], [1.0, 0.0]], np.float32)
+    ids = figures.label_ids(labels, CLASSES)
+    assert ids.tolist() == [1, -1, 0]
+    [found] = figures.mistakes([["win!"], ["?"], ["hello"]], labels, ids, probabilities, CLASSES)
+    assert found == figures.Mistake(("win!",), "spam", "ham", 0.75, 0.25)
+    assert figures.gravity(found) == 0.25
+    assert figures.mistake_told(found) == [("labelled", "spam", "25.0%"), ("predicted", "ham", "75.0%")]

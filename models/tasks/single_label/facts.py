@@ -1,0 +1,80 @@
+"""What is known of single-label classification without TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.errors import GateRefused
+from models.tasks.metric import Metric
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric("accuracy", "Accuracy"),
+    "macro_f1": Metric("macro F1", "MacroF1", over_classes=True),
+    "macro_precision": Metric("macro precision", "MacroPrecision", over_classes=True),
+    "macro_recall": Metric("macro recall", "MacroRecall", over_classes=True),
+    "micro_f1": Metric("micro F1", "Accuracy"),  # the same figure, where a row has one label
+    "cross_entropy": Metric(
+        "cross-entropy", "tfma.SparseCategoricalCrossentropy", highest=math.inf, lower_is_better=True
+    ),
+    "auc": Metric("AUC", "tfma.AUC", over_classes=True, one_against_rest=True),
+    "example_count": Metric("rows", "tfma.ExampleCount", highest=math.inf, counts_rows=True),
+}
+DEFAULT_METRICS = ("accuracy", "macro_f1", "cross_entropy")
+REPORTED = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "example_count")
+PER_CLASS: Mapping[str, str] = {"precision": "macro_precision", "recall": "macro_recall", "f1": "macro_f1"}
+SLICE_METRICS = ("accuracy", "macro_f1", "example_count")
+RANKS_SLICES = "accuracy"
+
+SCORES: Mapping[str, Metric] = {
+    "accuracy": Metric("accuracy"),
+    "loss": Metric("loss", highest=math.inf, lower_is_better=True),
+}
+BEST_METRIC = "accuracy"
+
+EXPORT_METRICS = ("accuracy", "macro_f1")
+
+PROBLEM_TYPE = "single_label_classification"
+HUB_TAG = "text-classification"
+
+
+def as_label(value: bytes | int) -> str | bytes:
+    """The label as the label list writes it: `b"DESC" -> "DESC"`, `3 -> "3"`; bytes if not UTF-8."""
+    if isinstance(value, int):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def label_fault(values: Sequence[Any], labels: frozenset[str]) -> str:
+    """`[b"HUM"], {"HUM"} -> ""`, `[b"HAM"] -> "unknown_label"`, `[b"HUM", b"LOC"] -> "wrong_type"`."""
+    if len(values) > 1:
+        return "wrong_type"
+    return "" if as_label(values[0]) in labels else "unknown_label"
+
+
+def check_integer_labels(labels: Sequence[str], label_list: Path, column: str) -> None:
+    """TFMA takes an integer label for the column of the probabilities, so it must be the label id.
+
+    Args:
+        labels: the label list.
+        label_list: its file.
+        column: raw column with the label.
+
+    Raises:
+        GateRefused: the label list is not 0, 1, 2 ...
+    """
+    if list(labels) != [str(number) for number in range(len(labels))]:
+        raise GateRefused(
+            f"{label_list}: integer labels must be 0, 1, 2 ... in this order, got {', '.join(labels[:5])}; write "
+            f"the column {column!r} as text (`runner_local.py import` does), or number the labels from 0"
+        )
+
+
+def card_summary(labels: Sequence[str]) -> str:
+    """The sentence of the model card: `["a", "b"] -> "A text classifier for 2 labels: a, b."`."""
+    return f"A text classifier for {len(labels)} labels: {', '.join(labels)}."

@@ -1,0 +1,71 @@
+"""Loss, scores and served outputs of a head with one logit for each label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from models.features import CLASSES, LABEL_ID, PREDICTED_LABEL, PROBABILITIES
+
+
+def size(labels: Sequence[str]) -> int:
+    """Logits of a row."""
+    return len(labels)
+
+
+def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], smoothing: float = 0.0) -> tf.Tensor:
+    """Cross-entropy per row, float32 [rows].
+
+    Args:
+        logits: float32 [rows, classes].
+        batch: with LABEL_ID int32 [rows].
+        smoothing: spreads that share of the target evenly over all classes: with 0.1 and two classes the
+            target of label 0 is [0.95, 0.05].
+    """
+    label_ids = batch[LABEL_ID]
+    if smoothing == 0.0:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(label_ids, logits)
+    classes = logits.shape[-1]
+    target = tf.one_hot(label_ids, classes) * (1.0 - smoothing) + smoothing / classes
+    return tf.nn.softmax_cross_entropy_with_logits(target, logits)
+
+
+def score_sums(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
+    """float32 [loss sum, correct rows, rows].
+
+    Args:
+        logits: float32 [rows, classes].
+        batch: with LABEL_ID int32 [rows].
+        weights: float32 [rows]; rows of weight 0 do not count.
+    """
+    right = tf.cast(tf.argmax(logits, -1, tf.int32) == batch[LABEL_ID], tf.float32)
+    return tf.stack(
+        [
+            tf.reduce_sum(row_losses(logits, batch) * weights),
+            tf.reduce_sum(right * weights),
+            tf.reduce_sum(weights),
+        ]
+    )
+
+
+def scores(sums: Sequence[float]) -> dict[str, float]:
+    """`[17.0, 95.0, 100.0] -> {"accuracy": 0.95, "loss": 0.17}`."""
+    loss, correct, rows = (float(value) for value in sums)
+    return {"accuracy": correct / rows, "loss": loss / rows}
+
+
+def served_outputs(logits: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor]:
+    """PROBABILITIES float32 [batch, classes], CLASSES string [batch, classes], PREDICTED_LABEL string [batch].
+
+    Args:
+        logits: float32 [batch, classes].
+        classes: the labels in order of their ids, string [classes].
+    """
+    probabilities = tf.nn.softmax(logits)
+    best = tf.argmax(probabilities, -1)
+    return {
+        PROBABILITIES: probabilities,
+        CLASSES: tf.tile(classes[None], [tf.shape(probabilities)[0], 1]),
+        PREDICTED_LABEL: tf.gather(classes, best),
+    }

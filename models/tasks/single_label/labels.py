@@ -1,0 +1,105 @@
+"""The label of a row as its line in the label list: `["spam"] -> [1]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from models.columns import Column, map_values, one_value
+from models.errors import PipelineError
+from models.features import LABEL_ID
+
+UNKNOWN_LABEL = -1  # the data gate has refused such rows before; -1 keeps a slip visible
+LABELS_ASSET = "labels"
+
+
+def label_feature(column: Column, label_list: Path) -> tf.Tensor:
+    """Labels to their line in the label list, from 0: `["spam"]` -> `[1]`; integer labels as decimals.
+
+    The list is read by a table whose file is an asset of the saved graph, so it travels with the model.
+
+    Args:
+        column: dense [batch] or [batch, 1], or sparse or ragged with at most one value a row.
+        label_list: one label a line.
+
+    Returns:
+        int64 [batch], UNKNOWN_LABEL where the label is not in the list or the row has none.
+    """
+    labels = column if column.dtype == tf.string else map_values(tf.strings.as_string, column)
+    tft.annotate_asset(LABELS_ASSET, str(label_list))
+    table = tft.make_and_track_object(lambda: _ids_table(label_list), name=LABELS_ASSET)
+    return table.lookup(one_value(labels, ""))
+
+
+def _ids_table(label_list: Path) -> tf.lookup.StaticHashTable:
+    lines = tf.lookup.TextFileInitializer(
+        str(label_list),
+        key_dtype=tf.string,
+        key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
+        value_dtype=tf.int64,
+        value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+    )
+    return tf.lookup.StaticHashTable(lines, default_value=UNKNOWN_LABEL)
+
+
+def names_table(label_list: Path) -> tf.lookup.StaticHashTable:
+    """Label id (int64) -> label (string), "" for an id that is none; the list becomes an asset of the graph."""
+    lines = tf.lookup.TextFileInitializer(
+        str(label_list),
+        tf.int64,
+        tf.lookup.TextFileIndex.LINE_NUMBER,
+        tf.string,
+        tf.lookup.TextFileIndex.WHOLE_LINE,
+    )
+    return tf.lookup.StaticHashTable(lines, default_value="")
+
+
+def parsing_spec() -> dict[str, Any]:
+    """LABEL_ID: int64 scalar."""
+    return {LABEL_ID: tf.io.FixedLenFeature([], tf.int64)}
+
+
+def batch_spec() -> dict[str, tf.TensorSpec]:
+    """LABEL_ID: int32 [rows]."""
+    return {LABEL_ID: tf.TensorSpec([None], tf.int32)}
+
+
+def batch(rows: Mapping[str, Any], order: tf.Tensor) -> dict[str, tf.Tensor]:
+    """LABEL_ID int64 [all rows] -> int32 [rows], those that `order` names."""
+    return {LABEL_ID: tf.cast(tf.gather(rows[LABEL_ID], order), tf.int32)}
+
+
+def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:
+    """float32 [rows]: the weight of each row's label."""
+    return tf.gather(tf.constant(class_weights), batch[LABEL_ID])
+
+
+def arrays(rows: Mapping[str, Any]) -> list[np.ndarray]:
+    """int64 [rows]."""
+    return [rows[LABEL_ID].numpy()]
+
+
+def counts(rows: Mapping[str, Any], shard: str, classes: int) -> np.ndarray:
+    """Rows of each label id, int64 [classes].
+
+    Args:
+        rows: parsed examples.
+        shard: where they are from, for the message.
+        classes: how many labels there are.
+
+    Raises:
+        PipelineError: a label id is outside [0, classes).
+    """
+    ids = rows[LABEL_ID].numpy()
+    bad = ids[(ids < 0) | (ids >= classes)]
+    if bad.size:
+        raise PipelineError(
+            f"{shard}: label id {bad[0]} in {bad.size} rows is outside the label list of {classes}; "
+            "see data.labels"
+        )
+    return np.bincount(ids, minlength=classes)

@@ -1,0 +1,234 @@
+"""The tasks, one row each, and what a task consists of. No TensorFlow.
+
+A task is a package whose modules are imported by name, only where they are needed, so that the code fingerprint of
+a node names those of the chosen task: an edit of another task re-runs nothing.
+
+`facts`: what is known without TensorFlow (`Facts`).
+`starting`: the thresholds of a first config (`Starting`). No TensorFlow.
+`labels`: the raw label column as a feature, and batches of it (`Labels`).
+`head`: the loss, the scores of the training loop and the served outputs (`Head`).
+`figures`: what predictions tell, for the report and for the gate of the exports (`Figures`). NumPy.
+
+A metric's name means the same in every task, so that an evaluation can be read without knowing the task.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from models.tasks.metric import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from models.tasks.sections import Judged, Section
+
+LOSS = "loss"  # the score that every task has
+
+
+class Facts(Protocol):
+    """A task's module `facts`.
+
+    Attributes:
+        METRICS: metric of the Evaluator -> what it is.
+        SCORES: score of the training loop -> what it is; `LOSS` is one of them.
+        DEFAULT_METRICS: `evaluate.metrics` of a config that does not say.
+        REPORTED: metrics that are always computed.
+        PER_CLASS: what is shown of each class -> the metric whose values by class it is; the last one ranks them.
+        SLICE_METRICS: metrics shown of each slice.
+        RANKS_SLICES: the metric that ranks slices, which one class alone has too.
+        BEST_METRIC: `train.best_metric` of a config that does not say, a score.
+        EXPORT_METRICS: metrics that an export can be held to; the first one is the default.
+        PROBLEM_TYPE: `problem_type` of a Hugging Face config.
+        HUB_TAG: `pipeline_tag` of a model card.
+    """
+
+    METRICS: Mapping[str, Metric]
+    SCORES: Mapping[str, Metric]
+    DEFAULT_METRICS: Sequence[str]
+    REPORTED: Sequence[str]
+    PER_CLASS: Mapping[str, str]
+    SLICE_METRICS: Sequence[str]
+    RANKS_SLICES: str
+    BEST_METRIC: str
+    EXPORT_METRICS: Sequence[str]
+    PROBLEM_TYPE: str
+    HUB_TAG: str
+
+    def as_label(self, value: bytes | int) -> str | bytes:
+        """A value of the label column as the label list writes it."""
+
+    def label_fault(self, values: Sequence[Any], labels: frozenset[str]) -> str:
+        """The data gate's rule that a row's label breaks, "" for none."""
+
+    def check_integer_labels(self, labels: Sequence[str], label_list: Path, column: str) -> None:
+        """Raises GateRefused where integer labels cannot be the ids of the list."""
+
+    def card_summary(self, labels: Sequence[str]) -> str:
+        """What the model does, in a sentence of its model card."""
+
+
+class Starting(Protocol):
+    """A task's module `starting`."""
+
+    def starting_thresholds(self, splits: Mapping[str, Mapping[str, int]]) -> str:
+        """The lines below `evaluate.thresholds` of a first config; `splits` is split -> label -> rows."""
+
+
+class Labels(Protocol):
+    """A task's module `labels`. `rows` are parsed examples, `order` int32 [rows] chooses some of them."""
+
+    def label_feature(self, column: Any, label_list: Path) -> tf.Tensor:
+        """Raw column -> the feature that Transform writes."""
+
+    def parsing_spec(self) -> dict[str, Any]:
+        """What `tf.io.parse_example` reads back."""
+
+    def batch_spec(self) -> dict[str, tf.TensorSpec]:
+        """What `batch` gives, for any number of rows."""
+
+    def batch(self, rows: Mapping[str, Any], order: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The labels of the chosen rows."""
+
+    def row_weights(self, batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:
+        """float32 [rows]: weight in the loss."""
+
+    def arrays(self, rows: Mapping[str, Any]) -> list[np.ndarray]:
+        """The labels as they are, for a digest of the data."""
+
+    def counts(self, rows: Mapping[str, Any], shard: str, classes: int) -> np.ndarray:
+        """int64 [classes]: how often each label stands there; raises PipelineError for one outside the list."""
+
+    def names_table(self, label_list: Path) -> tf.lookup.StaticHashTable:
+        """Label id -> label; the list becomes an asset of the graph."""
+
+
+class Head(Protocol):
+    """A task's module `head`."""
+
+    def size(self, labels: Sequence[str]) -> int:
+        """Outputs of the head."""
+
+    def row_losses(
+        self, logits: tf.Tensor, batch: Mapping[str, tf.Tensor], smoothing: float = 0.0
+    ) -> tf.Tensor:
+        """float32 [rows]."""
+
+    def score_sums(self, logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
+        """float32 [sums] of a batch, which add up over batches and replicas; rows of weight 0 do not count."""
+
+    def scores(self, sums: Sequence[float]) -> dict[str, float]:
+        """The sums of a split -> `SCORES`, in the order in which they are shown."""
+
+    def served_outputs(self, logits: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Outputs of every signature; `classes` are the labels in order of their ids, string [classes]."""
+
+
+class Figures(Protocol):
+    """A task's module `figures`. What it computes is its own; others hand it on and draw its sections."""
+
+    MISTAKES_NOTE: str
+
+    def label_ids(self, labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+        """The labels of rows as ids; NO_LABEL for one that is none of the classes."""
+
+    def measure(self, metric: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
+        """One of `EXPORT_METRICS`."""
+
+    def agreement(self, probabilities: np.ndarray, others: np.ndarray) -> float:
+        """Share of rows that two models answer alike."""
+
+    def figures(self, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> Any:
+        """What the predictions of a split tell."""
+
+    def mistakes(
+        self,
+        texts: Sequence[Sequence[str]],
+        labels: Sequence[str],
+        ids: np.ndarray,
+        probabilities: np.ndarray,
+        classes: Sequence[str],
+    ) -> Iterator[Any]:
+        """The rows that the model gets wrong."""
+
+    def gravity(self, mistake: Any) -> float:
+        """What the worst mistakes have least of."""
+
+    def mistake_told(self, mistake: Any) -> Sequence[tuple[str, str, str]]:
+        """`[("labelled", "HUM", "2.1%"), ("predicted", "LOC", "95.0%")]`."""
+
+    def scalars(self, figures: Any) -> dict[str, float | None]:
+        """Single figures, for `system.Metrics`."""
+
+    def dashboard(self, figures: Any) -> dict[str, Any]:
+        """Custom properties of `system.ClassificationMetrics`, which Kubeflow draws."""
+
+    def answer_sections(self, figures: Any, judged: Judged) -> Iterator[Section]:
+        """What is predicted for what."""
+
+    def confidence_sections(self, figures: Any, judged: Judged) -> Iterator[Section]:
+        """How far the model's own confidence can be trusted."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task by its name and its package."""
+
+    name: str
+    package: str
+
+    def modules(self, *parts: str) -> tuple[str, ...]:
+        """Dotted paths of modules, for a code fingerprint: `("facts",) -> ("models.tasks.single_label.facts",)`."""
+        return tuple(f"{self.package}.{part}" for part in parts)
+
+    def facts(self) -> Facts:
+        """Imports the module `facts`."""
+        return cast(Facts, self._load("facts"))
+
+    def starting(self) -> Starting:
+        """Imports the module `starting`."""
+        return cast(Starting, self._load("starting"))
+
+    def labels(self) -> Labels:
+        """Imports the module `labels`, and TensorFlow."""
+        return cast(Labels, self._load("labels"))
+
+    def head(self) -> Head:
+        """Imports the module `head`, and TensorFlow."""
+        return cast(Head, self._load("head"))
+
+    def figures(self) -> Figures:
+        """Imports the module `figures`, and NumPy."""
+        return cast(Figures, self._load("figures"))
+
+    def _load(self, part: str) -> object:
+        return importlib.import_module(f"{self.package}.{part}")
+
+
+TASKS = {
+    "single_label": Task("single_label", "models.tasks.single_label"),
+}
+DEFAULT_TASK = "single_label"  # of a config that does not say
+
+
+@functools.cache
+def every_metric() -> Mapping[str, Metric]:
+    """The Evaluator's metrics of all tasks."""
+    return {name: metric for task in TASKS.values() for name, metric in task.facts().METRICS.items()}
+
+
+@functools.cache
+def every_score() -> Mapping[str, Metric]:
+    """The training loop's scores of all tasks."""
+    return {name: score for task in TASKS.values() for name, score in task.facts().SCORES.items()}
+
+
+def metric(name: str) -> Metric:
+    """What is known of a metric; of one that no task has, nothing but its name."""
+    return every_metric().get(name, Metric(name))

@@ -1,0 +1,216 @@
+"""What every task must do, from the raw label to what the report shows; each row of TASKS runs all of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+import tensorflow_transform as tft
+import yaml
+from tensorflow_transform import impl_helper
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
+
+from components.evaluator import metrics as own_metrics
+from components.evaluator.settings import EvaluateSettings
+from components.report.sections import drawn
+from models import features
+from models.errors import PipelineError
+from models.tasks.sections import Judged
+from models.tasks.task import DEFAULT_TASK, LOSS, TASKS, Task, every_metric, every_score
+
+
+class Sample(NamedTuple):
+    """Rows of a task, and logits that answer all of them right."""
+
+    labels: list[str]
+    column: list[bytes]
+    outside: dict[str, Any]  # parsed rows with a label that the list does not have
+    right: np.ndarray
+
+
+SAMPLES = {
+    "single_label": Sample(
+        labels=["HUM", "LOC", "NUM"],
+        column=[b"LOC", b"HUM", b"NUM", b"LOC"],
+        outside={features.LABEL_ID: tf.constant([0, 3], tf.int64)},
+        right=np.array([[0, 9, 0], [9, 0, 0], [0, 0, 9], [0, 9, 0]], np.float32),
+    ),
+}
+
+
+@pytest.fixture(params=sorted(TASKS))
+def task(request: pytest.FixtureRequest) -> Task:
+    return TASKS[request.param]
+
+
+@pytest.fixture
+def sample(task: Task) -> Sample:
+    return SAMPLES[task.name]
+
+
+@pytest.fixture
+def label_list(sample: Sample, tmp_path: Path) -> Path:
+    path = tmp_path / "labels.txt"
+    path.write_text("".join(f"{label}\n" for label in sample.labels), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def batch(task: Task, sample: Sample, label_list: Path) -> dict[str, tf.Tensor]:
+    """The labels of the sample as Transform writes them and the Trainer reads them."""
+    labels, graph = task.labels(), str(label_list.parent / "graph")
+    raw_spec = {"label": tf.io.FixedLenFeature([], tf.string)}
+    impl_helper.analyze_in_place(
+        lambda raw: {features.LABEL_ID: labels.label_feature(raw["label"], label_list)},
+        force_tf_compat_v1=False,
+        feature_specs=raw_spec,
+        type_specs={"label": tf.TensorSpec([None], tf.string)},
+        transform_output_path=graph,
+    )
+    raw_metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw_spec))
+    metadata_io.write_metadata(raw_metadata, f"{graph}/metadata")
+    transformed = tft.TFTransformOutput(graph).transform_features_layer()(
+        {"label": tf.constant(sample.column)}
+    )
+    records = [_example(row) for row in transformed[features.LABEL_ID].numpy()]
+    rows = tf.io.parse_example(records, labels.parsing_spec())
+    return labels.batch(rows, tf.range(len(records)))
+
+
+def _example(values: np.ndarray) -> bytes:
+    """The label feature of one row, as Transform writes it."""
+    example = tf.train.Example()
+    example.features.feature[features.LABEL_ID].int64_list.value.extend(np.atleast_1d(values))
+    return example.SerializeToString()
+
+
+def test_a_row_names_its_key_and_there_is_a_default():
+    assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}
+    assert DEFAULT_TASK in TASKS
+    assert SAMPLES.keys() == TASKS.keys()
+
+
+def test_facts_name_metrics_and_scores_of_the_task(task):
+    facts = task.facts()
+    named = {*facts.DEFAULT_METRICS, *facts.REPORTED, *facts.PER_CLASS.values(), *facts.SLICE_METRICS}
+    assert named | {facts.RANKS_SLICES, *facts.EXPORT_METRICS} <= facts.METRICS.keys()
+    assert {LOSS, facts.BEST_METRIC} <= facts.SCORES.keys()
+    assert set(facts.PER_CLASS.values()) <= set(facts.REPORTED)
+    assert not facts.METRICS[facts.RANKS_SLICES].over_classes
+    assert facts.SCORES[LOSS].lower_is_better
+
+
+def test_a_name_means_the_same_in_every_task(task):
+    facts = task.facts()
+    assert {name: every_metric()[name] for name in facts.METRICS} == facts.METRICS
+    assert {name: every_score()[name] for name in facts.SCORES} == facts.SCORES
+
+
+def test_every_metric_names_a_class_that_computes_it(task):
+    for known in task.facts().METRICS.values():
+        name = known.computed_by.removeprefix("tfma.")
+        # TFMA takes the metrics of Keras, too.
+        places = [own_metrics] if name == known.computed_by else [tfma.metrics, tf.keras.metrics]
+        assert any(hasattr(place, name) for place in places), known
+
+
+def test_starting_thresholds_are_a_gate_of_metrics_of_the_task(task, sample):
+    counts = {label: 10 + i for i, label in enumerate(sample.labels)}
+    lines = task.starting().starting_thresholds({"train": counts, "eval": counts, "test": counts})
+    bounds = yaml.safe_load("thresholds:\n" + lines)
+    evaluate = EvaluateSettings.model_validate(bounds)
+    assert set(evaluate.thresholds) <= task.facts().METRICS.keys()
+
+
+def test_labels_become_what_the_head_reads(task, sample, batch):
+    assert batch.keys() == task.labels().batch_spec().keys()
+    for name, spec in task.labels().batch_spec().items():
+        assert spec.is_compatible_with(batch[name]), name
+    weights = [float(i + 1) for i in range(len(sample.labels))]
+    assert task.labels().row_weights(batch, weights).shape == [len(sample.column)]
+
+
+def test_a_label_outside_the_list_is_refused_with_its_place(task, sample):
+    with pytest.raises(PipelineError, match="shard-7: "):
+        task.labels().counts(sample.outside, "shard-7", len(sample.labels))
+
+
+def test_the_table_gives_the_labels_back(task, sample, label_list):
+    table = task.labels().names_table(label_list)
+    names = table.lookup(tf.range(len(sample.labels), dtype=tf.int64)).numpy()
+    assert [name.decode() for name in names] == sample.labels
+
+
+def test_losses_are_finite_and_differentiable_and_less_for_right_answers(task, sample, batch):
+    head, logits = task.head(), tf.constant(sample.right)
+    assert logits.shape[-1] == head.size(sample.labels)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        losses = head.row_losses(logits, batch)
+    assert (losses.dtype, losses.shape) == (tf.float32, [len(sample.column)])
+    assert np.isfinite(tape.gradient(losses, logits)).all()
+    assert (losses.numpy() < head.row_losses(-logits, batch).numpy()).all()
+
+
+def test_scores_add_up_over_batches_and_rows_of_weight_0_do_not_count(task, sample, batch):
+    head, wrong = task.head(), tf.constant(np.concatenate([sample.right[:3], -sample.right[3:]]))
+    whole = head.score_sums(wrong, batch, tf.ones([4]))
+    parts = [
+        head.score_sums(wrong[i:j], {k: v[i:j] for k, v in batch.items()}, tf.ones([j - i]))
+        for i, j in ((0, 2), (2, 4))
+    ]
+    np.testing.assert_allclose(whole, parts[0] + parts[1], rtol=1e-6)
+    assert head.scores(whole.numpy()).keys() == task.facts().SCORES.keys()
+    best = head.scores(head.score_sums(wrong, batch, tf.constant([1.0, 1.0, 1.0, 0.0])).numpy())
+    score = task.facts().SCORES[task.facts().BEST_METRIC]
+    assert score.lower_is_better or best[task.facts().BEST_METRIC] == score.highest
+
+
+def test_served_outputs_are_those_that_the_servers_and_gates_read(task, sample):
+    outputs = task.head().served_outputs(tf.constant(sample.right), tf.constant(sample.labels))
+    assert {features.PROBABILITIES, features.CLASSES} <= outputs.keys()
+    shape = [len(sample.column), len(sample.labels)]
+    assert (outputs[features.PROBABILITIES].dtype, outputs[features.PROBABILITIES].shape) == (
+        tf.float32,
+        shape,
+    )
+    assert outputs[features.CLASSES].numpy().tolist() == [[x.encode() for x in sample.labels]] * 4
+
+
+def test_figures_of_right_answers_have_no_mistake_and_can_be_drawn(task, sample):
+    figures, labels = task.figures(), [label.decode() for label in sample.column]
+    probabilities = (
+        task.head()
+        .served_outputs(tf.constant(sample.right), tf.constant(sample.labels))[features.PROBABILITIES]
+        .numpy()
+    )
+    ids = figures.label_ids(labels, sample.labels)
+    for metric in task.facts().EXPORT_METRICS:
+        assert figures.measure(metric, ids, probabilities) == 1.0
+    assert figures.agreement(probabilities, probabilities) == 1.0
+    texts = [["a text"]] * len(labels)
+    assert list(figures.mistakes(texts, labels, ids, probabilities, sample.labels)) == []
+    told = figures.figures(ids, probabilities, sample.labels)
+    json.dumps([figures.scalars(told), figures.dashboard(told)], allow_nan=False)
+    judged = Judged(len(labels), len(labels))
+    sections = [*figures.answer_sections(told, judged), *figures.confidence_sections(told, judged)]
+    assert [str(drawn(section)).startswith("<section><h2>") for section in sections] == [True] * len(sections)
+
+
+def test_a_mistake_says_what_was_right_and_what_was_answered(task, sample):
+    figures, labels = task.figures(), [label.decode() for label in sample.column]
+    logits = tf.constant(-sample.right)
+    probabilities = task.head().served_outputs(logits, tf.constant(sample.labels))[features.PROBABILITIES]
+    ids = figures.label_ids(labels, sample.labels)
+    found = list(
+        figures.mistakes([["a text"]] * len(labels), labels, ids, probabilities.numpy(), sample.labels)
+    )
+    assert len(found) == len(labels)
+    assert found[0].texts == ("a text",)
+    assert 0.0 <= figures.gravity(found[0]) < 0.5
+    assert labels[0] in [label for _, label, _ in figures.mistake_told(found[0])]
