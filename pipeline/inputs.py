@@ -427,8 +427,11 @@ def check_encoder(config: Config, folder: Path) -> list[str]:
 
 def _check_exports(config: Config, folder: Path) -> None:
     """An export ships its tokenizer, and not every family has one for every format."""
+    chosen = config.export.chosen()
+    if not chosen:
+        return
     family = family_of(folder)
-    for name in config.export.chosen():
+    for name in chosen:
         if name not in family.exports:
             formats = ", ".join(family.exports) or "none"
             raise UsageError(

@@ -14,7 +14,7 @@ import transformers
 
 from components.trainer import progress
 from components.trainer.settings import TrainSettings
-from components.trainer.train_loop import split_scores, read_data, train
+from components.trainer.train_loop import read_data, split_scores, train
 from models.checkpoints.checks import check_checkpoint
 from models.checkpoints.classifier import load_classifier
 from models.encoders.families import FAMILIES, Family
