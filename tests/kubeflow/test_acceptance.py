@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -285,10 +286,12 @@ def test_platform_document(package):
     }
 
 
-def test_committed_config_compiles_to_an_accepted_package():
-    config = load_config(PROJECT_DIR / "configs" / "trec.yaml")
-    encoder = PROJECT_DIR / "data" / "checkpoints"  # any folder: compiling only hashes it
-    spec, platform = compile_package(config, "registry.example/a/b:1", encoder, PROJECT_DIR)
+def test_committed_config_compiles_to_an_accepted_package(workplace, tmp_path):
+    for name in ("configs", "data", "schemas"):
+        shutil.copytree(PROJECT_DIR / name, tmp_path / name)
+    encoder = shutil.copytree(workplace / "encoder", tmp_path / "encoder")
+    config = load_config(tmp_path / "configs" / "trec.yaml")
+    spec, platform = compile_package(config, "registry.example/a/b:1", encoder, tmp_path)
     assert refusals(yaml.safe_dump_all([spec, platform])) == []
     assert (
         spec["root"]["inputDefinitions"]["parameters"]["serving_dir"]["defaultValue"] == "/mnt/models/serving"
