@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from components.report.markup import Child, Html, tag
-from models.tasks.task import metric as known
+from models.tasks.task import metric
 
 
 def section(title: str, note: str, *body: Child) -> Html:
@@ -35,9 +35,9 @@ def name(value: str) -> Html:
     return tag("bdi", value, class_="name", title=value)
 
 
-def number(metric: str, value: float) -> str:
+def number(metric_name: str, value: float) -> str:
     """`0.93728 -> "0.9373"`, counts of rows without decimals."""
-    return f"{value:,.0f}" if known(metric).counts_rows else f"{value:.4f}"
+    return f"{value:,.0f}" if metric(metric_name).counts_rows else f"{value:.4f}"
 
 
 def bar(share: float) -> Html:

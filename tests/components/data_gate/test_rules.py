@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from components.data_gate import rules
+from components.data_gate.report import Finding, Rule
 from components.settings import DataGateSettings, DataSettings
 from models.tasks.task import TASKS
 
@@ -193,8 +194,8 @@ def test_what_tfdv_calls_a_warning_stops_nothing() -> None:
     )
 
 
-def finding(rule: rules.Rule, severity: str = "error", column: str = "text") -> rules.Finding:
-    return rules.Finding(rule, severity, "train", column, 1, 9, f"have {rule}")  # type: ignore[arg-type]
+def finding(rule: Rule, severity: str = "error", column: str = "text") -> Finding:
+    return Finding(rule, severity, "train", column, 1, 9, f"have {rule}")  # type: ignore[arg-type]
 
 
 def test_anomaly_that_the_scan_found_too_is_told_once() -> None:
@@ -226,7 +227,7 @@ def test_refusal_names_the_gravest_error_and_counts_the_others() -> None:
         ("empty_text", "train", True),
     ],
 )
-def test_warn_is_advised_only_where_training_would_go_on(rule: rules.Rule, split: str, advised: bool) -> None:
+def test_warn_is_advised_only_where_training_would_go_on(rule: Rule, split: str, advised: bool) -> None:
     message = rules.refusal([replace(finding(rule), split=split)])
     assert message is not None
     assert message.endswith(

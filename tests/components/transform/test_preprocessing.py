@@ -14,7 +14,6 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from components.transform.preprocessing import preprocessing_fn
-from models.columns import one_value
 from models.errors import PipelineError
 from models.tokenizers.family import FAMILIES
 from tests.support.tokenizers import MakeTokenizer
@@ -134,18 +133,3 @@ def test_missing_text_column_is_named(make_tokenizer: MakeTokenizer) -> None:
     assert str(error.value) == (
         "the rows have no text column 'body', only ['text']; correct data.text or data.text_pair"
     )
-
-
-@pytest.mark.parametrize(
-    "column",
-    [
-        tf.constant(["who", ""]),
-        tf.constant([["who"], [""]]),
-        tf.sparse.from_dense([["who"], [""]]),
-        tf.SparseTensor([[0, 0]], ["who"], [2, 1]),
-        tf.ragged.constant([["who", "was"], []]),
-    ],
-    ids=["batch", "batch by one", "sparse", "sparse without a row", "ragged with two"],
-)
-def test_first_value_of_a_row_is_taken_whatever_the_tensor(column: Any) -> None:
-    assert one_value(column, "").numpy().tolist() == [b"who", b""]
