@@ -31,6 +31,7 @@ from models.section import Section
 from models.tasks.task import DEFAULT_TASK, TASKS, Task, metric
 from pipeline.beam.settings import BeamSettings
 from pipeline.kubeflow_settings import KubeflowSettings
+from pipeline.renamed_keys import advice
 
 Location = tuple[str | int, ...]
 
@@ -315,6 +316,9 @@ def _short(value: Any) -> str:
 
 
 def _suggestion(location: Location) -> str:
+    told = advice(_dotted(location))
+    if told:
+        return f"; {told}"
     section = _section_at(location[:-1])
     if section is None:
         return ""

@@ -10,12 +10,13 @@ import pytest
 import tensorflow as tf
 
 from components.trainer.dataset import ROW_WEIGHT
-from components.trainer.model import row_losses, trained_variables
+from components.trainer.model import trained_variables
 from components.trainer.optimizer import AdamW
 from components.trainer.settings import FreezeSettings, TrainSettings
 from components.trainer.step import TrainStep
 from models.checkpoints.classifier import load_classifier
 from models.encoders.families import forward_of
+from models.tasks.single_label.head import row_losses
 from tests.components.trainer.conftest import INPUTS, LABELS
 from tests.support.tiny_encoders import token_batch
 
@@ -111,7 +112,7 @@ def test_batch_of_weight_zero_changes_no_weight_and_no_moment(checkpoint: Path) 
 def test_row_weights_weigh_the_loss(checkpoint: Path) -> None:
     model = without_dropout(load(checkpoint))
     batch = some_batch(rows=2)
-    losses = row_losses(forward_of(model).classify(model, batch), batch["label_id"]).numpy()
+    losses = row_losses(forward_of(model).classify(model, batch), batch).numpy()
     batch[ROW_WEIGHT] = tf.constant([3.0, 1.0])
     loss = make_step(model, train_settings()).update(batch, 0, RATE).numpy()
     assert loss == pytest.approx((3 * losses[0] + losses[1]) / 4, abs=1e-5)
