@@ -40,12 +40,12 @@ def train_and_export(out: Path, scratch: Path) -> Path:
 
     job = prepare_job(NAME, scratch, STEPS * 32, epochs=1)
     checkpoint, labels = Path(job["checkpoint"]), PROJECT_DIR / "data" / NAME / "labels.txt"
-    data = DataSettings.model_validate({"path": "data", "schema": "schema.pbtxt", "labels": str(labels)})
+    data = DataSettings.model_validate({"path": "data", "schema": "schema.pbtxt", "label_list": str(labels)})
     model = load_classifier(checkpoint, job["labels"])
     transform = transform_graph(data, checkpoint, labels, scratch)
     module = ServingModel(model, transform, data, labels)
     train_shards, eval_shards = ([str(scratch / f"{split}.gz")] for split in ("train", "eval"))
-    settings = TrainSettings(epochs=None, steps=STEPS, learning_rate=2e-4, tensorboard=False)
+    settings = TrainSettings(epochs=None, max_steps=STEPS, learning_rate=2e-4, tensorboard=False)
     inputs = model_inputs(transform.transformed_feature_spec())
     rows = read_data(train_shards, eval_shards, job["labels"], model.config.vocab_size, inputs)
     train(model, rows, settings, make_strategy("none"), scratch / "state")

@@ -60,7 +60,7 @@ def _peer(workspace: Workspace, factor: int) -> dict[str, Any]:
         raise BenchmarkError(f"{PEER_PYTHON.relative_to(PROJECT_DIR)} is missing; `make bench` makes it")
     out = workspace.folder / "datasets-map"
     folder, _ = workspace.dataset(factor)
-    command: Command = [PEER_PYTHON, "-m", "benchmarks.peers.datasets_map", folder, config.data.labels]
+    command: Command = [PEER_PYTHON, "-m", "benchmarks.peers.datasets_map", folder, config.data.label_list]
     try:
         return measure([*command, checkpoint, out, str(config.transform.max_length)]).result()
     finally:

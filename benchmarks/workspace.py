@@ -71,7 +71,7 @@ class Workspace:
             f"data.path={folder}",
             "data.recipe=null",
             "train.epochs=null",
-            "train.steps=2",
+            "train.max_steps=2",
             "evaluate.thresholds={accuracy: {min: 0.0}}",
             f"push.serving_dir={self._base(factor) / 'serving'}",
         ]

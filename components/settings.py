@@ -5,11 +5,12 @@ from __future__ import annotations
 import keyword
 import re
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
 from components.example_gen.spans import has_spans, is_dated
+from components.project import PROJECT_DIR
 from models.checkpoints.settings import CheckpointSettings
 from models.section import Fraction, LocalPath, Section, Severity
 
@@ -24,10 +25,10 @@ class DataGateSettings(Section):
     )
     missing_column: Severity = Field("error", description="A column the schema requires is absent from rows.")
     wrong_type: Severity = Field("error", description="A column holds another type than the schema says.")
-    unknown_label: Severity = Field("error", description="A label that is not in data.labels.")
+    unknown_label: Severity = Field("error", description="A label that is not in data.label_list.")
     look_alike_labels: Severity = Field(
         "warn",
-        description="Labels in data.labels that look the same: Spam and spam, 1 and 1.0, invisible characters.",
+        description="Labels in data.label_list that look the same: Spam and spam, 1 and 1.0, invisible characters.",
     )
     empty_text: Severity = Field("error", description="More empty texts than max_empty_text_fraction.")
     max_empty_text_fraction: Fraction = Field(
@@ -53,7 +54,8 @@ class DataSettings(Section):
     )
     recipe: str | None = Field(
         None,
-        description="Dataset recipe, a folder of data/: makes the project's datasets/<recipe>, where `path` is that.",
+        description="Dataset recipe, a folder of data/: path, schema and label_list are its own where they are not given; "
+        "makes the project's datasets/<recipe>, where `path` is that.",
     )
     splits: dict[str, str] = Field(
         default_factory=lambda: {"train": "train-*", "eval": "eval-*", "test": "test-*"},
@@ -62,15 +64,31 @@ class DataSettings(Section):
     data_schema: LocalPath = Field(
         alias="schema", description="Curated TFMD schema (.pbtxt) of the raw examples."
     )
-    labels: LocalPath = Field(
+    label_list: LocalPath = Field(
         description="Label list, one label a line; the line number from 0 is the label id."
     )
     text: str = Field("text", min_length=1, description="Column with the text.")
     text_pair: str | None = Field(None, description="Column with the second text of a pair task.")
-    label: str = Field("label", min_length=1, description="Column with the label (string or integer).")
+    label_column: str = Field("label", min_length=1, description="Column with the label (string or integer).")
     gate: DataGateSettings = Field(DataGateSettings(), description="The data gate's rules.")
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_recipe(cls, given: Any) -> Any:
+        """A recipe has its dataset, schema and label list at fixed places of the project."""
+        recipe = given.get("recipe") if isinstance(given, dict) else None
+        if not isinstance(recipe, str):
+            return given
+        known = {
+            "path": str(PROJECT_DIR / "datasets" / recipe),
+            "schema": str(PROJECT_DIR / "schemas" / f"{recipe}.pbtxt"),
+            "label_list": str(PROJECT_DIR / "data" / recipe / "labels.txt"),
+        }
+        if "data_schema" in given:
+            del known["schema"]
+        return known | {key: value for key, value in given.items() if value is not None or key not in known}
 
     @property
     def text_columns(self) -> list[str]:
@@ -83,9 +101,9 @@ class DataSettings(Section):
         missing = [name for name in ("train", "eval") if name not in self.splits]
         if missing:
             raise ValueError(f"splits must name {' and '.join(missing)}, got {sorted(self.splits)}")
-        columns = [*self.text_columns, self.label]
+        columns = [*self.text_columns, self.label_column]
         if len(set(columns)) != len(columns):
-            raise ValueError(f"text, text_pair and label must be different columns, got {columns}")
+            raise ValueError(f"text, text_pair and label_column must be different columns, got {columns}")
         for key, column in (("text", self.text), ("text_pair", self.text_pair)):
             if column is not None and not _names_an_argument(column):
                 raise ValueError(

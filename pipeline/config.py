@@ -39,7 +39,7 @@ Location = tuple[str | int, ...]
 PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("data", "path"),
     ("data", "schema"),
-    ("data", "labels"),
+    ("data", "label_list"),
     ("model", "checkpoint", "path"),
     ("push", "serving_dir"),
 )
@@ -84,10 +84,10 @@ class Config(Section):
             raise ValueError("evaluate.split must not be 'train': a model is not judged on what it has seen")
         for number, slicing in enumerate(self.evaluate.slices):
             averages = sorted(name for name in slicing.thresholds if metric(name).over_classes)
-            if self.data.label in slicing.columns and averages:
+            if self.data.label_column in slicing.columns and averages:
                 raise ValueError(
                     f"evaluate.slices.{number}.thresholds: {averages[0]} is an average over classes, which says "
-                    f"nothing in slices by {self.data.label!r}: each has one class; bound "
+                    f"nothing in slices by {self.data.label_column!r}: each has one class; bound "
                     f"{task_of(self).facts().RANKS_SLICES} there"
                 )
         return self

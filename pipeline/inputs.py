@@ -79,7 +79,7 @@ def check_settings(config: Config) -> None:
     Raises:
         UsageError: a file is not there or cannot be read, or it lacks a column or label of the config.
     """
-    schema, labels = read_schema(config.data.data_schema), read_labels(config.data.labels)
+    schema, labels = read_schema(config.data.data_schema), read_labels(config.data.label_list)
     _check_comparators(schema, config.data.data_schema)
     for reference in _references(config):
         _check_column(reference, schema, config.data.data_schema)
@@ -131,7 +131,7 @@ def _references(config: Config) -> Iterator[_Reference]:
     yield _Reference("data.text", data.text, ("bytes",))
     if data.text_pair is not None:
         yield _Reference("data.text_pair", data.text_pair, ("bytes",))
-    yield _Reference("data.label", data.label, ("bytes", "int64"))
+    yield _Reference("data.label_column", data.label_column, ("bytes", "int64"))
     for number, slicing in enumerate(config.evaluate.slices):
         for column in slicing.columns:
             yield _Reference(f"evaluate.slices.{number}.columns", column)
@@ -155,17 +155,17 @@ def _type(kind: str) -> str:
 
 def _check_labels(config: Config, schema: schema_pb2.Schema, labels: Sequence[str]) -> None:
     data = config.data
-    feature = next(feature for feature in schema.feature if feature.name == data.label)
+    feature = next(feature for feature in schema.feature if feature.name == data.label_column)
     if feature.type == schema_pb2.INT:
         try:
-            task_of(config).facts().check_integer_labels(labels, data.labels, data.label)
+            task_of(config).facts().check_integer_labels(labels, data.label_list, data.label_column)
         except GateRefused as refusal:  # no data yet: the config's files disagree
             raise UsageError(str(refusal)) from None
     allowed = _domain(feature, schema)
     refused = [label for label in labels if label not in allowed]
     if allowed and refused and data.gate.unknown_label == "error":
         raise UsageError(
-            f"data.labels: {data.labels} has the label {refused[0]!r}, which the domain of {data.label!r} in "
+            f"data.label_list: {data.label_list} has the label {refused[0]!r}, which the domain of {data.label_column!r} in "
             f"{data.data_schema} does not allow: add it there, or remove it here"
         )
 
@@ -371,17 +371,17 @@ def _check_row(
                 f"{where}: column {reference.column!r} ({reference.key}) holds {kind}, "
                 f"{config.data.data_schema} says {_type(_KINDS[feature.type])}; correct the one that is wrong"
             )
-    _check_label(config, where, row.get(config.data.label, ("", []))[1])
+    _check_label(config, where, row.get(config.data.label_column, ("", []))[1])
 
 
 def _check_label(config: Config, where: str, values: Sequence[Any]) -> None:
-    data, labels, facts = config.data, read_labels(config.data.labels), task_of(config).facts()
+    data, labels, facts = config.data, read_labels(config.data.label_list), task_of(config).facts()
     if not values or data.gate.unknown_label != "error":
         return
     if facts.label_fault(values[:1], frozenset(labels)) == "unknown_label":
         raise GateRefused(
-            f"{where}: the label {shorten(facts.as_label(values[0]))} in column {data.label!r} (data.label) is not in "
-            f"{data.labels}, which has {_some(labels)}; correct data.label, the label list or the data"
+            f"{where}: the label {shorten(facts.as_label(values[0]))} in column {data.label_column!r} (data.label_column) is not in "
+            f"{data.label_list}, which has {_some(labels)}; correct data.label_column, the label list or the data"
         )
 
 

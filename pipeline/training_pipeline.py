@@ -63,7 +63,7 @@ def create_pipeline(
             that is known.
     """
     task = task_of(config)
-    data, labels = config.data, read_labels(paths.readable(config.data.labels))
+    data, labels = config.data, read_labels(paths.readable(config.data.label_list))
     checkpoint = paths.readable(paths.checkpoint_dir)
     checkpoint_fingerprint, tokenizer = content_fingerprint(checkpoint), family_of(checkpoint)
     encoder = ENCODERS[read_model_type(checkpoint)]
@@ -73,9 +73,9 @@ def create_pipeline(
         "data": as_json(data.model_copy(update={"gate": DataGateSettings(), "span": None})),
         "transform": as_json(config.transform),
         "checkpoint_dir": str(paths.checkpoint_dir),
-        "labels_path": str(data.labels),
+        "labels_path": str(data.label_list),
         "task": task.name,
-        "inputs_fingerprint": checkpoint_fingerprint + content_fingerprint(paths.readable(data.labels)),
+        "inputs_fingerprint": checkpoint_fingerprint + content_fingerprint(paths.readable(data.label_list)),
     }
 
     example_gen = TFRecordExampleGen(
@@ -105,7 +105,7 @@ def create_pipeline(
         anomalies=example_validator.outputs["anomalies"],
         settings=json.dumps({**as_json(data), "task": task.name}),
         refusal_dir=paths.refusal_dir,
-        labels_fingerprint=content_fingerprint(paths.readable(data.labels)),
+        labels_fingerprint=content_fingerprint(paths.readable(data.label_list)),
         code_fingerprint=code_fingerprint("components.data_gate.executor", *task.modules("facts")),
     )
 
@@ -158,7 +158,7 @@ def create_pipeline(
         eval_config=make_eval_config(
             task,
             config.evaluate,
-            data.label,
+            data.label_column,
             labels,
             code_fingerprint(
                 "components.evaluator.metrics", "components.evaluator.eval_model", *task.modules("facts")

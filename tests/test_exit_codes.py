@@ -172,7 +172,7 @@ Case = tuple[str, Callable[[Place], None], str]
 # runner, command and code; what is prepared; the arguments
 CASES: list[Case] = [
     ("local run 2", as_it_is, "CONFIG --set train.epocks=1"),
-    ("local run 2", as_it_is, "CONFIG --set data.label=category"),
+    ("local run 2", as_it_is, "CONFIG --set data.label_column=category"),
     ("local run 2", as_it_is, "CONFIG --set data.path=/nope --set data.recipe=trec"),
     ("local run 2", as_it_is, "CONFIG --root CONFIG"),
     ("local run 2", as_it_is, "CONFIG --bogus"),

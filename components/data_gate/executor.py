@@ -55,8 +55,8 @@ def scan_split(
         for column in data.text_columns:
             values, kind = _values(features, column)
             rules.check_text(tally, column, values, kind, where)
-        values, kind = _values(features, data.label)
-        rules.check_label(tally, facts, data.label, values, kind, label_lists, labels, where)
+        values, kind = _values(features, data.label_column)
+        rules.check_label(tally, facts, data.label_column, values, kind, label_lists, labels, where)
     return tally
 
 
@@ -175,16 +175,16 @@ def judge(
         io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict[SCHEMA_KEY]))
     )
     there = artifact_utils.decode_split_names(examples.split_names)
-    label_list = read_labels(data.labels)
-    if label_lists(schema, data.label) == ("int64_list",):
-        facts.check_integer_labels(label_list, data.labels, data.label)
+    label_list = read_labels(data.label_list)
+    if label_lists(schema, data.label_column) == ("int64_list",):
+        facts.check_integer_labels(label_list, data.label_list, data.label_column)
     labels = frozenset(label_list)
     findings = list(rules.judge_labels(label_list, data))
     rows: dict[str, int] = {}
     for split in data.splits:
         folder = artifact_utils.get_split_uri([examples], split) if split in there else ""
         tally = (
-            scan_split(folder, data, facts, labels, label_lists(schema, data.label))
+            scan_split(folder, data, facts, labels, label_lists(schema, data.label_column))
             if folder
             else rules.SplitTally()
         )

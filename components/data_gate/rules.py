@@ -112,11 +112,15 @@ def check_label(
 def judge_labels(labels: Sequence[str], data: DataSettings) -> Iterator[Finding]:
     """Yields a finding for each group of labels of the list that look the same."""
     for group in look_alikes(labels):
-        what = (
-            f"{data.labels.name} lists labels that look the same and are classes of their own: {told(group)}"
-        )
+        what = f"{data.label_list.name} lists labels that look the same and are classes of their own: {told(group)}"
         yield Finding(
-            "look_alike_labels", data.gate.look_alike_labels, "", data.label, len(group), len(labels), what
+            "look_alike_labels",
+            data.gate.look_alike_labels,
+            "",
+            data.label_column,
+            len(group),
+            len(labels),
+            what,
         )
 
 
@@ -185,7 +189,7 @@ def _what(
 ) -> str:
     if rule == "unknown_label":
         several = f" ({', '.join(sorted(seen.distinct))})" if len(seen.distinct) > 1 else ""
-        return f"have a label that is not in {data.labels.name}{several}{_like_known(seen.first, labels)}"
+        return f"have a label that is not in {data.label_list.name}{several}{_like_known(seen.first, labels)}"
     if rule == "empty_text":
         return f"have no text, data.gate.max_empty_text_fraction is {data.gate.max_empty_text_fraction}"
     if rule == "wrong_type":
@@ -268,7 +272,7 @@ def judge_anomaly(
       only_warning: TFDV itself calls it a warning; then it stops nothing.
       missing: rows that have no value in the column, from the statistics.
     """
-    rule = rule_of_anomaly(reason, column, data.label)
+    rule = rule_of_anomaly(reason, column, data.label_column)
     severity: Severity = "warn" if only_warning else getattr(data.gate, rule)
     count = missing if rule == "missing_column" and missing else rows
     text = " ".join(description.split()).rstrip(".")

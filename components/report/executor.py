@@ -78,7 +78,7 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
     task = TASKS[given["task"]]
     folders = {key: Path(artifact_utils.get_single_uri(found)) for key, found in input_dict.items()}
     model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
-    splits = read_statistics(folders[STATISTICS_KEY], data.label)
+    splits = read_statistics(folders[STATISTICS_KEY], data.label_column)
     predicted = predict_split(
         Path(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))),
         Path(artifact_utils.get_split_uri(input_dict[EXAMPLES_KEY], evaluate.split)),
@@ -93,7 +93,7 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
         serving_dir=exec_properties[SERVING_DIR_KEY],
         text_columns=data.text_columns,
         evaluate=evaluate,
-        evaluation=read_evaluation(folders[EVALUATION_KEY], data.label),
+        evaluation=read_evaluation(folders[EVALUATION_KEY], data.label_column),
         blessed=model_utils.is_model_blessed(
             artifact_utils.get_single_instance(input_dict[MODEL_BLESSING_KEY])
         ),

@@ -61,7 +61,8 @@ def read_rows(folder: Path, data: DataSettings) -> Iterator[Row]:
     """
     for example in read_examples(folder):
         yield Row(
-            tuple(text_of(example, column) for column in data.text_columns), _label(example, data.label)
+            tuple(text_of(example, column) for column in data.text_columns),
+            _label(example, data.label_column),
         )
 
 

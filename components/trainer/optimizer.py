@@ -26,10 +26,10 @@ def learning_rate(settings: TrainSettings, step: int, total_steps: int) -> float
     warmup = math.ceil(settings.warmup_ratio * total_steps)
     if step < warmup:
         return settings.learning_rate * step / warmup
-    if settings.schedule == "constant":
+    if settings.lr_scheduler_type == "constant_with_warmup":
         return settings.learning_rate
     done = (step - warmup) / max(1, total_steps - warmup)
-    share = 1.0 - done if settings.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
+    share = 1.0 - done if settings.lr_scheduler_type == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
     return settings.learning_rate * max(0.0, share)
 
 
@@ -88,8 +88,8 @@ class AdamW(tf.Module):
         """
         unscale = tf.math.divide_no_nan(1.0, divisor * self.loss_scale)
         norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(g) for g in gradients])) * unscale
-        if self._settings.clip_norm is not None:
-            unscale *= tf.minimum(1.0, self._settings.clip_norm / (norm + 1e-6))
+        if self._settings.max_grad_norm is not None:
+            unscale *= tf.minimum(1.0, self._settings.max_grad_norm / (norm + 1e-6))
         scaled = self._settings.mixed_precision == "float16"
         finite = tf.math.is_finite(norm)
         if scaled or self._settings.class_weights is not None:

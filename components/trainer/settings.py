@@ -34,17 +34,19 @@ class FreezeSettings(Section):
 class TrainSettings(Section):
     """Fine-tuning. Learning rate in units of the AdamW update; lengths in optimizer steps or epochs."""
 
-    alternatives: ClassVar = {"epochs": (), "steps": ()}
+    alternatives: ClassVar = {"epochs": (), "max_steps": ()}
 
     epochs: float | None = Field(
-        3.0, gt=0, description="Passes over the train split; null when steps is given."
+        3.0, gt=0, description="Passes over the train split; null when max_steps is given."
     )
-    steps: int | None = Field(None, ge=1, description="Optimizer steps; give either epochs or steps.")
+    max_steps: int | None = Field(None, ge=1, description="Optimizer steps; give either epochs or max_steps.")
     batch_size: int = Field(32, ge=1, description="Rows of one forward pass, over all replicas.")
-    gradient_accumulation: int = Field(1, ge=1, description="Forward passes per optimizer step.")
+    gradient_accumulation_steps: int = Field(1, ge=1, description="Forward passes per optimizer step.")
     eval_batch_size: int = Field(128, ge=1, description="Rows of one evaluation pass.")
     learning_rate: float = Field(5e-5, gt=0, le=1, description="Peak learning rate.")
-    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Decay after warm-up.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(
+        "linear", description="Decay after warm-up."
+    )
     warmup_ratio: Fraction = Field(0.1, description="Share of all steps that warm up linearly from 0.")
     weight_decay: float = Field(
         0.01, ge=0, le=1, description="Decoupled decay; never on biases and LayerNorm."
@@ -52,10 +54,10 @@ class TrainSettings(Section):
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW first-moment decay.")
     adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW second-moment decay.")
     adam_epsilon: float = Field(1e-8, gt=0, le=1, description="AdamW epsilon.")
-    clip_norm: float | None = Field(
+    max_grad_norm: float | None = Field(
         1.0, gt=0, description="Global gradient norm is clipped to this; null: never."
     )
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+    label_smoothing_factor: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Share spread over all classes."
     )
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
@@ -63,7 +65,7 @@ class TrainSettings(Section):
     )
     freeze: FreezeSettings = Field(FreezeSettings(), description="Layers that are not trained.")
     evaluations_per_epoch: int = Field(1, ge=1, description="Evaluations on the eval split per epoch.")
-    best_metric: ScoreName = Field(
+    metric_for_best_model: ScoreName = Field(
         TASKS[DEFAULT_TASK].facts().BEST_METRIC,
         description="Decides which weights are the best, as measured on the eval split; of equal accuracies the one with "
         "the lower loss.",
@@ -99,14 +101,16 @@ class TrainSettings(Section):
     @classmethod
     def _steps_alone(cls, given: Any) -> Any:
         """Steps alone are no contradiction: the default number of epochs is nobody's wish."""
-        if isinstance(given, dict) and given.get("steps") is not None:
+        if isinstance(given, dict) and given.get("max_steps") is not None:
             return {"epochs": None, **given}
         return given
 
     @model_validator(mode="after")
     def _check(self) -> TrainSettings:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError(f"give either epochs or steps, got epochs {self.epochs} and steps {self.steps}")
+        if (self.epochs is None) == (self.max_steps is None):
+            raise ValueError(
+                f"give either epochs or max_steps, got epochs {self.epochs} and max_steps {self.max_steps}"
+            )
         if isinstance(self.class_weights, dict):
             bad = {k: v for k, v in self.class_weights.items() if v < 0}
             if bad:

@@ -40,7 +40,7 @@ class TrainStep:
         self._settings, self._strategy, self._head = settings, strategy, task.head()
         self._classify = forward_of(model).classify
         self._sums: list[tf.Variable] = []
-        if settings.gradient_accumulation > 1:
+        if settings.gradient_accumulation_steps > 1:
             shapes = [v.shape for v in variables] + [tf.TensorShape([])] * 2
             with strategy.scope():
                 self._sums = [_replica_sum(shape) for shape in shapes]
@@ -92,7 +92,7 @@ class TrainStep:
         seed = tf.stack([tf.constant(self._settings.seed, tf.int64), pass_number * _MASKS_PER_PASS])
         with tf.GradientTape() as tape:
             logits = self._classify(self._model, batch, seed, DTYPES[self._settings.mixed_precision])
-            losses = self._head.row_losses(logits, batch, self._settings.label_smoothing)
+            losses = self._head.row_losses(logits, batch, self._settings.label_smoothing_factor)
             loss = tf.reduce_sum(losses * batch[ROW_WEIGHT])
             scaled = loss * self._optimizer.loss_scale
         # The embedding's gradient is made dense: AdamW moves rows that are not in the batch, too.

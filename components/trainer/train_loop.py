@@ -164,14 +164,14 @@ class _Loop:
             settings, data.inputs, strategy, settings.eval_batch_size, None, data.task
         )
         self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
-        steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation
-        total = settings.steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
+        steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation_steps
+        total = settings.max_steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
         self.history = History(
             fingerprint=mark,
             total_steps=total,
             steps_per_epoch=steps_per_epoch,
             train_rows=data.train_summary.rows,
-            best_metric=settings.best_metric,
+            best_metric=settings.metric_for_best_model,
         )
         self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
         self.best_weights: list[np.ndarray] | None = None
@@ -217,7 +217,7 @@ class _Loop:
 
     def _steps(self) -> Iterator[list[dataset.Batch]]:
         """The passes of every optimizer step that is left, from where the state stopped."""
-        size = self.settings.gradient_accumulation
+        size = self.settings.gradient_accumulation_steps
         stream = self._passes(self.history.step * size)
         while self.history.step < self.history.total_steps and not self.history.stopped_early:
             yield [next(stream) for _ in range(size)]
@@ -274,7 +274,11 @@ class _Loop:
 
     def _record(self, scores: Mapping[str, float], meter: Meter) -> None:
         """Keeps the best weights and decides whether to stop."""
-        history, metric, stopping = self.history, self.settings.best_metric, self.settings.early_stopping
+        history, metric, stopping = (
+            self.history,
+            self.settings.metric_for_best_model,
+            self.settings.early_stopping,
+        )
         record = {"step": history.step, "epoch": history.step / history.steps_per_epoch, **scores}
         losses = meter.losses()
         if losses:

@@ -49,9 +49,11 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
     spec, graph = verified_spec(folder), family_of(folder).load_graph()
     model_inputs = encode(texts(inputs, data), graph.tokenize, spec, settings.max_length)
     outputs: dict[str, Column] = {name: values.to_sparse() for name, values in model_inputs.items()}
-    if data.label in inputs:
+    if data.label_column in inputs:
         labels = TASKS[custom_config["task"]].labels()
-        outputs[LABEL_ID] = labels.label_feature(inputs[data.label], Path(custom_config["labels_path"]))
+        outputs[LABEL_ID] = labels.label_feature(
+            inputs[data.label_column], Path(custom_config["labels_path"])
+        )
     return outputs
 
 

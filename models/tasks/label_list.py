@@ -21,7 +21,7 @@ def read_labels(path: Path) -> list[str]:
         lines = path.read_bytes().decode("utf-8").split("\n")
     except FileNotFoundError:
         raise UsageError(
-            f"{path}: no such label list; set data.labels to a file with one label a line"
+            f"{path}: no such label list; set data.label_list to a file with one label a line"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the label list cannot be read: {error}") from None

@@ -43,7 +43,7 @@ class Facts(Protocol):
         PER_CLASS: what is shown of each class -> the metric whose values by class it is; the last one ranks them.
         SLICE_METRICS: metrics shown of each slice.
         RANKS_SLICES: the metric that ranks slices, which one class alone has too.
-        BEST_METRIC: `train.best_metric` of a config that does not say, a score.
+        BEST_METRIC: `train.metric_for_best_model` of a config that does not say, a score.
         EXPORT_METRICS: metrics that an export can be held to; the first one is the default.
         PROBLEM_TYPE: `problem_type` of a Hugging Face config.
         HUB_TAG: `pipeline_tag` of a model card.

@@ -25,9 +25,9 @@ data:
   path: .
   splits: {{train: "train-*", eval: "eval-*", test: "test-*"}}
   schema: schema.pbtxt
-  labels: labels.txt  # {count} labels; the order gives the label ids, so never reorder it
+  label_list: labels.txt  # {count} labels; the order gives the label ids, so never reorder it
   text: text
-{pair}  label: label
+{pair}  label_column: label
 
 model:
   checkpoint:

@@ -31,7 +31,7 @@ OVERRIDES = (
     "kubeflow={data_path: /mnt/models/data, serving_dir: /mnt/models/serving, "
     "volumes: [{claim: models, mount_path: /mnt/models}]}",
     "train.epochs=null",
-    "train.steps=40",
+    "train.max_steps=40",
     "evaluate.thresholds={accuracy: {min: 0.3}}",
     "canary.max_p99_ms=60000",
 )

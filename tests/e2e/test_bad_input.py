@@ -264,7 +264,7 @@ def test_strange_texts_are_trained_on_and_served(good, folder, capfd):
 
 # --- interrupts and other runs ------------------------------------------------------------------
 
-LONG_RUN = ["run", "tiny.yaml", "--json", "--set", "train.epochs=400", "--set", "train.steps=null"]
+LONG_RUN = ["run", "tiny.yaml", "--json", "--set", "train.epochs=400", "--set", "train.max_steps=null"]
 
 
 def start_training(folder: Path) -> tuple[subprocess.Popen[str], int]:

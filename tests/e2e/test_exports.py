@@ -26,7 +26,7 @@ from tests.support.tiny_model import rows, write_checkpoint
 
 pytestmark = pytest.mark.e2e
 
-TRAINING = ("train.steps=100", "train.freeze.embeddings=true")  # an update would make them large
+TRAINING = ("train.max_steps=100", "train.freeze.embeddings=true")  # an update would make them large
 ONNX = "export.onnx.variants=[float32]"
 BOTH = (*TRAINING, ONNX, "export.tflite.variants=[float32, float16]")
 ACCEPTED = (*TRAINING, ONNX, "export.tflite.variants=[float32]")

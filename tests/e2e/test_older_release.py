@@ -54,7 +54,7 @@ def test_its_newest_version_answers_as_it_did(folder: Path) -> None:
 
 
 def test_worse_model_is_refused_against_it(folder: Path) -> None:
-    done = run(folder, "train.steps=1")
+    done = run(folder, "train.max_steps=1")
     assert (done.exit_code, done.result["blessed"], done.result["pushed"]) == (3, False, False), done.stderr
     assert done.result["baseline_metrics"]["accuracy"] == pytest.approx(ACCURACY)
     assert "accuracy" in done.result["reason"]

@@ -31,7 +31,7 @@ from tests.support.tiny_project import CONFIG
 
 pytestmark = pytest.mark.e2e
 
-BETTER = ("train.steps=150",)
+BETTER = ("train.max_steps=150",)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def story(folder: Path) -> dict[str, tuple[Run, list[str]]]:
         ("better", BETTER),
         ("better again", BETTER),
         ("too slow", (*BETTER, "canary.max_p99_ms=0.001")),
-        ("worse", ("train.steps=1",)),
+        ("worse", ("train.max_steps=1",)),
     ):
         done = run(folder, *overrides)
         told[name] = (done, versions(folder))
@@ -193,7 +193,7 @@ def test_every_version_tells_what_it_was_made_from_and_how_good_it_is(story, fol
     assert first["config_sha256"] != second["config_sha256"]
     assert (first["damage"], second["damage"]) == (None, None)
     record = json.loads((folder / "serving/tiny/2/assets.extra/push.json").read_text())
-    assert record["config"]["train"]["steps"] == 150
+    assert record["config"]["train"]["max_steps"] == 150
 
 
 def test_metadata_store_tells_the_same_of_a_version(story, folder):
@@ -423,7 +423,7 @@ def test_lost_metadata_store_costs_the_cache_and_neither_what_is_served_nor_the_
     before = versions(folder)
     store = folder / "runs/tiny/metadata.sqlite"
     store.write_bytes(store.read_bytes()[:20_000])
-    refused = run(folder, "train.steps=1")
+    refused = run(folder, "train.max_steps=1")
     assert (refused.exit_code, versions(folder)) == (3, before), refused.stderr
     assert "worse than the last blessed model" in refused.result["reason"]
     assert set(refused.states().values()) == {"done"}

@@ -44,7 +44,7 @@ from tests.support.kubeflow.workplace import write_workplace
 
 CONFIG = """\
 name: my_model
-data: {path: data, schema: schema.pbtxt, labels: labels.txt}
+data: {path: data, schema: schema.pbtxt, label_list: labels.txt}
 model: {checkpoint: {path: encoder}}
 evaluate: {thresholds: {accuracy: {min: 0.5}}}
 push: {serving_dir: serving, destinations: [{folder: "gs://bucket/models"}]}
@@ -290,7 +290,9 @@ def test_committed_config_compiles_to_an_accepted_package(workplace, tmp_path):
     for name in ("configs", "data", "schemas"):
         shutil.copytree(PROJECT_DIR / name, tmp_path / name)
     encoder = shutil.copytree(workplace / "encoder", tmp_path / "encoder")
-    config = load_config(tmp_path / "configs" / "trec.yaml")
+    # A copy: the recipe's own files are of this project, which has no encoder.
+    files = [f"data.schema={tmp_path}/schemas/trec.pbtxt", f"data.label_list={tmp_path}/data/trec/labels.txt"]
+    config = load_config(tmp_path / "configs" / "trec.yaml", files)
     spec, platform = compile_package(config, "registry.example/a/b:1", encoder, tmp_path)
     assert refusals(yaml.safe_dump_all([spec, platform])) == []
     assert (

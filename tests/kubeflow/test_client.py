@@ -64,7 +64,7 @@ deploymentSpec:
 """
 CONFIG = """\
 name: my_model
-data: {path: data, schema: schema.pbtxt, labels: labels.txt}
+data: {path: data, schema: schema.pbtxt, label_list: labels.txt}
 model: {checkpoint: {path: encoder}}
 transform: {max_length: 32}
 evaluate: {thresholds: {accuracy: {min: 0.5}}}

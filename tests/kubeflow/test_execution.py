@@ -35,6 +35,8 @@ WORDS = (
 # What the story changes in configs/trec.yaml: `image` stands for the container's copy of the project, `volume` for
 # a claim: other folders than those that the package is compiled from, which are gone when it runs.
 OVERRIDES = (
+    "data.schema={workplace}/schemas/trec.pbtxt",
+    "data.label_list={workplace}/data/trec/labels.txt",
     "model.checkpoint={{path: ../encoder}}",
     "train.epochs=1",
     "train.learning_rate=0.001",
@@ -61,7 +63,10 @@ class Site:
 
     def compile(self, name: str, *overrides: str) -> Path:
         package = self.workplace.parent / f"{name}.yaml"
-        told = [override.format(image=self.image, volume=self.volume) for override in OVERRIDES]
+        told = [
+            override.format(workplace=self.workplace, image=self.image, volume=self.volume)
+            for override in OVERRIDES
+        ]
         config = load_config(self.workplace / "configs/trec.yaml", [*told, *overrides])
         compiled = compile_package(
             config, "registry.example/tiny:1", self.workplace / "encoder", self.workplace

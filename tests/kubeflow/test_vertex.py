@@ -20,7 +20,7 @@ from tests.support.kubeflow.workplace import write_workplace
 
 CONFIG = """\
 name: my_model
-data: {path: data, schema: schema.pbtxt, labels: labels.txt}
+data: {path: data, schema: schema.pbtxt, label_list: labels.txt}
 model: {checkpoint: {path: encoder}}
 evaluate: {thresholds: {accuracy: {min: 0.5}}}
 push: {serving_dir: serving}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.example_gen.spans import span_number
+from components.project import PROJECT_DIR
 from models.errors import UsageError
 from pipeline.config import Config, explain, load_config
 
@@ -15,7 +16,7 @@ name: tiny
 data:
   path: rows
   schema: schema.pbtxt
-  labels: labels.txt
+  label_list: labels.txt
 model:
   checkpoint:
     path: encoder
@@ -107,8 +108,8 @@ def test_threshold_nan_is_refused(write):
 
 
 def test_contradictory_values_are_refused(write):
-    both = write(GOOD.replace("epochs: 1", "epochs: 1\n  steps: 5"))
-    assert "train: give either epochs or steps, got epochs 1.0 and steps 5" in error_of(both)
+    both = write(GOOD.replace("epochs: 1", "epochs: 1\n  max_steps: 5"))
+    assert "train: give either epochs or max_steps, got epochs 1.0 and max_steps 5" in error_of(both)
 
 
 def test_test_split_that_is_not_there_is_refused(write):
@@ -257,17 +258,20 @@ def test_span_that_the_data_cannot_have_is_refused(write, overrides, told):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["train.epochs=null"], "--set train.epochs=null: train: give either epochs or steps"),
+        (["train.epochs=null"], "--set train.epochs=null: train: give either epochs or max_steps"),
         (["evaluate.split=holdout"], "--set evaluate.split=holdout: evaluate.split must be one of"),
         (
             ["train.seed=1", "data.text=label", "train.seed=2"],
-            "--set data.text=label: data: text, text_pair and label must be different columns",
+            "--set data.text=label: data: text, text_pair and label_column must be different columns",
         ),
         (
             ["model.checkpoint.hub=a/b"],
             "--set model.checkpoint.hub=a/b: model.checkpoint: hub needs revision",
         ),
-        (["train={epochs: 2, steps: 3}"], "--set train={epochs: 2, steps: 3}: train: give either epochs or"),
+        (
+            ["train={epochs: 2, max_steps: 3}"],
+            "--set train={epochs: 2, max_steps: 3}: train: give either epochs or",
+        ),
         (
             ["evaluate.thresholds={accuracy: {min: 0.9, max: 0.1}}"],
             "--set evaluate.thresholds={accuracy: {min: 0.9, max: 0.1}}: evaluate.thresholds.accuracy: min must",
@@ -283,7 +287,7 @@ def test_error_that_an_override_brings_about_quotes_that_override(write, overrid
 
 
 def test_error_of_the_file_is_the_files_whatever_is_overridden(write):
-    path = write(GOOD.replace("epochs: 1", "epochs: 1\n  steps: 5"))
+    path = write(GOOD.replace("epochs: 1", "epochs: 1\n  max_steps: 5"))
     assert error_of(path, "train.seed=3", "name=other").startswith(f"{path}:9: train: give either")
 
 
@@ -307,19 +311,19 @@ def test_the_last_checkpoint_that_is_set_is_the_one_that_counts(write, file, ove
 @pytest.mark.parametrize(
     ("overrides", "length"),
     [
-        (["train.steps=5"], (None, 5)),
-        (["train.steps=5", "train.epochs=2"], (2.0, None)),
-        (["train={steps: 5}"], (None, 5)),
+        (["train.max_steps=5"], (None, 5)),
+        (["train.max_steps=5", "train.epochs=2"], (2.0, None)),
+        (["train={max_steps: 5}"], (None, 5)),
     ],
 )
 def test_the_last_length_of_training_that_is_set_is_the_one_that_counts(write, overrides, length):
     train = load_config(write(GOOD), overrides).train
-    assert (train.epochs, train.steps) == length
+    assert (train.epochs, train.max_steps) == length
 
 
 def test_steps_alone_need_no_word_about_epochs(write):
-    train = load_config(write(GOOD.replace("epochs: 1", "steps: 5"))).train
-    assert (train.epochs, train.steps) == (None, 5)
+    train = load_config(write(GOOD.replace("epochs: 1", "max_steps: 5"))).train
+    assert (train.epochs, train.max_steps) == (None, 5)
 
 
 def test_an_override_changes_one_use_of_a_yaml_anchor_only(write):
@@ -358,3 +362,16 @@ def test_a_day_that_no_calendar_has_is_one_line(write):
     found = error_of(write(GOOD), "data.span=2026-02-30")
     assert found.startswith("--set data.span=2026-02-30: data.span: input should be a valid integer")
     assert len(found.splitlines()) == 1
+
+
+def test_recipe_implies_dataset_schema_and_label_list(write):
+    lines = [
+        line for line in GOOD.splitlines() if not line.startswith(("  path: rows", "  schema", "  label"))
+    ]
+    path = write("\n".join(lines).replace("data:", "data:\n  recipe: trec"))
+    data = load_config(path).data
+    assert data.path == PROJECT_DIR / "datasets" / "trec"
+    assert data.data_schema == PROJECT_DIR / "schemas" / "trec.pbtxt"
+    assert data.label_list == PROJECT_DIR / "data" / "trec" / "labels.txt"
+    mine = load_config(path, ["data.label_list=mine.txt"]).data
+    assert (mine.label_list, mine.data_schema) == (path.parent / "mine.txt", data.data_schema)

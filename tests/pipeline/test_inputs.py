@@ -59,7 +59,7 @@ def test_inputs_that_agree_leave_nothing_unchecked(good):
 @pytest.mark.parametrize(
     ("override", "key", "found"),
     [
-        ("data.label=category", "data.label", "'category'; it has label, text"),
+        ("data.label_column=category", "data.label_column", "'category'; it has label, text"),
         ("data.text=body", "data.text", "'body'; it has label, text"),
         ("data.text_pair=texts", "data.text_pair", "'texts'; did you mean 'text'? it has label, text"),
         (
@@ -80,7 +80,7 @@ def test_column_that_the_schema_does_not_have_is_named_with_those_that_exist(goo
 
 @pytest.mark.parametrize(
     ("column", "kind", "key", "wanted"),
-    [("text", "INT", "data.text", "BYTES"), ("label", "FLOAT", "data.label", "BYTES or INT")],
+    [("text", "INT", "data.text", "BYTES"), ("label", "FLOAT", "data.label_column", "BYTES or INT")],
 )
 def test_column_of_a_type_that_cannot_be_used_is_refused(folder, column, kind, key, wanted):
     edit(
@@ -120,7 +120,7 @@ def test_optional_slice_column_may_be_missing_in_the_first_row(folder):
 def test_column_of_another_type_than_the_schema_says_is_refused(folder):
     write_records(shard(folder), [example(text=b"a text", label=3)])
     assert problem(folder, error=GateRefused).startswith(
-        f"{shard(folder)}: record 0: column 'label' (data.label) holds int64, {folder}/data/schema.pbtxt says BYTES"
+        f"{shard(folder)}: record 0: column 'label' (data.label_column) holds int64, {folder}/data/schema.pbtxt says BYTES"
     )
 
 
@@ -165,7 +165,7 @@ def test_class_weight_of_a_label_that_is_not_in_the_list_is_refused(good):
 def test_label_that_the_schema_forbids_is_refused(folder):
     (folder / "data/labels.txt").write_text("animal\nnumber\nplace\nplant\n")
     assert problem(folder) == (
-        f"data.labels: {folder}/data/labels.txt has the label 'plant', which the domain of 'label' in "
+        f"data.label_list: {folder}/data/labels.txt has the label 'plant', which the domain of 'label' in "
         f"{folder}/data/schema.pbtxt does not allow: add it there, or remove it here"
     )
 
@@ -173,8 +173,8 @@ def test_label_that_the_schema_forbids_is_refused(folder):
 def test_label_of_the_first_row_that_is_not_in_the_list_is_refused(folder):
     write_records(shard(folder), [example(text=b"a text", label=b"mineral")])
     assert problem(folder, error=GateRefused) == (
-        f"{shard(folder)}: record 0: the label 'mineral' in column 'label' (data.label) is not in "
-        f"{folder}/data/labels.txt, which has animal, number, place; correct data.label, the label list or the data"
+        f"{shard(folder)}: record 0: the label 'mineral' in column 'label' (data.label_column) is not in "
+        f"{folder}/data/labels.txt, which has animal, number, place; correct data.label_column, the label list or the data"
     )
 
 

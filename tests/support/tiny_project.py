@@ -16,7 +16,7 @@ name: tiny
 data:
   path: data
   schema: data/schema.pbtxt
-  labels: data/labels.txt
+  label_list: data/labels.txt
 model:
   checkpoint:
     path: encoder
@@ -24,7 +24,7 @@ transform:
   max_length: 32
 train:
   epochs: null
-  steps: 8
+  max_steps: 8
   batch_size: 16
   learning_rate: 0.003
 evaluate:

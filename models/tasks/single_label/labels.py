@@ -100,6 +100,6 @@ def counts(rows: Mapping[str, Any], shard: str, classes: int) -> np.ndarray:
     if bad.size:
         raise PipelineError(
             f"{shard}: label id {bad[0]} in {bad.size} rows is outside the label list of {classes}; "
-            "see data.labels"
+            "see data.label_list"
         )
     return np.bincount(ids, minlength=classes)

@@ -56,7 +56,7 @@ def in_containers(
             "path": Path(settings.data_path),
             "recipe": None,  # steps make no dataset; and one of a recipe could have no spans
             "data_schema": image.path("data.schema", config.data.data_schema),
-            "labels": image.path("data.labels", config.data.labels),
+            "label_list": image.path("data.label_list", config.data.label_list),
         }
     )
     checkpoint = image.path("the checkpoint", checkpoint_dir)
@@ -82,7 +82,7 @@ def in_containers(
         refusal_dir="",  # a pod's log is all that outlives it
         local_copies={
             data.data_schema: config.data.data_schema,
-            data.labels: config.data.labels,
+            data.label_list: config.data.label_list,
             checkpoint: checkpoint_dir,
         },
     )

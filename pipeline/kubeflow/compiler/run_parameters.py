@@ -18,8 +18,8 @@ def run_parameters(config: Config) -> list[RunParameter]:
     if train.epochs is not None:
         length = _train("epochs", float(train.epochs), "Passes over the train split.")
     else:
-        assert train.steps is not None  # the config has exactly one of the two
-        length = _train("steps", train.steps, "Optimizer steps.")
+        assert train.max_steps is not None  # the config has exactly one of the two
+        length = _train("max_steps", train.max_steps, "Optimizer steps.", name="steps")
     serving = {"Baseline": ["serving_dir"], "Pusher": ["serving_dir"], "Report": ["serving_dir"]}
     span = NEWEST if config.data.span is None else str(config.data.span)
     return [
@@ -49,7 +49,8 @@ def run_parameters(config: Config) -> list[RunParameter]:
     ]
 
 
-def _train(key: str, default: int | float, description: str) -> RunParameter:
+def _train(key: str, default: int | float, description: str, name: str = "") -> RunParameter:
+    """A parameter for a key of `train`; `name`: what it is called, where that is not the key."""
     # The Pusher records the config that was in force.
     targets = {"Trainer": ["custom_config", "train", key], "Pusher": ["info", "config", "train", key]}
-    return RunParameter(key, default, description, targets)
+    return RunParameter(name or key, default, description, targets)

@@ -86,7 +86,7 @@ def test_it_is_trained_by_its_own_rules(toy: Path, write_rows: Callable[..., Pat
     data = read_data(*shards, LABELS, model.config.vocab_size, INPUTS)
     strategy = tf.distribute.get_strategy()
     settings = TrainSettings(
-        epochs=None, steps=60, batch_size=16, learning_rate=3e-3, weight_decay=0.9, tensorboard=False
+        epochs=None, max_steps=60, batch_size=16, learning_rate=3e-3, weight_decay=0.9, tensorboard=False
     )
     unused = model.bert.embeddings.weight.numpy()[-1]  # decay alone would change it
     before = split_scores(model, data.evaluation, settings, strategy, INPUTS)

@@ -18,7 +18,9 @@ def is_kernel(variable: tf.Variable) -> bool:
 
 
 def train_settings(**values: Any) -> TrainSettings:
-    return TrainSettings(**{"clip_norm": None, "warmup_ratio": 0.0, "schedule": "constant", **values})
+    return TrainSettings(
+        **{"max_grad_norm": None, "warmup_ratio": 0.0, "lr_scheduler_type": "constant_with_warmup", **values}
+    )
 
 
 def test_adamw_follows_the_published_update() -> None:
@@ -46,7 +48,7 @@ def test_adamw_follows_the_published_update() -> None:
 
 def test_gradients_are_clipped_to_the_global_norm() -> None:
     variable = tf.Variable([0.0, 0.0], name="kernel")
-    optimizer = AdamW([variable], train_settings(clip_norm=1.0), is_kernel)
+    optimizer = AdamW([variable], train_settings(max_grad_norm=1.0), is_kernel)
     norm = optimizer.apply([tf.constant([6.0, 8.0])], tf.constant(2.0), tf.constant(0.0))
     assert norm.numpy() == pytest.approx(5.0)  # of the mean gradient [3, 4]
     np.testing.assert_allclose(optimizer.first_moments[0].numpy(), [0.06, 0.08], rtol=1e-5)
@@ -56,12 +58,12 @@ def test_gradients_are_clipped_to_the_global_norm() -> None:
     ("schedule", "expected"),
     [
         ("linear", [0.0, 0.5, 1.0, 0.75, 0.5, 0.25]),
-        ("constant", [0.0, 0.5, 1.0, 1.0, 1.0, 1.0]),
+        ("constant_with_warmup", [0.0, 0.5, 1.0, 1.0, 1.0, 1.0]),
         ("cosine", [0.0, 0.5, 1.0, 0.8536, 0.5, 0.1464]),
     ],
 )
 def test_learning_rate_literal(schedule: str, expected: list[float]) -> None:
-    settings = TrainSettings(learning_rate=1.0, warmup_ratio=1 / 3, schedule=schedule)
+    settings = TrainSettings(learning_rate=1.0, warmup_ratio=1 / 3, lr_scheduler_type=schedule)
     assert [learning_rate(settings, step, 6) for step in range(6)] == pytest.approx(expected, abs=1e-4)
 
 

@@ -188,7 +188,7 @@ def test_run_leaves_its_history_and_no_state(trained: Path) -> None:
 
 def test_text_pairs_go_from_columns_to_answer(tmp_path: Path, write_rows: Callable[..., Path]) -> None:
     config = custom_config(tmp_path, text="question", text_pair="answer")
-    config["train"] = {"steps": 2, "epochs": None, "batch_size": 8, "tensorboard": False}
+    config["train"] = {"max_steps": 2, "epochs": None, "batch_size": 8, "tensorboard": False}
     raw_spec = {name: tf.io.VarLenFeature(tf.string) for name in ("question", "answer", "label")}
     raw = [{"question": [text], "answer": ["the cat"], "label": [label]} for text, label in rows(24)]
     made = transform(tmp_path, config, raw_spec, raw)

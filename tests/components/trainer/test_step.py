@@ -46,7 +46,9 @@ def rows_of(batch: dict[str, tf.Tensor], start: int, stop: int) -> dict[str, tf.
 
 
 def train_settings(**values: Any) -> TrainSettings:
-    return TrainSettings(**{"clip_norm": None, "warmup_ratio": 0.0, "schedule": "constant", **values})
+    return TrainSettings(
+        **{"max_grad_norm": None, "warmup_ratio": 0.0, "lr_scheduler_type": "constant_with_warmup", **values}
+    )
 
 
 def make_step(model: Any, settings: TrainSettings) -> TrainStep:
@@ -67,9 +69,9 @@ def test_accumulated_passes_equal_the_big_batch(checkpoint: Path) -> None:
     batch[ROW_WEIGHT] = tf.constant([1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 0.0])
     big, small = (without_dropout(load(checkpoint)) for _ in range(2))
     # A large epsilon: Adam's division would blow rounding up where a gradient is nearly nothing.
-    settings = {"clip_norm": 1.0, "adam_epsilon": 0.1}
+    settings = {"max_grad_norm": 1.0, "adam_epsilon": 0.1}
     big_step = make_step(big, train_settings(**settings))
-    step = make_step(small, train_settings(gradient_accumulation=3, **settings))
+    step = make_step(small, train_settings(gradient_accumulation_steps=3, **settings))
     for _ in range(2):  # the second round shows that the sums were emptied
         loss = big_step.update(batch, 0, RATE)
         step.accumulate(rows_of(batch, 0, 3), 0)

@@ -139,7 +139,7 @@ def test_interrupt_during_an_evaluation_loses_neither_it_nor_the_best_weights(
     place: str,
     which: int,
 ) -> None:
-    chosen = settings(steps=12, epochs=None, evaluations_per_epoch=3)
+    chosen = settings(max_steps=12, epochs=None, evaluations_per_epoch=3)
     straight = load(checkpoint)
     expected = train(straight, data, chosen, STRATEGY, tmp_path / "straight")
     original, calls = operator.attrgetter(place)(train_loop), []
@@ -176,8 +176,8 @@ def test_split_without_rows_is_refused_by_name(tmp_path: Path, write_rows: Calla
 def test_state_of_other_settings_is_not_resumed_and_left_alone(
     checkpoint: Path, data: TrainingData, tmp_path: Path
 ) -> None:
-    first = train(load(checkpoint), data, settings(steps=2, epochs=None), STRATEGY, tmp_path)
-    history = train(load(checkpoint), data, settings(steps=3, epochs=None), STRATEGY, tmp_path)
+    first = train(load(checkpoint), data, settings(max_steps=2, epochs=None), STRATEGY, tmp_path)
+    history = train(load(checkpoint), data, settings(max_steps=3, epochs=None), STRATEGY, tmp_path)
     assert history.resumed_at == []
     assert len(history.evaluations) == 1
     clear_state(tmp_path, history.fingerprint)
@@ -189,15 +189,15 @@ def test_state_of_other_settings_is_not_resumed_and_left_alone(
 def test_state_is_resumed_when_only_its_saving_or_the_logs_are_set_otherwise(
     checkpoint: Path, data: TrainingData, tmp_path: Path
 ) -> None:
-    train(load(checkpoint), data, settings(steps=2, epochs=None), STRATEGY, tmp_path)
-    chosen = settings(steps=2, epochs=None, save_steps=7, save_minutes=None, tensorboard=True)
+    train(load(checkpoint), data, settings(max_steps=2, epochs=None), STRATEGY, tmp_path)
+    chosen = settings(max_steps=2, epochs=None, save_steps=7, save_minutes=None, tensorboard=True)
     assert train(load(checkpoint), data, chosen, STRATEGY, tmp_path).resumed_at == [2]
 
 
 def test_state_that_is_damaged_is_told_and_started_over(
     checkpoint: Path, data: TrainingData, tmp_path: Path
 ) -> None:
-    chosen = settings(steps=2, epochs=None)
+    chosen = settings(max_steps=2, epochs=None)
     state = state_path(tmp_path, train(load(checkpoint), data, chosen, STRATEGY, tmp_path).fingerprint)
     content = bytearray(state.read_bytes())
     content[-8] ^= 1
@@ -290,9 +290,9 @@ def test_early_stopping_ends_the_run_and_keeps_the_best_weights(
     chosen = settings(
         epochs=40,
         learning_rate=0.2,
-        schedule="constant",
+        lr_scheduler_type="constant_with_warmup",
         warmup_ratio=0,
-        best_metric="loss",
+        metric_for_best_model="loss",
         early_stopping=EarlyStoppingSettings(patience=3),
     )
     model = load(checkpoint)
@@ -362,7 +362,7 @@ def test_weight_of_an_unknown_label_is_refused(data: TrainingData) -> None:
 def test_fractions_of_an_epoch_and_accumulation_count_optimizer_steps(
     checkpoint: Path, data: TrainingData, tmp_path: Path
 ) -> None:
-    chosen = settings(epochs=1.5, gradient_accumulation=4)
+    chosen = settings(epochs=1.5, gradient_accumulation_steps=4)
     history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path)
     assert (history.total_steps, history.steps_per_epoch) == (5, 3.0)  # 18 passes of 16 rows, 4 a step
     assert [e["step"] for e in history.evaluations] == [3, 5]
@@ -394,8 +394,8 @@ for name in ("none", "mirrored"):
         model = t.load(checkpoint)
     for part in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         setattr(model.config, part, 0.0)  # the replicas' masks are not those of one
-    chosen = t.settings(steps=5, epochs=None, batch_size=14, eval_batch_size=13, strategy=name,
-                        adam_epsilon=0.1, gradient_accumulation=2)
+    chosen = t.settings(max_steps=5, epochs=None, batch_size=14, eval_batch_size=13, strategy=name,
+                        adam_epsilon=0.1, gradient_accumulation_steps=2)
     history = t.train(model, data, chosen, strategy, out / name)
     finals.append((t.weights(model), history.evaluations[-1]))
     print(name, strategy.num_replicas_in_sync, history.evaluations[-1])

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.e2e
 
 CONFIG = """\
 name: tiny
-data: {path: data, schema: data/schema.pbtxt, labels: data/labels.txt}
+data: {path: data, schema: data/schema.pbtxt, label_list: data/labels.txt}
 model: {checkpoint: {path: encoder}}
 transform: {max_length: 32}
 evaluate: {thresholds: {accuracy: {min: 0.2}}}

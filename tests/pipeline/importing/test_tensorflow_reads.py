@@ -93,7 +93,7 @@ def test_starting_config_is_valid_and_its_thresholds_follow_the_majority(import_
     report, out = import_csv("text,label\n" + lines, name="mine")
     config = load_config(report.config)
     assert config.data.path == out
-    assert config.data.labels == out / "labels.txt"
+    assert config.data.label_list == out / "labels.txt"
     assert config.data.text_pair is None
     counts = report.splits["test"]
     share = counts["b"] / sum(counts.values())
@@ -135,7 +135,7 @@ def test_committed_config_points_at_committed_files(name: str) -> None:
     assert config.name == name
     assert config.data.recipe == name
     assert config.data.data_schema == PROJECT_DIR / "schemas" / f"{name}.pbtxt"
-    assert config.data.labels == PROJECT_DIR / "data" / name / "labels.txt"
+    assert config.data.label_list == PROJECT_DIR / "data" / name / "labels.txt"
     assert config.data.path == PROJECT_DIR / "datasets" / name
 
 

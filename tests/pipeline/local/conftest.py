@@ -15,7 +15,7 @@ name: tiny
 data:
   path: data
   schema: schema.pbtxt
-  labels: labels.txt
+  label_list: labels.txt
 model:
   checkpoint: {path: checkpoint}
 evaluate:

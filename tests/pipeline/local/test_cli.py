@@ -64,9 +64,9 @@ def test_what_is_not_fetched_yet_is_told_as_not_checked(call, project):
     ("override", "code", "reason"),
     [
         (
-            "data.label=category",
+            "data.label_column=category",
             2,
-            "data.label: {folder}/data/schema.pbtxt has no column 'category'; it has label, text",
+            "data.label_column: {folder}/data/schema.pbtxt has no column 'category'; it has label, text",
         ),
         ("data.path=/nope", 2, "data.path: no folder at /nope; make it with"),
         ("train.freeze.layers=3", 2, "train.freeze.layers 3 is more than the 2 layers"),
@@ -258,7 +258,7 @@ def test_run_while_another_run_holds_the_pipeline_is_refused(call, config):
     ("missing", "reason"),
     [
         ("data/schema.pbtxt", "data.schema: no file at {folder}/data/schema.pbtxt"),
-        ("data/labels.txt", "{folder}/data/labels.txt: no such label list; set data.labels to a file"),
+        ("data/labels.txt", "{folder}/data/labels.txt: no such label list; set data.label_list to a file"),
         ("encoder", "model.checkpoint.path: no folder at {folder}/encoder"),
     ],
 )
@@ -409,7 +409,7 @@ def test_commands_other_than_run_and_early_errors_import_nothing_heavy(project):
         ["import", str(rows), "--text", "text", "--label", "label", "--out", str(project.parent / "mine")],
         ["run", str(project), "--set", "bogus=1"],
         ["run", str(project), "--set", "data.path=no", "--root", str(project.parent / "runs")],
-        ["run", str(project), "--set", "data.label=no", "--root", str(project.parent / "runs")],
+        ["run", str(project), "--set", "data.label_column=no", "--root", str(project.parent / "runs")],
     ]
     code = f"""
 import sys

@@ -66,7 +66,7 @@ def test_object_store_as_serving_folder_is_refused_with_the_place_of_the_key(
     )
 
 
-@pytest.mark.parametrize("key", ["data.path", "data.schema", "data.labels", "model.checkpoint.path"])
+@pytest.mark.parametrize("key", ["data.path", "data.schema", "data.label_list", "model.checkpoint.path"])
 def test_address_where_only_a_path_of_this_machine_is_read_is_refused(
     call: Call, home: Path, config_file: Path, key: str
 ) -> None:

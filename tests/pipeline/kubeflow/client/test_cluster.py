@@ -19,7 +19,7 @@ from pipeline.kubeflow.cli import app
 
 CONFIG = """\
 name: tiny
-data: {path: rows, schema: schema.pbtxt, labels: labels.txt}
+data: {path: rows, schema: schema.pbtxt, label_list: labels.txt}
 model: {checkpoint: {path: encoder}}
 evaluate: {thresholds: {accuracy: {min: 0.5}}}
 push: {serving_dir: serving}

@@ -1,0 +1,162 @@
+"""Keys that a config once had, and those of Hugging Face's TrainingArguments that are called otherwise here."""
+
+from __future__ import annotations
+
+# Key of an earlier release -> its name now.
+_RENAMED = {
+    "data.label": "data.label_column",
+    "data.labels": "data.label_list",
+    "train.best_metric": "train.metric_for_best_model",
+    "train.clip_norm": "train.max_grad_norm",
+    "train.gradient_accumulation": "train.gradient_accumulation_steps",
+    "train.label_smoothing": "train.label_smoothing_factor",
+    "train.schedule": "train.lr_scheduler_type",
+    "train.steps": "train.max_steps",
+}
+
+# Key of TrainingArguments (transformers 4.57) -> what it is here.
+_TRAINING_ARGUMENTS = {
+    "bf16": "train.mixed_precision: bfloat16",
+    "data_seed": "train.seed",
+    "dataloader_drop_last": "nothing, every row is trained on in every epoch",
+    "ddp_backend": "train.strategy",
+    "do_eval": "nothing, the eval split is always looked at",
+    "do_train": "nothing, `run` trains where something changed",
+    "early_stopping_patience": "train.early_stopping.patience",
+    "early_stopping_threshold": "train.early_stopping.min_delta",
+    "eval_steps": "train.evaluations_per_epoch",
+    "eval_strategy": "train.evaluations_per_epoch",
+    "evaluation_strategy": "train.evaluations_per_epoch",
+    "fp16": "train.mixed_precision: float16",
+    "greater_is_better": "nothing, the metric says it",
+    "group_by_length": "nothing, batches hold rows of alike length always",
+    "load_best_model_at_end": "nothing, the best weights are kept always",
+    "logging_dir": "train.tensorboard",
+    "lr_scheduler_kwargs": "train.lr_scheduler_type and train.warmup_ratio",
+    "num_train_epochs": "train.epochs",
+    "optim": "nothing, the optimizer is AdamW",
+    "output_dir": "push.serving_dir, and --root for the runs",
+    "overwrite_output_dir": "nothing, versions only grow",
+    "per_device_eval_batch_size": "train.eval_batch_size",
+    "per_device_train_batch_size": "train.batch_size, over all replicas",
+    "per_gpu_eval_batch_size": "train.eval_batch_size",
+    "per_gpu_train_batch_size": "train.batch_size, over all replicas",
+    "push_to_hub": "push.destinations",
+    "report_to": "train.tensorboard",
+    "resume_from_checkpoint": "nothing, an interrupted training is resumed",
+    "save_strategy": "train.save_steps or train.save_minutes",
+    "save_total_limit": "push.keep",
+    "torch_compile": "train.xla",
+    "warmup_steps": "train.warmup_ratio",
+}
+
+# Keys of TrainingArguments that have no counterpart.
+_WITHOUT_COUNTERPART = frozenset(
+    [
+        "accelerator_config",
+        "adafactor",
+        "auto_find_batch_size",
+        "average_tokens_across_devices",
+        "batch_eval_metrics",
+        "bf16_full_eval",
+        "dataloader_num_workers",
+        "dataloader_persistent_workers",
+        "dataloader_pin_memory",
+        "dataloader_prefetch_factor",
+        "ddp_broadcast_buffers",
+        "ddp_bucket_cap_mb",
+        "ddp_find_unused_parameters",
+        "ddp_timeout",
+        "debug",
+        "deepspeed",
+        "disable_tqdm",
+        "do_predict",
+        "eval_accumulation_steps",
+        "eval_delay",
+        "eval_do_concat_batches",
+        "eval_on_start",
+        "eval_use_gather_object",
+        "fp16_backend",
+        "fp16_full_eval",
+        "fp16_opt_level",
+        "fsdp",
+        "fsdp_config",
+        "fsdp_min_num_params",
+        "fsdp_transformer_layer_cls_to_wrap",
+        "full_determinism",
+        "gradient_checkpointing",
+        "gradient_checkpointing_kwargs",
+        "half_precision_backend",
+        "hub_always_push",
+        "hub_model_id",
+        "hub_private_repo",
+        "hub_revision",
+        "hub_strategy",
+        "hub_token",
+        "ignore_data_skip",
+        "include_for_metrics",
+        "include_inputs_for_metrics",
+        "include_num_input_tokens_seen",
+        "include_tokens_per_second",
+        "jit_mode_eval",
+        "label_names",
+        "length_column_name",
+        "liger_kernel_config",
+        "local_rank",
+        "log_level",
+        "log_level_replica",
+        "log_on_each_node",
+        "logging_first_step",
+        "logging_nan_inf_filter",
+        "logging_steps",
+        "logging_strategy",
+        "mp_parameters",
+        "neftune_noise_alpha",
+        "no_cuda",
+        "optim_args",
+        "optim_target_modules",
+        "parallelism_config",
+        "past_index",
+        "prediction_loss_only",
+        "project",
+        "push_to_hub_model_id",
+        "push_to_hub_organization",
+        "push_to_hub_token",
+        "ray_scope",
+        "remove_unused_columns",
+        "restore_callback_states_from_checkpoint",
+        "run_name",
+        "save_on_each_node",
+        "save_only_model",
+        "save_safetensors",
+        "skip_memory_metrics",
+        "tf32",
+        "torch_compile_backend",
+        "torch_compile_mode",
+        "torch_empty_cache_steps",
+        "torchdynamo",
+        "tpu_metrics_debug",
+        "tpu_num_cores",
+        "trackio_space_id",
+        "use_cpu",
+        "use_legacy_prediction_loop",
+        "use_liger_kernel",
+        "use_mps_device",
+    ]
+)
+
+
+def advice(key: str) -> str:
+    """What to write in place of an unknown key: `"train.clip_norm"` -> `"it is called train.max_grad_norm"`; "" for most.
+
+    Args:
+        key: dotted, `train.num_train_epochs`.
+    """
+    if key in _RENAMED:
+        return f"it is called {_RENAMED[key]}"
+    section, _, name = key.rpartition(".")
+    if section in ("", "train") and name in _TRAINING_ARGUMENTS:
+        return f"{name} of TrainingArguments is here {_TRAINING_ARGUMENTS[name]}"
+    if section in ("", "train") and name in _WITHOUT_COUNTERPART:
+        return f"{name} of TrainingArguments has no counterpart here; remove it"
+    return ""
