@@ -127,10 +127,10 @@ def split_scores(
     batching = _batching(settings, inputs, strategy, settings.eval_batch_size, None, task)
     batches = dataset.evaluation_batches(shards, batching)
     score = scoring_function(model, settings, strategy, inputs, task)
-    return _scores(batches, score, strategy, task)
+    return _mean_scores(batches, score, strategy, task)
 
 
-def _scores(
+def _mean_scores(
     batches: tf.data.Dataset,
     score: Callable[..., tf.Tensor],
     strategy: tf.distribute.Strategy,
@@ -262,7 +262,7 @@ class _Loop:
     def _evaluate_and_save(self, meter: Meter, started: float) -> None:
         before = time.perf_counter()
         batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
-        scores = _scores(batches, self.score_batch, self.strategy, self.data.task)
+        scores = _mean_scores(batches, self.score_batch, self.strategy, self.data.task)
         self._record(scores, meter)
         self._report(meter, scores)
         meter.forget_losses()
@@ -292,8 +292,7 @@ class _Loop:
         if is_best:
             self.best_weights = [v.numpy() for v in self.variables]
         # In one assignment, and after the weights: an interrupt finds all of the evaluation or none.
-        self.history = replace(
-            history,
+        self._note(
             evaluations=[*history.evaluations, record],
             unevaluated_losses=[],
             best=record if is_best else history.best,

@@ -145,6 +145,8 @@ def test_interrupt_during_an_evaluation_loses_neither_it_nor_the_best_weights(
     original, calls = operator.attrgetter(place)(train_loop), []
 
     def interrupted(*args: Any, **values: Any) -> Any:
+        if place == "replace" and "evaluations" not in values:  # another note on the history
+            return original(*args, **values)
         calls.append(place)
         if len(calls) == which:
             raise KeyboardInterrupt
