@@ -31,7 +31,7 @@ def export_tiny(folder: Path, pairs: bool = False, words: Sequence[str] = (), se
     checkpoint = write_checkpoint(folder / "checkpoint", words=words)
     labels = folder / "labels.txt"
     labels.write_text("".join(f"{label}\n" for label in LABELS))
-    data = {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt", "text": TEXT}
+    data = {"path": "data", "schema": "schema.pbtxt", "label_list": "labels.txt", "text": TEXT}
     data |= {"text_pair": PAIR} if pairs else {}
     columns = [TEXT, PAIR] if pairs else [TEXT]
     transform = _transform_graph(folder, checkpoint, labels, data, columns)

@@ -36,7 +36,7 @@ from tests.support.model_server import TEXTS, Exported
 
 SETTINGS = {
     "name": "tiny",
-    "data": {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt"},
+    "data": {"path": "data", "schema": "schema.pbtxt", "label_list": "labels.txt"},
     "canary": {"rows": 5, "start_seconds": 90},
     "serve": {},
 }

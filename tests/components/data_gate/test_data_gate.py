@@ -49,7 +49,7 @@ def write(folder: Path, split: str, records: list[bytes]) -> None:
 
 def run(data: Path, **gate: Any) -> dict[str, str]:
     settings = DataSettings(
-        path=data, schema=data / "schema.pbtxt", labels=data / "labels.txt", gate=DataGateSettings(**gate)
+        path=data, schema=data / "schema.pbtxt", label_list=data / "labels.txt", gate=DataGateSettings(**gate)
     )
     example_gen = TFRecordExampleGen(str(data), settings.splits)
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])

@@ -19,7 +19,7 @@ def settings(**gate: Any) -> DataSettings:
     return DataSettings(
         path=Path("/data/trec"),
         schema=Path("/schemas/trec.pbtxt"),
-        labels=Path("/data/trec/labels.txt"),
+        label_list=Path("/data/trec/labels.txt"),
         gate=DataGateSettings(**gate),
     )
 

@@ -25,7 +25,7 @@ from tests.components.report.test_page import Reader
 from tests.support.local_run import example, tfrecord, tfrecord_gz
 
 EVALUATE = {"split": "test", "thresholds": {"accuracy": {"min": 0.6}}, "slices": [{"columns": ["label"]}]}
-DATA = {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt"}
+DATA = {"path": "data", "schema": "schema.pbtxt", "label_list": "labels.txt"}
 HISTORY = {
     "step": 1,
     "total_steps": 1,

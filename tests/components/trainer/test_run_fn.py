@@ -61,7 +61,7 @@ def custom_config(folder: Path, **data: str) -> dict[str, Any]:
     labels.write_text("".join(f"{label}\n" for label in LABELS))
     checkpoint = write_checkpoint(folder / "checkpoint")
     return {
-        "data": {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt", **data},
+        "data": {"path": "data", "schema": "schema.pbtxt", "label_list": "labels.txt", **data},
         "model": {"checkpoint": {"path": str(checkpoint)}},
         "transform": {"max_length": 16},
         "train": {"epochs": 16, "batch_size": 16, "learning_rate": 3e-3},

@@ -28,7 +28,7 @@ def custom_config(folder: Path, labels: list[str], max_length: int = 8, **data: 
     labels_path = folder / "labels.txt"
     labels_path.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
     return {
-        "data": {"path": "data", "schema": "schema.pbtxt", "labels": "labels.txt", **data},
+        "data": {"path": "data", "schema": "schema.pbtxt", "label_list": "labels.txt", **data},
         "transform": {"max_length": max_length},
         "checkpoint_dir": str(folder),
         "labels_path": str(labels_path),
