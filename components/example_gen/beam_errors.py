@@ -18,7 +18,7 @@ _KINDS = {
     for kind in (PipelineError, UsageError, CheckpointError, CheckpointUsageError, GateRefused)
 }
 # As Python prints an exception; runners with worker processes pass on this text only.
-_PRINTED = re.compile(r"components\.errors\.(\w+): (.+)")
+_PRINTED = re.compile(rf"{re.escape(PipelineError.__module__)}\.(\w+): (.+)")
 _STEP = re.compile(r"\s*\[while running '[^\n]*?'\]$")
 
 
