@@ -40,7 +40,7 @@ import json, sys
 from classify import Classifier
 rows = json.load(sys.stdin)
 answers = Classifier(__import__("pathlib").Path(sys.argv[1]))([tuple(r) if isinstance(r, list) else r for r in rows])
-foreign = sorted({"tensorflow", "transformers", "components", "tf2onnx"} & set(sys.modules))
+foreign = sorted({"tensorflow", "transformers", "components", "models", "tf2onnx"} & set(sys.modules))
 json.dump([answers, foreign], sys.stdout)
 """
 
