@@ -1,9 +1,9 @@
 # The image of every step of the compiled pipeline, and of the model server: docs/containers.md.
-# BASE: an image with Python 3.11. `deploy/image/build.sh --from-debian` makes one where no registry answers.
+# BASE: an image with Python 3.11. `deploy/image/build.sh --from-debian` makes one without a registry.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS environment
-# For networks with an index or certificates of their own; build-args, never part of the image.
+# For networks with their own index or certificates; build-args, never part of the image.
 ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
 ARG PIP_CERT
@@ -18,7 +18,7 @@ RUN deploy/image/install.sh environment "${UV_VERSION}"
 FROM environment AS project
 ARG PIP_INDEX_URL
 ARG PIP_CERT
-# TFJS=1: what the TensorFlow.js export needs goes in too, with a Node.js of its own (docs/tfjs.md).
+# TFJS=1 also installs what the TensorFlow.js export needs, with its own Node.js (docs/tfjs.md).
 ARG TFJS
 ARG NPM_CONFIG_REGISTRY
 ARG NODE_EXTRA_CA_CERTS
@@ -44,5 +44,5 @@ ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     TF_USE_LEGACY_KERAS=1
 WORKDIR /app
 USER 10001:0
-# What `runner_kubeflow.py compile` puts into every step, which gives its own arguments.
+# The command that `runner_kubeflow.py compile` puts into every step, with the step's own arguments.
 CMD ["python", "-m", "pipeline.kubeflow.entrypoint", "--help"]

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the image from the Dockerfile.
 #   deploy/image/build.sh IMAGE                  on python:3.11-slim-bookworm, or BASE=...
-#   deploy/image/build.sh IMAGE --from-debian    on a base made here from Debian's packages: no registry is asked
-# ENGINE is podman (the default where it is installed) or docker; BUILD_ARGS are further arguments of its build.
+#   deploy/image/build.sh IMAGE --from-debian    on a base made here from Debian's packages, without a registry
+# ENGINE is podman (the default if it is installed) or docker; BUILD_ARGS are further arguments of its build.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 image=${1:?usage: deploy/image/build.sh IMAGE [--from-debian]}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The steps that fill the image; the Dockerfile calls them, each in its own layer.
-#   install.sh compiler               what pyfarmhash is compiled with, in a stage that is thrown away
-#   install.sh environment VERSION    the locked environment in .venv, with uv VERSION, and made smaller
-#   install.sh project FOLDER         checkpoint, bytecode and rights of the project in FOLDER; with TFJS=1
+#   install.sh compiler               what pyfarmhash is compiled with, in a stage that is discarded
+#   install.sh environment VERSION    the locked environment in .venv, installed with uv VERSION and made smaller
+#   install.sh project FOLDER         checkpoint, bytecode and permissions of the project in FOLDER; with TFJS=1
 #                                     also what the TensorFlow.js export needs
 set -euo pipefail
 
@@ -26,7 +26,7 @@ environment() {
     for package in pandas scipy sklearn pyarrow google/genai; do
         find "$site/$package" -type d -name tests -prune -exec rm -rf {} +
     done
-    # Symbols for debuggers only; what programs link against stays.
+    # Debug symbols only; the symbols that programs link against stay.
     strip --strip-unneeded "$site"/tensorflow/libtensorflow_cc.so.2 \
         "$site"/tensorflow/libtensorflow_framework.so.2
 }
