@@ -14,7 +14,7 @@ from components.project import PROJECT_DIR
 PYTHON = """#!/usr/bin/env bash
 case "$*" in
 *runner_local.py*data*) {data} ;;
-*tfjs_environment*) {tfjs} ;;
+*tfjs.environment*) {tfjs} ;;
 *pytest*) {pytest} ;;
 esac
 """

@@ -88,7 +88,7 @@ def test_saved_graph_works_elsewhere_without_files_and_label(
 
 
 def test_integer_labels_are_looked_up_as_decimals(make_tokenizer: MakeTokenizer, tmp_path: Path) -> None:
-    config = custom_config(make_tokenizer(WORDS), ["-1", "0", "10"], label="stars")
+    config = custom_config(make_tokenizer(WORDS), ["-1", "0", "10"], label_column="stars")
     rows = [
         {"text": ["who"], "stars": [10]},
         {"text": ["who"], "stars": [-1]},

@@ -33,5 +33,5 @@ def test_broken_label_list_is_a_usage_error(tmp_path, content, message):
 
 
 def test_missing_label_list_names_the_config_key(tmp_path):
-    with pytest.raises(UsageError, match=r"set data\.labels"):
+    with pytest.raises(UsageError, match=r"set data\.label_list"):
         read_labels(tmp_path / "none.txt")
