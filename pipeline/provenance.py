@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.fingerprints import code_fingerprint
 from models.checkpoints.settings import CheckpointSettings
 from models.encoders import families as encoders
 from models.tasks.task import Task
 from models.tokenizers import family as tokenizers
 from pipeline.config import Config, task_of
-from pipeline.fingerprints import code_fingerprint
 
 # Where a model is made and where it goes is not what it is.
 _LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report"}

@@ -26,6 +26,7 @@ from components.example_gen.component import TFRecordExampleGen
 from components.example_gen.spans import span_number
 from components.exports.component import Exporter
 from components.exports.format import FORMATS
+from components.fingerprints import code_fingerprint, content_fingerprint
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
 from components.settings import DataGateSettings
@@ -37,7 +38,6 @@ from models.tokenizers.family import family_of
 from pipeline.beam.arguments import beam_arguments
 from pipeline.config import Config, as_json, task_of
 from pipeline.eval_config import make_eval_config
-from pipeline.fingerprints import code_fingerprint, content_fingerprint
 from pipeline.paths import PipelinePaths
 from pipeline.provenance import model_facts, training_code
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from components import fingerprints
+from components.fingerprints import code_fingerprint, content_fingerprint
 from components.project import PACKAGES, PROJECT_DIR
 from models.encoders.families import FAMILIES
 from models.tasks.task import TASKS
-from pipeline import fingerprints, provenance, training_pipeline
+from pipeline import provenance, training_pipeline
 from pipeline.config import load_config
-from pipeline.fingerprints import code_fingerprint, content_fingerprint
 from pipeline.paths import local_paths
 from pipeline.provenance import training_code
 from tests.support.tiny_project import write_project
@@ -132,7 +133,7 @@ def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edite
         file.write(OTHER_FAMILY)
     shutil.copytree(tmp_path / "models/encoders/bert", tmp_path / "models/encoders/other")
     code = (
-        "import json, pipeline.fingerprints as f\n"
+        "import json, components.fingerprints as f\n"
         f"print(json.dumps({{node: f.code_fingerprint(*modules.split()) for node, modules in {NODES!r}.items()}}))"
     )
 
@@ -178,7 +179,7 @@ def test_nodes_and_push_json_name_the_modules_of_the_checkpoints_tokenizer(tmp_p
 RERUN_BY = """\
 import json, sys
 from pathlib import Path
-from pipeline import fingerprints
+from components import fingerprints
 from pipeline.config import load_config
 from pipeline.paths import local_paths
 from pipeline.training_pipeline import create_pipeline

@@ -114,7 +114,7 @@ def compile_job(
 
 def _compiled(config: Config, image: str, checkpoint_dir: Path, context: Path) -> dict[str, Any]:
     from components.baseline.component import ServedBaseline
-    from pipeline.fingerprints import code_fingerprint
+    from components.fingerprints import code_fingerprint
     from pipeline.kubeflow.compiler.run_parameters import run_parameters
     from pipeline.kubeflow.compiler.steps import pipeline_spec
     from pipeline.training_pipeline import create_pipeline
