@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tfx import types
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-from tfx.types import standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ExecutionParameter
+from tfx.types.standard_component_specs import ImportSchemaGenSpec
 
 
-class CuratedSchemaSpec(ComponentSpec):
-    """ImportSchemaGen's parameters, and a fingerprint of the file's content."""
+class CuratedSchemaSpec(ImportSchemaGenSpec):
+    """ImportSchemaGen's spec, and a fingerprint of the file's content."""
 
-    PARAMETERS = {  # noqa: RUF012  (TFX's own form)
-        standard_component_specs.SCHEMA_FILE_KEY: ExecutionParameter(type=str),
-        "fingerprint": ExecutionParameter(type=str),
-    }
-    INPUTS: dict[str, ChannelParameter] = {}  # noqa: RUF012
-    OUTPUTS = {  # noqa: RUF012
-        standard_component_specs.SCHEMA_KEY: ChannelParameter(type=standard_artifacts.Schema)
-    }
+    PARAMETERS: ClassVar = {**ImportSchemaGenSpec.PARAMETERS, "fingerprint": ExecutionParameter(type=str)}
 
 
 class CuratedSchema(ImportSchemaGen):

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
+from tfx.types import standard_artifacts
 
 from components.baseline import executor
-
-CANDIDATE_KEY = "candidate"
-MODEL_KEY = "model"
-
-
-class ServedBaselineSpec(component_spec.ComponentSpec):
-    """See `ServedBaseline`."""
-
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
-        "serving_dir": component_spec.ExecutionParameter(type=str),
-        "name": component_spec.ExecutionParameter(type=str),
-        "code_fingerprint": component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        CANDIDATE_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
-    }
-    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
-    }
+from components.baseline.spec import ServedBaselineSpec
 
 
 class ServedBaseline(base_component.BaseComponent):

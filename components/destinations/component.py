@@ -8,30 +8,10 @@ from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
-from tfx.types.system_executions import Deploy
 
 from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
-
-
-class SecondPusherSpec(component_spec.ComponentSpec):
-    """See `SecondPusher`."""
-
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
-        "name": component_spec.ExecutionParameter(type=str),
-        "destinations": component_spec.ExecutionParameter(type=str),
-        "keep": component_spec.ExecutionParameter(type=int),
-        "checkpoint_dir": component_spec.ExecutionParameter(type=str),
-        "max_length": component_spec.ExecutionParameter(type=int),
-        "task": component_spec.ExecutionParameter(type=str),
-        "code_fingerprint": component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        "pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel),
-    }
-    OUTPUTS = {"pushes": component_spec.ChannelParameter(type=SecondPushes)}  # noqa: RUF012 - TFX reads it
-    TYPE_ANNOTATION = Deploy
+from components.destinations.spec import SecondPusherSpec
 
 
 class SecondPusher(base_component.BaseComponent):

@@ -9,34 +9,12 @@ from typing import ClassVar
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
-from tfx.types.system_executions import Deploy
 
 from components.exports import executor
 from components.exports.artifacts import ExportedModel
 from components.exports.format_settings import FormatSettings
+from components.exports.spec import ExporterSpec
 from components.report.artifacts import Metrics
-
-
-class ExporterSpec(component_spec.ComponentSpec):
-    """See `Exporter`."""
-
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
-        "format": component_spec.ExecutionParameter(type=str),
-        "settings": component_spec.ExecutionParameter(type=str),
-        "inputs_fingerprint": component_spec.ExecutionParameter(type=str),
-        "code_fingerprint": component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
-        "pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel),
-        "transformed_examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
-    }
-    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        "exported_model": component_spec.ChannelParameter(type=ExportedModel),
-        "metrics": component_spec.ChannelParameter(type=Metrics),
-    }
-    TYPE_ANNOTATION = Deploy
 
 
 class Exporter(base_component.BaseComponent):
