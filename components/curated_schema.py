@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from tfx import types
@@ -9,6 +10,8 @@ from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGe
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ExecutionParameter
 from tfx.types.standard_component_specs import ImportSchemaGenSpec
+
+from components.fingerprints import content_fingerprint
 
 
 class CuratedSchemaSpec(ImportSchemaGenSpec):
@@ -21,16 +24,16 @@ class CuratedSchema(ImportSchemaGen):
     """Imports a curated schema; outputs `schema`.
 
     Args:
-        schema_file: path of the .pbtxt.
-        fingerprint: hash of its content; a new one re-imports it.
+        schema_file: path of the .pbtxt, as the node finds it; new content is imported again.
+        readable: the same file on this machine, where that is another path.
     """
 
     SPEC_CLASS = CuratedSchemaSpec
 
-    def __init__(self, schema_file: str, fingerprint: str) -> None:
+    def __init__(self, schema_file: Path, readable: Path | None = None) -> None:
         spec = CuratedSchemaSpec(
-            schema_file=schema_file,
-            fingerprint=fingerprint,
+            schema_file=str(schema_file),
+            fingerprint=content_fingerprint(readable or schema_file),
             schema=types.Channel(type=standard_artifacts.Schema),
         )
         # ImportSchemaGen's constructor only builds its own spec.

@@ -8,6 +8,7 @@ from tfx.types import standard_artifacts
 
 from components.baseline import executor
 from components.baseline.spec import ServedBaselineSpec
+from components.fingerprints import code_fingerprint
 
 
 class ServedBaseline(base_component.BaseComponent):
@@ -20,21 +21,18 @@ class ServedBaseline(base_component.BaseComponent):
       candidate: Model of the Trainer.
       serving_dir: folder that the model server watches, on a mounted file system.
       name: name of the served model.
-      code_fingerprint: a change re-runs the node.
     """
 
     SPEC_CLASS = ServedBaselineSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(
-        self, candidate: types.BaseChannel, serving_dir: str, name: str, code_fingerprint: str = ""
-    ) -> None:
+    def __init__(self, candidate: types.BaseChannel, serving_dir: str, name: str) -> None:
         super().__init__(
             spec=ServedBaselineSpec(
                 candidate=candidate,
                 serving_dir=serving_dir,
                 name=name,
-                code_fingerprint=code_fingerprint,
+                code_fingerprint=code_fingerprint("components.baseline.executor"),
                 model=types.Channel(type=standard_artifacts.Model),
             )
         )
