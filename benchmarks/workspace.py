@@ -68,8 +68,10 @@ class Workspace:
         """`--set` options: this dataset, a training of two steps, any model is pushed."""
         folder, _ = self.dataset(factor)
         values = [
-            f"data.path={folder}",
             "data.recipe=null",
+            f"data.path={folder}",
+            f"data.schema={folder}/schema.pbtxt",
+            f"data.label_list={folder}/labels.txt",
             "train.epochs=null",
             "train.max_steps=2",
             "evaluate.thresholds={accuracy: {min: 0.0}}",

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import ClassVar
+
 from tfx import types
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-from tfx.types import standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ExecutionParameter
+from tfx.types.standard_component_specs import ImportSchemaGenSpec
+
+from components.fingerprints import content_fingerprint
 
 
-class CuratedSchemaSpec(ComponentSpec):
-    """ImportSchemaGen's parameters, and a fingerprint of the file's content."""
+class CuratedSchemaSpec(ImportSchemaGenSpec):
+    """ImportSchemaGen's spec, and a fingerprint of the file's content."""
 
-    PARAMETERS = {  # noqa: RUF012  (TFX's own form)
-        standard_component_specs.SCHEMA_FILE_KEY: ExecutionParameter(type=str),
-        "fingerprint": ExecutionParameter(type=str),
-    }
-    INPUTS: dict[str, ChannelParameter] = {}  # noqa: RUF012
-    OUTPUTS = {  # noqa: RUF012
-        standard_component_specs.SCHEMA_KEY: ChannelParameter(type=standard_artifacts.Schema)
-    }
+    PARAMETERS: ClassVar = {**ImportSchemaGenSpec.PARAMETERS, "fingerprint": ExecutionParameter(type=str)}
 
 
 class CuratedSchema(ImportSchemaGen):
     """Imports a curated schema; outputs `schema`.
 
     Args:
-        schema_file: path of the .pbtxt.
-        fingerprint: hash of its content; a new one re-imports it.
+        schema_file: path of the .pbtxt, as the node finds it; new content is imported again.
+        readable: the same file on this machine, where that is another path.
     """
 
     SPEC_CLASS = CuratedSchemaSpec
 
-    def __init__(self, schema_file: str, fingerprint: str) -> None:
+    def __init__(self, schema_file: Path, readable: Path | None = None) -> None:
         spec = CuratedSchemaSpec(
-            schema_file=schema_file,
-            fingerprint=fingerprint,
+            schema_file=str(schema_file),
+            fingerprint=content_fingerprint(readable or schema_file),
             schema=types.Channel(type=standard_artifacts.Schema),
         )
         # ImportSchemaGen's constructor only builds its own spec.

@@ -95,6 +95,10 @@ class DataSettings(Section):
         """The raw columns that a model is asked with."""
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]
 
+    def of_rows(self) -> DataSettings:
+        """What is said of the rows alone: a change of the gate's rules must not train again, and the examples know their span."""
+        return self.model_copy(update={"gate": DataGateSettings(), "span": None})
+
     @model_validator(mode="after")
     def _check(self) -> DataSettings:
         self._check_span()

@@ -46,6 +46,10 @@ class Section(BaseModel):
                 raise ValueError(f"{'true' if value else 'false'} is no value of this key")
         return value
 
+    def as_json(self) -> dict[str, Any]:
+        """JSON values with the keys of the file, from which the class validates the section back."""
+        return self.model_dump(mode="json", by_alias=True)
+
 
 def _takes_bool(annotation: Any) -> bool:
     return annotation is bool or annotation is Any or any(map(_takes_bool, get_args(annotation)))

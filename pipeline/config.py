@@ -10,7 +10,7 @@ import difflib
 import os.path
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -418,8 +418,3 @@ def _default(field: Any) -> str:
     if isinstance(default, BaseModel):
         return "see below"
     return "null" if default is None else str(default)
-
-
-def as_json(section: BaseModel) -> Mapping[str, Any]:
-    """A section as plain JSON values with the keys of the file, for `custom_config`."""
-    return cast(Mapping[str, Any], section.model_dump(mode="json", by_alias=True))

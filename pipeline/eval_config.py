@@ -9,26 +9,27 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator.evaluation import ROUNDING
 from components.evaluator.settings import EvaluateSettings, ThresholdSettings
+from components.fingerprints import code_fingerprint
 from models import features
 from models.tasks.task import Task, metric
 
-METRICS_MODULE = "components.evaluator.metrics"
+METRICS_MODULE, MODEL_MODULE = "components.evaluator.metrics", "components.evaluator.eval_model"
 _TFMA = "tfma."
 
 
 def make_eval_config(
-    task: Task, settings: EvaluateSettings, label_column: str, labels: Sequence[str], code: str
+    task: Task, settings: EvaluateSettings, label_column: str, labels: Sequence[str]
 ) -> config_pb2.EvalConfig:
-    """Builds the EvalConfig of a classifier.
+    """Builds the EvalConfig of a classifier, with a fingerprint of the metrics' code in it.
 
     Args:
         task: what the model learned.
         settings: the config's `evaluate` section.
         label_column: raw column with the label, as a string.
         labels: the label list; a prediction's column i stands for labels[i].
-        code: fingerprint of the metrics' sources; a new one re-runs the Evaluator.
     """
     config = config_pb2.EvalConfig()
+    code = code_fingerprint(METRICS_MODULE, MODEL_MODULE, *task.modules("facts"))
     for name, is_baseline in (("candidate", False), ("baseline", True)):
         config.model_specs.add(
             name=name,

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
+from tfx.types import standard_artifacts
 
 from components.baseline import executor
-
-CANDIDATE_KEY = "candidate"
-MODEL_KEY = "model"
-
-
-class ServedBaselineSpec(component_spec.ComponentSpec):
-    """See `ServedBaseline`."""
-
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
-        "serving_dir": component_spec.ExecutionParameter(type=str),
-        "name": component_spec.ExecutionParameter(type=str),
-        "code_fingerprint": component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        CANDIDATE_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
-    }
-    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
-    }
+from components.baseline.spec import ServedBaselineSpec
+from components.fingerprints import code_fingerprint
 
 
 class ServedBaseline(base_component.BaseComponent):
@@ -38,21 +21,18 @@ class ServedBaseline(base_component.BaseComponent):
       candidate: Model of the Trainer.
       serving_dir: folder that the model server watches, on a mounted file system.
       name: name of the served model.
-      code_fingerprint: a change re-runs the node.
     """
 
     SPEC_CLASS = ServedBaselineSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(
-        self, candidate: types.BaseChannel, serving_dir: str, name: str, code_fingerprint: str = ""
-    ) -> None:
+    def __init__(self, candidate: types.BaseChannel, serving_dir: str, name: str) -> None:
         super().__init__(
             spec=ServedBaselineSpec(
                 candidate=candidate,
                 serving_dir=serving_dir,
                 name=name,
-                code_fingerprint=code_fingerprint,
+                code_fingerprint=code_fingerprint("components.baseline.executor"),
                 model=types.Channel(type=standard_artifacts.Model),
             )
         )

@@ -13,21 +13,21 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.baseline.served import served_baseline
+from components.baseline.spec import CANDIDATE_KEY, MODEL_KEY, NAME_KEY, SERVING_DIR_KEY, VERSION_KEY
 from components.model_files import EXTRAS
 from models.errors import PipelineError
 
 # Custom properties of the output.
 ABSENT = "absent"
 SERVED_VERSION = "served_version"
-VERSION_KEY = "version"  # execution property of an orchestrator that has looked already
 RECORD_FILE = "baseline.json"
 
 
 def find_version(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> int:
     """Returns the number of the served version to compare with, 0 for none."""
-    candidate = artifact_utils.get_single_instance(input_dict["candidate"])
+    candidate = artifact_utils.get_single_instance(input_dict[CANDIDATE_KEY])
     folder = path_utils.serving_model_path(candidate.uri, path_utils.is_old_model_artifact(candidate))
-    return served_baseline(exec_properties["serving_dir"], exec_properties["name"], Path(folder))
+    return served_baseline(exec_properties[SERVING_DIR_KEY], exec_properties[NAME_KEY], Path(folder))
 
 
 class Executor(base_executor.BaseExecutor):
@@ -45,12 +45,12 @@ class Executor(base_executor.BaseExecutor):
           PipelineError: the version was removed in between.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        model = artifact_utils.get_single_instance(output_dict["model"])
+        model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
         number = exec_properties.get(VERSION_KEY)
         if number is None:
             number = find_version(input_dict, exec_properties)
         if number:
-            source = Path(exec_properties["serving_dir"], exec_properties["name"], str(number))
+            source = Path(exec_properties[SERVING_DIR_KEY], exec_properties[NAME_KEY], str(number))
             _copy(source, Path(path_utils.serving_model_dir(model.uri)))
         model.set_int_custom_property(SERVED_VERSION, number)
         model.set_int_custom_property(ABSENT, int(not number))

@@ -18,10 +18,9 @@ from tfx.utils import path_utils
 from components import manifest
 from components.baseline.adopted import adopt_served
 from components.baseline.served import newest_other
+from components.baseline.spec import CANDIDATE_KEY, MODEL_KEY
 from components.model_files import SAVED_MODEL, same_model
 
-CANDIDATE_KEY = "candidate"
-MODEL_KEY = "model"
 MODEL_BLESSING_KEY = "model_blessing"
 
 _MODEL_ID = "current_model_id"  # custom properties that the Evaluator sets on its blessing

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tfx import types
 from tfx.components.infra_validator.component import InfraValidator
@@ -12,7 +11,11 @@ from tfx.dsl.components.base import executor_spec
 from tfx.types import standard_artifacts
 
 from components.canary import executor
+from components.canary.settings import CanarySettings
 from components.canary.spec import CanarySpec
+from components.fingerprints import code_fingerprint
+from components.serving.settings import ServeSettings
+from components.settings import DataSettings
 
 
 class Canary(InfraValidator):
@@ -27,10 +30,10 @@ class Canary(InfraValidator):
       model: Model of the Trainer.
       model_blessing: ModelBlessing of the Evaluator; a model that it refused is not tried.
       examples: Examples of the ExampleGen.
-      split: split whose rows are asked.
-      settings: {"name": name of the served model, "data": DataSettings, "canary": CanarySettings,
-        "serve": ServeSettings}, JSON values.
-      code_fingerprint: a change re-runs the node.
+      name: name of the served model.
+      settings: what is asked, and the bounds that the answers are held to.
+      data: what the columns mean.
+      serve: how the model server is started.
     """
 
     SPEC_CLASS = CanarySpec
@@ -41,18 +44,25 @@ class Canary(InfraValidator):
         self,
         model: types.BaseChannel,
         examples: types.BaseChannel,
-        split: str,
-        settings: Mapping[str, Any],
+        name: str,
+        settings: CanarySettings,
+        data: DataSettings,
+        serve: ServeSettings,
         model_blessing: types.BaseChannel | None = None,
-        code_fingerprint: str = "",
     ) -> None:
+        values = {
+            "data": data.as_json(),
+            "canary": settings.as_json(),
+            "serve": serve.as_json(),
+            "name": name,
+        }
         spec = CanarySpec(
             model=model,
             model_blessing=model_blessing,
             examples=examples,
-            split=split,
-            settings=json.dumps(settings, sort_keys=True),
-            code_fingerprint=code_fingerprint,
+            split=settings.split,
+            settings=json.dumps(values, sort_keys=True),
+            code_fingerprint=code_fingerprint("components.canary.executor", "components.serving.__main__"),
             blessing=types.Channel(type=standard_artifacts.InfraBlessing),
         )
         # Past InfraValidator's own, which describes a server in a container.

@@ -17,19 +17,19 @@ CODE_FINGERPRINT_KEY = "code_fingerprint"
 class CanarySpec(component_spec.ComponentSpec):
     """See `components.canary.component.Canary`."""
 
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
+    PARAMETERS = {
         SETTINGS_KEY: component_spec.ExecutionParameter(type=str),
         SPLIT_KEY: component_spec.ExecutionParameter(type=str),
         CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+    INPUTS = {
         MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
         MODEL_BLESSING_KEY: component_spec.ChannelParameter(
             type=standard_artifacts.ModelBlessing, optional=True
         ),
         EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
     }
-    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+    OUTPUTS = {
         BLESSING_KEY: component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
     }
     TYPE_ANNOTATION = Evaluate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 from tfx import types
@@ -10,6 +11,9 @@ from tfx.dsl.components.base import base_component, executor_spec
 from components.data_gate import executor
 from components.data_gate.artifacts import DataGateReport
 from components.data_gate.spec import DataGateSpec
+from components.fingerprints import code_fingerprint
+from components.settings import DataSettings
+from models.tasks.task import Task
 
 
 class DataGate(base_component.BaseComponent):
@@ -24,10 +28,10 @@ class DataGate(base_component.BaseComponent):
       statistics: ExampleStatistics of StatisticsGen.
       schema: curated Schema.
       anomalies: ExampleAnomalies of ExampleValidator.
-      settings: `DataSettings` and "task", a key of `TASKS`, as JSON; the label list is read by the executor.
+      data: the rules, and what the columns mean; the label list is read by the executor.
+      task: what the model learns.
       refusal_dir: folder for `data_gate.json`, all findings of a refusal; "" for the log only.
       labels_fingerprint: hash of the label list; a change re-runs the node.
-      code_fingerprint: a change re-runs the node.
     """
 
     SPEC_CLASS = DataGateSpec
@@ -40,20 +44,20 @@ class DataGate(base_component.BaseComponent):
         statistics: types.BaseChannel,
         schema: types.BaseChannel,
         anomalies: types.BaseChannel,
-        settings: str,
+        data: DataSettings,
+        task: Task,
         refusal_dir: str = "",
         labels_fingerprint: str = "",
-        code_fingerprint: str = "",
     ) -> None:
         spec = DataGateSpec(
             examples=examples,
             statistics=statistics,
             schema=schema,
             anomalies=anomalies,
-            settings=settings,
+            settings=json.dumps({**data.as_json(), "task": task.name}),
             refusal_dir=refusal_dir,
             labels_fingerprint=labels_fingerprint,
-            code_fingerprint=code_fingerprint,
+            code_fingerprint=code_fingerprint("components.data_gate.executor", *task.modules("facts")),
             report=types.Channel(type=DataGateReport),
         )
         super().__init__(spec=spec)

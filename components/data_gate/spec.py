@@ -21,19 +21,19 @@ CODE_FINGERPRINT_KEY = "code_fingerprint"
 class DataGateSpec(component_spec.ComponentSpec):
     """See `components.data_gate.component.DataGate`."""
 
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
+    PARAMETERS = {
         SETTINGS_KEY: component_spec.ExecutionParameter(type=str),
         REFUSAL_DIR_KEY: component_spec.ExecutionParameter(type=str),
         LABELS_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
         CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+    INPUTS = {
         EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         STATISTICS_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
         SCHEMA_KEY: component_spec.ChannelParameter(type=standard_artifacts.Schema),
         ANOMALIES_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
     }
-    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+    OUTPUTS = {
         REPORT_KEY: component_spec.ChannelParameter(type=DataGateReport),
     }
     TYPE_ANNOTATION = Evaluate

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
-from tfx.types.system_executions import Deploy
 
 from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
-
-
-class SecondPusherSpec(component_spec.ComponentSpec):
-    """See `SecondPusher`."""
-
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
-        "name": component_spec.ExecutionParameter(type=str),
-        "destinations": component_spec.ExecutionParameter(type=str),
-        "keep": component_spec.ExecutionParameter(type=int),
-        "checkpoint_dir": component_spec.ExecutionParameter(type=str),
-        "max_length": component_spec.ExecutionParameter(type=int),
-        "task": component_spec.ExecutionParameter(type=str),
-        "code_fingerprint": component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        "pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel),
-    }
-    OUTPUTS = {"pushes": component_spec.ChannelParameter(type=SecondPushes)}  # noqa: RUF012 - TFX reads it
-    TYPE_ANNOTATION = Deploy
+from components.destinations.settings import DestinationSettings
+from components.destinations.spec import SecondPusherSpec
+from components.fingerprints import code_fingerprint
+from components.model_parts import ModelParts
 
 
 class SecondPusher(base_component.BaseComponent):
@@ -43,12 +25,10 @@ class SecondPusher(base_component.BaseComponent):
     Args:
       pushed_model: PushedModel of the VersionedPusher; one that was not pushed goes nowhere.
       name: name of the served model.
-      destinations: DestinationSettings as JSON values.
+      destinations: where it goes.
       keep: versions kept in each folder, the new one included.
-      checkpoint_dir: folder of the pretrained encoder, whose config and tokenizer a hub repository gets.
       max_length: most tokens of a row.
-      task: what the model learned, a key of `TASKS`.
-      code_fingerprint: a change re-runs the node.
+      parts: what the model is made of; a hub repository gets the checkpoint's config and tokenizer.
     """
 
     SPEC_CLASS = SecondPusherSpec
@@ -58,22 +38,24 @@ class SecondPusher(base_component.BaseComponent):
         self,
         pushed_model: types.BaseChannel,
         name: str,
-        destinations: Sequence[Mapping[str, Any]],
+        destinations: Sequence[DestinationSettings],
         keep: int,
-        checkpoint_dir: str,
         max_length: int,
-        task: str,
-        code_fingerprint: str = "",
+        parts: ModelParts,
     ) -> None:
         spec = SecondPusherSpec(
             pushed_model=pushed_model,
             name=name,
-            destinations=json.dumps(destinations, sort_keys=True),
+            destinations=json.dumps([place.as_json() for place in destinations], sort_keys=True),
             keep=keep,
-            checkpoint_dir=checkpoint_dir,
+            checkpoint_dir=str(parts.checkpoint_dir),
             max_length=max_length,
-            task=task,
-            code_fingerprint=code_fingerprint,
+            task=parts.task.name,
+            code_fingerprint=code_fingerprint(
+                "components.destinations.executor",
+                parts.encoder.facts_module,
+                *parts.task.modules("facts"),
+            ),
             pushes=types.Channel(type=SecondPushes),
         )
         super().__init__(spec=spec)

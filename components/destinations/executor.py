@@ -15,6 +15,16 @@ from components.destinations.artifacts import REPORT_FILE
 from components.destinations.folder import push_to_folder
 from components.destinations.hub import push_to_hub
 from components.destinations.settings import DestinationSettings
+from components.destinations.spec import (
+    CHECKPOINT_DIR_KEY,
+    DESTINATIONS_KEY,
+    KEEP_KEY,
+    MAX_LENGTH_KEY,
+    NAME_KEY,
+    PUSHED_MODEL_KEY,
+    PUSHES_KEY,
+    TASK_KEY,
+)
 from components.versions.record import version_damage
 from models.errors import PipelineError
 
@@ -36,14 +46,14 @@ class Executor(base_executor.BaseExecutor):
           PipelineError: the version is damaged, or a destination failed; the message has the reason of each.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        pushed = artifact_utils.get_single_instance(input_dict["pushed_model"])
-        report = artifact_utils.get_single_instance(output_dict["pushes"])
+        pushed = artifact_utils.get_single_instance(input_dict[PUSHED_MODEL_KEY])
+        report = artifact_utils.get_single_instance(output_dict[PUSHES_KEY])
         done: dict[str, str] = {}
         failed: list[str] = []
         if pushed.get_int_custom_property("pushed") == 1:
             version = Path(pushed.get_string_custom_property("pushed_destination"))
             _require_whole(version)
-            for value in json.loads(exec_properties["destinations"]):
+            for value in json.loads(exec_properties[DESTINATIONS_KEY]):
                 destination = DestinationSettings.model_validate(value)
                 try:
                     done[str(destination)] = _push(destination, version, exec_properties)
@@ -68,9 +78,9 @@ def _require_whole(version: Path) -> None:
 
 
 def _push(destination: DestinationSettings, version: Path, exec_properties: dict[str, Any]) -> str:
-    name = exec_properties["name"]
+    name = exec_properties[NAME_KEY]
     if destination.folder is not None:
-        return push_to_folder(version, destination.folder, name, exec_properties["keep"])
-    checkpoint = Path(exec_properties["checkpoint_dir"])
-    max_length, task = exec_properties["max_length"], exec_properties["task"]
+        return push_to_folder(version, destination.folder, name, exec_properties[KEEP_KEY])
+    checkpoint = Path(exec_properties[CHECKPOINT_DIR_KEY])
+    max_length, task = exec_properties[MAX_LENGTH_KEY], exec_properties[TASK_KEY]
     return push_to_hub(version, destination, name, checkpoint, max_length, task)

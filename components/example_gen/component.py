@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from google.protobuf import any_pb2, struct_pb2
@@ -13,7 +14,8 @@ from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.utils import proto_utils
 
 from components.example_gen import executor
-from components.example_gen.spans import day_of, fixed_folder, is_dated
+from components.example_gen.spans import day_of, fixed_folder, is_dated, span_number
+from components.fingerprints import code_fingerprint
 from models.errors import PipelineError
 
 
@@ -63,8 +65,7 @@ class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
       splits: split name -> glob under `input_base`, `{"train": "train-*", "eval": "eval-*"}`;
         {SPAN}, {VERSION}, {YYYY}{MM}{DD} select the newest, as in every TFX ExampleGen, and may stand in
         `input_base` too.
-      span: number of the span to take instead of the newest; of a day, the days since 1970-01-01.
-      code_fingerprint: a change re-runs the node.
+      span: number or day of the span to take instead of the newest.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
@@ -74,8 +75,7 @@ class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
         self,
         input_base: str,
         splits: Mapping[str, str],
-        span: int | None = None,
-        code_fingerprint: str = "",
+        span: int | date | None = None,
     ) -> None:
         base, below = fixed_folder(input_base)
         super().__init__(
@@ -85,8 +85,8 @@ class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
             ),
             # Given and empty: otherwise a single split would be divided into train and eval.
             output_config=example_gen_pb2.Output(),
-            custom_config=_custom_config(code_fingerprint),
-            range_config=None if span is None else range_of(span),
+            custom_config=_custom_config(code_fingerprint("components.example_gen.executor")),
+            range_config=None if span is None else range_of(span_number(span)),
             output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
         )
 
@@ -97,9 +97,7 @@ def range_of(span: int) -> range_config_pb2.RangeConfig:
     return range_config_pb2.RangeConfig(static_range=one)
 
 
-def _custom_config(code_fingerprint: str) -> example_gen_pb2.CustomConfig:
+def _custom_config(code: str) -> example_gen_pb2.CustomConfig:
     packed = any_pb2.Any()
-    packed.Pack(
-        struct_pb2.Struct(fields={"code_fingerprint": struct_pb2.Value(string_value=code_fingerprint)})
-    )
+    packed.Pack(struct_pb2.Struct(fields={"code_fingerprint": struct_pb2.Value(string_value=code)}))
     return example_gen_pb2.CustomConfig(custom_config=packed)

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
-from tfx.types.system_executions import Deploy
 
 from components.exports import executor
 from components.exports.artifacts import ExportedModel
-from components.exports.format_settings import FormatSettings
+from components.exports.format import FORMATS
+from components.exports.settings import ExportSettings
+from components.exports.spec import ExporterSpec
+from components.fingerprints import code_fingerprint
+from components.model_parts import ModelParts
 from components.report.artifacts import Metrics
-
-
-class ExporterSpec(component_spec.ComponentSpec):
-    """See `Exporter`."""
-
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
-        "format": component_spec.ExecutionParameter(type=str),
-        "settings": component_spec.ExecutionParameter(type=str),
-        "inputs_fingerprint": component_spec.ExecutionParameter(type=str),
-        "code_fingerprint": component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
-        "pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel),
-        "transformed_examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
-    }
-    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
-        "exported_model": component_spec.ChannelParameter(type=ExportedModel),
-        "metrics": component_spec.ChannelParameter(type=Metrics),
-    }
-    TYPE_ANNOTATION = Deploy
 
 
 class Exporter(base_component.BaseComponent):
@@ -51,14 +31,10 @@ class Exporter(base_component.BaseComponent):
       pushed_model: PushedModel of the VersionedPusher.
       transformed_examples: Examples of Transform, with the split `eval`.
       format_name: what is made, a key of `FORMATS`.
-      settings: of that format.
-      rows: rows of the eval split looked at.
+      settings: of that format, and the rows of the eval split that it is held to.
       text_columns: raw text columns; two for text pairs.
-      task: what the model learned, a key of `TASKS`.
-      checkpoint_dir: folder of the pretrained encoder, whose tokenizer ships with the model.
       max_length: most tokens of a row.
-      inputs_fingerprint: a change of the checkpoint's files re-runs the node.
-      code_fingerprint: a change re-runs the node.
+      parts: what the model is made of; the checkpoint's tokenizer ships with it.
     """
 
     SPEC_CLASS = ExporterSpec
@@ -71,20 +47,16 @@ class Exporter(base_component.BaseComponent):
         pushed_model: types.BaseChannel,
         transformed_examples: types.BaseChannel,
         format_name: str,
-        settings: FormatSettings,
-        rows: int,
+        settings: ExportSettings,
         text_columns: Sequence[str],
-        task: str,
-        checkpoint_dir: str | Path,
         max_length: int,
-        inputs_fingerprint: str = "",
-        code_fingerprint: str = "",
+        parts: ModelParts,
     ) -> None:
-        told = settings.model_dump(mode="json") | {
-            "rows": rows,
+        values = settings.chosen()[format_name].as_json() | {
+            "rows": settings.rows,
             "text_columns": list(text_columns),
-            "task": task,
-            "checkpoint_dir": str(checkpoint_dir),
+            "task": parts.task.name,
+            "checkpoint_dir": str(parts.checkpoint_dir),
             "max_length": max_length,
         }
         spec = ExporterSpec(
@@ -92,9 +64,14 @@ class Exporter(base_component.BaseComponent):
             pushed_model=pushed_model,
             transformed_examples=transformed_examples,
             format=format_name,
-            settings=json.dumps(told, sort_keys=True),
-            inputs_fingerprint=inputs_fingerprint,
-            code_fingerprint=code_fingerprint,
+            settings=json.dumps(values, sort_keys=True),
+            inputs_fingerprint=parts.checkpoint_fingerprint,
+            code_fingerprint=code_fingerprint(
+                "components.exports.executor",
+                FORMATS[format_name].module,
+                parts.tokenizer.exports[format_name],
+                *parts.task.modules("facts", "labels", "figures"),
+            ),
             exported_model=types.Channel(type=ExportedModel),
             metrics=types.Channel(type=Metrics),
         )

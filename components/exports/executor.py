@@ -21,6 +21,15 @@ from components.exports.opened import NotInstalledError
 from components.exports.report import ExportReport, Variant, scalars, write_report
 from components.exports.served import served_inputs
 from components.exports.shipping import destination, ship
+from components.exports.spec import (
+    EXPORTED_MODEL_KEY,
+    FORMAT_KEY,
+    METRICS_KEY,
+    MODEL_KEY,
+    PUSHED_MODEL_KEY,
+    SETTINGS_KEY,
+    TRANSFORMED_EXAMPLES_KEY,
+)
 from components.model_files import require_exported
 from components.refusal import REFUSED
 from models.errors import PipelineError
@@ -58,21 +67,21 @@ class Executor(base_executor.BaseExecutor):
             written.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        exported = artifact_utils.get_single_instance(output_dict["exported_model"])
-        metrics = artifact_utils.get_single_instance(output_dict["metrics"])
-        pushed = artifact_utils.get_single_instance(input_dict["pushed_model"])
+        exported = artifact_utils.get_single_instance(output_dict[EXPORTED_MODEL_KEY])
+        metrics = artifact_utils.get_single_instance(output_dict[METRICS_KEY])
+        pushed = artifact_utils.get_single_instance(input_dict[PUSHED_MODEL_KEY])
         version = Path(pushed.get_string_custom_property("pushed_destination"))
-        out, settings = Path(exported.uri), json.loads(exec_properties["settings"])
+        out, settings = Path(exported.uri), json.loads(exec_properties[SETTINGS_KEY])
         out.mkdir(parents=True, exist_ok=True)
-        report = ExportReport(exec_properties["format"], settings["metric"])
+        report = ExportReport(exec_properties[FORMAT_KEY], settings["metric"])
         if pushed.get_int_custom_property("pushed") == 1:
-            model = artifact_utils.get_single_instance(input_dict["model"])
+            model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
             report = _export(
                 _Job(
                     Path(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))),
-                    Path(artifact_utils.get_split_uri(input_dict["transformed_examples"], "eval")),
+                    Path(artifact_utils.get_split_uri(input_dict[TRANSFORMED_EXAMPLES_KEY], "eval")),
                     out,
-                    exec_properties["format"],
+                    exec_properties[FORMAT_KEY],
                     settings,
                     version,
                 )

@@ -10,8 +10,11 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 
+from components.fingerprints import code_fingerprint
 from components.pusher import executor
+from components.pusher.settings import PushSettings
 from components.pusher.spec import VersionedPusherSpec
+from models.tasks.task import Task
 
 
 class VersionedPusher(base_component.BaseComponent):
@@ -23,9 +26,9 @@ class VersionedPusher(base_component.BaseComponent):
 
     Args:
       model: Model of the Trainer.
-      serving_dir: folder that the model server watches, on a mounted file system.
+      settings: the folder that the model server watches, on a mounted file system, and how many versions it keeps.
       name: name of the served model.
-      keep: versions kept, the new one included.
+      task: what the model learned.
       model_blessing: ModelBlessing of the Evaluator.
       infra_blessing: InfraBlessing of an InfraValidator; when it holds a model (with warm-up
         requests), that one is pushed.
@@ -35,7 +38,6 @@ class VersionedPusher(base_component.BaseComponent):
         no time (the executor adds both).
       needs_baseline: the served version is replaced only by a model that was compared with a baseline.
       force: push also when the folder holds a newer run's model, or a rollback of this one.
-      code_fingerprint: a change re-runs the node.
     """
 
     SPEC_CLASS = VersionedPusherSpec
@@ -46,9 +48,9 @@ class VersionedPusher(base_component.BaseComponent):
     def __init__(
         self,
         model: types.BaseChannel,
-        serving_dir: str,
+        settings: PushSettings,
         name: str,
-        keep: int,
+        task: Task,
         model_blessing: types.BaseChannel | None = None,
         infra_blessing: types.BaseChannel | None = None,
         evaluation: types.BaseChannel | None = None,
@@ -56,7 +58,6 @@ class VersionedPusher(base_component.BaseComponent):
         info: Mapping[str, Any] | None = None,
         needs_baseline: bool = False,
         force: bool = False,
-        code_fingerprint: str = "",
     ) -> None:
         spec = VersionedPusherSpec(
             model=model,
@@ -64,13 +65,13 @@ class VersionedPusher(base_component.BaseComponent):
             infra_blessing=infra_blessing,
             evaluation=evaluation,
             examples=examples,
-            serving_dir=serving_dir,
+            serving_dir=str(settings.serving_dir),
             name=name,
-            keep=keep,
+            keep=settings.keep,
             info=json.dumps(info or {}, sort_keys=True),
             needs_baseline=int(needs_baseline),
             force=int(force),
-            code_fingerprint=code_fingerprint,
+            code_fingerprint=code_fingerprint("components.pusher.executor", *task.modules("facts")),
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec=spec)

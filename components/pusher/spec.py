@@ -25,7 +25,7 @@ CODE_FINGERPRINT_KEY = "code_fingerprint"
 class VersionedPusherSpec(component_spec.ComponentSpec):
     """See `components.pusher.component.VersionedPusher`."""
 
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
+    PARAMETERS = {
         SERVING_DIR_KEY: component_spec.ExecutionParameter(type=str),
         NAME_KEY: component_spec.ExecutionParameter(type=str),
         KEEP_KEY: component_spec.ExecutionParameter(type=int),
@@ -34,7 +34,7 @@ class VersionedPusherSpec(component_spec.ComponentSpec):
         FORCE_KEY: component_spec.ExecutionParameter(type=int),
         CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+    INPUTS = {
         MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
         MODEL_BLESSING_KEY: component_spec.ChannelParameter(
             type=standard_artifacts.ModelBlessing, optional=True
@@ -47,7 +47,7 @@ class VersionedPusherSpec(component_spec.ComponentSpec):
         ),
         EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples, optional=True),
     }
-    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+    OUTPUTS = {
         PUSHED_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.PushedModel),
     }
     TYPE_ANNOTATION = Deploy

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 
+from components.evaluator.settings import EvaluateSettings
+from components.fingerprints import code_fingerprint
 from components.report import executor
 from components.report.artifacts import ClassificationMetrics, HtmlPage, MarkdownPage, Metrics
+from components.report.settings import ReportSettings
 from components.report.spec import ReportSpec
+from components.settings import DataSettings
+from models.tasks.task import Task
 
 
 class Report(base_component.BaseComponent):
@@ -33,9 +36,10 @@ class Report(base_component.BaseComponent):
       infra_blessing: InfraBlessing of the Canary.
       name: name of the served model.
       serving_dir: folder that models are pushed to.
-      settings: {"data": DataSettings, "evaluate": EvaluateSettings, "report": ReportSettings, "task": a key of
-        `TASKS`}, JSON values.
-      code_fingerprint: a change re-runs the node.
+      settings: what the page shows.
+      data: what the columns mean.
+      evaluate: the split, the slices and the thresholds that the model was judged by.
+      task: what the model learned.
     """
 
     SPEC_CLASS = ReportSpec
@@ -54,9 +58,17 @@ class Report(base_component.BaseComponent):
         infra_blessing: types.BaseChannel,
         name: str,
         serving_dir: str,
-        settings: Mapping[str, Any],
-        code_fingerprint: str = "",
+        settings: ReportSettings,
+        data: DataSettings,
+        evaluate: EvaluateSettings,
+        task: Task,
     ) -> None:
+        values = {
+            "data": data.of_rows().as_json(),
+            "evaluate": evaluate.as_json(),
+            "report": settings.as_json(),
+            "task": task.name,
+        }
         spec = ReportSpec(
             examples=examples,
             statistics=statistics,
@@ -69,8 +81,10 @@ class Report(base_component.BaseComponent):
             infra_blessing=infra_blessing,
             name=name,
             serving_dir=serving_dir,
-            settings=json.dumps(settings, sort_keys=True),
-            code_fingerprint=code_fingerprint,
+            settings=json.dumps(values, sort_keys=True),
+            code_fingerprint=code_fingerprint(
+                "components.report.executor", *task.modules("facts", "figures")
+            ),
             classification=types.Channel(type=ClassificationMetrics),
             metrics=types.Channel(type=Metrics),
             page=types.Channel(type=HtmlPage),

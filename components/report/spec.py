@@ -30,13 +30,13 @@ CODE_FINGERPRINT_KEY = "code_fingerprint"
 class ReportSpec(component_spec.ComponentSpec):
     """See `components.report.component.Report`."""
 
-    PARAMETERS = {  # noqa: RUF012 - TFX reads this class attribute
+    PARAMETERS = {
         NAME_KEY: component_spec.ExecutionParameter(type=str),
         SERVING_DIR_KEY: component_spec.ExecutionParameter(type=str),
         SETTINGS_KEY: component_spec.ExecutionParameter(type=str),
         CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
-    INPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+    INPUTS = {
         EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         STATISTICS_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
         ANOMALIES_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
@@ -47,7 +47,7 @@ class ReportSpec(component_spec.ComponentSpec):
         MODEL_BLESSING_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
         INFRA_BLESSING_KEY: component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
     }
-    OUTPUTS = {  # noqa: RUF012 - TFX reads this class attribute
+    OUTPUTS = {
         CLASSIFICATION_KEY: component_spec.ChannelParameter(type=ClassificationMetrics),
         METRICS_KEY: component_spec.ChannelParameter(type=Metrics),
         PAGE_KEY: component_spec.ChannelParameter(type=HtmlPage),

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ml_metadata import ListOptions
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -171,8 +171,8 @@ class _ImportedWhenRun(base_executor_operator.BaseExecutorOperator):
 
 
 class _PythonOperator(_ImportedWhenRun):
-    SUPPORTED_EXECUTOR_SPEC_TYPE = [executable_spec_pb2.PythonClassExecutableSpec]  # noqa: RUF012  (TFX's form)
-    SUPPORTED_PLATFORM_CONFIG_TYPE: list[Any] = []  # noqa: RUF012
+    SUPPORTED_EXECUTOR_SPEC_TYPE: ClassVar = [executable_spec_pb2.PythonClassExecutableSpec]
+    SUPPORTED_PLATFORM_CONFIG_TYPE: ClassVar[list[Any]] = []
 
     def _operator(self) -> Any:
         from tfx.orchestration.portable import python_executor_operator
@@ -183,8 +183,8 @@ class _PythonOperator(_ImportedWhenRun):
 class _BeamOperator(_ImportedWhenRun):
     """Runs a Beam node with the pipeline options that were kept out of its cache key."""
 
-    SUPPORTED_EXECUTOR_SPEC_TYPE = [executable_spec_pb2.BeamExecutableSpec]  # noqa: RUF012
-    SUPPORTED_PLATFORM_CONFIG_TYPE: list[Any] = []  # noqa: RUF012
+    SUPPORTED_EXECUTOR_SPEC_TYPE: ClassVar = [executable_spec_pb2.BeamExecutableSpec]
+    SUPPORTED_PLATFORM_CONFIG_TYPE: ClassVar[list[Any]] = []
 
     def __init__(self, beam_arguments: Sequence[str], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

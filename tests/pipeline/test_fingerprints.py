@@ -10,14 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from components import fingerprints
+from components.fingerprints import code_fingerprint, content_fingerprint
 from components.project import PACKAGES, PROJECT_DIR
-from models.encoders.families import FAMILIES
-from models.tasks.task import TASKS
-from pipeline import fingerprints, provenance, training_pipeline
-from pipeline.config import load_config
-from pipeline.fingerprints import code_fingerprint, content_fingerprint
-from pipeline.paths import local_paths
-from pipeline.provenance import training_code
 from tests.support.tiny_project import write_project
 
 
@@ -66,130 +61,43 @@ def test_content_fingerprint_follows_bytes_and_names(tmp_path):
     assert len({first, second, content_fingerprint(tmp_path)}) == 3
 
 
-NODES = {
-    "TFRecordExampleGen": "components.example_gen.executor",
-    "DataGate": "components.data_gate.executor",
-    "Transform": "components.transform.preprocessing models.tokenizers.wordpiece.spec models.tokenizers.wordpiece.graph",
-    "Trainer": " ".join(training_code(FAMILIES["bert"], TASKS["single_label"])),
-    "Evaluator": "components.evaluator.metrics",
-    "Canary": "components.canary.executor components.serving.__main__",
-    "Pusher": "components.pusher.executor",
-    "SecondPusher": f"components.destinations.executor {FAMILIES['bert'].facts_module}",
-    "ONNXExport": "components.exports.executor components.exports.onnx.export models.tokenizers.wordpiece.spec",
-    "TFJSExport": "components.exports.executor components.exports.tfjs.export models.tokenizers.wordpiece.javascript",
-    "Report": "components.report.executor",
-}
-
-
-OTHER_FAMILY = """
+# Another member of each axis: a copy of ours, and its row.
+ROWS = {
+    "models/tokenizers/wordpiece": (
+        "models/tokenizers/family.py",
+        """
 FAMILIES["other"] = Family(
     "Other", "Other", (), "models.tokenizers.other.spec", "models.tokenizers.other.graph", {}
 )
-"""
-
-
-@pytest.mark.parametrize(
-    ("edited", "rerun"),
-    [
-        ("models/tokenizers/wordpiece/graph.py", ["Transform"]),
-        ("models/tokenizers/wordpiece/spec.py", ["Transform", "ONNXExport", "TFJSExport"]),
-        ("models/tokenizers/wordpiece/javascript.py", ["TFJSExport"]),
-        ("models/tokenizers/packing.py", ["Transform"]),
-        # Another family's modules.
-        ("models/tokenizers/other/graph.py", []),
-        ("models/tokenizers/other/spec.py", []),
-        ("components/trainer/train_loop.py", ["Trainer"]),
-        ("models/encoders/bert/forward.py", ["Trainer"]),
-        ("models/encoders/bert/facts.py", ["Trainer", "SecondPusher"]),
-        ("models/encoders/other/forward.py", []),  # another family than that of the checkpoint
-        ("models/encoders/other/facts.py", []),
-        ("models/checkpoints/checks.py", []),  # asked before a run only
-        ("components/trainer/export.py", ["Trainer"]),
-        ("components/trainer/settings.py", ["Trainer"]),
-        ("components/evaluator/metrics.py", ["Evaluator"]),
-        ("components/serving/settings.py", ["Canary"]),
-        ("components/canary/local_process_runner.py", ["Canary"]),
-        (
-            "components/versions/store.py",  # the server looks for them
-            ["Canary", "Pusher", "SecondPusher", "ONNXExport", "TFJSExport"],
-        ),
-        ("components/data_gate/rules.py", ["DataGate"]),
-        ("components/report/charts.py", ["Report"]),
-        (
-            "components/example_gen/tfrecord.py",
-            # Warm-up requests are TFRecords.
-            ["TFRecordExampleGen", "DataGate", "Canary", "Pusher", "Report"],
-        ),
-    ],
-)
-def test_edit_in_components_reruns_exactly_the_nodes_that_use_it(tmp_path, edited, rerun):
-    root = PROJECT_DIR
-    for package in PACKAGES:
-        shutil.copytree(root / package, tmp_path / package)
-    tokenizers = tmp_path / "models" / "tokenizers"
-    shutil.copytree(tokenizers / "wordpiece", tokenizers / "other")
-    with (tokenizers / "family.py").open("a") as file:
-        file.write(OTHER_FAMILY)
-    shutil.copytree(tmp_path / "models/encoders/bert", tmp_path / "models/encoders/other")
-    code = (
-        "import json, pipeline.fingerprints as f\n"
-        f"print(json.dumps({{node: f.code_fingerprint(*modules.split()) for node, modules in {NODES!r}.items()}}))"
-    )
-
-    def fingerprints_now() -> dict[str, str]:
-        shown = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True)
-        return json.loads(shown.stdout)
-
-    before = fingerprints_now()
-    with (tmp_path / edited).open("a") as file:
-        file.write("\n# edited\n")
-    after = fingerprints_now()
-    assert [node for node in NODES if before[node] != after[node]] == rerun
-
-
-def test_nodes_and_push_json_name_the_modules_of_the_checkpoints_tokenizer(tmp_path, monkeypatch):
-    named: list[tuple[str, ...]] = []
-
-    def fingerprint(*modules: str) -> str:
-        named.append(modules)
-        return "0" * 16
-
-    monkeypatch.setattr(training_pipeline, "code_fingerprint", fingerprint)
-    monkeypatch.setattr(provenance, "code_fingerprint", fingerprint)
-    config = load_config(write_project(tmp_path), ["export.onnx={}", "export.tfjs={}"])
-    training_pipeline.create_pipeline(config, local_paths(tmp_path / "runs", "tiny", tmp_path / "encoder"))
-    modules = ("models.tokenizers.wordpiece.spec", "models.tokenizers.wordpiece.graph")
-    kept = [
-        [name for name in names if name.startswith(("components.", "models.tokenizers."))] for names in named
-    ]
-    assert [names for names in kept if any(name.startswith("models.tokenizers.") for name in names)] == [
-        ["components.transform.preprocessing", *modules],
-        ["components.transform.preprocessing", *modules, "components.trainer.run_fn"],
-        ["components.exports.executor", "components.exports.onnx.export", modules[0]],
-        [
-            "components.exports.executor",
-            "components.exports.tfjs.export",
-            "models.tokenizers.wordpiece.javascript",
-        ],
-    ]
-
-
+""",
+    ),
+    "models/encoders/bert": (
+        "models/encoders/families.py",
+        """
+FAMILIES["other"] = Family("models.encoders.other")
+""",
+    ),
+    "models/tasks/single_label": (
+        "models/tasks/task.py",
+        """
+TASKS["other"] = Task("other", "models.tasks.other")
+""",
+    ),
+}
 # Prints, for each file that is edited in turn, the nodes of a whole pipeline whose parameters differ from before.
 RERUN_BY = """\
 import json, sys
 from pathlib import Path
-from pipeline import fingerprints
 from pipeline.config import load_config
 from pipeline.paths import local_paths
 from pipeline.training_pipeline import create_pipeline
 
 project = Path(sys.argv[1])
-config = load_config(project / "tiny.yaml", ["export.tflite={}", "push.destinations=[{folder: /pushed}]"])
+chosen = ["export.tflite={}", "export.onnx={}", "export.tfjs={}", "push.destinations=[{folder: /pushed}]"]
+config = load_config(project / "tiny.yaml", chosen)
 paths = local_paths(project / "runs", config.name, project / "encoder")
 
 def parameters():
-    fingerprints._source.cache_clear()
-    fingerprints._imports.cache_clear()
     return {node.id: str(node.exec_properties) for node in create_pipeline(config, paths).components}
 
 before, rerun = parameters(), {}
@@ -200,40 +108,80 @@ for edited in sys.argv[2:]:
     Path(edited).write_bytes(content)
 print(json.dumps(rerun))
 """
-ROW = '    "single_label": Task("single_label", "models.tasks.single_label"),\n'
+EXPORTS = ["TFLiteExport", "ONNXExport", "TFJSExport"]
+# The Pusher has the hash of the code that made a model, for push.json: it runs where Transform or the Trainer does.
+RERUN = {
+    "models/tokenizers/wordpiece/graph.py": ["Transform", "Pusher"],
+    "models/tokenizers/wordpiece/spec.py": ["Transform", "Pusher", *EXPORTS],
+    "models/tokenizers/wordpiece/javascript.py": ["TFJSExport"],
+    "models/tokenizers/packing.py": ["Transform", "Pusher"],
+    "models/encoders/bert/forward.py": ["Trainer", "Pusher"],
+    "models/encoders/bert/facts.py": ["Trainer", "Pusher", "SecondPusher"],
+    "models/tasks/single_label/facts.py": [
+        "DataGate",
+        "Transform",
+        "Trainer",
+        "Evaluator",
+        "Pusher",
+        "Report",
+        "SecondPusher",
+        *EXPORTS,
+    ],
+    "models/tasks/single_label/starting.py": [],
+    "models/tasks/single_label/labels.py": ["Transform", "Trainer", "Pusher", *EXPORTS],
+    "models/tasks/single_label/head.py": ["Trainer", "Pusher"],
+    "models/tasks/single_label/figures.py": ["Report", *EXPORTS],
+    "models/checkpoints/checks.py": [],  # asked before a run only
+    "components/trainer/train_loop.py": ["Trainer", "Pusher"],
+    "components/trainer/export.py": ["Trainer", "Pusher"],
+    "components/trainer/settings.py": ["Trainer", "Pusher"],
+    "components/evaluator/metrics.py": ["Evaluator"],
+    "components/serving/settings.py": ["Canary"],
+    "components/canary/local_process_runner.py": ["Canary"],
+    # The server looks for them.
+    "components/versions/store.py": ["Canary", "Pusher", "SecondPusher", *EXPORTS],
+    "components/data_gate/rules.py": ["DataGate"],
+    "components/report/charts.py": ["Report"],
+    # Warm-up requests and evaluations are TFRecords.
+    "components/example_gen/tfrecord.py": [
+        "TFRecordExampleGen",
+        "DataGate",
+        "Evaluator",
+        "Canary",
+        "Pusher",
+        "Report",
+    ],
+    # How a node is made is no code that it runs.
+    "components/pusher/component.py": [],
+    "components/fingerprints.py": [],
+}
 
 
-def test_an_edit_of_a_task_reruns_the_nodes_that_load_it_and_an_edit_of_another_task_nothing(tmp_path):
-    code, tasks = tmp_path / "code", "models/tasks"
+def with_other_members(folder: Path) -> None:
+    """Copies the project's packages, and gives each axis another member."""
     for package in PACKAGES:
-        shutil.copytree(PROJECT_DIR / package, code / package)
-    shutil.copytree(code / tasks / "single_label", code / tasks / "other")
-    rows = (code / tasks / "task.py").read_text()
-    assert rows.count(ROW) == 1
-    (code / tasks / "task.py").write_text(rows.replace(ROW, ROW + ROW.replace("single_label", "other")))
+        shutil.copytree(PROJECT_DIR / package, folder / package)
+    for member, (rows, row) in ROWS.items():
+        shutil.copytree(folder / member, (folder / member).with_name("other"))
+        with (folder / rows).open("a") as file:
+            file.write(row)
+
+
+def test_an_edit_reruns_exactly_the_nodes_that_use_it_and_an_edit_of_another_member_nothing(tmp_path):
+    with_other_members(tmp_path / "code")
     (tmp_path / "project").mkdir()
     write_project(tmp_path / "project")
-    parts = ("facts", "starting", "labels", "head", "figures")
-    edits = [f"{tasks}/{task}/{part}.py" for task in ("single_label", "other") for part in parts]
-    command = [sys.executable, "-c", RERUN_BY, str(tmp_path / "project"), *edits]
-    shown = subprocess.run(command, cwd=code, capture_output=True, text=True, check=False)
+    of_others = [
+        str(path.relative_to(tmp_path / "code"))
+        for member in ROWS
+        for path in sorted((tmp_path / "code" / member).with_name("other").glob("*.py"))
+    ]
+    assert {Path(path).name for path in of_others} >= {"spec.py", "forward.py", "head.py"}
+    command = [sys.executable, "-c", RERUN_BY, str(tmp_path / "project"), *RERUN, *of_others]
+    shown = subprocess.run(command, cwd=tmp_path / "code", capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr[-3000:]
     rerun = json.loads(shown.stdout.splitlines()[-1])
-    # The Pusher has the hash of the code that made a model, for push.json.
-    assert rerun == {
-        f"{tasks}/single_label/facts.py": [
-            "DataGate",
-            "Transform",
-            "Trainer",
-            "Evaluator",
-            "Pusher",
-            "Report",
-            "SecondPusher",
-            "TFLiteExport",
-        ],
-        f"{tasks}/single_label/starting.py": [],
-        f"{tasks}/single_label/labels.py": ["Transform", "Trainer", "Pusher", "TFLiteExport"],
-        f"{tasks}/single_label/head.py": ["Trainer", "Pusher"],
-        f"{tasks}/single_label/figures.py": ["Report", "TFLiteExport"],
-        **{f"{tasks}/other/{part}.py": [] for part in parts},
+    expected = RERUN | {path: [] for path in of_others}
+    assert {path: set(nodes) for path, nodes in rerun.items()} == {
+        path: set(nodes) for path, nodes in expected.items()
     }

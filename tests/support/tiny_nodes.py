@@ -5,7 +5,7 @@ Without `from __future__ import annotations`: TFX reads the annotations of @comp
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tfx import types
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -29,12 +29,12 @@ def TinyTrainer(model: OutputArtifact[standard_artifacts.Model], content: Parame
 
 
 class TinyEvaluatorSpec(component_spec.ComponentSpec):
-    PARAMETERS = {"bar": component_spec.ExecutionParameter(type=float)}  # noqa: RUF012 - TFX reads it
-    INPUTS = {  # noqa: RUF012 - TFX reads it
+    PARAMETERS: ClassVar = {"bar": component_spec.ExecutionParameter(type=float)}
+    INPUTS: ClassVar = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "baseline_model": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
-    OUTPUTS = {"blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing)}  # noqa: RUF012 - TFX reads it
+    OUTPUTS: ClassVar = {"blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing)}
 
 
 class TinyEvaluatorExecutor(base_executor.BaseExecutor):

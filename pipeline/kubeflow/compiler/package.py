@@ -114,7 +114,6 @@ def compile_job(
 
 def _compiled(config: Config, image: str, checkpoint_dir: Path, context: Path) -> dict[str, Any]:
     from components.baseline.component import ServedBaseline
-    from pipeline.fingerprints import code_fingerprint
     from pipeline.kubeflow.compiler.run_parameters import run_parameters
     from pipeline.kubeflow.compiler.steps import pipeline_spec
     from pipeline.training_pipeline import create_pipeline
@@ -122,12 +121,7 @@ def _compiled(config: Config, image: str, checkpoint_dir: Path, context: Path) -
     settings = kubeflow_settings(config)
     with tempfile.TemporaryDirectory() as scratch:
         there, paths = in_containers(config, checkpoint_dir, context, Path(scratch))
-        baseline = functools.partial(
-            ServedBaseline,
-            serving_dir=settings.serving_dir,
-            name=config.name,
-            code_fingerprint=code_fingerprint("components.baseline.executor"),
-        )
+        baseline = functools.partial(ServedBaseline, serving_dir=settings.serving_dir, name=config.name)
         pipeline = create_pipeline(there, paths, lambda candidate: baseline(candidate).with_id("Baseline"))
         pipeline.pipeline_info.pipeline_name = pipeline_name(config)
         return pipeline_spec(pipeline, settings, image, run_parameters(there))

@@ -12,7 +12,8 @@ from typing import Any
 from tfx.components.example_gen.driver import update_output_artifact
 from tfx.utils import import_utils, proto_utils
 
-from components.baseline.executor import VERSION_KEY, find_version
+from components.baseline.executor import find_version
+from components.baseline.spec import VERSION_KEY
 from components.example_gen.component import range_of
 from components.example_gen.spans import has_spans
 from models.errors import PipelineError

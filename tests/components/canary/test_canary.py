@@ -31,6 +31,7 @@ from components.canary.settings import CanarySettings
 from components.canary.trial import try_model
 from components.model_files import read_sums, write_sums
 from components.serving.settings import ServeSettings
+from components.settings import DataSettings
 from models.errors import PipelineError
 from tests.support.model_server import TEXTS, Exported
 
@@ -309,9 +310,13 @@ def test_canary_is_an_infra_validator_in_name_and_in_kind() -> None:
     canary = Canary(
         model=types.Channel(type=standard_artifacts.Model),
         examples=types.Channel(type=standard_artifacts.Examples),
-        split="eval",
-        settings=SETTINGS,
+        name="tiny",
+        settings=CanarySettings.model_validate(SETTINGS["canary"]),
+        data=DataSettings.model_validate(SETTINGS["data"]),
+        serve=ServeSettings(),
     )
+    assert canary.exec_properties["split"] == "eval"
+    assert json.loads(canary.exec_properties["settings"]).keys() == SETTINGS.keys()
     assert isinstance(canary, InfraValidator)
     assert issubclass(executor.Executor, infra_validator_executor.Executor)
     assert canary.id == "Canary"

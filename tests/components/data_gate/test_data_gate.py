@@ -15,6 +15,7 @@ from components.data_gate.component import DataGate
 from components.example_gen.component import TFRecordExampleGen
 from components.settings import DataGateSettings, DataSettings
 from models.errors import GateRefused
+from models.tasks.task import TASKS
 from tests.support.local_run import example, last_artifact, run_nodes, tfrecord_gz
 
 SCHEMA = """
@@ -53,7 +54,7 @@ def run(data: Path, **gate: Any) -> dict[str, str]:
     )
     example_gen = TFRecordExampleGen(str(data), settings.splits)
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
-    schema_gen = CuratedSchema(schema_file=str(settings.data_schema), fingerprint="1")
+    schema_gen = CuratedSchema(schema_file=settings.data_schema)
     validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
@@ -62,7 +63,8 @@ def run(data: Path, **gate: Any) -> dict[str, str]:
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
         anomalies=validator.outputs["anomalies"],
-        settings=json.dumps(settings.model_dump(mode="json", by_alias=True) | {"task": "single_label"}),
+        data=settings,
+        task=TASKS["single_label"],
         refusal_dir=str(data / "logs"),
     )
     return run_nodes(data / "run", [example_gen, statistics_gen, schema_gen, validator, data_gate])

@@ -66,7 +66,7 @@ def analyse(
     rows_file: str, folder: Path, evaluate: dict, swapped: bool = False, baseline_swapped: bool | None = None
 ):
     settings = EvaluateSettings.model_validate(evaluate)
-    config = make_eval_config(TASKS["single_label"], settings, "label", LABELS, code="x")
+    config = make_eval_config(TASKS["single_label"], settings, "label", LABELS)
     models = [save(folder / "candidate", swapped)]
     if baseline_swapped is None:
         config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=False, rubber_stamp=True)

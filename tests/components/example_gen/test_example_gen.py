@@ -27,11 +27,8 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def run(
-    root: Path, data: Path, splits: dict[str, str] = SPLITS, code: str = "", span: int | None = None
-) -> str:
-    node = TFRecordExampleGen(str(data), splits, span, code_fingerprint=code)
-    return run_nodes(root, [node])["TFRecordExampleGen"]
+def run(root: Path, data: Path, splits: dict[str, str] = SPLITS, span: int | None = None) -> str:
+    return run_nodes(root, [TFRecordExampleGen(str(data), splits, span)])["TFRecordExampleGen"]
 
 
 def output(root: Path) -> dict[str, bytes]:
@@ -77,12 +74,15 @@ def test_two_imports_of_equal_data_are_equal_byte_for_byte(tmp_path: Path, data:
     assert files[0] == files[1]
 
 
-def test_cached_until_data_or_code_changes(tmp_path: Path, data: Path) -> None:
-    assert run(tmp_path, data, code="1") == "COMPLETE"
-    assert run(tmp_path, data, code="1") == "CACHED"
-    assert run(tmp_path, data, code="2") == "COMPLETE"
+def test_cached_until_data_or_code_changes(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(tmp_path, data) == "COMPLETE"
+    assert run(tmp_path, data) == "CACHED"
+    monkeypatch.setattr("components.example_gen.component.code_fingerprint", lambda *modules: "edited")
+    assert run(tmp_path, data) == "COMPLETE"
     (data / "train-extra.tfrecord").write_bytes(tfrecord([example(text=b"new", label=b"NUM")]))
-    assert run(tmp_path, data, code="2") == "COMPLETE"
+    assert run(tmp_path, data) == "COMPLETE"
 
 
 def write_spans(folder: Path, *spans: str) -> None:

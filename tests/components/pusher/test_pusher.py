@@ -19,10 +19,18 @@ from components.model_files import write_sums
 from components.pusher.component import VersionedPusher
 from components.pusher.executor import Executor, refuse_uncompared
 from components.pusher.lost_pushes import forget_lost_pushes
+from components.pusher.settings import PushSettings
 from components.versions import store
 from models.errors import GateRefused, PipelineError
+from models.tasks.task import TASKS
 from tests.support.local_run import last_artifact, open_store, run_nodes
 from tests.support.tiny_nodes import InfraJudge, SavedModelTrainer, TinyEvaluator, TinyTrainer
+
+
+def pusher_of(root: Path, serving: str = "serving", **inputs: Any) -> VersionedPusher:
+    settings = PushSettings(serving_dir=root / serving, keep=3)
+    node = VersionedPusher(settings=settings, name="trec", task=TASKS["single_label"], **inputs)
+    return node.with_id("Pusher")
 
 
 def run(root: Path, content: str, infra: dict[str, int] | None = None, **pusher: Any) -> str:
@@ -32,8 +40,7 @@ def run(root: Path, content: str, infra: dict[str, int] | None = None, **pusher:
     if infra is not None:
         nodes.append(InfraJudge(model=trainer.outputs["model"], **infra).with_id("InfraValidator"))
         pusher["infra_blessing"] = nodes[-1].outputs["blessing"]
-    settings = {"serving_dir": str(root / "serving"), "name": "trec", "keep": 3} | pusher
-    nodes.append(VersionedPusher(model=trainer.outputs["model"], **settings).with_id("Pusher"))
+    nodes.append(pusher_of(root, model=trainer.outputs["model"], **pusher))
     forget_lost_pushes(open_store(root))
     return run_nodes(root, nodes)["Pusher"]
 
@@ -41,14 +48,12 @@ def run(root: Path, content: str, infra: dict[str, int] | None = None, **pusher:
 def judged_run(root: Path, content: str, bar: float) -> str:
     trainer = TinyTrainer(content=content).with_id("Trainer")
     evaluator = TinyEvaluator(trainer.outputs["model"], Channel(type=Model, producer_component_id="x"), bar)
-    pusher = VersionedPusher(
-        model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
-        serving_dir=str(root / "serving"),
-        name="trec",
-        keep=3,
-    ).with_id("Pusher")
+    pusher = pusher_of(root, model=trainer.outputs["model"], model_blessing=evaluator.outputs["blessing"])
     return run_nodes(root, [trainer, evaluator, pusher])["Pusher"]
+
+
+def edit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.pusher.component.code_fingerprint", lambda *modules: "edited")
 
 
 def served(root: Path) -> list[int]:
@@ -86,9 +91,12 @@ def test_identical_run_is_cached_and_a_new_model_is_the_next_version(tmp_path: P
     assert (served(tmp_path), pushed(tmp_path)["pushed_version"]) == ([1, 2], "2")
 
 
-def test_executor_run_again_on_the_newest_model_makes_no_new_version(tmp_path: Path) -> None:
+def test_executor_run_again_on_the_newest_model_makes_no_new_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(tmp_path, "1")
-    assert run(tmp_path, "1", code_fingerprint="edited") == "COMPLETE"
+    edit_code(monkeypatch)
+    assert run(tmp_path, "1") == "COMPLETE"
     assert (served(tmp_path), pushed(tmp_path)["pushed_version"]) == ([1], "1")
 
 
@@ -163,12 +171,13 @@ def test_rollback_is_not_undone_by_an_identical_run(tmp_path: Path) -> None:
     assert served(tmp_path) == [1, 2, 3]
 
 
-def test_promotion_is_not_undone_by_an_identical_run(tmp_path: Path) -> None:
+def test_promotion_is_not_undone_by_an_identical_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(tmp_path, "1")
     run(tmp_path, "2")
     store.promote(tmp_path / "serving", "trec", 1)
     assert run(tmp_path, "2") == "CACHED"
-    assert run(tmp_path, "2", code_fingerprint="edited") == "COMPLETE"
+    edit_code(monkeypatch)
+    assert run(tmp_path, "2") == "COMPLETE"
     assert served(tmp_path) == [1, 2, 3]
 
 
@@ -261,10 +270,10 @@ def test_model_that_changed_after_it_was_judged_is_not_pushed(
         with pytest.raises(
             PipelineError, match=r"not what the Trainer exported \((sha256 differs|was added|is gone)"
         ):
-            run(tmp_path, "1", infra=infra, serving_dir=str(tmp_path / "elsewhere"))
+            run(tmp_path, "1", infra=infra, serving="elsewhere")
         assert not (tmp_path / "elsewhere").exists()
         flip(changed)
-    assert run(tmp_path, "1", infra=infra, serving_dir=str(tmp_path / "elsewhere")) == "COMPLETE"
+    assert run(tmp_path, "1", infra=infra, serving="elsewhere") == "COMPLETE"
 
 
 def test_tried_copy_of_another_model_than_the_evaluated_one_is_not_pushed(tmp_path: Path) -> None:
@@ -273,7 +282,7 @@ def test_tried_copy_of_another_model_than_the_evaluated_one_is_not_pushed(tmp_pa
     flip(weights)
     write_sums(weights.parents[1])
     with pytest.raises(PipelineError, match="stamped_model: not the model that the Evaluator judged"):
-        run(tmp_path, "1", infra={"verdict": 1, "with_model": 1}, serving_dir=str(tmp_path / "elsewhere"))
+        run(tmp_path, "1", infra={"verdict": 1, "with_model": 1}, serving="elsewhere")
 
 
 def test_corrupt_model_is_an_error_and_what_is_served_stays(tmp_path: Path) -> None:
