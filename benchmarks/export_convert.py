@@ -7,19 +7,19 @@ OUT then is what the node ships: the models, tokenizer.json, labels.txt, classif
 
 from __future__ import annotations
 
-import importlib
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import peak_mib, print_result, reset_peak
+from components.exports.format import FORMATS, Export
 
 
 def main() -> None:
     """Prints variant -> {"seconds", "peak_mib"} of its conversion, "file" and "bytes" of what ships."""
     kind, saved_model, checkpoint, max_length, out = sys.argv[1:6]
-    made, folder = importlib.import_module(f"components.exports.{kind}"), Path(out)
+    made, folder = FORMATS[kind].load(), Path(out)
     folder.mkdir()
     told = {variant: _converted(made, Path(saved_model), variant, folder) for variant in sys.argv[6:]}
     made.ship_beside(Path(saved_model), Path(checkpoint), int(max_length), ["text"], list(told), folder)
@@ -29,7 +29,7 @@ def main() -> None:
     print_result(told)
 
 
-def _converted(made: Any, saved_model: Path, variant: str, out: Path) -> dict[str, Any]:
+def _converted(made: Export, saved_model: Path, variant: str, out: Path) -> dict[str, Any]:
     reset_peak()
     started = time.perf_counter()
     made.convert(saved_model, variant, out)
