@@ -27,6 +27,6 @@ class CheckpointUsageError(CheckpointError, UsageError):
 
 
 class GateRefused(PipelineError):
-    """A gate (data, metrics or serving) said no: nothing was pushed, or an export was not shipped."""
+    """Rejected by a gate (data, metrics or serving): nothing was pushed, or an export was not shipped."""
 
     exit_code = 3

@@ -27,7 +27,7 @@ def destination(version: Path, format_name: str) -> Path:
 
 
 def ship(folder: Path, version: Path, format_name: str) -> None:
-    """Copies `folder` to the destination, whole or not at all.
+    """Copies `folder` to the destination, atomically.
 
     What an earlier run shipped for the same version and format is replaced; a process killed in the middle may
     leave neither, and the next run makes it again (`lost_exports`). Exports of versions that are no longer

@@ -1,1 +1,1 @@
-"""Pushes blessed models into TF Serving's layout, whole or not at all."""
+"""Pushes blessed models into TF Serving's layout; pushes are atomic."""

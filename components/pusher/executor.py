@@ -65,7 +65,7 @@ def check_saved_model(model_dir: Path) -> None:
 
 
 def refusals(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
-    """Returns a line per blessing that was given and says no."""
+    """Returns a line for each given blessing that rejects the model."""
     checks = (
         (MODEL_BLESSING_KEY, model_utils.is_model_blessed),
         (INFRA_BLESSING_KEY, model_utils.is_infra_validated),

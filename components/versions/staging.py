@@ -1,4 +1,4 @@
-"""How a version gets into `<serving_dir>/<name>` whole or not at all. Plain Python.
+"""How a version gets into `<serving_dir>/<name>` atomically. Plain Python.
 
 It is copied aside on the same file system, flushed to disk, compared with its source and then renamed. A
 process killed at any moment therefore leaves whole versions only; what it left aside is removed by the

@@ -4,7 +4,7 @@
     --executor_input JSON  what the launcher puts in place of `{{$}}`
     $BEAM_ARGUMENTS        Beam's pipeline options of a Beam step, a JSON list; without it, this process does the work
 
-Exit code: 0 done, 3 a gate said no, 2 bad usage, 1 anything else, with one line that says why.
+Exit code: 0 done, 3 rejected by a gate, 2 bad usage, 1 anything else, with one line that says why.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def run(
 ) -> None:
     """Run the whole pipeline; unchanged steps are cached.
 
-    Exit code: 0 pushed (or cached and pushed before), 3 a gate said no, 2 bad usage or config, 130 Ctrl-C,
+    Exit code: 0 pushed (or cached and pushed before), 3 rejected by a gate, 2 bad usage or config, 130 Ctrl-C,
     1 anything else.
     """
     request = run_command.RunRequest(

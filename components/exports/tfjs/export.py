@@ -58,7 +58,7 @@ def convert(saved_model: Path, variant: str, out: Path) -> None:
       out: existing folder.
 
     Raises:
-      NotInstalledError: the environment cannot be had.
+      NotInstalledError: the environment is missing and could not be installed.
       TFJSError: the converter refuses the model.
     """
     from components.exports.token_model import save_token_model
@@ -120,7 +120,7 @@ def opened(out: Path, variant: str) -> Iterator[Opened]:
     """One Node process with the WebAssembly backend, until the end of the block.
 
     Raises:
-      NotInstalledError: the environment cannot be had.
+      NotInstalledError: the environment is missing and could not be installed.
       TFJSError: Node cannot load the model, dies, or does not answer in time.
     """
     found = environment()
@@ -233,7 +233,7 @@ def ship_beside(
       out: the folder of the variants.
 
     Raises:
-      NotInstalledError: the environment cannot be had.
+      NotInstalledError: the environment is missing and could not be installed.
       PipelineError: the tokenizer files or the labels cannot be read.
     """
     from models.tokenizers.family import family_of, load_spec

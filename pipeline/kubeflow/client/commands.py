@@ -49,7 +49,7 @@ def submit(
 ) -> None:
     """Upload the pipeline, start a run and show its steps until it ends.
 
-    Exit code: 0 pushed (with --no-wait: started), 3 a gate said no, 2 bad usage or config, 130 Ctrl-C (the
+    Exit code: 0 pushed (with --no-wait: started), 3 rejected by a gate, 2 bad usage or config, 130 Ctrl-C (the
     run goes on), 1 anything else.
     """
     options.check_source(config, package, image)

@@ -60,7 +60,7 @@ def step_states(run: Any, names: Sequence[str] = ()) -> dict[str, StepState]:
 
 
 def refused_gates(steps: Mapping[str, StepState]) -> list[str]:
-    """Gates that said no: `["DataGate"]`."""
+    """Gates that rejected: `["DataGate"]`."""
     return [
         name.removesuffix(VERDICT_SUFFIX)
         for name, step in steps.items()

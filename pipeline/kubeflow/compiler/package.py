@@ -140,7 +140,7 @@ def check_out(path: Path, target: Target) -> None:
 
 
 def write_package(path: Path, spec: dict[str, Any], platform: dict[str, Any]) -> None:
-    """Writes both as YAML documents, whole or not at all.
+    """Writes both as YAML documents, atomically.
 
     Raises:
         UsageError: the name does not end in .yaml, or the file cannot be written.
@@ -151,7 +151,7 @@ def write_package(path: Path, spec: dict[str, Any], platform: dict[str, Any]) ->
 
 
 def write_job(path: Path, job: dict[str, Any]) -> None:
-    """Writes a Vertex AI job as JSON, whole or not at all.
+    """Writes a Vertex AI job as JSON, atomically.
 
     Raises:
         UsageError: the name does not end in .json, or the file cannot be written.
