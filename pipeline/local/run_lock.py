@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from models.errors import PipelineError
 from pipeline.local.sudden_end import process_id
+
+_KILLED_SECONDS = 30.0  # to wait for what a killed run still holds
 
 
 @contextlib.contextmanager
@@ -37,22 +40,44 @@ def hold(path: Path, run_id: str, wait: bool, on_wait: Callable[[str], None]) ->
 
 
 def _acquire(file: TextIO, path: Path, wait: bool, on_wait: Callable[[str], None]) -> None:
+    if _take(file):
+        return
+    holder = _holder(file)
+    deadline = time.monotonic() + _KILLED_SECONDS
+    while holder.was_killed() and time.monotonic() < deadline:
+        if _take(file):
+            return
+        time.sleep(0.05)
+    if not wait:
+        raise PipelineError(f"{path.parent}: {holder} is running this pipeline; wait for it, or add --wait")
+    on_wait(str(holder))
+    fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _take(file: TextIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = _holder(file)
-        if not wait:
-            raise PipelineError(
-                f"{path.parent}: {holder} is running this pipeline; wait for it, or add --wait"
-            ) from None
-        on_wait(holder)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        return False
+    return True
 
 
-def _holder(file: TextIO) -> str:
+class _Holder(NamedTuple):
+    pid: int
+    run_id: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} (run {self.run_id})" if self.pid else "another process"
+
+    def was_killed(self) -> bool:
+        """Its process is gone. The kernel opens the lock only after it has taken the run's memory back."""
+        return self.pid > 0 and not Path("/proc", str(self.pid)).exists()
+
+
+def _holder(file: TextIO) -> _Holder:
     file.seek(0)
     try:
         holder = json.load(file)
-        return f"process {holder['pid']} (run {holder['run_id']})"
+        return _Holder(int(holder["pid"]), str(holder["run_id"]))
     except (ValueError, KeyError, TypeError):  # it has the lock and has not written its name yet
-        return "another process"
+        return _Holder(0, "")

@@ -51,6 +51,16 @@ def test_a_killed_run_leaves_no_lock(tmp_path, holder):
         assert '"run_id": "run-2"' in (tmp_path / ".lock").read_text()
 
 
+def test_lock_of_a_killed_run_that_the_kernel_has_not_opened_yet_is_waited_for(tmp_path, holder):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    # What a large process holds for a moment after it was killed.
+    (tmp_path / ".lock").write_text(f'{{"pid": {gone.pid}, "run_id": "run-1"}}')
+    threading.Timer(0.3, holder.kill).start()
+    with run_lock.hold(tmp_path / ".lock", "run-2", False, print):
+        assert '"run_id": "run-2"' in (tmp_path / ".lock").read_text()
+
+
 def test_waiting_goes_on_when_the_holder_ends(tmp_path, holder):
     told = []
 
