@@ -145,7 +145,7 @@ def test_label_of_another_type_than_the_schema_says() -> None:
 
 def test_text_that_is_a_number_and_two_texts_in_a_row_are_wrong_types() -> None:
     tally = rules.SplitTally(rows=2)
-    rules.check_text(tally, "text", [7], "int64_list", "shard record 0")  # type: ignore[list-item]
+    rules.check_text(tally, "text", [7], "int64_list", "shard record 0")
     rules.check_text(tally, "text", [b"a", b"b"], "bytes_list", "shard record 1")
     assert tally.seen["wrong_type", "text"].count == 2
 
@@ -195,7 +195,7 @@ def test_what_tfdv_calls_a_warning_stops_nothing() -> None:
 
 
 def finding(rule: Rule, severity: str = "error", column: str = "text") -> Finding:
-    return Finding(rule, severity, "train", column, 1, 9, f"have {rule}")  # type: ignore[arg-type]
+    return Finding(rule, severity, "train", column, 1, 9, f"have {rule}")
 
 
 def test_anomaly_that_the_scan_found_too_is_told_once() -> None:
