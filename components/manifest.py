@@ -33,7 +33,7 @@ def record(artifact: Path) -> None:
     """Writes the manifest of an artifact, a folder or a single file; replaces an earlier one whole.
 
     Raises:
-      OSError: a file cannot be read, or the manifest not written.
+        OSError: a file cannot be read, or the manifest not written.
     """
     _write(artifact, {name: _facts(path) for name, path in _files(artifact)})
 
@@ -44,8 +44,8 @@ def damage(artifact: Path, thorough: bool = False) -> str:
     Files that were added count as well: whoever lists a folder reads them.
 
     Args:
-      artifact: the folder or file.
-      thorough: read every file, instead of those whose stamp differs.
+        artifact: the folder or file.
+        thorough: read every file, instead of those whose stamp differs.
     """
     if not artifact.exists():
         return f"{artifact} is gone"

@@ -41,11 +41,11 @@ def write_sums(model_dir: Path, exported: Mapping[str, str] | None = None) -> No
     """Writes SHA256SUMS over every other file of the folder, in place of an earlier one.
 
     Args:
-      model_dir: SavedModel folder.
-      exported: `file_digests` of the model that the folder is a copy of, which may have files besides.
+        model_dir: SavedModel folder.
+        exported: `file_digests` of the model that the folder is a copy of, which may have files besides.
 
     Raises:
-      PipelineError: a file differs from the one that was exported.
+        PipelineError: a file differs from the one that was exported.
     """
     digests = file_digests(model_dir)
     digests.pop(_SUMS, None)
@@ -72,7 +72,7 @@ def require_exported(model_dir: Path) -> dict[str, str]:
     """Returns the `file_digests` of a model that is, byte for byte, what was exported.
 
     Raises:
-      PipelineError: a file was changed, lost or added since, or SHA256SUMS was.
+        PipelineError: a file was changed, lost or added since, or SHA256SUMS was.
     """
     sums, digests = read_sums(model_dir), file_digests(model_dir)
     if SAVED_MODEL not in sums:
@@ -120,10 +120,10 @@ def damage(version_dir: Path, record: Mapping[str, Any], thorough: bool = False)
     Without a record (a model that was copied there by hand) only saved_model.pb is asked for.
 
     Args:
-      version_dir: folder of the version.
-      record: its push.json.
-      thorough: read every file. Otherwise a file of the size and the time of its push counts as
-        unchanged, which costs microseconds instead of the time to read the weights.
+        version_dir: folder of the version.
+        record: its push.json.
+        thorough: read every file. Otherwise a file of the size and the time of its push counts as
+            unchanged, which costs microseconds instead of the time to read the weights.
     """
     if not (version_dir / SAVED_MODEL).is_file():
         return f"no {SAVED_MODEL}"

@@ -36,7 +36,7 @@ def checkpoint_file(folder: Path, name: str) -> Path:
     """The file of that name in the folder, or one that is not there.
 
     Raises:
-      CheckpointError: the name, or a link of that name, leads out of the folder.
+        CheckpointError: the name, or a link of that name, leads out of the folder.
     """
     relative = PurePath(name)
     path = folder / name
@@ -64,7 +64,7 @@ def check_links(folder: Path) -> None:
     """Refuses a folder with a link, at any depth, to something outside it: whoever reads the folder would follow it.
 
     Raises:
-      CheckpointError: there is one; the message names it.
+        CheckpointError: there is one; the message names it.
     """
     for parent, folders, files in os.walk(folder):
         for name in [*folders, *files]:
@@ -116,7 +116,7 @@ def typed(kind: type[T], path: Path, value: Mapping[str, Any], where: str = "") 
     """`value`, parsed from the file at `path` (under the key `where`), as a `kind`.
 
     Raises:
-      CheckpointError: a key is missing or has another type; the message names file, key and value.
+        CheckpointError: a key is missing or has another type; the message names file, key and value.
     """
     try:
         return kind.model_validate(value)

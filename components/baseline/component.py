@@ -18,9 +18,9 @@ class ServedBaseline(base_component.BaseComponent):
     `absent` = 1 and no files, and the entry point of its consumers leaves it out.
 
     Args:
-      candidate: Model of the Trainer.
-      serving_dir: folder that the model server watches, on a mounted file system.
-      name: name of the served model.
+        candidate: Model of the Trainer.
+        serving_dir: folder that the model server watches, on a mounted file system.
+        name: name of the served model.
     """
 
     SPEC_CLASS = ServedBaselineSpec

@@ -42,7 +42,7 @@ class Executor(base_executor.BaseExecutor):
         """Fills `model`, or marks it absent.
 
         Raises:
-          PipelineError: the version was removed in between.
+            PipelineError: the version was removed in between.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])

@@ -27,13 +27,13 @@ class Canary(InfraValidator):
     a fault of the machine raises.
 
     Args:
-      model: Model of the Trainer.
-      model_blessing: ModelBlessing of the Evaluator; a model that it refused is not tried.
-      examples: Examples of the ExampleGen.
-      name: name of the served model.
-      settings: what is asked, and the bounds that the answers are held to.
-      data: what the columns mean.
-      serve: how the model server is started.
+        model: Model of the Trainer.
+        model_blessing: ModelBlessing of the Evaluator; a model that it refused is not tried.
+        examples: Examples of the ExampleGen.
+        name: name of the served model.
+        settings: what is asked, and the bounds that the answers are held to.
+        data: what the columns mean.
+        serve: how the model server is started.
     """
 
     SPEC_CLASS = CanarySpec

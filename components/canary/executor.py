@@ -54,7 +54,7 @@ def read_rows(folder: Path, columns: Sequence[str], limit: int, max_bytes: int) 
     """The first `limit` rows of a split, texts only; rows that the server would refuse are left out.
 
     Raises:
-      ValidationFailed: no row is left.
+        ValidationFailed: no row is left.
     """
     rows = ({column: text_of(example, column) for column in columns} for example in read_examples(folder))
     fitting = (row for row in rows if all(_is_answered(text, max_bytes) for text in row.values()))
@@ -110,7 +110,8 @@ class Executor(infra_validator.Executor):
         """Sets `blessed` and `has_model` on the InfraBlessing, and writes canary.json and the marker file.
 
         Raises:
-          PipelineError: SIGTERM came, or the model's files are not those that were exported; there is no verdict.
+            PipelineError: SIGTERM came, or the model's files are not those that were exported; there is no
+                verdict.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])

@@ -28,8 +28,8 @@ class LocalProcessRunner(base_runner.BaseModelServerRunner):
     in whatever way.
 
     Args:
-      model_dir: SavedModel folder. It is read where it is.
-      settings: limits of the server; where it listens and its number of workers are the runner's.
+        model_dir: SavedModel folder. It is read where it is.
+        settings: limits of the server; where it listens and its number of workers are the runner's.
     """
 
     def __init__(self, model_dir: Path, settings: ServeSettings) -> None:
@@ -59,8 +59,8 @@ class LocalProcessRunner(base_runner.BaseModelServerRunner):
         """Returns when the server listens, at `deadline` (seconds since 1970, UTC) the latest.
 
         Raises:
-          JobAborted: it has ended; the message is its last one.
-          DeadlineExceeded: it does not listen in time.
+            JobAborted: it has ended; the message is its last one.
+            DeadlineExceeded: it does not listen in time.
         """
         while time.time() < deadline:
             self.check_running()

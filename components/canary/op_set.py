@@ -66,12 +66,12 @@ def foreign_ops(model_dir: Path, allowed: Collection[str] = ()) -> list[str]:
     """Returns the ops of a SavedModel that TF Serving 2.20 does not link, sorted; functions included.
 
     Args:
-      model_dir: SavedModel folder. It is read, not loaded: loading it needs its ops.
-      allowed: ops that the user's own build of TF Serving links besides.
+        model_dir: SavedModel folder. It is read, not loaded: loading it needs its ops.
+        allowed: ops that the user's own build of TF Serving links besides.
 
     Raises:
-      OSError: saved_model.pb cannot be read.
-      google.protobuf.message.DecodeError: it is no SavedModel.
+        OSError: saved_model.pb cannot be read.
+        google.protobuf.message.DecodeError: it is no SavedModel.
     """
     saved_model = saved_model_pb2.SavedModel.FromString((model_dir / SAVED_MODEL).read_bytes())
     used = set(_ops(saved_model))

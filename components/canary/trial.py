@@ -35,9 +35,9 @@ def try_model(
     """Starts the server, asks for each row, one after the other, and stops the server.
 
     Args:
-      runner: not started yet.
-      rows: what is asked.
-      expected: float32 [rows, classes], the evaluated model's probabilities for them.
+        runner: not started yet.
+        rows: what is asked.
+        expected: float32 [rows, classes], the evaluated model's probabilities for them.
     """
     started = time.monotonic()
     try:

@@ -24,14 +24,14 @@ class DataGate(base_component.BaseComponent):
     `transform.add_upstream_node(data_gate)`.
 
     Args:
-      examples: Examples of the ExampleGen; the text and label columns are read once, row by row.
-      statistics: ExampleStatistics of StatisticsGen.
-      schema: curated Schema.
-      anomalies: ExampleAnomalies of ExampleValidator.
-      data: the rules, and what the columns mean; the label list is read by the executor.
-      task: what the model learns.
-      refusal_dir: folder for `data_gate.json`, all findings of a refusal; "" for the log only.
-      labels_fingerprint: hash of the label list; a change re-runs the node.
+        examples: Examples of the ExampleGen; the text and label columns are read once, row by row.
+        statistics: ExampleStatistics of StatisticsGen.
+        schema: curated Schema.
+        anomalies: ExampleAnomalies of ExampleValidator.
+        data: the rules, and what the columns mean; the label list is read by the executor.
+        task: what the model learns.
+        refusal_dir: folder for `data_gate.json`, all findings of a refusal; "" for the log only.
+        labels_fingerprint: hash of the label list; a change re-runs the node.
     """
 
     SPEC_CLASS = DataGateSpec

@@ -135,9 +135,9 @@ class Executor(base_executor.BaseExecutor):
         """Writes the report.
 
         Raises:
-          GateRefused: a finding has severity `error`; the message names split, column, count and a
-            sample of the first. All findings are in the log and in `<refusal_dir>/data_gate.json`.
-          UsageError: the label list cannot be read.
+            GateRefused: a finding has severity `error`; the message names split, column, count and a
+                sample of the first. All findings are in the log and in `<refusal_dir>/data_gate.json`.
+            UsageError: the label list cannot be read.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         settings = json.loads(exec_properties[SETTINGS_KEY])

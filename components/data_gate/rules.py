@@ -130,7 +130,7 @@ def judge_split(
     """Yields the findings of the scan of one split, the gravest kind first.
 
     Args:
-      labels: the label list, to say what an unknown label looks like.
+        labels: the label list, to say what an unknown label looks like.
     """
     gate = data.gate
     if tally.rows == 0:
@@ -269,8 +269,8 @@ def judge_anomaly(
     """Returns the finding for one reason of a TFDV anomaly.
 
     Args:
-      only_warning: TFDV itself calls it a warning; then it stops nothing.
-      missing: rows that have no value in the column, from the statistics.
+        only_warning: TFDV itself calls it a warning; then it stops nothing.
+        missing: rows that have no value in the column, from the statistics.
     """
     rule = rule_of_anomaly(reason, column, data.label_column)
     severity: Severity = "warn" if only_warning else getattr(data.gate, rule)

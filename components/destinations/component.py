@@ -23,12 +23,12 @@ class SecondPusher(base_component.BaseComponent):
     next run tries again. What is there already is not pushed twice.
 
     Args:
-      pushed_model: PushedModel of the VersionedPusher; one that was not pushed goes nowhere.
-      name: name of the served model.
-      destinations: where it goes.
-      keep: versions kept in each folder, the new one included.
-      max_length: most tokens of a row.
-      parts: what the model is made of; a hub repository gets the checkpoint's config and tokenizer.
+        pushed_model: PushedModel of the VersionedPusher; one that was not pushed goes nowhere.
+        name: name of the served model.
+        destinations: where it goes.
+        keep: versions kept in each folder, the new one included.
+        max_length: most tokens of a row.
+        parts: what the model is made of; a hub repository gets the checkpoint's config and tokenizer.
     """
 
     SPEC_CLASS = SecondPusherSpec

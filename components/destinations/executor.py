@@ -43,7 +43,8 @@ class Executor(base_executor.BaseExecutor):
         """Writes pushes.json.
 
         Raises:
-          PipelineError: the version is damaged, or a destination failed; the message has the reason of each.
+            PipelineError: the version is damaged, or a destination failed; the message has the reason of
+                each.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(input_dict[PUSHED_MODEL_KEY])

@@ -27,14 +27,14 @@ def push_to_folder(version: Path, folder: str, name: str, keep: int) -> str:
     versions below this one are removed.
 
     Args:
-      version: folder of a served version; its name is its number.
-      folder: URL or absolute path.
-      name: name of the served model.
-      keep: versions kept, the new one included.
+        version: folder of a served version; its name is its number.
+        folder: URL or absolute path.
+        name: name of the served model.
+        keep: versions kept, the new one included.
 
     Raises:
-      PipelineError: the store cannot be written, or holds another model under this number, or a higher
-        number, which a server there would take instead.
+        PipelineError: the store cannot be written, or holds another model under this number, or a higher
+            number, which a server there would take instead.
     """
     home = f"{folder.rstrip('/')}/{name}"
     target = f"{home}/{version.name}"

@@ -20,15 +20,15 @@ def push_to_hub(
     token goes to the client only: not into logs, messages or metadata.
 
     Args:
-      version: folder of a served version.
-      destination: with `hub`.
-      name: name of the served model.
-      checkpoint: folder of the pretrained encoder.
-      max_length: most tokens of a row.
-      task: what the model learned, a key of `TASKS`.
+        version: folder of a served version.
+        destination: with `hub`.
+        name: name of the served model.
+        checkpoint: folder of the pretrained encoder.
+        max_length: most tokens of a row.
+        task: what the model learned, a key of `TASKS`.
 
     Raises:
-      PipelineError: no files of the checkpoint, no token, no such right, no network, the hub's own reason.
+        PipelineError: no files of the checkpoint, no token, no such right, no network, the hub's own reason.
     """
     import huggingface_hub
     from huggingface_hub.utils import disable_progress_bars

@@ -32,15 +32,16 @@ def write_hub_files(
     """Writes everything that a repository of the hub gets into `out`.
 
     Args:
-      version: folder of a served version.
-      checkpoint: folder of the pretrained encoder: its config and its tokenizer.
-      name: name of the served model.
-      max_length: most tokens of a row, special tokens included.
-      task: what the model learned, a key of `TASKS`.
-      out: existing folder.
+        version: folder of a served version.
+        checkpoint: folder of the pretrained encoder: its config and its tokenizer.
+        name: name of the served model.
+        max_length: most tokens of a row, special tokens included.
+        task: what the model learned, a key of `TASKS`.
+        out: existing folder.
 
     Raises:
-      PipelineError: the version is not a model of this project's Trainer, or config or tokenizer cannot be used.
+        PipelineError: the version is not a model of this project's Trainer, or config or tokenizer cannot be
+            used.
     """
     from safetensors.numpy import save_file
 
@@ -63,7 +64,7 @@ def named_weights(saved_model: Path) -> dict[str, np.ndarray]:
     `bert.pooler.dense.weight` float32 [hidden, hidden], transposed as PyTorch keeps it.
 
     Raises:
-      PipelineError: the SavedModel keeps no list of weights.
+        PipelineError: the SavedModel keeps no list of weights.
     """
     from transformers.modeling_tf_pytorch_utils import TransposeType, convert_tf_weight_name_to_pt_weight_name
 

@@ -19,8 +19,8 @@ def custom_eval_shared_model(
     """TFMA's own loader of a SavedModel, after tensorflow-text has registered its ops.
 
     Raises:
-      PipelineError: the candidate is not, byte for byte, what was exported. A baseline may be a copy of what is
-        served, without the export's digests: the runner has checked it.
+        PipelineError: the candidate is not, byte for byte, what was exported. A baseline may be a copy of
+            what is served, without the export's digests: the runner has checked it.
     """
     if model_name != BASELINE:
         require_exported(Path(eval_saved_model_path))

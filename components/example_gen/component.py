@@ -28,8 +28,8 @@ class TFRecordDriver(driver.FileBasedDriver):
         """Fills in span, version and fingerprint.
 
         Raises:
-          PipelineError: no file matches a pattern with {SPAN}, {VERSION} or a date in it, or the
-            splits disagree on the newest.
+            PipelineError: no file matches a pattern with {SPAN}, {VERSION} or a date in it, or the
+                splits disagree on the newest.
         """
         try:
             return super().resolve_exec_properties(exec_properties, *args, **kwargs)
@@ -61,11 +61,11 @@ class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
     order. Shards may be plain or gzip (`.gz`); each is read once, verified while it is copied.
 
     Args:
-      input_base: folder of the shards.
-      splits: split name -> glob under `input_base`, `{"train": "train-*", "eval": "eval-*"}`;
-        {SPAN}, {VERSION}, {YYYY}{MM}{DD} select the newest, as in every TFX ExampleGen, and may stand in
-        `input_base` too.
-      span: number or day of the span to take instead of the newest.
+        input_base: folder of the shards.
+        splits: split name -> glob under `input_base`, `{"train": "train-*", "eval": "eval-*"}`;
+            {SPAN}, {VERSION}, {YYYY}{MM}{DD} select the newest, as in every TFX ExampleGen, and may stand in
+            `input_base` too.
+        span: number or day of the span to take instead of the newest.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)

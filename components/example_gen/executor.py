@@ -52,7 +52,7 @@ def parse_example(record: bytes) -> example_pb2.Example:
     """Returns the tf.Example.
 
     Raises:
-      ValueError: it does not parse, has no feature or is another message.
+        ValueError: it does not parse, has no feature or is another message.
     """
     try:
         example = example_pb2.Example.FromString(record)
@@ -73,7 +73,7 @@ def note_kinds(kinds: dict[str, tuple[str, int]], example: example_pb2.Example, 
     """Adds the type of each column of record `index` to `kinds`.
 
     Raises:
-      ValueError: a column had another type in an earlier record; no later node can read such a shard.
+        ValueError: a column had another type in an earlier record; no later node can read such a shard.
     """
     for column, feature in example.features.feature.items():
         kind = (feature.WhichOneof("kind") or "").removesuffix("_list")
@@ -88,7 +88,7 @@ def copy_shard(copy: ShardCopy) -> ShardContent:
     """Verifies and copies one shard. `target` is always gzip; equal input gives equal bytes.
 
     Raises:
-      PipelineError: the shard cannot be read; the message names the record.
+        PipelineError: the shard cannot be read; the message names the record.
     """
     aside = f"{copy.aside}{uuid.uuid4().hex}"  # of its own, so that retried bundles do not meet
     kinds: dict[str, tuple[str, int]] = {}
@@ -146,7 +146,7 @@ def plan_copies(
     is for the data gate to say.
 
     Raises:
-      PipelineError: the folder does not exist, or no split has a shard.
+        PipelineError: the folder does not exist, or no split has a shard.
     """
     found = {split.name: find_shards(input_base, split) for split in splits}
     if not any(found.values()):
@@ -188,7 +188,7 @@ def check_together(contents: list[ShardContent], input_base: str) -> None:
     """Checks what one shard alone cannot show.
 
     Raises:
-      PipelineError: no record in any shard, or shards of one split disagree on the type of a column.
+        PipelineError: no record in any shard, or shards of one split disagree on the type of a column.
     """
     contents = sorted(contents, key=lambda content: content.source or "")
     if not any(content.rows for content in contents):
@@ -233,7 +233,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Fills `examples` with gzip TFRecords of tf.Examples, one folder per split.
 
         Raises:
-          PipelineError: the folder is missing, there is no record at all, or a shard is broken.
+            PipelineError: the folder is missing, there is no record at all, or a shard is broken.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])

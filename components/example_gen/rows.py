@@ -14,7 +14,7 @@ def read_examples(folder: Path) -> Iterator[tf.train.Example]:
     """The examples of all shards in `folder`, in the order of the shards' names.
 
     Raises:
-      PipelineError: a shard is damaged.
+        PipelineError: a shard is damaged.
     """
     for path in sorted(p for p in folder.iterdir() if p.is_file()):
         with path.open("rb") as file:

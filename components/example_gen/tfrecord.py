@@ -39,8 +39,8 @@ def read_records(source: BinaryIO, shard: str, sink: Sink | None = None) -> Iter
     Every byte read is also written to `sink`, so that one pass both verifies and copies.
 
     Raises:
-      PipelineError: the shard is truncated, corrupt or compressed in another way than its name
-        says; the message has the shard, the record (from 0) and its byte in the uncompressed data.
+        PipelineError: the shard is truncated, corrupt or compressed in another way than its name
+            says; the message has the shard, the record (from 0) and its byte in the uncompressed data.
     """
     tee = io.BufferedReader(_Stream(source.read, sink), _BUFFER)
     compressed = shard.endswith(GZIP_SUFFIX)

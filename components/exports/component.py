@@ -27,14 +27,14 @@ class Exporter(base_component.BaseComponent):
     stays. Nothing is done for a model that was not pushed.
 
     Args:
-      model: Model of the Trainer.
-      pushed_model: PushedModel of the VersionedPusher.
-      transformed_examples: Examples of Transform, with the split `eval`.
-      format_name: what is made, a key of `FORMATS`.
-      settings: of that format, and the rows of the eval split that it is held to.
-      text_columns: raw text columns; two for text pairs.
-      max_length: most tokens of a row.
-      parts: what the model is made of; the checkpoint's tokenizer ships with it.
+        model: Model of the Trainer.
+        pushed_model: PushedModel of the VersionedPusher.
+        transformed_examples: Examples of Transform, with the split `eval`.
+        format_name: what is made, a key of `FORMATS`.
+        settings: of that format, and the rows of the eval split that it is held to.
+        text_columns: raw text columns; two for text pairs.
+        max_length: most tokens of a row.
+        parts: what the model is made of; the checkpoint's tokenizer ships with it.
     """
 
     SPEC_CLASS = ExporterSpec

@@ -9,7 +9,7 @@ def without_erfc(graph: Any) -> Any:
     """A GraphDef in which each Erfc(x) is 1 - Erf(x), under the same name.
 
     Raises:
-      ValueError: an Erfc of anything but float32.
+        ValueError: an Erfc of anything but float32.
     """
     import tensorflow as tf
 

@@ -62,9 +62,9 @@ class Executor(base_executor.BaseExecutor):
         """Writes the accepted variants and export.json, ships them, and sets the properties of both outputs.
 
         Raises:
-          NotInstalledError: a tool that the format needs is missing.
-          PipelineError: the model is not what was exported, the eval split cannot be read, or the serving folder not
-            written.
+            NotInstalledError: a tool that the format needs is missing.
+            PipelineError: the model is not what was exported, the eval split cannot be read, or the serving
+                folder not written.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         exported = artifact_utils.get_single_instance(output_dict[EXPORTED_MODEL_KEY])

@@ -21,8 +21,8 @@ def forget_lost_exports(store: MetadataStore, thorough: bool = False) -> int:
     """Marks every ExportedModel that no longer counts DELETED, which the cache passes over; returns how many.
 
     Args:
-      store: the metadata store.
-      thorough: compare the bytes of what was shipped, not only sizes.
+        store: the metadata store.
+        thorough: compare the bytes of what was shipped, not only sizes.
     """
     try:
         found = store.get_artifacts_by_type(ExportedModel.TYPE_NAME)

@@ -32,16 +32,16 @@ def write_shipped_files(
     """Writes labels.txt, vocab.txt, tokenizer.json, classify.py, requirements.txt and README.md into `out`.
 
     Args:
-      saved_model: has the label list.
-      checkpoint: has the tokenizer files.
-      max_length: most tokens of a row, special tokens included.
-      text_columns: one, or two for text pairs.
-      models: names of the model files.
-      runtime: package that runs them, such as "onnxruntime".
-      out: existing folder.
+        saved_model: has the label list.
+        checkpoint: has the tokenizer files.
+        max_length: most tokens of a row, special tokens included.
+        text_columns: one, or two for text pairs.
+        models: names of the model files.
+        runtime: package that runs them, such as "onnxruntime".
+        out: existing folder.
 
     Raises:
-      PipelineError: the label list or the tokenizer files cannot be read.
+        PipelineError: the label list or the tokenizer files cannot be read.
     """
     labels = read_labels(saved_model / EXTRAS / LABELS)
     shutil.copyfile(saved_model / EXTRAS / LABELS, out / LABELS)

@@ -34,12 +34,12 @@ def ship(folder: Path, version: Path, format_name: str) -> None:
     served are removed.
 
     Args:
-      folder: the accepted variants and what goes with them.
-      version: folder of the served version.
-      format_name: such as "tflite".
+        folder: the accepted variants and what goes with them.
+        version: folder of the served version.
+        format_name: such as "tflite".
 
     Raises:
-      PipelineError: disk full, no permission; what was there before is untouched.
+        PipelineError: disk full, no permission; what was there before is untouched.
     """
     home = exports_home(version)
     with writing(home, "exported"):

@@ -26,11 +26,11 @@ def save_token_model(saved_model: Path, out: Path) -> None:
     """Writes a SavedModel whose `serving_default` is `token_function`, and which has no variables.
 
     Args:
-      saved_model: folder that `components.trainer.export.export_model` wrote.
-      out: folder to make.
+        saved_model: folder that `components.trainer.export.export_model` wrote.
+        out: folder to make.
 
     Raises:
-      PipelineError: `saved_model` is no such folder.
+        PipelineError: `saved_model` is no such folder.
     """
     module = tf.Module()
     module.serve = token_function(saved_model)
@@ -43,11 +43,11 @@ def token_function(saved_model: Path) -> Any:
     """The signature `serve_tokens` of a SavedModel folder, without its labels and on int32.
 
     Returns:
-      ConcreteFunction: the model's inputs, as input_ids and attention_mask, int32 [batch, tokens]
-        -> {"probabilities": float32 [batch, classes]}.
+        ConcreteFunction: the model's inputs, as input_ids and attention_mask, int32 [batch, tokens]
+            -> {"probabilities": float32 [batch, classes]}.
 
     Raises:
-      PipelineError: the folder cannot be read, or its signature is not one of this project's Trainer.
+        PipelineError: the folder cannot be read, or its signature is not one of this project's Trainer.
     """
     graph, ends, output = _computation(saved_model)
     gc.collect()  # graphs hold one another in cycles, and each of them all the weights
@@ -137,7 +137,7 @@ def converting(saved_model: Path, to: str) -> Iterator[None]:
     """Makes one line of what a converter raises.
 
     Raises:
-      PipelineError: the block raised anything else.
+        PipelineError: the block raised anything else.
     """
     try:
         yield

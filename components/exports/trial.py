@@ -51,7 +51,7 @@ def read_trial(split: Path, inputs: tuple[str, ...], limit: int, task: Task) -> 
     `inputs`: names of the model's inputs, as `served_inputs` returns them.
 
     Raises:
-      PipelineError: the split has no rows.
+        PipelineError: the split has no rows.
     """
     batching = Batching(_BATCH, inputs=inputs, task=task)
     rows = evaluation_batches(list_shards([f"{split}/*"]), batching, limit)

@@ -25,19 +25,20 @@ class VersionedPusher(base_component.BaseComponent):
     push.json says about the version: run, metrics, data, code, checkpoint, config, as texts or JSON.
 
     Args:
-      model: Model of the Trainer.
-      settings: the folder that the model server watches, on a mounted file system, and how many versions it keeps.
-      name: name of the served model.
-      task: what the model learned.
-      model_blessing: ModelBlessing of the Evaluator.
-      infra_blessing: InfraBlessing of an InfraValidator; when it holds a model (with warm-up
-        requests), that one is pushed.
-      evaluation: ModelEvaluation of the Evaluator; its metrics are recorded with the version.
-      examples: Examples of the ExampleGen; their span and fingerprint are recorded with the version.
-      info: JSON values for push.json, such as the config. They are part of the cache key: no run id,
-        no time (the executor adds both).
-      needs_baseline: the served version is replaced only by a model that was compared with a baseline.
-      force: push also when the folder holds a newer run's model, or a rollback of this one.
+        model: Model of the Trainer.
+        settings: the folder that the model server watches, on a mounted file system, and how many versions it
+            keeps.
+        name: name of the served model.
+        task: what the model learned.
+        model_blessing: ModelBlessing of the Evaluator.
+        infra_blessing: InfraBlessing of an InfraValidator; when it holds a model (with warm-up
+            requests), that one is pushed.
+        evaluation: ModelEvaluation of the Evaluator; its metrics are recorded with the version.
+        examples: Examples of the ExampleGen; their span and fingerprint are recorded with the version.
+        info: JSON values for push.json, such as the config. They are part of the cache key: no run id,
+            no time (the executor adds both).
+        needs_baseline: the served version is replaced only by a model that was compared with a baseline.
+        force: push also when the folder holds a newer run's model, or a rollback of this one.
     """
 
     SPEC_CLASS = VersionedPusherSpec

@@ -102,7 +102,7 @@ def judged_digests(source: Path, input_dict: dict[str, list[types.Artifact]]) ->
     """Returns the `file_digests` of the folder to push, which holds what the gates judged, byte for byte.
 
     Raises:
-      PipelineError: a file is not the one that the Trainer exported, or the one that the canary tried.
+        PipelineError: a file is not the one that the Trainer exported, or the one that the canary tried.
     """
     digests = require_exported(source)
     exported = read_sums(Path(serving_path(input_dict)))
@@ -148,9 +148,9 @@ class Executor(base_executor.BaseExecutor):
         """Sets `pushed`, `pushed_destination`, `pushed_version` and the version's facts on the PushedModel.
 
         Raises:
-          GateRefused: another model is served that this one was not compared with, or a newer run's.
-          PipelineError: the model is not what the gates judged, or could not be pushed; what was served is
-            untouched.
+            GateRefused: another model is served that this one was not compared with, or a newer run's.
+            PipelineError: the model is not what the gates judged, or could not be pushed; what was served is
+                untouched.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(output_dict[PUSHED_MODEL_KEY])

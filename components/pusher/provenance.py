@@ -45,10 +45,10 @@ def provenance(
     """Returns the facts for push.json.
 
     Args:
-      input_dict: of the Pusher: `model`, and `evaluation` and `examples` where they are wired.
-      info: what the pipeline knew when it was built: config, checkpoint, code.
-      run_id: of the run that pushes.
-      run_started_at: as the orchestrator tells it; None where the run's id does.
+        input_dict: of the Pusher: `model`, and `evaluation` and `examples` where they are wired.
+        info: what the pipeline knew when it was built: config, checkpoint, code.
+        run_id: of the run that pushes.
+        run_started_at: as the orchestrator tells it; None where the run's id does.
     """
     [model] = input_dict[MODEL_KEY]
     facts = {

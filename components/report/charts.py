@@ -43,9 +43,9 @@ def line_chart(title: str, x_label: str, lines: Sequence[Line]) -> Html:
     """Lines with a dot at each point, from x = 0 on, and a legend.
 
     Args:
-      title: what the chart shows, for people who cannot see it, too.
-      x_label: below the axis.
-      lines: at least one point among them; values are finite, x above 0.
+        title: what the chart shows, for people who cannot see it, too.
+        x_label: below the axis.
+        lines: at least one point among them; values are finite, x above 0.
     """
     points = [point for line in lines for point in line.points]
     plot = _Plot((0.0, max(x for x, _ in points)), _around([y for _, y in points]))

@@ -25,21 +25,21 @@ class Report(base_component.BaseComponent):
     (Markdown: the decision and how to serve).
 
     Args:
-      examples: Examples of the ExampleGen; rows of `evaluate.split` are predicted once more.
-      statistics: ExampleStatistics of StatisticsGen.
-      anomalies: ExampleAnomalies of ExampleValidator.
-      data_gate: DataGateReport of the DataGate.
-      model: Model of the Trainer.
-      model_run: ModelRun of the Trainer, with history.json.
-      evaluation: ModelEvaluation of the Evaluator.
-      model_blessing: ModelBlessing of the Evaluator.
-      infra_blessing: InfraBlessing of the Canary.
-      name: name of the served model.
-      serving_dir: folder that models are pushed to.
-      settings: what the page shows.
-      data: what the columns mean.
-      evaluate: the split, the slices and the thresholds that the model was judged by.
-      task: what the model learned.
+        examples: Examples of the ExampleGen; rows of `evaluate.split` are predicted once more.
+        statistics: ExampleStatistics of StatisticsGen.
+        anomalies: ExampleAnomalies of ExampleValidator.
+        data_gate: DataGateReport of the DataGate.
+        model: Model of the Trainer.
+        model_run: ModelRun of the Trainer, with history.json.
+        evaluation: ModelEvaluation of the Evaluator.
+        model_blessing: ModelBlessing of the Evaluator.
+        infra_blessing: InfraBlessing of the Canary.
+        name: name of the served model.
+        serving_dir: folder that models are pushed to.
+        settings: what the page shows.
+        data: what the columns mean.
+        evaluate: the split, the slices and the thresholds that the model was judged by.
+        task: what the model learned.
     """
 
     SPEC_CLASS = ReportSpec

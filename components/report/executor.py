@@ -54,7 +54,7 @@ class Executor(base_executor.BaseExecutor):
         """Sets the custom properties of `classification` and `metrics`, and writes both pages.
 
         Raises:
-          PipelineError: a shard of the evaluation split is damaged.
+            PipelineError: a shard of the evaluation split is damaged.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         contents = gather(input_dict, exec_properties)

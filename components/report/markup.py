@@ -29,9 +29,9 @@ def tag(name: str, /, *children: Child, **attributes: object) -> Html:
     """An element: `tag("p", "a < b", class_="note") -> <p class="note">a &lt; b</p>`.
 
     Args:
-      name: of the element.
-      children: markup as it is, text escaped, None for nothing, iterables one by one.
-      attributes: `class_` is class, other underscores are hyphens; None leaves one out.
+        name: of the element.
+        children: markup as it is, text escaped, None for nothing, iterables one by one.
+        attributes: `class_` is class, other underscores are hyphens; None leaves one out.
     """
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escaped(str(value))}"'

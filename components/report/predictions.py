@@ -57,7 +57,7 @@ def read_rows(folder: Path, data: DataSettings) -> Iterator[Row]:
     """The rows of a split.
 
     Raises:
-      PipelineError: a shard is damaged.
+        PipelineError: a shard is damaged.
     """
     for example in read_examples(folder):
         yield Row(
@@ -101,13 +101,13 @@ def predict_split(
     """Predicts at most `limit` rows; memory grows with the figures of a row, not with its text.
 
     Args:
-      model_dir: exported SavedModel.
-      folder: shards of the split.
-      data: the config's `data` section.
-      task: what the model learned.
-      rows: rows of the split.
-      limit: rows looked at.
-      mistakes: how many are kept with their texts.
+        model_dir: exported SavedModel.
+        folder: shards of the split.
+        data: the config's `data` section.
+        task: what the model learned.
+        rows: rows of the split.
+        limit: rows looked at.
+        mistakes: how many are kept with their texts.
     """
     chosen = (row for i, row in enumerate(read_rows(folder, data)) if is_chosen(i, rows, limit))
     figures, classes = task.figures(), tuple[str, ...]()

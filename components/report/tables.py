@@ -17,9 +17,9 @@ def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Child]], words: 
     """A table that scrolls sideways where the page is too narrow.
 
     Args:
-      columns: their heads.
-      rows: as many cells each.
-      words: columns beside the first that hold words, not numbers.
+        columns: their heads.
+        rows: as many cells each.
+        words: columns beside the first that hold words, not numbers.
     """
     sides = ["left" if column in words else None for column in columns]
     head = tag("tr", (tag("th", c, class_=side) for c, side in zip(columns, sides, strict=True)))

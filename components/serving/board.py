@@ -22,7 +22,7 @@ class Board:
     """The states of all workers; every process that has the descriptor sees a change at once.
 
     Args:
-      descriptor: of a file with a byte per worker, see `make_board`.
+        descriptor: of a file with a byte per worker, see `make_board`.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -57,10 +57,10 @@ class Place:
     """What a worker is told about the server that it is one of.
 
     Attributes:
-      worker: its number, from 0.
-      rest: descriptor of the bound socket that all workers share.
-      board: descriptor of the board.
-      metrics: folder where prometheus_client adds up the metrics of all.
+        worker: its number, from 0.
+        rest: descriptor of the bound socket that all workers share.
+        board: descriptor of the board.
+        metrics: folder where prometheus_client adds up the metrics of all.
     """
 
     worker: int

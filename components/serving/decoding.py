@@ -21,7 +21,7 @@ def decoded(decode: Callable[[], T]) -> T:
     """Runs `decode`, in turn.
 
     Raises:
-      RequestError: as `decode` does, without its traceback.
+        RequestError: as `decode` does, without its traceback.
     """
     with _SLOTS:
         try:

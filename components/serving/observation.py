@@ -45,9 +45,9 @@ class Observer:
     """Metrics and access log of one server.
 
     Args:
-      registry: where the metrics are registered.
-      place: of this process, where it is one of several workers: they show the metrics of all.
-      out: where the JSON lines go; None: nowhere.
+        registry: where the metrics are registered.
+        place: of this process, where it is one of several workers: they show the metrics of all.
+        out: where the JSON lines go; None: nowhere.
     """
 
     def __init__(

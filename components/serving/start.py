@@ -26,12 +26,12 @@ def serve(
     Listens at once; requests get 503 until the first version is loaded.
 
     Args:
-      on_listening: told the REST and the gRPC port.
-      place: of this process, when it is one of `settings.workers`.
-      on_ready: called once, when a version is loaded and requests are answered.
+        on_listening: told the REST and the gRPC port.
+        place: of this process, when it is one of `settings.workers`.
+        on_ready: called once, when a version is loaded and requests are answered.
 
     Raises:
-      PipelineError: a port cannot be listened on, or a worker cannot be started.
+        PipelineError: a port cannot be listened on, or a worker cannot be started.
     """
     _configure_logging("" if place is None else f"worker {place.worker}: ")
     if place is None and settings.workers > 1:

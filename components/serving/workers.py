@@ -51,11 +51,11 @@ def serve_with_workers(
     """Serves with `settings.workers` processes until SIGTERM or SIGINT; a worker that ends is replaced.
 
     Args:
-      on_listening: told the REST and the gRPC port when every worker takes requests.
-      on_ready: called once, when every worker has a version to answer with.
+        on_listening: told the REST and the gRPC port when every worker takes requests.
+        on_ready: called once, when every worker has a version to answer with.
 
     Raises:
-      PipelineError: a port is taken, or a worker cannot be started.
+        PipelineError: a port is taken, or a worker cannot be started.
     """
     with (
         _taken(settings) as ports,

@@ -65,7 +65,7 @@ def model_inputs(transformed_spec: Mapping[str, Any]) -> tuple[str, ...]:
     `{"input_ids": VarLenFeature(int64), "label_id": FixedLenFeature([], int64)}` -> `("input_ids", "attention_mask")`
 
     Args:
-      transformed_spec: what `TFTransformOutput.transformed_feature_spec()` returns.
+        transformed_spec: what `TFTransformOutput.transformed_feature_spec()` returns.
     """
     sequences = (name for name, spec in transformed_spec.items() if isinstance(spec, tf.io.VarLenFeature))
     return features.model_inputs(name for name in sequences if name != features.LABEL_ID)
@@ -75,7 +75,7 @@ def list_shards(patterns: Sequence[str]) -> list[str]:
     """The files that match, sorted.
 
     Raises:
-      PipelineError: none matches.
+        PipelineError: none matches.
     """
     shards = sorted({path for pattern in patterns for path in glob.glob(pattern)})
     if not shards:
@@ -93,8 +93,8 @@ def summarize_split(
     """Reads a split once: counts, and everything that would make a training step fail later.
 
     Raises:
-      PipelineError: a shard cannot be read, a row has no label or no tokens, a label is outside
-        [0, classes) or a token id outside [0, vocabulary).
+        PipelineError: a shard cannot be read, a row has no label or no tokens, a label is outside
+            [0, classes) or a token id outside [0, vocabulary).
     """
     labels, counts = task.labels(), np.zeros(classes, np.int64)
     tokens = 0
@@ -140,8 +140,9 @@ def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch
     """One epoch in an order that `seed` and `epoch` decide.
 
     Returns:
-      Batches: the model's inputs int32 [rows, tokens], the task's labels (label_id int32 [rows]), row_weight
-      float32 [rows].
+        Batches: the model's inputs int32 [rows, tokens], the task's labels (label_id int32 [rows]),
+        row_weight
+        float32 [rows].
     """
     # A prime apart, so that (seed 0, epoch 1) is not (seed 1, epoch 0).
     mixed = seed + 1_000_003 * epoch
@@ -155,7 +156,7 @@ def evaluation_batches(shards: Sequence[str], batching: Batching, limit: int = -
     """Every row once, in a fixed order that keeps rows of alike length together; shapes as above.
 
     Args:
-      limit: only so many rows, the first of the shards; -1: all.
+        limit: only so many rows, the first of the shards; -1: all.
     """
     rows, pool_rows = _records(shards).take(limit), batching.batch_size * _POOL_BATCHES
     pools = _parsed(rows, pool_rows, batching.inputs, batching.task)

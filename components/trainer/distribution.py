@@ -19,7 +19,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     `mirrored` takes all GPUs of this machine, or all logical CPU devices when it has none.
 
     Raises:
-      PipelineError: the hardware or the cluster description (TF_CONFIG) is not there.
+        PipelineError: the hardware or the cluster description (TF_CONFIG) is not there.
     """
     if name == "none":
         return tf.distribute.get_strategy()

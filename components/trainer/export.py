@@ -29,7 +29,7 @@ class ServingModel(tf.Module):
     Made before training, so that a transform graph that does not fit is noticed then.
 
     Raises:
-      PipelineError: the transform graph was made from other columns, or for another family of encoders.
+        PipelineError: the transform graph was made from other columns, or for another family of encoders.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ def trained_variables(model: Any, freeze: FreezeSettings) -> list[tf.Variable]:
     """The variables that training changes.
 
     Raises:
-      PipelineError: there are fewer layers than `freeze.layers`.
+        PipelineError: there are fewer layers than `freeze.layers`.
     """
     forward = forward_of(model)
     layers = forward.layers(model)

@@ -37,9 +37,9 @@ class AdamW(tf.Module):
     """The optimizer's state and its update; made inside the strategy's scope.
 
     Args:
-      variables: what it updates.
-      settings: the config's `train` section.
-      is_decayed: whether weight decay applies to a variable; each family of encoders has its own.
+        variables: what it updates.
+        settings: the config's `train` section.
+        is_decayed: whether weight decay applies to a variable; each family of encoders has its own.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class AdamW(tf.Module):
         """Updates the variables from the sum of all rows' gradients.
 
         Args:
-          gradients: dense, of (loss sum * loss scale), summed over rows, passes and replicas.
-          divisor: the sum of the rows' weights; the gradient of the mean loss is gradients / divisor.
-            0 (all rows are of a class of weight 0) skips the update.
-          rate: learning rate, float32 scalar.
+            gradients: dense, of (loss sum * loss scale), summed over rows, passes and replicas.
+            divisor: the sum of the rows' weights; the gradient of the mean loss is gradients / divisor.
+                0 (all rows are of a class of weight 0) skips the update.
+            rate: learning rate, float32 scalar.
 
         Returns:
-          The norm of the mean gradient before clipping.
+            The norm of the mean gradient before clipping.
         """
         unscale = tf.math.divide_no_nan(1.0, divisor * self.loss_scale)
         norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(g) for g in gradients])) * unscale

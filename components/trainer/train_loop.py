@@ -60,8 +60,8 @@ def read_data(
     """File patterns -> checked splits. `inputs`: names of the model's inputs, from `dataset.model_inputs`.
 
     Raises:
-      PipelineError: no file matches, a shard cannot be read, a split has no row, or a row does not fit
-        labels or vocabulary.
+        PipelineError: no file matches, a shard cannot be read, a split has no row, or a row does not fit
+            labels or vocabulary.
     """
     shards = [dataset.list_shards(patterns) for patterns in (train, evaluation)]
     summaries = [dataset.summarize_split(s, len(labels), vocabulary, inputs, task) for s in shards]
@@ -75,7 +75,7 @@ def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, .
     """Weight of each label id: `balanced` gives rows / (classes * rows of the class).
 
     Raises:
-      UsageError: a weight is given for a label that is not in the list, or all weights are 0.
+        UsageError: a weight is given for a label that is not in the list, or all weights are 0.
     """
     chosen = settings.class_weights
     if chosen is None:
@@ -98,19 +98,20 @@ def train(
     """Fine-tunes `model` in place; it ends with the weights that scored best on the evaluation split.
 
     Args:
-      model: made by `load_classifier` under `strategy`'s scope.
-      data: from `read_data`.
-      settings: the config's `train` section.
-      strategy: from `make_strategy`.
-      state_dir: stable folder, which runs may share; a state there of the same data, settings and `identity` is
-        resumed. The caller clears it (`clear_state`, with the history's fingerprint) when the model is exported.
-      log_dir: folder for TensorBoard logs, or None.
-      identity: what else decides the result (checkpoint, code), as JSON.
+        model: made by `load_classifier` under `strategy`'s scope.
+        data: from `read_data`.
+        settings: the config's `train` section.
+        strategy: from `make_strategy`.
+        state_dir: stable folder, which runs may share; a state there of the same data, settings and
+            `identity` is resumed. The caller clears it (`clear_state`, with the history's fingerprint) when
+            the model is exported.
+        log_dir: folder for TensorBoard logs, or None.
+        identity: what else decides the result (checkpoint, code), as JSON.
 
     Raises:
-      PipelineError: the loss is no longer a number, a setting does not fit data or model, or the state cannot be
-        saved.
-      KeyboardInterrupt: after the state was saved; the next call goes on at that step.
+        PipelineError: the loss is no longer a number, a setting does not fit data or model, or the state
+            cannot be saved.
+        KeyboardInterrupt: after the state was saved; the next call goes on at that step.
     """
     return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
 

@@ -35,7 +35,7 @@ def save_state(
     """Replaces the state of the run with the fingerprint `mark`. `progress` must be JSON.
 
     Raises:
-      PipelineError: it cannot be written; the state of before is untouched.
+        PipelineError: it cannot be written; the state of before is untouched.
     """
     path = state_path(folder, mark)
     aside = path.with_name(f".{STATE_FILE}.{uuid.uuid4().hex}")
@@ -64,7 +64,7 @@ def load_state(folder: Path, mark: str) -> tuple[dict[str, Any], dict[str, np.nd
     """The progress and arrays of an unfinished run with the same fingerprint; None without one.
 
     Raises:
-      ValueError: the file is there and damaged.
+        ValueError: the file is there and damaged.
     """
     path = state_path(folder, mark)
     if not path.is_file():

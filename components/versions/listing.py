@@ -49,7 +49,7 @@ def versions(serving_dir: str | Path, name: str) -> list[ServedVersion]:
     [1, 2, 4]
 
     Raises:
-      PipelineError: the folder cannot be read.
+        PipelineError: the folder cannot be read.
     """
     home = home_of(serving_dir, name)
     try:

@@ -47,8 +47,8 @@ def version_damage(version_dir: Path, thorough: bool = False) -> str:
     """Returns why a version is no longer what was pushed, its push.json included; "" when it is.
 
     Args:
-      version_dir: folder of the version.
-      thorough: read every file, see `damage`.
+        version_dir: folder of the version.
+        thorough: read every file, see `damage`.
     """
     info, problem = _read(version_dir)
     return problem or damage(version_dir, info, thorough)

@@ -19,11 +19,11 @@ def prune(serving_dir: str | Path, name: str, keep: int, dry_run: bool = False) 
     When all of those are damaged, the newest whole one stays too: it is all that a server can load.
 
     Args:
-      dry_run: only say which.
+        dry_run: only say which.
 
     Raises:
-      UsageError: `keep` is below 1.
-      PipelineError: the folder cannot be read or written.
+        UsageError: `keep` is below 1.
+        PipelineError: the folder cannot be read or written.
     """
     require_keep(keep)
     served = versions(serving_dir, name)

@@ -28,8 +28,8 @@ def started_at(run_id: str | None, told: str | None = None) -> str | None:
     `20261122-183204-123 -> 2026-11-22T18:32:04.123+00:00`
 
     Args:
-      run_id: only one of `new_run_id` has the time in it.
-      told: by the orchestrator. One that does not know hands on the name of its placeholder.
+        run_id: only one of `new_run_id` has the time in it.
+        told: by the orchestrator. One that does not know hands on the name of its placeholder.
     """
     if told is not None and _instant({RUN_STARTED_AT: told}) is not None:
         return told

@@ -37,11 +37,11 @@ def writing(home: Path, doing: str = "pushed") -> Iterator[None]:
     """One writer at a time; the kernel drops the lock of a killed process.
 
     Args:
-      home: made when absent.
-      doing: what was not done, in the message of an error.
+        home: made when absent.
+        doing: what was not done, in the message of an error.
 
     Raises:
-      PipelineError: for any OSError inside, with what to do about it.
+        PipelineError: for any OSError inside, with what to do about it.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -64,12 +64,12 @@ def add_version(
     """Copies `source` and makes the copy visible under the next number, which is returned.
 
     Args:
-      home: `<serving_dir>/<name>`, whose lock the caller holds.
-      source: SavedModel folder.
-      digests: `file_digests` of it.
-      info: for push.json, beside version, by, pushed_at, model_sha256 and files.
-      check: called with the complete copy; raises PipelineError to refuse it.
-      admit: called right before the copy becomes visible; raises to keep it out.
+        home: `<serving_dir>/<name>`, whose lock the caller holds.
+        source: SavedModel folder.
+        digests: `file_digests` of it.
+        info: for push.json, beside version, by, pushed_at, model_sha256 and files.
+        check: called with the complete copy; raises PipelineError to refuse it.
+        admit: called right before the copy becomes visible; raises to keep it out.
     """
     # mkdir, not mkdtemp: the folder becomes the version, and the server may run as another user.
     staging = home / f"{STAGING_PREFIX}{uuid.uuid4().hex}"

@@ -41,16 +41,17 @@ def publish(
     a rollback or promotion stands on top of such a push: a run does not undo what a person decided.
 
     Args:
-      info: written to push.json; JSON values. With `run_id` and `run_started_at` (ISO 8601 with a zone)
-        the push is refused when the folder holds a model of a run that started later.
-      check: called with the complete copy before it becomes visible; raises PipelineError to refuse it.
-      force: push also over a newer run's model, a rollback or a promotion.
-      digests: `file_digests` of what was judged, which the copy must have; by default those of `model_dir` now.
+        info: written to push.json; JSON values. With `run_id` and `run_started_at` (ISO 8601 with a zone)
+            the push is refused when the folder holds a model of a run that started later.
+        check: called with the complete copy before it becomes visible; raises PipelineError to refuse it.
+        force: push also over a newer run's model, a rollback or a promotion.
+        digests: `file_digests` of what was judged, which the copy must have; by default those of `model_dir`
+            now.
 
     Raises:
-      GateRefused: a newer run has pushed already.
-      PipelineError: no model at `model_dir`, disk full, no permission, or the copy differs from its
-        source. The served versions are then untouched.
+        GateRefused: a newer run has pushed already.
+        PipelineError: no model at `model_dir`, disk full, no permission, or the copy differs from its
+            source. The served versions are then untouched.
     """
     source = Path(model_dir)
     _require_model(source)
@@ -76,11 +77,11 @@ def rollback(serving_dir: str | Path, name: str, keep: int | None = None) -> int
     was damaged since its push (a file lost, cut or changed) is passed over for the next earlier one.
 
     Args:
-      keep: newest versions that stay, the new one included; None removes nothing.
+        keep: newest versions that stay, the new one included; None removes nothing.
 
     Raises:
-      UsageError: there is no earlier version, or `keep` is below 1.
-      PipelineError: every earlier version is damaged; else as in `publish`.
+        UsageError: there is no earlier version, or `keep` is below 1.
+        PipelineError: every earlier version is damaged; else as in `publish`.
     """
     if keep is not None:
         require_keep(keep)
@@ -109,14 +110,14 @@ def promote(
     and 2 -> production's 3. When the newest version there is this very model, its number is returned.
 
     Args:
-      to: serving folder of the same model elsewhere.
-      keep: newest versions that stay there, the new one included; None removes nothing.
-      force: promote also over a newer run's model in another folder.
+        to: serving folder of the same model elsewhere.
+        keep: newest versions that stay there, the new one included; None removes nothing.
+        force: promote also over a newer run's model in another folder.
 
     Raises:
-      UsageError: there is no such version, `to` is an object store, or `keep` is below 1.
-      GateRefused: `to` holds a model of a run that started after this version's.
-      PipelineError: the version is damaged; else as in `publish`.
+        UsageError: there is no such version, `to` is an object store, or `keep` is below 1.
+        GateRefused: `to` holds a model of a run that started after this version's.
+        PipelineError: the version is damaged; else as in `publish`.
     """
     if keep is not None:
         require_keep(keep)

@@ -34,20 +34,21 @@ def check_checkpoint(
     """Refuses, without TensorFlow and in the time of reading the weights once, what training would trip over.
 
     Args:
-      folder: what `checkpoint_folder` returned.
-      allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
-      max_length: most tokens of a row; checked against the position embeddings.
-      text_pair: whether a row has two texts; an encoder that takes token types needs two of them.
-      frozen_layers: train.freeze.layers.
+        folder: what `checkpoint_folder` returned.
+        allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
+        max_length: most tokens of a row; checked against the position embeddings.
+        text_pair: whether a row has two texts; an encoder that takes token types needs two of them.
+        frozen_layers: train.freeze.layers.
 
     Returns:
-      What the user should know of a checkpoint that is accepted, one line each; mostly nothing.
+        What the user should know of a checkpoint that is accepted, one line each; mostly nothing.
 
     Raises:
-      CheckpointError: a file is missing, malformed, cut short or leads out of the folder, the folder is an
-        adapter's, config.json asks for another forward pass, a weight is no finite float, the tokenizer cannot be
-        reproduced, one of its ids has no embedding, or the weights are a pickle.
-      CheckpointUsageError: `max_length`, `text_pair` or `frozen_layers` asks for more than the checkpoint has.
+        CheckpointError: a file is missing, malformed, cut short or leads out of the folder, the folder is an
+            adapter's, config.json asks for another forward pass, a weight is no finite float, the tokenizer
+            cannot be reproduced, one of its ids has no embedding, or the weights are a pickle.
+        CheckpointUsageError: `max_length`, `text_pair` or `frozen_layers` asks for more than the checkpoint
+            has.
     """
     check_links(folder)
     check_no_adapter(folder)

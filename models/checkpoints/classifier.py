@@ -23,18 +23,19 @@ def load_classifier(
     """Builds the TF Hugging Face classifier: the checkpoint's encoder and a fresh head.
 
     Args:
-      folder: a checkpoint that `models.checkpoints.checks.check_checkpoint` accepts.
-      labels: class names; the position is the label id.
-      dropout: replaces the checkpoint's dropout before the head.
-      allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
-      seed: of the head's (and, where the checkpoint has none, the pooler's) initial weights.
+        folder: a checkpoint that `models.checkpoints.checks.check_checkpoint` accepts.
+        labels: class names; the position is the label id.
+        dropout: replaces the checkpoint's dropout before the head.
+        allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
+        seed: of the head's (and, where the checkpoint has none, the pooler's) initial weights.
 
     Returns:
-      An instance of the family's TF class, as TFBertForSequenceClassification, with `len(labels)` outputs and
-      float32 weights.
+        An instance of the family's TF class, as TFBertForSequenceClassification, with `len(labels)` outputs
+        and
+        float32 weights.
 
     Raises:
-      CheckpointError: config or weights cannot be used; see `encoder_tensors`.
+        CheckpointError: config or weights cannot be used; see `encoder_tensors`.
     """
     tensors = encoder_tensors(folder, read_encoder(folder), allow_pickle)
     readers = {name: functools.partial(finite_values, tensor) for name, tensor in tensors.items()}
@@ -45,7 +46,7 @@ def hugging_face_config(folder: Path, labels: Sequence[str], dropout: float | No
     """transformers' config, as BertConfig, of a classifier on this encoder: what `read_encoder` reads, no other key.
 
     Raises:
-      CheckpointError: config.json cannot be used.
+        CheckpointError: config.json cannot be used.
     """
     encoder = read_encoder(folder)
     values = encoder.config.model_dump()

@@ -23,8 +23,8 @@ def read_encoder(folder: Path) -> Encoder:
     """Reads config.json.
 
     Raises:
-      CheckpointError: it is malformed, the architecture is not known, or a key asks for another forward
-        pass; the message names the key.
+        CheckpointError: it is malformed, the architecture is not known, or a key asks for another forward
+            pass; the message names the key.
     """
     path = checkpoint_file(folder, CONFIG_FILE)
     kind, values = read_model_type(folder), read_json(path)
@@ -39,7 +39,7 @@ def read_model_type(folder: Path) -> str:
     """The key of FAMILIES that config.json names.
 
     Raises:
-      CheckpointError: the file is malformed, or names no family that is known.
+        CheckpointError: the file is malformed, or names no family that is known.
     """
     path = checkpoint_file(folder, CONFIG_FILE)
     kind = read_json(path).get("model_type")

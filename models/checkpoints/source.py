@@ -57,13 +57,13 @@ def checkpoint_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir
     """Returns the folder with config.json, tokenizer files and weights; fetches it when it must.
 
     Args:
-      settings: exactly one of `path`, `recipe` and `hub` is set.
-      recipes_dir: folder of the recipes, `data/checkpoints`.
-      cache_dir: folder of ours; what is fetched is kept there and verified on every call.
+        settings: exactly one of `path`, `recipe` and `hub` is set.
+        recipes_dir: folder of the recipes, `data/checkpoints`.
+        cache_dir: folder of ours; what is fetched is kept there and verified on every call.
 
     Raises:
-      CheckpointUsageError: the folder, recipe, repository or revision that the config names is not there.
-      CheckpointError: it could not be downloaded, or a sha256 differs.
+        CheckpointUsageError: the folder, recipe, repository or revision that the config names is not there.
+        CheckpointError: it could not be downloaded, or a sha256 differs.
     """
     if settings.path is not None:
         if not settings.path.is_dir():
@@ -81,7 +81,7 @@ def cached_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir: Pa
     """Where `checkpoint_folder` finds the files without a download; None where it would have to fetch them.
 
     Raises:
-      CheckpointError: the folder or recipe is not there.
+        CheckpointError: the folder or recipe is not there.
     """
     if settings.path is not None:
         return checkpoint_folder(settings, recipes_dir, cache_dir)

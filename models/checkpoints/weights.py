@@ -80,8 +80,9 @@ def encoder_tensors(folder: Path, encoder: Encoder, allow_pickle: bool) -> dict[
     `encoder.layer.0.output.LayerNorm.weight`; those of an optional part, as BERT's pooler, if the checkpoint has it.
 
     Raises:
-      CheckpointError: a file is missing, malformed or cut short, or is a pickle that is not allowed; a tensor is
-        missing, of another shape than config.json says, no float, there twice, or not of this encoder.
+        CheckpointError: a file is missing, malformed or cut short, or is a pickle that is not allowed; a
+            tensor is missing, of another shape than config.json says, no float, there twice, or not of this
+            encoder.
     """
     facts = encoder.facts
     stored = _by_name(_stored(folder, allow_pickle), facts)
@@ -118,7 +119,7 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
     """Reads all values, 90 MB in about 20 ms.
 
     Raises:
-      CheckpointError: one is infinite or no number; the message names the tensor.
+        CheckpointError: one is infinite or no number; the message names the tensor.
     """
     for tensor in tensors.values():
         finite_values(tensor)
@@ -128,7 +129,7 @@ def finite_values(tensor: Tensor) -> Floats:
     """The values, float32.
 
     Raises:
-      CheckpointError: one is infinite or no number.
+        CheckpointError: one is infinite or no number.
     """
     values = tensor.read()
     finite = np.isfinite(values)
@@ -151,7 +152,7 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a checkpoint: one, or the shards its index names.
 
     Raises:
-      CheckpointError: a shard is missing or outside the folder, or the index is malformed.
+        CheckpointError: a shard is missing or outside the folder, or the index is malformed.
     """
     whole = checkpoint_file(folder, WEIGHTS_FILE)
     if whole.is_file():

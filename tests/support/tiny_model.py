@@ -32,7 +32,7 @@ def write_checkpoint(
     """Writes an uncased BERT encoder with random weights as PyTorch would save it (safetensors).
 
     Args:
-      words: all that it knows, beside special tokens; default: what the rows below are made of.
+        words: all that it knows, beside special tokens; default: what the rows below are made of.
     """
     vocab = [*SPECIAL, *words] if words else vocabulary()
     folder.mkdir(parents=True, exist_ok=True)

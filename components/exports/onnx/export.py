@@ -27,12 +27,12 @@ def convert(saved_model: Path, variant: str, out: Path) -> None:
     """Writes `model.<variant>.onnx`: int32 [batch, tokens] inputs, "probabilities" float32 [batch, classes].
 
     Args:
-      saved_model: folder that the Trainer exported.
-      variant: one of VARIANTS.
-      out: existing folder of this SavedModel's variants; int8 is made from float32 when that is there.
+        saved_model: folder that the Trainer exported.
+        variant: one of VARIANTS.
+        out: existing folder of this SavedModel's variants; int8 is made from float32 when that is there.
 
     Raises:
-      PipelineError: the SavedModel cannot be read or not be converted.
+        PipelineError: the SavedModel cannot be read or not be converted.
     """
     import onnx
 

@@ -40,10 +40,10 @@ def convert(token_model: Path, variant: str, out: Path) -> None:
     """Writes model.json and the weight files of a graph model into `out`.
 
     Args:
-      token_model: SavedModel with the signature `serving_default`: int32 [batch, tokens] -> float32
-        [batch, classes].
-      variant: "float32", or what the weights are stored as: "float16", "uint8".
-      out: made when absent.
+        token_model: SavedModel with the signature `serving_default`: int32 [batch, tokens] -> float32
+            [batch, classes].
+        variant: "float32", or what the weights are stored as: "float16", "uint8".
+        out: made when absent.
     """
     sys.modules.update({name: _NotUsed(name) for name in _NOT_USED})
     import tensorflow as tf

@@ -55,7 +55,7 @@ def environment(home: Path = HOME) -> Environment:
     """Returns the environment; makes it when it is not there or was made from other pins.
 
     Raises:
-      NotInstalledError: something cannot be fetched, or the folder cannot be written.
+        NotInstalledError: something cannot be fetched, or the folder cannot be written.
     """
     node = find_node(home)
     if node is None or not is_ready(home):

@@ -53,13 +53,13 @@ def convert(saved_model: Path, variant: str, out: Path) -> None:
     """Writes `<variant>/model.json` and its weight files into `out`.
 
     Args:
-      saved_model: what the Trainer exported.
-      variant: one of VARIANTS; what the weights are stored as. All compute in float32.
-      out: existing folder.
+        saved_model: what the Trainer exported.
+        variant: one of VARIANTS; what the weights are stored as. All compute in float32.
+        out: existing folder.
 
     Raises:
-      NotInstalledError: the environment is missing and could not be installed.
-      TFJSError: the converter refuses the model.
+        NotInstalledError: the environment is missing and could not be installed.
+        TFJSError: the converter refuses the model.
     """
     from components.exports.token_model import save_token_model
 
@@ -73,7 +73,7 @@ def run_converter(token_model: Path, variant: str, target: Path, found: Environm
     """`converter.convert` in a process of its own.
 
     Raises:
-      TFJSError: the converter's last words.
+        TFJSError: the converter's last words.
     """
     command = [sys.executable, "-m", converter.__name__, str(token_model), variant, str(target)]
     try:
@@ -120,8 +120,8 @@ def opened(out: Path, variant: str) -> Iterator[Opened]:
     """One Node process with the WebAssembly backend, until the end of the block.
 
     Raises:
-      NotInstalledError: the environment is missing and could not be installed.
-      TFJSError: Node cannot load the model, dies, or does not answer in time.
+        NotInstalledError: the environment is missing and could not be installed.
+        TFJSError: Node cannot load the model, dies, or does not answer in time.
     """
     found = environment()
     command = [found.node, str(FILES / "runner.js"), str(found.home), str(out / variant)]
@@ -225,16 +225,16 @@ def ship_beside(
     """Writes the demo page and all that it loads: runtime, tokenizer, vocabulary, labels. Any static server will do.
 
     Args:
-      saved_model: has the label list.
-      checkpoint: has the tokenizer files.
-      max_length: most tokens of a row, special tokens included.
-      text_columns: one, or two for text pairs.
-      variants: the accepted ones; the page starts with the first.
-      out: the folder of the variants.
+        saved_model: has the label list.
+        checkpoint: has the tokenizer files.
+        max_length: most tokens of a row, special tokens included.
+        text_columns: one, or two for text pairs.
+        variants: the accepted ones; the page starts with the first.
+        out: the folder of the variants.
 
     Raises:
-      NotInstalledError: the environment is missing and could not be installed.
-      PipelineError: the tokenizer files or the labels cannot be read.
+        NotInstalledError: the environment is missing and could not be installed.
+        PipelineError: the tokenizer files or the labels cannot be read.
     """
     from models.tokenizers.family import family_of, load_spec
 

@@ -23,12 +23,12 @@ def convert(saved_model: Path, variant: str, out: Path) -> None:
     TensorFlow Lite's own ops are allowed, so any runtime opens it.
 
     Args:
-      saved_model: folder that the Trainer exported.
-      variant: one of VARIANTS.
-      out: existing folder.
+        saved_model: folder that the Trainer exported.
+        variant: one of VARIANTS.
+        out: existing folder.
 
     Raises:
-      PipelineError: the SavedModel cannot be read or not be converted.
+        PipelineError: the SavedModel cannot be read or not be converted.
     """
     import tensorflow as tf
 

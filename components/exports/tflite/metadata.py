@@ -38,9 +38,9 @@ def add_metadata(model: Path, labels: Path, vocabulary: Path) -> None:
     """Puts the metadata and both files into a .tflite file that has none yet.
 
     Args:
-      model: what the converter wrote, with one signature.
-      labels: one a line, in the order of the probabilities.
-      vocabulary: one token a line, in the order of the ids.
+        model: what the converter wrote, with one signature.
+        labels: one a line, in the order of the probabilities.
+        vocabulary: one token a line, in the order of the ids.
     """
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils

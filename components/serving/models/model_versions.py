@@ -38,7 +38,7 @@ class ModelVersions:
     """The versions of one model under `<serving_dir>/<name>`; the newest that loads is served.
 
     Args:
-      on_load: told (version, whether it loaded and answers now), for the metrics.
+        on_load: told (version, whether it loaded and answers now), for the metrics.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class ModelVersions:
         """A model that stays in memory inside the block: the current one, or a loaded `version`.
 
         Raises:
-          UnknownModel: that version is not loaded.
-          Overloaded: nothing is loaded yet.
+            UnknownModel: that version is not loaded.
+            Overloaded: nothing is loaded yet.
         """
         with self._lock:
             model = self._find(version)

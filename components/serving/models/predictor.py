@@ -24,7 +24,7 @@ class Predictor:
     there are as many threads as requests that may wait. Used from one event loop.
 
     Args:
-      on_waiting: told how many requests are in work or waiting, for the metrics.
+        on_waiting: told how many requests are in work or waiting, for the metrics.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class Predictor:
         """Runs `work` with the model.
 
         Raises:
-          Overloaded: too many requests are waiting, or no version is ready.
-          RequestError: of the version, or raised by `work`.
+            Overloaded: too many requests are waiting, or no version is ready.
+            RequestError: of the version, or raised by `work`.
         """
         try:
             return await self._start(version, work)

@@ -30,10 +30,10 @@ class Declared(NamedTuple):
     """What a request says of one tensor.
 
     Attributes:
-      dtype: object for texts.
-      shape: any numbers, as the client wrote them.
-      size: bytes of the decoded values. Called only when the shape fits; raises InvalidRequest when
-        the values that were sent are not those of the shape.
+        dtype: object for texts.
+        shape: any numbers, as the client wrote them.
+        size: bytes of the decoded values. Called only when the shape fits; raises InvalidRequest when
+            the values that were sent are not those of the shape.
     """
 
     dtype: np.dtype
@@ -91,11 +91,11 @@ def check_declared(
     """Number of rows.
 
     Args:
-      declared: by the name of the input.
-      limits: of one request; None: no limits hold.
+        declared: by the name of the input.
+        limits: of one request; None: no limits hold.
 
     Raises:
-      InvalidRequest: the tensors are not the signature's, or more than the limits allow.
+        InvalidRequest: the tensors are not the signature's, or more than the limits allow.
     """
     check_names(signature, declared)
     for key, spec in signature.inputs.items():
@@ -148,8 +148,8 @@ def check_values(signature: Signature, tensors: Tensors, columns: list[str], lim
     """Raises InvalidRequest for values that the graph would read as something else than was sent.
 
     Args:
-      tensors: as `check_declared` wants them.
-      columns: the text columns of the model, which serialized tf.Examples must have.
+        tensors: as `check_declared` wants them.
+        columns: the text columns of the model, which serialized tf.Examples must have.
     """
     for key, values in tensors.items():
         if values.dtype.hasobject:

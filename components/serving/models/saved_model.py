@@ -53,7 +53,7 @@ class ServedModel:
     """A loaded version.
 
     Raises:
-      Exception: whatever TensorFlow raises for a SavedModel that is damaged or incomplete.
+        Exception: whatever TensorFlow raises for a SavedModel that is damaged or incomplete.
     """
 
     def __init__(self, path: Path, name: str, version: int, settings: ServeSettings) -> None:
@@ -100,17 +100,17 @@ class ServedModel:
         """Answers one request.
 
         Args:
-          tensors: every input of the signature by its name, equal first dimensions,
-            such as {"text": object array [n] of bytes}.
-          limited: whether the limits of one request hold, and what its values must be; they are the clients',
-            not the warm-up's.
+            tensors: every input of the signature by its name, equal first dimensions,
+                such as {"text": object array [n] of bytes}.
+            limited: whether the limits of one request hold, and what its values must be; they are the
+                clients', not the warm-up's.
 
         Returns:
-          Every output by its name, [n, ...].
+            Every output by its name, [n, ...].
 
         Raises:
-          InvalidRequest: names, types, shapes or limits do not fit, or the graph refuses the values.
-          Overloaded: the batcher's queue is full.
+            InvalidRequest: names, types, shapes or limits do not fit, or the graph refuses the values.
+            Overloaded: the batcher's queue is full.
         """
         declared = {key: declared_by(values) for key, values in tensors.items()}
         rows = check_declared(signature, declared, self.limits if limited else None)
@@ -160,7 +160,7 @@ def _batched(fetches: list[tf.Tensor], bucket: tf.Tensor, settings: ServeSetting
     a queue of its own, so that a short text is not padded to a long one's length.
 
     Args:
-      bucket: int32 [], the queue that the rows wait in.
+        bucket: int32 [], the queue that the rows wait in.
     """
     (call,) = {tensor.op for tensor in fetches}
     feeds = [tensor for tensor in call.inputs if tensor.op.type == "Placeholder"]

@@ -22,8 +22,8 @@ def warm_up(model: ServedModel, settings: ServeSettings) -> None:
     """Makes TensorFlow optimize and allocate, and looks at the answers.
 
     Raises:
-      ValueError: the model has no text signature, or answers with something that is no probability.
-      Exception: whatever a model raises that cannot answer.
+        ValueError: the model has no text signature, or answers with something that is no probability.
+        Exception: whatever a model raises that cannot answer.
     """
     if features.SERVING_SIGNATURE not in model.signatures:
         raise ValueError(f"no signature {features.SERVING_SIGNATURE!r}")

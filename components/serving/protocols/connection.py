@@ -31,8 +31,8 @@ class LimitedConnection(HttpToolsProtocol):
     Between two requests it stands still: there uvicorn's own keep-alive time holds.
 
     Args:
-      settings: read_seconds, max_header_bytes, max_headers.
-      on_refused: told the HTTP status of a request that is refused here.
+        settings: read_seconds, max_header_bytes, max_headers.
+        on_refused: told the HTTP status of a request that is refused here.
     """
 
     def __init__(

@@ -57,10 +57,10 @@ def make_grpc_server(
     """Builds the server, not started yet; returns it and its port.
 
     Args:
-      shared: whether other workers listen on the port, too; the kernel deals out the connections.
+        shared: whether other workers listen on the port, too; the kernel deals out the connections.
 
     Raises:
-      RuntimeError: the port is taken.
+        RuntimeError: the port is taken.
     """
     server = grpc.aio.server(
         ThreadPoolExecutor(1),  # no handler of ours blocks

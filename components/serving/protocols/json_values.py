@@ -19,10 +19,10 @@ def read_values(values: Any, dtype: np.dtype, rank: int, name: str, base64_too: 
     """Nested lists as an array of `rank` dimensions; texts as bytes.
 
     Args:
-      base64_too: whether `{"b64": "..."}` stands for bytes, as in TF Serving's JSON.
+        base64_too: whether `{"b64": "..."}` stands for bytes, as in TF Serving's JSON.
 
     Raises:
-      InvalidRequest: a value is of another type, or lists of one level differ in length.
+        InvalidRequest: a value is of another type, or lists of one level differ in length.
     """
     flat: list[Any] = []
     shape = _flatten(values, dtype, name, rank, flat, base64_too)

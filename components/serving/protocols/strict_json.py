@@ -22,10 +22,10 @@ def parse(body: bytes, rows: int) -> Any:
     """`b'{"instances": ["a"]}'` -> `{"instances": ["a"]}`.
 
     Args:
-      rows: the most that a request may have. It bounds the lists and objects, of which 3 bytes make 80.
+        rows: the most that a request may have. It bounds the lists and objects, of which 3 bytes make 80.
 
     Raises:
-      InvalidRequest: not one JSON value in UTF-8, or one of those named above.
+        InvalidRequest: not one JSON value in UTF-8, or one of those named above.
     """
     _check_containers(body, 1000 + 8 * rows)
     try:

@@ -40,7 +40,7 @@ def declared(key: str, proto: tensor_pb2.TensorProto) -> Declared:
     """Decodes nothing.
 
     Raises:
-      InvalidRequest: no dtype that a request can have, or a shape without a rank.
+        InvalidRequest: no dtype that a request can have, or a shape without a rank.
     """
     if proto.dtype not in _FIELDS:
         names = types_pb2.DataType.DESCRIPTOR.values_by_number
@@ -84,7 +84,7 @@ def decode(key: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
     """The values of a tensor whose declaration was checked.
 
     Raises:
-      InvalidRequest: a value is none of the dtype, such as 300 for a uint8.
+        InvalidRequest: a value is none of the dtype, such as 300 for a uint8.
     """
     try:
         return np.asarray(tf.make_ndarray(proto))

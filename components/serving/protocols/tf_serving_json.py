@@ -41,7 +41,7 @@ def parse_predict(body: bytes, model: ServedModel) -> PredictBody:
     """Reads the body of `:predict`.
 
     Raises:
-      InvalidRequest: not JSON, or not what the signature takes.
+        InvalidRequest: not JSON, or not what the signature takes.
     """
     content = strict_json.parse(body, model.limits.max_request_rows)
     if not isinstance(content, dict):

@@ -52,10 +52,10 @@ def answer(model: ServedModel, body: bytes, json_bytes: str | None) -> JsonAnswe
     """Answers the body of `infer`.
 
     Args:
-      json_bytes: the header Inference-Header-Content-Length, where the request has one.
+        json_bytes: the header Inference-Header-Content-Length, where the request has one.
 
     Raises:
-      InvalidRequest: see `components.serving.protocols.v2_request.infer`.
+        InvalidRequest: see `components.serving.protocols.v2_request.infer`.
     """
     return _written(infer(model, lambda: _request(model, body, json_bytes)))
 

@@ -29,9 +29,9 @@ class V2Input(NamedTuple):
     """One input, not decoded.
 
     Attributes:
-      size: (dtype, number of values that the shape has) -> bytes of the decoded values; raises InvalidRequest when
-        the values that were sent are others.
-      values: dtype -> the values, in the input's shape.
+        size: (dtype, number of values that the shape has) -> bytes of the decoded values; raises
+            InvalidRequest when the values that were sent are others.
+        values: dtype -> the values, in the input's shape.
     """
 
     name: str
@@ -76,9 +76,9 @@ class V2Request(NamedTuple):
     """Of either protocol.
 
     Attributes:
-      inputs: those of the signature, each once; none once they are decoded.
-      outputs: what is asked for; nothing: all outputs.
-      binary: whether outputs are answered in binary form, unless they say otherwise.
+        inputs: those of the signature, each once; none once they are decoded.
+        outputs: what is asked for; nothing: all outputs.
+        binary: whether outputs are answered in binary form, unless they say otherwise.
     """
 
     id: str
@@ -101,7 +101,7 @@ def infer(model: ServedModel, read: Callable[[], V2Request]) -> V2Answer:
     """Reads a request and answers it.
 
     Raises:
-      InvalidRequest: it contradicts itself, the signature or the limits.
+        InvalidRequest: it contradicts itself, the signature or the limits.
     """
     request, tensors = decoded(lambda: _with_tensors(read(), model.limits))
     outputs = model.run(request.signature, tensors)
@@ -133,7 +133,7 @@ def check_parameters(
     """The parameters, all of them known and of the type that `known` has.
 
     Args:
-      where: whose parameters they are, for the message.
+        where: whose parameters they are, for the message.
     """
     found = {}
     for key, value in given:

@@ -48,8 +48,8 @@ class ObjectStore:
     """Experiments, pipelines, their versions, runs and recurring runs, by id.
 
     Attributes:
-      multi_user: whether there are namespaces.
-      namespaces: those that the user has rights in.
+        multi_user: whether there are namespaces.
+        namespaces: those that the user has rights in.
     """
 
     multi_user: bool = False

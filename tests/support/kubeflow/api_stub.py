@@ -39,13 +39,13 @@ class ApiStub(ObjectStore):
     """One server.
 
     Attributes:
-      token: what clients must send; empty lets everyone in.
-      page_limit: most objects of a page.
-      script: states of a run's nodes, one mapping of step -> state a look; the last one ends the run.
-      trouble: asked at every request; a status that it returns is the answer.
-      answered: told of every request that was granted.
-      logs: step -> what its pod wrote; missing: the pod is gone.
-      is_dashboard: the address is the dashboard's: no logs of the API server, but its own.
+        token: what clients must send; empty lets everyone in.
+        page_limit: most objects of a page.
+        script: states of a run's nodes, one mapping of step -> state a look; the last one ends the run.
+        trouble: asked at every request; a status that it returns is the answer.
+        answered: told of every request that was granted.
+        logs: step -> what its pod wrote; missing: the pod is gone.
+        is_dashboard: the address is the dashboard's: no logs of the API server, but its own.
     """
 
     token: str = ""

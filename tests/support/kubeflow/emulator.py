@@ -73,10 +73,10 @@ class Cluster:
         """Runs a package to its end; returns task -> result.
 
         Args:
-          package: YAML file as uploaded; a task of a nested DAG is called `dag/task` in what is returned.
-          parameters: values for this run; the others take their defaults.
-          evict: called with task and attempt (from 1); True kills that attempt as an eviction would.
-          workers: steps at the same time.
+            package: YAML file as uploaded; a task of a nested DAG is called `dag/task` in what is returned.
+            parameters: values for this run; the others take their defaults.
+            evict: called with task and attempt (from 1); True kills that attempt as an eviction would.
+            workers: steps at the same time.
         """
         documents = list(yaml.safe_load_all(package.read_text(encoding="utf-8")))
         spec = json_format.ParseDict(documents[0], pb.PipelineSpec())

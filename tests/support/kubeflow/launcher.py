@@ -43,13 +43,13 @@ def launch(
     """Runs the command of a step, between copies from and to the object store.
 
     Args:
-      container: of the package.
-      component: of the package.
-      planned: what the driver made.
-      pod: folder to work in; left behind when the step fails.
-      stored: where the object store keeps a URI.
-      environment: of the process, in addition to what the package says.
-      kill: ends it as an eviction would.
+        container: of the package.
+        component: of the package.
+        planned: what the driver made.
+        pod: folder to work in; left behind when the step fails.
+        stored: where the object store keeps a URI.
+        environment: of the process, in addition to what the package says.
+        kill: ends it as an eviction would.
     """
     pod.mkdir(parents=True)
     given = pb.ExecutorInput()

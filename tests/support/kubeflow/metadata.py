@@ -11,7 +11,7 @@ def recorded(artifact: pb.RuntimeArtifact, number: int, output: str) -> mlmd.Art
     """What the metadata store keeps of an artifact: everything as custom properties.
 
     Raises:
-      ValueError: a property is null.
+        ValueError: a property is null.
     """
     kept = mlmd.Artifact(id=number, uri=artifact.uri)
     for key, value in artifact.metadata.fields.items():

@@ -18,7 +18,7 @@ def task_details(run_id: str, states: Mapping[str, str]) -> list[Json]:
     """A run's nodes as the server tells them: ids of children are Argo's, pod names are Kubernetes'.
 
     Args:
-      states: step -> state; CACHED stands for a step that succeeded without its executor.
+        states: step -> state; CACHED stands for a step that succeeded without its executor.
     """
     nodes = [
         _node(run_id, "root", "root", "RUNNING", []),

@@ -62,6 +62,6 @@ def classify(page: Page, rows: Sequence[Sequence[str]]) -> list[tuple[str, dict[
     """Writes the texts of each row into the fields and sends the form.
 
     Returns:
-      The label that the page shows, and label -> probability of its bars, from top to bottom.
+        The label that the page shows, and label -> probability of its bars, from top to bottom.
     """
     return [(label, shown) for label, shown in page.run(f"{_VISIT}({json.dumps(rows)})")]
