@@ -21,7 +21,7 @@ class CuratedSchemaSpec(ImportSchemaGenSpec):
 
 
 class CuratedSchema(ImportSchemaGen):
-    """Imports a curated schema; outputs `schema`.
+    """Imports a curated schema; outputs `schema`. Its id is that of TFX's node.
 
     Args:
         schema_file: path of the .pbtxt, as the node finds it; new content is imported again.
@@ -38,3 +38,4 @@ class CuratedSchema(ImportSchemaGen):
         )
         # ImportSchemaGen's constructor only builds its own spec.
         super(ImportSchemaGen, self).__init__(spec=spec)
+        self.with_id("ImportSchemaGen")

@@ -92,6 +92,10 @@ class Config(Section):
                 )
         return self
 
+    def needs_baseline(self) -> bool:
+        """Whether only a model that was compared with the served one may replace it."""
+        return self.evaluate.compares() and not self.push.replace_uncompared
+
 
 def task_of(config: Config) -> Task:
     """What the model learns. There is one task so far; a key that chooses among `TASKS` is read here and nowhere else."""

@@ -4,36 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.statistics_gen.component import StatisticsGen
-from tfx.components.trainer.component import Trainer
-from tfx.components.transform.component import Transform
-from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types.channel import BaseChannel
 
-from components.baseline.last_blessed import last_blessed
 from components.canary.component import Canary
 from components.curated_schema import CuratedSchema
 from components.data_gate.component import DataGate
 from components.destinations.component import SecondPusher
 from components.example_gen.component import TFRecordExampleGen
 from components.exports.component import Exporter
-from components.exports.format import FORMATS
 from components.model_parts import read_parts
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
-from components.statistics_options import SketchedStatsOptions
-from pipeline.beam.arguments import beam_arguments
+from pipeline.beam.nodes import with_beam_arguments
 from pipeline.config import Config, task_of
-from pipeline.custom_config import trainer_config, transform_config
-from pipeline.eval_config import make_eval_config
 from pipeline.paths import PipelinePaths
 from pipeline.provenance import model_facts
+from pipeline.tfx_nodes import (
+    last_blessed_of,
+    make_evaluator,
+    make_statistics_gen,
+    make_trainer,
+    make_transform,
+)
 
 
 def create_pipeline(
@@ -52,22 +48,16 @@ def create_pipeline(
         force_push: push also over the model of a newer run, or over a rollback.
 
     Raises:
-        UsageError: the label list cannot be used.
-        CheckpointError: a tokenizer file of the checkpoint is malformed, or its config.json names no encoder
-            that is known.
+        UsageError, CheckpointError: of `read_parts`.
     """
     data = config.data
     parts = read_parts(task_of(config), paths.checkpoint_dir, data.label_list, paths.readable)
 
     example_gen = TFRecordExampleGen(input_base=str(data.path), splits=data.splits, span=data.span)
 
-    statistics_gen = StatisticsGen(
-        examples=example_gen.outputs["examples"], stats_options=SketchedStatsOptions()
-    )
+    statistics_gen = make_statistics_gen(example_gen.outputs["examples"])
 
-    schema_gen = CuratedSchema(
-        schema_file=data.data_schema, readable=paths.readable(data.data_schema)
-    ).with_id("ImportSchemaGen")
+    schema_gen = CuratedSchema(schema_file=data.data_schema, readable=paths.readable(data.data_schema))
 
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
@@ -84,42 +74,29 @@ def create_pipeline(
         labels_fingerprint=parts.labels_fingerprint,
     )
 
-    transform = Transform(
-        examples=example_gen.outputs["examples"],
-        schema=schema_gen.outputs["schema"],
-        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
-        # The model is judged on raw text, so only what the Trainer reads is written transformed.
-        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
-        disable_statistics=True,
-        custom_config=transform_config(config, parts),
+    transform = make_transform(
+        config, parts, examples=example_gen.outputs["examples"], schema=schema_gen.outputs["schema"]
     )
     transform.add_upstream_node(data_gate)
 
-    trainer = Trainer(
-        run_fn="components.trainer.run_fn.run_fn",
+    trainer = make_trainer(
+        config,
+        paths,
+        parts,
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema_gen.outputs["schema"],
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-        custom_config=trainer_config(config, paths, parts),
     )
 
-    if find_baseline is not None:
-        baseline = find_baseline(trainer.outputs["model"])
-    else:
-        baseline = last_blessed(
-            trainer.outputs["model"], config.push.serving_dir, config.name, paths.pipeline_root
-        )
+    baseline = (find_baseline or last_blessed_of(config, paths))(trainer.outputs["model"])
 
-    evaluator = Evaluator(
+    evaluator = make_evaluator(
+        config,
+        parts,
         examples=example_gen.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         schema=schema_gen.outputs["schema"],
-        example_splits=[config.evaluate.split],
-        eval_config=make_eval_config(parts.task, config.evaluate, data.label_column, parts.labels),
-        module_path="components.evaluator.eval_model",
     )
 
     canary = Canary(
@@ -144,10 +121,8 @@ def create_pipeline(
         info=model_facts(config, parts),
         force=force_push,
         # A baseline that is looked for in the serving folder cannot miss what is served.
-        needs_baseline=find_baseline is None
-        and config.evaluate.compares()
-        and not config.push.replace_uncompared,
-    ).with_id("Pusher")
+        needs_baseline=find_baseline is None and config.needs_baseline(),
+    )
 
     second_pusher = SecondPusher(
         pushed_model=pusher.outputs["pushed_model"],
@@ -168,7 +143,7 @@ def create_pipeline(
             text_columns=data.text_columns,
             max_length=config.transform.max_length,
             parts=parts,
-        ).with_id(FORMATS[format_name].node_id)
+        )
         for format_name in config.export.chosen()
     ]
 
@@ -198,13 +173,6 @@ def create_pipeline(
         pipeline_name=config.name,
         pipeline_root=str(paths.pipeline_root),
         metadata_connection_config=sqlite_metadata_connection_config(str(paths.metadata_path)),
-        components=[with_beam_arguments(node, config, paths) for node in (*of_data, *of_model, *of_push)],
+        components=with_beam_arguments([*of_data, *of_model, *of_push], config.beam, paths.project_dir),
         enable_cache=True,
     )
-
-
-def with_beam_arguments(node: BaseNode, config: Config, paths: PipelinePaths) -> BaseNode:
-    """The node; one that runs Beam gets the pipeline options of its engine."""
-    if isinstance(node, BaseBeamComponent):
-        node.with_beam_pipeline_args(beam_arguments(config.beam.node(node.id), str(paths.project_dir)))
-    return node

@@ -24,7 +24,7 @@ class Exporter(base_component.BaseComponent):
 
     A variant whose metric drops by more than `max_drop`, that cannot be converted or does not answer is
     refused: it is not shipped, the reason is the property `refused` of the output, and the pushed version
-    stays. Nothing is done for a model that was not pushed.
+    stays. Nothing is done for a model that was not pushed. Its id is the one in the row of its format.
 
     Args:
         model: Model of the Trainer.
@@ -76,3 +76,4 @@ class Exporter(base_component.BaseComponent):
             metrics=types.Channel(type=Metrics),
         )
         super().__init__(spec=spec)
+        self.with_id(FORMATS[format_name].node_id)

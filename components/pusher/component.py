@@ -20,6 +20,8 @@ from models.tasks.task import Task
 class VersionedPusher(base_component.BaseComponent):
     """Pushes `model` to `<serving_dir>/<name>/<version>` if every blessing given says yes.
 
+    Its id is that of TFX's node.
+
     Output `pushed_model` (PushedModel) has the custom properties `pushed` (1 or 0),
     `pushed_destination` (folder of the version) and `pushed_version` (its number as a string), and what
     push.json says about the version: run, metrics, data, code, checkpoint, config, as texts or JSON.
@@ -76,3 +78,4 @@ class VersionedPusher(base_component.BaseComponent):
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec=spec)
+        self.with_id("Pusher")
