@@ -1,4 +1,4 @@
-"""ImportSchemaGen that notices an edit of the schema file: stock TFX caches by the path alone."""
+"""ImportSchemaGen that re-runs when the schema file changes; TFX's own caches by the path alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from components.fingerprints import content_fingerprint
 
 
 class CuratedSchemaSpec(ImportSchemaGenSpec):
-    """ImportSchemaGen's spec, and a fingerprint of the file's content."""
+    """ImportSchemaGen's spec plus a fingerprint of the file's content."""
 
     PARAMETERS: ClassVar = {**ImportSchemaGenSpec.PARAMETERS, "fingerprint": ExecutionParameter(type=str)}
 
@@ -24,8 +24,8 @@ class CuratedSchema(ImportSchemaGen):
     """Imports a curated schema; outputs `schema`. Its id is that of TFX's node.
 
     Args:
-        schema_file: path of the .pbtxt, as the node finds it; new content is imported again.
-        readable: the same file on this machine, where that is another path.
+        schema_file: path of the .pbtxt as the node sees it; changed content is imported again.
+        readable: path of the same file on this machine, if it differs.
     """
 
     SPEC_CLASS = CuratedSchemaSpec

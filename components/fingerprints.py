@@ -1,8 +1,8 @@
 """Hashes of the code that a node runs and of the files it reads by path.
 
-TFX's cache key holds the inputs and parameters of a node: with functions named by dotted path not
-their code, and of a file given by its path not the content. These hashes go in as parameters, so an
-edit re-runs the nodes that use it and no other.
+TFX's cache key covers a node's inputs and parameters, but neither the code of functions named by dotted path
+nor the content of files named by path. Nodes take these hashes as parameters, so an edit re-runs the nodes
+that use it and no others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from components.project import PACKAGES
 
-# What our code computes with; another version may compute something else.
+# Results depend on the versions of these libraries.
 LIBRARIES = (
     "apache-beam",
     "tensorflow",
@@ -28,27 +28,27 @@ LIBRARIES = (
     "tokenizers",
     "transformers",
 )
-# These count only for code that imports them by name.
+# Hashed only for code that imports them directly.
 LIBRARIES_OF_ONE_NODE = ("ai-edge-litert", "kserve", "onnx", "onnxruntime", "tf2onnx")
 
 
 def code_fingerprint(*modules: str) -> str:
-    """Hash (16 hex digits) of modules, of all they import from this project, and of the libraries.
+    """Hash (16 hex digits) of modules, of everything they import from this project, and of the library versions.
 
     Args:
         modules: dotted names inside this project, such as `components.trainer.run_fn`.
     """
     digest = hashlib.sha256()
-    found = {name: path for module in modules for name, path in _closure(module).items()}
-    for name, path in sorted(found.items()):
+    sources = {name: path for module in modules for name, path in _closure(module).items()}
+    for name, path in sorted(sources.items()):
         digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())
         files = path.with_name("files")  # what a package ships that is not Python
         if files.is_dir():
             digest.update(content_fingerprint(files).encode())
-    imported = {name.partition(".")[0] for path in found.values() for name in _imports(path)}
-    of_one = [name for name in LIBRARIES_OF_ONE_NODE if name.replace("-", "_") in imported]
-    for library in (*LIBRARIES, *of_one):
+    imported = {name.partition(".")[0] for path in sources.values() for name in _imports(path)}
+    of_one_node = [name for name in LIBRARIES_OF_ONE_NODE if name.replace("-", "_") in imported]
+    for library in (*LIBRARIES, *of_one_node):
         digest.update(f"{library}=={_version(library)}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -59,7 +59,7 @@ def _version(library: str) -> str:
 
 
 def content_fingerprint(*paths: Path) -> str:
-    """Hash (16 hex digits) of the bytes of files, and of folders with all the files below them.
+    """Hash (16 hex digits) of the contents of files and, recursively, of folders.
 
     Raises:
         OSError: a path cannot be read.
@@ -77,22 +77,22 @@ def content_fingerprint(*paths: Path) -> str:
 def _closure(module: str) -> dict[str, Path]:
     """The module and, transitively, every module of this project that it imports."""
     own = {module.partition(".")[0], *PACKAGES}
-    found: dict[str, Path] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
+    sources: dict[str, Path] = {}
+    pending = [module]
+    while pending:
+        name = pending.pop()
         path = _source(name)
-        if name in found or path is None:
+        if name in sources or path is None:
             continue
-        found[name] = path
-        waiting.extend(other for other in _imports(path) if other.partition(".")[0] in own)
-        waiting.append(name.rpartition(".")[0] or name)
-    return found
+        sources[name] = path
+        pending.extend(other for other in _imports(path) if other.partition(".")[0] in own)
+        pending.append(name.rpartition(".")[0] or name)
+    return sources
 
 
 @functools.cache
 def _source(name: str) -> Path | None:
-    """The file of a module, or None for a name that is not one (a class, say)."""
+    """The source file of a module; None if the name is not a module (for example, a class)."""
     root = importlib.util.find_spec(name.partition(".")[0])
     if root is None or root.origin is None:
         return None
@@ -105,7 +105,7 @@ def _source(name: str) -> Path | None:
 
 @functools.cache
 def _imports(path: Path) -> list[str]:
-    """Dotted names that a file imports absolutely, modules and what is taken from them alike."""
+    """Dotted names of a file's absolute imports: modules and the names imported from them."""
     names = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):

@@ -1,8 +1,8 @@
-"""Ctrl-C that is never lost.
+"""Makes sure that Ctrl-C is never lost.
 
-Python raises KeyboardInterrupt wherever the main thread happens to be. In a finalizer or a weak reference's
-callback, of which a `tf.function` runs many while it traces, it is printed and forgotten. So it is also
-remembered here, and long work asks between its steps.
+Python raises KeyboardInterrupt wherever the main thread happens to be. In a finalizer or a weak reference
+callback, many of which run while a `tf.function` is traced, the exception is printed and dropped. So the
+interrupt is also recorded here, and long work checks for it between its steps.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from types import FrameType
 
 @contextlib.contextmanager
 def remembered(at_once: bool) -> Iterator[Callable[[], None]]:
-    """Yields a function that raises KeyboardInterrupt when Ctrl-C was pressed inside the block.
+    """Yields a function that raises KeyboardInterrupt if Ctrl-C was pressed inside the block.
 
-    The end of the block asks too. Outside the main thread, which alone gets signals, nothing changes.
+    The end of the block checks too. Outside the main thread, the only one that gets signals, nothing changes.
 
     Args:
-        at_once: also raise where the interrupt falls, as Python does. Otherwise only a second Ctrl-C does,
-            for work that wants to stop between two steps.
+        at_once: also raise immediately, as Python does. Otherwise only a second Ctrl-C does, for work that
+            has to stop between two steps.
 
     Raises:
         KeyboardInterrupt: see above.

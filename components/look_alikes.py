@@ -1,4 +1,4 @@
-"""Labels that a reader takes for one and the same, though they are different texts and so different classes."""
+"""Finds labels that look the same to a reader but are different strings, and so different classes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 _NUMBER = re.compile(r"[+-]?(?=\.?\d)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?", re.ASCII)
-# Cyrillic, Greek and Armenian letters drawn as Latin ones, dashes, quotation marks and slashes. What NFKC folds is not here.
+# Cyrillic, Greek and Armenian letters that look like Latin ones, dashes, quotation marks and slashes, except those that NFKC folds.
 _HOMOGLYPHS = str.maketrans(
     "АВЕЅІЈКМНОРСТУХаеѕіјорсухһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοναρικυχкօ‐‑‒–—―−‘’‚‛`´“”„‟⁄∕",
     "ABESIJKMHOPCTYXaesijopcyxhdqwABEZHIKMNOPTYXovapikuxko-------''''''\"\"\"\"//",
 )
-# Code points without a glyph that are no format characters (Cf): Default_Ignorable_Code_Point of Unicode 15.
+# Code points without a glyph that are not format characters (Cf): Default_Ignorable_Code_Point of Unicode 15.
 _INVISIBLE = (
     (0x034F, 0x034F),
     (0x115F, 0x1160),
@@ -31,8 +31,8 @@ _INVISIBLE = (
 def look_alikes(labels: Iterable[str]) -> list[list[str]]:
     """Groups of two or more labels that look the same, in the order of their first labels.
 
-    Equal but for case, white space, compatible or composed forms (NFKC), invisible characters, letters of other
-    alphabets drawn alike, or the spelling of one number: `["spam", "1", "Spam", "ham", "1.0"]` ->
+    Such labels differ only in case, white space, compatible or composed forms (NFKC), invisible characters,
+    homoglyphs of other alphabets, or the spelling of a number: `["spam", "1", "Spam", "ham", "1.0"]` ->
     `[["spam", "Spam"], ["1", "1.0"]]`
     """
     groups: list[list[str]] = []
@@ -43,7 +43,7 @@ def look_alikes(labels: Iterable[str]) -> list[list[str]]:
         number = known[0] if known else len(groups)
         if not known:
             groups.append([])
-        for other in known[1:]:  # this label looks like those of two groups: one group from now on
+        for other in known[1:]:  # this label looks like members of several groups, which are merged
             groups[number] += groups[other]
             groups[other] = []
             number_of |= {key: number for key, owner in number_of.items() if owner == other}
@@ -53,10 +53,10 @@ def look_alikes(labels: Iterable[str]) -> list[list[str]]:
 
 
 def _appearances(label: str) -> set[str]:
-    """Texts that stand for what a label looks like: `" Ｓpam\u200b"` -> `{"spam"}`, `"1e0"` -> `{"1"}`.
+    """Normalized forms of a label; labels that share one look alike: `" Ｓpam\u200b"` -> `{"spam"}`, `"1e0"` -> `{"1"}`.
 
-    Two, where letters of other alphabets are in it: as itself without case, and as the Latin letters they look like
-    (the capital of a letter may look like a Latin one, and its small form not).
+    A label with letters of other alphabets has two: itself, case-folded, and the Latin letters that it resembles
+    (an upper-case letter may look like a Latin one although its lower-case form does not).
     """
     if label.isascii() and label.isalpha():
         return {label.lower()}
@@ -78,7 +78,7 @@ def _is_invisible(character: str) -> bool:
 
 def _number(text: str) -> str | None:
     """One spelling of a decimal number, of any length: `"01.50"`, `"1.5"` and `"15e-1"` -> `"15e-1"`."""
-    # int() and Decimal() take underscores and digits of other scripts, and round or refuse long ones.
+    # int() and Decimal() accept underscores and digits of other scripts, and round or reject long numbers.
     digits = "".join(str(unicodedata.digit(c)) if c.isdecimal() else c for c in text)
     match = _NUMBER.fullmatch(digits)
     if match is None:
@@ -93,8 +93,8 @@ def _number(text: str) -> str | None:
     return f"{sign}{shortest}" if power == 0 else f"{sign}{shortest}e{power}"
 
 
-def told(labels: Sequence[str], limit: int = 5) -> str:
-    """`["a", "A", "b"]` -> `"'a', 'A' and 'b'"`; what cannot be seen is escaped, those beyond `limit` are counted."""
+def listed(labels: Sequence[str], limit: int = 5) -> str:
+    """`["a", "A", "b"]` -> `"'a', 'A' and 'b'"`; escapes invisible characters, counts labels beyond `limit`."""
     shown = [quoted(label) for label in labels[:limit]]
     if len(labels) > limit:
         shown.append(f"{len(labels) - limit} more")
@@ -102,7 +102,7 @@ def told(labels: Sequence[str], limit: int = 5) -> str:
 
 
 def quoted(label: str) -> str:
-    """The label in quotes; letters beyond ASCII also as code points, because two may be drawn alike.
+    """The label in quotes; non-ASCII characters also as code points, because two may look the same.
 
     `"café"` -> `"'café' (caf\\xe9)"`
     """

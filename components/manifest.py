@@ -1,12 +1,11 @@
-"""What the files of an artifact were when its node had written them, and whether they still are. Plain Python.
+"""Records the digests of an artifact's files when its node has written them, and checks them later. Plain Python.
 
-Of the artifact `Trainer/model/7` it is `Trainer/.system/manifests/model-7.json`:
+The manifest of the artifact `Trainer/model/7` is `Trainer/.system/manifests/model-7.json`:
 
     {"files": {"Format-Serving/saved_model.pb": {"sha256": "9f86d0...", "stamp": [bytes, mtime_ns, ctime_ns, inode]}}}
 
-A file whose stamp is unchanged counts as unchanged, which costs microseconds; the change time is in it because
-nothing that writes to a file can leave that as it was. Otherwise the digest decides: a copied or restored file is
-as good as the first one.
+A file whose stamp is unchanged counts as unchanged, a check that costs microseconds; the stamp includes the change
+time because no write leaves it as it was. Otherwise the digest decides, so a copied or restored file is valid.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Any
 
 from components.model_files import sha256_of
 
-_FOLDER = Path(".system", "manifests")  # `.system` is where TFX keeps what is no output
+_FOLDER = Path(".system", "manifests")  # TFX keeps files that are not outputs in `.system`
 
 
 def manifest_path(artifact: Path) -> Path:
@@ -30,7 +29,7 @@ def manifest_path(artifact: Path) -> Path:
 
 
 def record(artifact: Path) -> None:
-    """Writes the manifest of an artifact, a folder or a single file; replaces an earlier one whole.
+    """Writes the manifest of an artifact (a folder or a single file); replaces an earlier one atomically.
 
     Raises:
         OSError: a file cannot be read, or the manifest not written.
@@ -39,13 +38,13 @@ def record(artifact: Path) -> None:
 
 
 def damage(artifact: Path, thorough: bool = False) -> str:
-    """Returns what is no longer as it was recorded, "" when nothing is: `model/7/vocab.txt is gone`.
+    """Returns the first difference from the manifest, "" if there is none: `model/7/vocab.txt is gone`.
 
-    Files that were added count as well: whoever lists a folder reads them.
+    Added files count as well, because a node that lists the folder would read them.
 
     Args:
         artifact: the folder or file.
-        thorough: read every file, instead of those whose stamp differs.
+        thorough: read every file, not only those whose stamp differs.
     """
     if not artifact.exists():
         return f"{artifact} is gone"
@@ -61,26 +60,26 @@ def damage(artifact: Path, thorough: bool = False) -> str:
     except OSError as error:
         return f"{error.filename or artifact} cannot be read ({error.strerror})"
     except (KeyError, TypeError, AttributeError, IndexError):
-        return f"{manifest} is damaged (it is no list of digests)"
+        return f"{manifest} is damaged (not a list of digests)"
 
 
 def content_sha256(artifact: Path) -> str:
     """One digest (hex) of names and contents, equal for every copy; empty files are left out.
 
-    Object stores carry no empty files, and orchestrators none to and from them.
+    Copies to and from object stores drop empty files.
     """
     listing = (f"{sha256_of(path)}  {name}\n" for name, path in _files(artifact) if path.stat().st_size)
     return hashlib.sha256("".join(listing).encode()).hexdigest()
 
 
 def _difference(artifact: Path, recorded: dict[str, Any], thorough: bool) -> str:
-    there = dict(_files(artifact))
-    for name in sorted(recorded.keys() - there.keys()):
+    present = dict(_files(artifact))
+    for name in sorted(recorded.keys() - present.keys()):
         return f"{artifact / name} is gone"
-    for name in sorted(there.keys() - recorded.keys()):
-        return f"{there[name]} is damaged (it was not there before)"
+    for name in sorted(present.keys() - recorded.keys()):
+        return f"{present[name]} is damaged (it was not there before)"
     restamped = False
-    for name, path in there.items():
+    for name, path in present.items():
         facts = recorded[name]
         stamp = _stamp(path)
         if thorough or stamp != facts["stamp"]:
@@ -90,13 +89,13 @@ def _difference(artifact: Path, recorded: dict[str, Any], thorough: bool) -> str
                 return f"{path} is damaged (sha256 differs)"
             restamped |= stamp != facts["stamp"]
             facts["stamp"] = stamp
-    if restamped:  # so that the next time a look at the stamps is enough
+    if restamped:  # so that next time comparing the stamps is enough
         _write(artifact, recorded)
     return ""
 
 
 def _files(artifact: Path) -> Iterator[tuple[str, Path]]:
-    """Name inside the artifact ("" for an artifact that is a file) and path, sorted."""
+    """Name inside the artifact ("" if the artifact is a file) and path, sorted."""
     if not artifact.is_dir():
         if artifact.exists():
             yield "", artifact
@@ -108,7 +107,7 @@ def _files(artifact: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    stamp = _stamp(path)  # before the reading: a file that changes meanwhile does not fit its stamp
+    stamp = _stamp(path)  # before reading: if the file changes meanwhile, it does not match its stamp
     return {"sha256": sha256_of(path), "stamp": stamp}
 
 

@@ -1,11 +1,11 @@
-"""What makes two SavedModel folders the same model, and whether one is still whole. Plain Python.
+"""Whether two SavedModel folders hold the same model, and whether one is intact. Plain Python.
 
-The same model is: equal files under equal names, but for `fingerprint.pb`, which has a random id in every
-export, and `assets.extra`, where a push puts its record and the canary its warm-up requests.
+Two folders hold the same model if they have equal files under equal names, except for `fingerprint.pb`, which has
+a random id in every export, and `assets.extra`, where a push writes its record and the canary its warm-up requests.
 
-The export leaves the digests of all files in `assets.extra/SHA256SUMS` (`sha256sum -c assets.extra/SHA256SUMS` in
-the model's folder reads it too). It travels with every copy, so each gate and the push can hold what they read to
-what was exported, on any orchestrator.
+The export writes the digests of all files to `assets.extra/SHA256SUMS`, which `sha256sum -c
+assets.extra/SHA256SUMS` in the model's folder can check too. It travels with every copy, so each gate and the
+push compare what they read with what was exported, on any orchestrator.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from models.errors import PipelineError
 
 SAVED_MODEL = "saved_model.pb"
-EXTRAS = "assets.extra"  # the folder of a SavedModel that loaders leave alone
+EXTRAS = "assets.extra"  # the folder of a SavedModel that loaders ignore
 RECORD_FILE = Path(EXTRAS, "push.json")
 SUMS_FILE = Path(EXTRAS, "SHA256SUMS")
 _SUMS = SUMS_FILE.as_posix()
@@ -27,22 +27,22 @@ _RANDOM = "fingerprint.pb"
 
 
 def file_digests(model_dir: Path) -> dict[str, str]:
-    """Returns file (relative, `/`) -> sha256 (hex) of every file but push.json."""
+    """Returns file (relative, `/`) -> sha256 (hex) of every file except push.json."""
     return {name: sha256_of(path) for name, path in _files(model_dir) if name != RECORD_FILE.as_posix()}
 
 
 def model_digest(digests: Mapping[str, str]) -> str:
-    """Returns one sha256 (hex) for the model that `file_digests` read: equal for the same model."""
+    """Returns one sha256 (hex) for the model whose `file_digests` are given; equal for the same model."""
     listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()) if _counts(name))
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def write_sums(model_dir: Path, exported: Mapping[str, str] | None = None) -> None:
-    """Writes SHA256SUMS over every other file of the folder, in place of an earlier one.
+    """Writes SHA256SUMS over all other files of the folder; replaces an earlier one.
 
     Args:
         model_dir: SavedModel folder.
-        exported: `file_digests` of the model that the folder is a copy of, which may have files besides.
+        exported: `file_digests` of the model that the folder is a copy of; the copy may have additional files.
 
     Raises:
         PipelineError: a file differs from the one that was exported.
@@ -60,7 +60,7 @@ def write_sums(model_dir: Path, exported: Mapping[str, str] | None = None) -> No
 
 
 def read_sums(model_dir: Path) -> dict[str, str]:
-    """Returns file (relative, `/`) -> sha256 (hex) as exported; empty when SHA256SUMS is gone or unreadable."""
+    """Returns file (relative, `/`) -> sha256 (hex) as exported; empty if SHA256SUMS is missing or unreadable."""
     try:
         lines = (model_dir / SUMS_FILE).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -69,22 +69,22 @@ def read_sums(model_dir: Path) -> dict[str, str]:
 
 
 def require_exported(model_dir: Path) -> dict[str, str]:
-    """Returns the `file_digests` of a model that is, byte for byte, what was exported.
+    """Returns the `file_digests` of a model that is byte for byte what was exported.
 
     Raises:
-        PipelineError: a file was changed, lost or added since, or SHA256SUMS was.
+        PipelineError: a file, or SHA256SUMS, was changed, removed or added since.
     """
     sums, digests = read_sums(model_dir), file_digests(model_dir)
     if SAVED_MODEL not in sums:
         raise PipelineError(
-            f"{model_dir / SUMS_FILE}: no digests of {SAVED_MODEL}, so nothing tells whether the model is what the "
-            "Trainer exported; run again to export it anew"
+            f"{model_dir / SUMS_FILE}: has no digest of {SAVED_MODEL}, so the model cannot be compared with what the "
+            "Trainer exported; run again to export it again"
         )
     for name in sorted((digests.keys() | sums.keys()) - {_SUMS}):
         if digests.get(name) != sums.get(name):
             what = "is gone" if name not in digests else "was added" if name not in sums else "sha256 differs"
             raise PipelineError(
-                f"{model_dir / name}: not what the Trainer exported ({what}); run again to make it anew"
+                f"{model_dir / name}: not what the Trainer exported ({what}); run again to export it again"
             )
     return digests
 
@@ -92,7 +92,7 @@ def require_exported(model_dir: Path) -> dict[str, str]:
 def same_model(one: Path, other: Path) -> bool:
     """Whether two folders hold the same model; reads until the first difference.
 
-    A folder without saved_model.pb, or that cannot be read, is the same as nothing.
+    A folder that has no saved_model.pb or cannot be read equals no other.
     """
     try:
         mine, theirs = _content(one), _content(other)
@@ -115,15 +115,15 @@ def file_facts(model_dir: Path, digests: Mapping[str, str]) -> dict[str, dict[st
 
 
 def damage(version_dir: Path, record: Mapping[str, Any], thorough: bool = False) -> str:
-    """Returns why a folder is no longer what was pushed; "" when it is.
+    """Returns how a folder differs from what was pushed; "" if it does not.
 
-    Without a record (a model that was copied there by hand) only saved_model.pb is asked for.
+    Without a record (a model that was copied there by hand) only saved_model.pb has to exist.
 
     Args:
         version_dir: folder of the version.
         record: its push.json.
-        thorough: read every file. Otherwise a file of the size and the time of its push counts as
-            unchanged, which costs microseconds instead of the time to read the weights.
+        thorough: read every file. Otherwise a file whose size and time are those of its push counts as
+            unchanged, a check that costs microseconds instead of the time to read the weights.
     """
     if not (version_dir / SAVED_MODEL).is_file():
         return f"no {SAVED_MODEL}"

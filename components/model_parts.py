@@ -1,4 +1,4 @@
-"""What a model is made of: read once, when the pipeline is built, and handed to the nodes that need it."""
+"""The parts of a model, read once when the pipeline is built and passed to the nodes that need them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from models.tokenizers import family as tokenizers
 class ModelParts:
     """The member of each axis, and the files that nodes read by path.
 
-    Nodes load modules of the members by name: such a node names them in its code fingerprint. `checkpoint_dir` and
-    `label_list` are where nodes find them; a fingerprint is a hash of the content.
+    A node that loads modules of the members by name includes them in its code fingerprint. `checkpoint_dir` and
+    `label_list` are the paths that nodes see; the fingerprints are hashes of the content.
     """
 
     task: Task
@@ -35,18 +35,18 @@ class ModelParts:
 def read_parts(
     task: Task, checkpoint_dir: Path, label_list: Path, readable: Callable[[Path], Path] = Path
 ) -> ModelParts:
-    """Reads the label list and what the checkpoint's files say that it is.
+    """Reads the label list, and which tokenizer and encoder the checkpoint's files name.
 
     Args:
         task: what the model learns.
         checkpoint_dir: folder of the pretrained encoder.
         label_list: one label a line.
-        readable: path that nodes will see -> the same file here.
+        readable: maps a path that nodes see to the same file on this machine.
 
     Raises:
         UsageError: the label list cannot be used.
-        CheckpointError: a tokenizer file of the checkpoint is malformed, or its config.json names no encoder
-            that is known.
+        CheckpointError: a tokenizer file of the checkpoint is malformed, or its config.json names an unknown
+            encoder.
     """
     labels, checkpoint = read_labels(readable(label_list)), readable(checkpoint_dir)
     return ModelParts(

@@ -1,10 +1,10 @@
-"""Where this project lies, and the packages it consists of.
+"""Where this project is, and its packages.
 
-No syntax that Python 3.6 does not know: `pipeline.process.start` reads it where nothing else runs.
+Only Python 3.6 syntax: `pipeline.process.start` imports this on interpreters that run nothing else.
 """
 
 from pathlib import Path
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
-# Highest first: imports go down, never up.
+# Highest layer first: a package imports only those after it.
 PACKAGES = ("pipeline", "components", "models")

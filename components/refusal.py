@@ -1,6 +1,6 @@
-"""How a node's output says that a gate refused it. Imports nothing."""
+"""The property of a node's output that says that a gate rejected it. Imports nothing."""
 
 from __future__ import annotations
 
-# Custom property of a blessing, a pushed and an exported model: the reasons, "" where there are none.
+# Custom property of a blessing, a pushed model and an exported model: the reasons, "" if there are none.
 REFUSED = "refused"

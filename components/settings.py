@@ -1,4 +1,4 @@
-"""The sections of a config that several nodes read: data, model and transform."""
+"""The config sections that several nodes read: data, model and transform."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from models.section import Fraction, LocalPath, Section, Severity
 
 
 class DataGateSettings(Section):
-    """Rules that stop the run before Transform. `error` stops, `warn` only reports."""
+    """Rules that stop the run before Transform. `error` stops the run, `warn` only reports."""
 
     missing_split: Severity = Field(
         "error", description="A split named in data.splits has no file or no row."
     )
-    missing_column: Severity = Field("error", description="A column the schema requires is absent from rows.")
-    wrong_type: Severity = Field("error", description="A column holds another type than the schema says.")
-    unknown_label: Severity = Field("error", description="A label that is not in data.label_list.")
+    missing_column: Severity = Field("error", description="A column that the schema requires is missing.")
+    wrong_type: Severity = Field("error", description="A column's type differs from the schema's.")
+    unknown_label: Severity = Field("error", description="A label is not in data.label_list.")
     look_alike_labels: Severity = Field(
         "warn",
-        description="Labels in data.label_list that look the same: Spam and spam, 1 and 1.0, invisible characters.",
+        description="Labels in data.label_list look the same: Spam and spam, 1 and 1.0, invisible characters.",
     )
-    empty_text: Severity = Field("error", description="More empty texts than max_empty_text_fraction.")
+    empty_text: Severity = Field("error", description="More texts are empty than max_empty_text_fraction.")
     max_empty_text_fraction: Fraction = Field(
-        0.01, description="Share of rows of a split whose text may be empty or white space."
+        0.01, description="Maximum share of a split's rows whose text is empty or white space."
     )
-    too_few_rows: Severity = Field("error", description="A split with fewer rows than min_rows.")
-    min_rows: int = Field(10, ge=1, description="Rows that every split must have.")
-    not_utf8: Severity = Field("warn", description="Texts with bytes that are not UTF-8.")
+    too_few_rows: Severity = Field("error", description="A split has fewer rows than min_rows.")
+    min_rows: int = Field(10, ge=1, description="Minimum number of rows per split.")
+    not_utf8: Severity = Field("warn", description="Texts have bytes that are not UTF-8.")
     schema_anomaly: Severity = Field(
-        "error", description="Any other anomaly against the schema (domain, presence, shape)."
+        "error", description="Any other deviation from the schema (domain, presence, shape)."
     )
 
 
@@ -46,57 +46,58 @@ class DataSettings(Section):
     """Where the examples are and what their columns mean."""
 
     path: LocalPath = Field(
-        description="Folder of TFRecord shards of tf.Examples (made by `make data` or `import`); with {SPAN}, or "
-        "{YYYY}, {MM} and {DD}, in it where data arrives in numbered folders or in one a day."
+        description="Folder of TFRecord shards of tf.Examples (made by `make data` or `import`). It may contain {SPAN}, "
+        "or {YYYY}, {MM} and {DD}, for data that arrives in numbered or daily folders."
     )
     span: Annotated[int, Field(ge=0)] | date | None = Field(
-        None, description="Number or day of the span to take; null: the newest."
+        None, description="Number or day of the span to use; null: the newest."
     )
     recipe: str | None = Field(
         None,
-        description="Dataset recipe, a folder of data/: path, schema and label_list are its own where they are not given; "
-        "makes the project's datasets/<recipe>, where `path` is that.",
+        description="Dataset recipe, a folder of data/. It sets the defaults of path, schema and label_list, and makes "
+        "datasets/<recipe> if that is `path`.",
     )
     splits: dict[str, str] = Field(
         default_factory=lambda: {"train": "train-*", "eval": "eval-*", "test": "test-*"},
-        description="Split name -> glob of its shards under `path`. `train` and `eval` must be there.",
+        description="Split name -> glob of its shards under `path`. `train` and `eval` are required.",
     )
     data_schema: LocalPath = Field(
         alias="schema", description="Curated TFMD schema (.pbtxt) of the raw examples."
     )
     label_list: LocalPath = Field(
-        description="Label list, one label a line; the line number from 0 is the label id."
+        description="Label list, one label per line; the line number, starting at 0, is the label id."
     )
-    text: str = Field("text", min_length=1, description="Column with the text.")
-    text_pair: str | None = Field(None, description="Column with the second text of a pair task.")
-    label_column: str = Field("label", min_length=1, description="Column with the label (string or integer).")
+    text: str = Field("text", min_length=1, description="Column of the text.")
+    text_pair: str | None = Field(None, description="Column of the second text of a pair task.")
+    label_column: str = Field("label", min_length=1, description="Column of the label (string or integer).")
     gate: DataGateSettings = Field(DataGateSettings(), description="The data gate's rules.")
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _of_recipe(cls, given: Any) -> Any:
-        """A recipe has its dataset, schema and label list at fixed places of the project."""
-        recipe = given.get("recipe") if isinstance(given, dict) else None
+    def _of_recipe(cls, values: Any) -> Any:
+        """A recipe's dataset, schema and label list are at fixed places in the project."""
+        recipe = values.get("recipe") if isinstance(values, dict) else None
         if not isinstance(recipe, str):
-            return given
-        known = {
+            return values
+        defaults = {
             "path": str(PROJECT_DIR / "datasets" / recipe),
             "schema": str(PROJECT_DIR / "schemas" / f"{recipe}.pbtxt"),
             "label_list": str(PROJECT_DIR / "data" / recipe / "labels.txt"),
         }
-        if "data_schema" in given:
-            del known["schema"]
-        return known | {key: value for key, value in given.items() if value is not None or key not in known}
+        if "data_schema" in values:
+            del defaults["schema"]
+        set_by_user = {k: value for k, value in values.items() if value is not None or k not in defaults}
+        return defaults | set_by_user
 
     @property
     def text_columns(self) -> list[str]:
-        """The raw columns that a model is asked with."""
+        """The raw columns that are the model's inputs."""
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]
 
     def of_rows(self) -> DataSettings:
-        """What is said of the rows alone: a change of the gate's rules must not train again, and the examples know their span."""
+        """The settings that describe the rows: the gate's rules must not re-train, and the examples know their span."""
         return self.model_copy(update={"gate": DataGateSettings(), "span": None})
 
     @model_validator(mode="after")
@@ -111,15 +112,15 @@ class DataSettings(Section):
         for key, column in (("text", self.text), ("text_pair", self.text_pair)):
             if column is not None and not _names_an_argument(column):
                 raise ValueError(
-                    f"{key} becomes an input name of the served model: ASCII letters, digits and _, from a "
-                    f"letter on, no Python keyword, got {column!r}; rename the column with `import`"
+                    f"{key} is an input name of the served model: ASCII letters, digits and _, starting with a "
+                    f"letter, not a Python keyword; got {column!r}; rename the column with `import`"
                 )
         return self
 
     def _check_span(self) -> None:
         if self.recipe is not None and "{" in str(self.path):
             raise ValueError(
-                f"a recipe makes one folder: path must have no {{ in it, got {str(self.path)!r}; for rows of your own "
+                f"a recipe makes one folder, so path must not contain {{, got {str(self.path)!r}; for your own rows "
                 "set recipe to null"
             )
         if self.span is None:
@@ -127,14 +128,16 @@ class DataSettings(Section):
         patterns = [f"{self.path}/{shards}" for shards in self.splits.values()]
         if not all(map(has_spans, patterns)):
             raise ValueError(
-                f"span {self.span} needs {{SPAN}}, or {{YYYY}}, {{MM}} and {{DD}}, in path or splits"
+                f"span {self.span} requires {{SPAN}}, or {{YYYY}}, {{MM}} and {{DD}}, in path or splits"
             )
         if isinstance(self.span, date) and not all(map(is_dated, patterns)):
-            raise ValueError(f"span {self.span} is a day: path or splits need {{YYYY}}, {{MM}} and {{DD}}")
+            raise ValueError(
+                f"span {self.span} is a day, which requires {{YYYY}}, {{MM}} and {{DD}} in path or splits"
+            )
 
 
 def _names_an_argument(column: str) -> bool:
-    """Whether a SavedModel signature takes the name as it is; "self" is an argument already."""
+    """Whether a SavedModel signature accepts the name unchanged; "self" is already an argument."""
     plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", column) is not None
     return plain and not keyword.iskeyword(column) and column != "self"
 
@@ -147,7 +150,7 @@ class ModelSettings(Section):
 
     checkpoint: CheckpointSettings = Field(description="Where the pretrained encoder comes from.")
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
-        None, description="Dropout before the head; null keeps the checkpoint's own."
+        None, description="Dropout before the head; null: the checkpoint's own."
     )
 
 
@@ -155,8 +158,11 @@ class ModelSettings(Section):
 
 
 class TransformSettings(Section):
-    """Tokenization. What it does to the text is read from the checkpoint's own tokenizer files."""
+    """Tokenization. Its rules are read from the checkpoint's tokenizer files."""
 
     max_length: int = Field(
-        128, ge=4, le=8192, description="Most tokens of a row, special tokens included; longer text is cut."
+        128,
+        ge=4,
+        le=8192,
+        description="Maximum tokens per text or pair, special tokens included; longer texts are truncated.",
     )

@@ -1,8 +1,8 @@
-"""What StatisticsGen is told. No TensorFlow Data Validation is imported: it takes seconds, and this is one text.
+"""StatisticsGen's options, without importing TensorFlow Data Validation, which takes seconds.
 
 Distinct values are counted by sketches. TFDV's default keeps each distinct value of each column until the end,
-and the texts of a dataset are all distinct: 0.9 KiB a row in Beam's in-process runner. The sketches count each of
-up to 1,024 distinct values exactly, and the number of distinct values up to 16,384; above, they estimate.
+and the texts of a dataset are all distinct: 0.9 KiB per row in Beam's in-process runner. The sketches count
+exactly up to 1,024 distinct values, and the number of distinct values up to 16,384; beyond that they estimate.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# All fields, because `tfdv.StatsOptions.from_json` takes them as they are; a test compares them with TFDV's own.
+# All fields, because `tfdv.StatsOptions.from_json` fills in no defaults; a test compares them with TFDV's own.
 _OPTIONS: dict[str, Any] = {
     "TYPE_NAME": "StatsOptions",
     "_add_default_generators": True,
@@ -46,8 +46,8 @@ _OPTIONS: dict[str, Any] = {
 
 
 class SketchedStatsOptions:
-    """Stands for `tfdv.StatsOptions(use_sketch_based_topk_uniques=True)`, of which StatisticsGen wants the JSON."""
+    """Replaces `tfdv.StatsOptions(use_sketch_based_topk_uniques=True)`; StatisticsGen calls only `to_json`."""
 
     def to_json(self) -> str:
-        """The options as TFDV writes them."""
+        """The options in TFDV's JSON form."""
         return json.dumps(_OPTIONS)

@@ -1,1 +1,1 @@
-"""The model that a candidate has to beat."""
+"""The baseline: the model that the candidate is compared with."""

@@ -1,4 +1,4 @@
-"""A served version as an artifact of the metadata store, for a Resolver to hand out."""
+"""Registers a served version as an artifact of the metadata store, for a Resolver to return."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _log = logging.getLogger(__name__)
 def adopt_served(
     store: MetadataStore, version: ServedVersion, folder: Path, candidate: Path
 ) -> types.Artifact | None:
-    """Returns a served version as an artifact, copied so that pushes and prunings leave it alone.
+    """Returns a served version as an artifact: a copy, which later pushes and pruning do not change.
 
-    The same version is the same artifact in every run. None where it cannot be compared with the candidate.
+    The same version is the same artifact in every run. Returns None if it cannot be compared with the candidate.
 
     Args:
         store: the metadata store, which knows the type Model.
         version: from `newest_other`.
         folder: for the copies.
-        candidate: SavedModel folder of the model to be judged.
+        candidate: SavedModel folder of the candidate.
     """
     if why_incomparable(version, candidate):
         return None
@@ -43,13 +43,13 @@ def adopt_served(
     if not uri.is_dir() or manifest.damage(uri):
         _copy(version, uri)
     _log.info(
-        "The baseline is served version %s: no blessed model is left in the metadata store", version.path
+        "The baseline is served version %s: the metadata store has no usable blessed model", version.path
     )
     return _artifact(store, uri, version.number)
 
 
 def _copy(version: ServedVersion, uri: Path) -> None:
-    """Replaces all that is in the folder of copies: the pipeline's lock is held, and one is enough."""
+    """Replaces the folder of copies: one is enough, and the run holds the pipeline's lock."""
     shutil.rmtree(uri.parent, ignore_errors=True)
     aside = uri.with_name(f".{uuid.uuid4().hex}")
     target = Path(path_utils.serving_model_dir(str(aside)))
@@ -61,9 +61,9 @@ def _copy(version: ServedVersion, uri: Path) -> None:
 def _artifact(store: MetadataStore, uri: Path, number: int) -> types.Artifact:
     model = standard_artifacts.Model()
     kind = store.get_artifact_type(model.type_name)
-    known = [found for found in store.get_artifacts_by_uri(str(uri)) if found.type_id == kind.id]
+    known = [artifact for artifact in store.get_artifacts_by_uri(str(uri)) if artifact.type_id == kind.id]
     if known:
-        if known[-1].state != mlmd.Artifact.LIVE:  # its copy was damaged, and is made anew
+        if known[-1].state != mlmd.Artifact.LIVE:  # its copy was damaged and has just been replaced
             known[-1].state = mlmd.Artifact.LIVE
             store.put_artifacts(known[-1:])
         return artifact_utils.deserialize_artifact(kind, known[-1])

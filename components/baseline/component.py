@@ -1,4 +1,4 @@
-"""ServedBaseline: the model that is served now, as the baseline for the Evaluator."""
+"""ServedBaseline: the currently served model as the baseline for the Evaluator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from components.fingerprints import code_fingerprint
 class ServedBaseline(base_component.BaseComponent):
     """Copies the newest served version that is not the candidate itself.
 
-    Output `model` (Model) has the custom property `served_version`; without any such version it has
+    Output `model` (Model) has the custom property `served_version`. If there is no such version, it has
     `absent` = 1 and no files, and the entry point of its consumers leaves it out.
 
     Args:

@@ -24,14 +24,14 @@ RECORD_FILE = "baseline.json"
 
 
 def find_version(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> int:
-    """Returns the number of the served version to compare with, 0 for none."""
+    """Returns the number of the served version to compare with, 0 if there is none."""
     candidate = artifact_utils.get_single_instance(input_dict[CANDIDATE_KEY])
     folder = path_utils.serving_model_path(candidate.uri, path_utils.is_old_model_artifact(candidate))
     return served_baseline(exec_properties[SERVING_DIR_KEY], exec_properties[NAME_KEY], Path(folder))
 
 
 class Executor(base_executor.BaseExecutor):
-    """Copies the version into the artifact, so that later pushes and prunings do not change it."""
+    """Copies the version into the artifact, so that later pushes and pruning do not change it."""
 
     def Do(
         self,
@@ -42,7 +42,7 @@ class Executor(base_executor.BaseExecutor):
         """Fills `model`, or marks it absent.
 
         Raises:
-            PipelineError: the version was removed in between.
+            PipelineError: the version was removed in the meantime.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
@@ -64,5 +64,5 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target, ignore=shutil.ignore_patterns(EXTRAS))
     except (OSError, shutil.Error) as error:
         raise PipelineError(
-            f"{source}: the baseline cannot be copied ({error}); it may have been pruned meanwhile, run again"
+            f"{source}: the baseline cannot be copied ({error}); it may have been pruned in the meantime; run again"
         ) from error

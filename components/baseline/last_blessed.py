@@ -1,4 +1,4 @@
-"""The baseline where a metadata store can be asked: the last blessed model."""
+"""The baseline for orchestrators with a metadata store: the last blessed model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def last_blessed(candidate: types.BaseChannel, serving_dir: Path, name: str, pip
 
     Args:
         candidate: Model of the Trainer.
-        serving_dir: folder that the model server watches: what is served there stands in for a model that is lost.
+        serving_dir: folder that the model server watches; the served version replaces a blessed model that is lost.
         name: name of the served model.
-        pipeline_root: folder with a folder for each node.
+        pipeline_root: folder that has one folder per node.
     """
     node_id = "BaselineResolver"
     return Resolver(

@@ -1,6 +1,6 @@
-"""The baseline among what is served: for orchestrators without a metadata query, and where that finds nothing.
+"""The baseline among the served versions, if the metadata store cannot be queried or has no usable model.
 
-Plain Python, but for the messages that a SavedModel consists of.
+Plain Python, except for the SavedModel messages.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from models.errors import PipelineError
 
 
 def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
-    """Returns the number of the newest served version that is not the candidate, 0 when there is none.
+    """Returns the number of the newest served version that is not the candidate, 0 if there is none.
 
-    Served is 1, 2, 3 and the candidate equals 3 byte for byte -> 2.
+    If versions 1, 2 and 3 are served and 3 equals the candidate byte for byte, it is 2.
 
     Args:
         serving_dir: folder that the model server watches.
         name: name of the served model.
-        candidate: SavedModel folder of the model to be judged.
+        candidate: SavedModel folder of the candidate.
 
     Raises:
-        PipelineError: that version is damaged: held against it, a bad model may look good.
+        PipelineError: that version is damaged; compared with it, a bad model may look good.
     """
     version = newest_other(serving_dir, name, candidate)
     if version is None:
@@ -33,14 +33,14 @@ def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
     broken = version.damage(thorough=True)
     if broken:
         raise PipelineError(
-            f"{version.path}: damaged ({broken}), so no model can be compared with it; roll back to a whole version "
+            f"{version.path}: damaged ({broken}), so no model can be compared with it; roll back to an intact version "
             "and run again"
         )
     return version.number
 
 
 def newest_other(serving_dir: str, name: str, candidate: Path) -> ServedVersion | None:
-    """Returns the newest served version that is not the candidate; folders that nobody pushed a model to are none."""
+    """Returns the newest served version that is not the candidate; ignores folders without a model."""
     for version in reversed(store.versions(serving_dir, name)):
         is_model = version.info or (version.path / SAVED_MODEL).is_file()
         if is_model and not same_model(version.path, candidate):
@@ -49,7 +49,7 @@ def newest_other(serving_dir: str, name: str, candidate: Path) -> ServedVersion 
 
 
 def why_incomparable(version: ServedVersion, candidate: Path) -> str:
-    """Returns why metrics of a served version say nothing about the candidate; "" when they do."""
+    """Returns why a served version cannot be compared with the candidate; "" if it can."""
     broken = version.damage(thorough=True)
     if broken:
         return f"it is damaged ({broken})"
@@ -70,7 +70,7 @@ def _labels(model_dir: Path) -> list[str]:
 
 
 def _inputs(model_dir: Path) -> list[str]:
-    """Names of the served signature's inputs, sorted."""
+    """Input names of the serving signature, sorted."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 

@@ -9,7 +9,7 @@ MODEL_KEY = "model"
 SERVING_DIR_KEY = "serving_dir"
 NAME_KEY = "name"
 CODE_FINGERPRINT_KEY = "code_fingerprint"
-# Set by an orchestrator that has looked for the version already.
+# Set by an orchestrator that has already resolved the version.
 VERSION_KEY = "version"
 
 

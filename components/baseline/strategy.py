@@ -1,7 +1,7 @@
-"""The latest blessed model that is not the candidate itself.
+"""Resolves the latest blessed model that is not the candidate itself.
 
-TFX's LatestBlessedModelStrategy names the candidate as its own baseline as soon as it is blessed: the
-Evaluator then runs once more on an unchanged pipeline, and compares a model with itself.
+TFX's LatestBlessedModelStrategy returns the candidate as its own baseline once it is blessed: in an unchanged
+pipeline the Evaluator then runs again and compares the model with itself.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
                  model=Channel(type=Model), model_blessing=Channel(type=ModelBlessing),
                  config={"serving_dir": "serving", "name": "trec", "folder": "runs/trec/artifacts/served"})
 
-    The baseline is the model whose blessing was issued last, from the cache or not: when an older
-    config is run again and blessed again, its model is what is served. The candidate, and models that
-    are the same, are skipped. Where the files of the last one are gone or damaged, and where the store knows none, it
-    is the newest served version (without a blessing), or nothing when that cannot be compared with, and the Pusher
-    refuses to replace it; when none is served, the last blessed model that is whole. Both lists are empty when there
-    is no baseline, as in a first run.
+    The baseline is the model whose blessing was issued last, cached or not: if an older config is run and
+    blessed again, its model is the one that is served. The candidate and equal models are skipped.
+    If the files of that model are missing or damaged, or if the store has none, the baseline is the newest
+    served version (without a blessing). If that cannot be compared with the candidate, there is no baseline and
+    the Pusher refuses to replace it. If nothing is served, it is the last blessed model that is intact.
+    Both lists are empty if there is no baseline, as in a first run.
 
     Args:
-        serving_dir: folder that the model server watches; None: what is served is not looked at.
+        serving_dir: folder that the model server watches; None: served versions are not considered.
         name: name of the served model.
         folder: for the copy of a served version.
     """
@@ -53,7 +53,7 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
     def resolve_artifacts(
         self, store: MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Returns `candidate` as it came, and at most one `model` with its `model_blessing`, if it has one."""
+        """Returns `candidate` unchanged, and at most one `model` with its `model_blessing`, if it has one."""
         candidates = input_dict.get(CANDIDATE_KEY, [])
         others = [
             (model, blessing)
@@ -70,9 +70,9 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
         return {CANDIDATE_KEY: candidates, MODEL_KEY: models, MODEL_BLESSING_KEY: blessings}
 
     def _served(self, store: MetadataStore, candidates: list[types.Artifact]) -> list[types.Artifact] | None:
-        """The served version, if it can be compared with; None when no other model is served.
+        """The served version, empty if it cannot be compared with the candidate; None if no other model is served.
 
-        Where it cannot, an older model is no stand-in: a model that is worse than the served one may beat that.
+        An older model does not replace an incomparable one: a model worse than the served one might beat it.
         """
         if self._serving_dir is None or not candidates:
             return None
@@ -87,7 +87,7 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
 def _blessed_models(
     store: MetadataStore, input_dict: dict[str, list[types.Artifact]]
 ) -> Iterator[tuple[types.Artifact | None, types.Artifact]]:
-    """Yields the blessed models with their blessing, the last blessed first; None for one that was given up."""
+    """Yields the blessed models with their blessing, the last blessed first; None for a model that was lost."""
     models = {model.id: model for model in input_dict.get(MODEL_KEY, [])}
     blessings = [
         b for b in input_dict.get(MODEL_BLESSING_KEY, []) if b.get_int_custom_property(_BLESSED) == 1
@@ -102,12 +102,12 @@ def _is_one_of(model: types.Artifact, candidates: list[types.Artifact]) -> bool:
 
 
 def _is_whole(model: types.Artifact) -> bool:
-    """Whether the files are there, and as they were written; the Evaluator is given no others."""
+    """Whether the model's files exist and are unchanged since they were written."""
     return (_folder(model) / SAVED_MODEL).is_file() and not manifest.damage(Path(model.uri))
 
 
 def _last_issued(store: MetadataStore, artifact_ids: list[int]) -> dict[int, int]:
-    """Returns artifact id -> id of the last execution that gave it out, cached executions included."""
+    """Returns artifact id -> id of the last execution that output it, cached executions included."""
     last: dict[int, int] = {}
     for event in store.get_events_by_artifact_ids(artifact_ids) if artifact_ids else []:
         if event.type == mlmd.Event.OUTPUT:  # a resolver's own use is INTERNAL_OUTPUT

@@ -1,1 +1,1 @@
-"""The canary: the candidate answers real rows on the real server before it may be pushed."""
+"""The canary: the candidate answers real rows on the real server before it is pushed."""

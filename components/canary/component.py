@@ -1,4 +1,4 @@
-"""Canary: the InfraValidator that needs no Docker and compares answers."""
+"""Canary: an InfraValidator that needs no Docker and compares answers."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from components.settings import DataSettings
 
 
 class Canary(InfraValidator):
-    """Starts the model server on the candidate and holds its answers against the evaluated model's.
+    """Starts the model server on the candidate and compares its answers with the evaluated model's.
 
-    Output `blessing` (InfraBlessing) has the custom properties `blessed` and, when blessed, `has_model`:
-    its folder then holds the model with warm-up requests, which the Pusher pushes. canary.json in
-    it has the figures and the reasons of a refusal. A model that cannot even be loaded is not blessed; only
-    a fault of the machine raises.
+    Output `blessing` (InfraBlessing) has the custom properties `blessed` and, if blessed, `has_model`:
+    its folder then contains the model with warm-up requests, which the Pusher pushes. Its canary.json has
+    the figures and the reasons for a rejection. A model that cannot be loaded is not blessed; only a fault
+    of the machine raises an error.
 
     Args:
         model: Model of the Trainer.
-        model_blessing: ModelBlessing of the Evaluator; a model that it refused is not tried.
+        model_blessing: ModelBlessing of the Evaluator; a model that it rejected is not tried.
         examples: Examples of the ExampleGen.
         name: name of the served model.
-        settings: what is asked, and the bounds that the answers are held to.
+        settings: which rows are sent, and the bounds for the answers.
         data: what the columns mean.
         serve: how the model server is started.
     """
 
     SPEC_CLASS = CanarySpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
-    CACHEABLE: ClassVar = False  # a refusal may be the machine's; it is an output, which a cache would keep
+    CACHEABLE: ClassVar = False  # a rejection is an output, but the machine may be its cause
 
     def __init__(
         self,
@@ -65,5 +65,5 @@ class Canary(InfraValidator):
             code_fingerprint=code_fingerprint("components.canary.executor", "components.serving.__main__"),
             blessing=types.Channel(type=standard_artifacts.InfraBlessing),
         )
-        # Past InfraValidator's own, which describes a server in a container.
+        # Skips InfraValidator's constructor, which describes a server in a container.
         super(InfraValidator, self).__init__(spec=spec)

@@ -1,4 +1,4 @@
-"""Executor of Canary: rows and reference answers in, a blessing out."""
+"""Executor of Canary: compares the server's answers with reference answers and writes a blessing."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ _log = logging.getLogger(__name__)
 
 
 def read_rows(folder: Path, columns: Sequence[str], limit: int, max_bytes: int) -> list[Row]:
-    """The first `limit` rows of a split, texts only; rows that the server would refuse are left out.
+    """The text columns of a split's first `limit` rows, without rows that the server would reject.
 
     Raises:
         ValidationFailed: no row is left.
     """
     rows = ({column: text_of(example, column) for column in columns} for example in read_examples(folder))
-    fitting = (row for row in rows if all(_is_answered(text, max_bytes) for text in row.values()))
-    found: list[Row] = list(itertools.islice(fitting, limit))
-    if not found:
+    accepted = (row for row in rows if all(_is_answered(text, max_bytes) for text in row.values()))
+    first: list[Row] = list(itertools.islice(accepted, limit))
+    if not first:
         raise error_types.ValidationFailed(
             f"the split has no row in UTF-8 that fits serve.max_text_bytes {max_bytes}"
         )
-    return found
+    return first
 
 
 def _is_answered(text: bytes, max_bytes: int) -> bool:
@@ -75,7 +75,7 @@ def _is_answered(text: bytes, max_bytes: int) -> bool:
 
 
 def evaluated_answers(model_dir: Path, rows: Sequence[Row]) -> np.ndarray:
-    """float32 [rows, classes]: the signature that the Evaluator judged, loaded as it loads it."""
+    """float32 [rows, classes]: probabilities of the evaluated signature, loaded as the Evaluator loads it."""
     model = tf.saved_model.load(str(model_dir))
     texts = {column: tf.constant([row[column] for row in rows]) for column in rows[0]}
     outputs = model.signatures[features.SERVING_SIGNATURE](**texts)
@@ -83,7 +83,7 @@ def evaluated_answers(model_dir: Path, rows: Sequence[Row]) -> np.ndarray:
 
 
 def warm_up_requests(rows: Sequence[Row], name: str) -> list[predict_pb2.PredictRequest]:
-    """What the server that loads the model is to ask it first: one row, and some at once."""
+    """The requests that a server sends to the model when it has loaded it: one row, and a small batch."""
     return [_predict_request(some, name) for some in (rows[:1], rows[:_WARM_UP_ROWS])]
 
 
@@ -96,9 +96,9 @@ def _predict_request(rows: Sequence[Row], name: str) -> predict_pb2.PredictReque
 
 
 class Executor(infra_validator.Executor):
-    """InfraValidator's executor with a trial of its own: one attempt that ends in figures and reasons.
+    """InfraValidator's executor with its own trial: one attempt that yields figures and reasons.
 
-    The parent's `_ValidateWithRetry` knows only whether calls succeed, and logs tracebacks.
+    The parent's `_ValidateWithRetry` knows only whether calls succeed, and it logs tracebacks.
     """
 
     def Do(
@@ -110,8 +110,8 @@ class Executor(infra_validator.Executor):
         """Sets `blessed` and `has_model` on the InfraBlessing, and writes canary.json and the marker file.
 
         Raises:
-            PipelineError: SIGTERM came, or the model's files are not those that were exported; there is no
-                verdict.
+            PipelineError: SIGTERM arrived, or the model's files are not those that were exported; there is
+                no verdict.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
@@ -122,7 +122,7 @@ class Executor(infra_validator.Executor):
         except error_types.ValidationFailed as refusal:
             trial = Trial((str(refusal),))
         except error_types.GracefulShutdown as error:
-            raise PipelineError("the canary got SIGTERM before its verdict: run again") from error
+            raise PipelineError("the canary received SIGTERM before its verdict; run again") from error
         _record(blessing, trial)
 
     @contextlib.contextmanager
@@ -132,14 +132,14 @@ class Executor(infra_validator.Executor):
             with super()._InstallGracefulShutdownHandler():
                 yield
         finally:
-            # The parent leaves its own there where none was: SIG_DFL is 0, false.
+            # If the handler was SIG_DFL, which is 0 and so false, the parent does not restore it.
             if before is not None and threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, before)
 
     def _judge(
         self, inputs: dict[str, list[types.Artifact]], blessing: types.Artifact, properties: dict[str, Any]
     ) -> Trial:
-        """Raises ValidationFailed where there is nothing to try."""
+        """Raises ValidationFailed if there is nothing to try."""
         if not all(model_utils.is_model_blessed(judged) for judged in inputs.get(MODEL_BLESSING_KEY) or ()):
             raise error_types.ValidationFailed("the Evaluator did not bless the model")
         settings = json.loads(properties[SETTINGS_KEY])
@@ -154,7 +154,7 @@ class Executor(infra_validator.Executor):
         exported = require_exported(Path(source))
         expected = _reference(Path(source), rows, canary.allowed_ops)
         self._CreateWarmupModel(blessing, source, warm_up_requests(rows, settings["name"]))
-        # What is tried is what would be pushed.
+        # The trial runs on the copy that would be pushed.
         stamped = Path(path_utils.stamped_model_path(blessing.uri))
         write_sums(stamped, exported)
         if not canary.enabled:
@@ -163,17 +163,17 @@ class Executor(infra_validator.Executor):
 
 
 def _reference(model_dir: Path, rows: Sequence[Row], allowed_ops: Sequence[str]) -> np.ndarray:
-    """As `evaluated_answers`; raises ValidationFailed when the model has none to give."""
+    """As `evaluated_answers`; raises ValidationFailed if the model cannot answer."""
     try:
         if foreign := foreign_ops(model_dir, allowed_ops):
             raise error_types.ValidationFailed(
                 f"TF Serving 2.20 does not link ops of its graph: {', '.join(foreign)}"
             )
         return evaluated_answers(model_dir, rows)
-    except error_types.InfraValidationError:  # the one above, or SIGTERM came
+    except error_types.InfraValidationError:  # the one above, or SIGTERM arrived
         raise
     except Exception as error:
-        # A damaged or missing model raises anything, and is not blessed.
+        # A damaged or missing model can raise any exception; it is not blessed.
         cause = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise error_types.ValidationFailed(f"the model does not load: {cause}") from error
 
@@ -183,7 +183,7 @@ def _record(blessing: types.Artifact, trial: Trial) -> None:
         infra_validator._mark_not_blessed(blessing)
         blessing.set_int_custom_property("has_model", 0)
         blessing.set_string_custom_property(REFUSED, "; ".join(trial.reasons))
-        # Nobody is to push it.
+        # So that it cannot be pushed.
         shutil.rmtree(path_utils.stamped_model_path(blessing.uri), ignore_errors=True)
     else:
         infra_validator._mark_blessed(blessing)

@@ -1,4 +1,4 @@
-"""The model server as a child process: what an InfraValidator starts instead of a container."""
+"""Runs the model server as a child process, for an InfraValidator without containers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ from components.serving.settings import ServeSettings
 
 MODEL_NAME = "canary"
 MODEL_VERSION = 1
-# Nobody else is to find it, and one process is to hold all that is measured.
+# Only this process may reach the server, and a single worker makes its memory measurable.
 _ALONE = {"host": "127.0.0.1", "port": 0, "grpc_port": 0, "workers": 1, "poll_seconds": 0.1}
 
 
 class LocalProcessRunner(base_runner.BaseModelServerRunner):
     """Serves one SavedModel as version 1 of the model "canary", on free ports of 127.0.0.1.
 
-    The server ends with `Stop()`, and when its stdin is closed: the kernel does that when this process ends,
-    in whatever way.
+    The server ends with `Stop()` or when its stdin closes, which happens however this process ends.
 
     Args:
-        model_dir: SavedModel folder. It is read where it is.
-        settings: limits of the server; where it listens and its number of workers are the runner's.
+        model_dir: SavedModel folder, which is read in place.
+        settings: limits of the server; the runner overrides its addresses and number of workers.
     """
 
     def __init__(self, model_dir: Path, settings: ServeSettings) -> None:
@@ -56,11 +55,11 @@ class LocalProcessRunner(base_runner.BaseModelServerRunner):
             )
 
     def WaitUntilRunning(self, deadline: float) -> None:
-        """Returns when the server listens, at `deadline` (seconds since 1970, UTC) the latest.
+        """Returns when the server listens, at the latest at `deadline` (seconds since 1970, UTC).
 
         Raises:
-            JobAborted: it has ended; the message is its last one.
-            DeadlineExceeded: it does not listen in time.
+            JobAborted: the server has ended; the message is its last line.
+            DeadlineExceeded: the server does not listen in time.
         """
         while time.time() < deadline:
             self.check_running()
@@ -72,20 +71,20 @@ class LocalProcessRunner(base_runner.BaseModelServerRunner):
         raise error_types.DeadlineExceeded("the server does not listen")
 
     def check_running(self) -> None:
-        """Raises JobAborted, with the server's last words, when it has ended."""
+        """Raises JobAborted with the server's last line if it has ended."""
         assert self._process is not None, "call Start() first"
         if self._process.poll() is not None:
             lines = [line for line in (self.GetLogs() or "").splitlines() if line]
-            last_words = lines[-1][-300:] if lines else f"exit code {self._process.returncode}"
-            raise error_types.JobAborted(last_words)
+            last_line = lines[-1][-300:] if lines else f"exit code {self._process.returncode}"
+            raise error_types.JobAborted(last_line)
 
     def GetEndpoint(self) -> str:
-        """`127.0.0.1:PORT` of gRPC."""
+        """The gRPC address, `127.0.0.1:PORT`."""
         return f"127.0.0.1:{self._port('grpc')}"
 
     @property
     def rest_endpoint(self) -> str:
-        """`127.0.0.1:PORT` of REST."""
+        """The REST address, `127.0.0.1:PORT`."""
         return f"127.0.0.1:{self._port('rest')}"
 
     def _port(self, protocol: str) -> int:
@@ -93,12 +92,12 @@ class LocalProcessRunner(base_runner.BaseModelServerRunner):
         return self._ports[protocol]
 
     def peak_memory_mb(self) -> float:
-        """Highest resident size so far, MB; nan when the server has ended."""
+        """Peak resident memory so far, MB; nan if the server has ended."""
         if self._process is None or self._process.poll() is not None:
             return math.nan
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
-        _, found, size = status.partition("VmHWM:")  # not there any more in the moment after its end
-        return int(size.split()[0]) / 1024 if found else math.nan
+        _, separator, size = status.partition("VmHWM:")  # absent as soon as the process ends
+        return int(size.split()[0]) / 1024 if separator else math.nan
 
     def GetLogs(self) -> str | None:
         """What the server has written to stderr; None before `Start()` and after `Stop()`."""
@@ -107,7 +106,7 @@ class LocalProcessRunner(base_runner.BaseModelServerRunner):
         return self._file("errors").read_text(encoding="utf-8", errors="replace")
 
     def Stop(self) -> None:
-        """Returns when the server is gone. It is killed: it holds nothing that an orderly end would save."""
+        """Kills the server, which has no state to save, and returns when it has ended."""
         if self._process is not None:
             with self._process:  # closes its stdin and waits
                 self._process.kill()

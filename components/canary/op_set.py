@@ -1,9 +1,9 @@
-"""Whether TF Serving 2.20 links every op of an exported graph.
+"""Checks that TF Serving 2.20 links every op of an exported graph.
 
 Its BUILD file (tensorflow_serving/model_servers, SUPPORTED_TENSORFLOW_OPS, release 2.20.0) links TensorFlow's
-ops and kernels, all of tensorflow-text 2.20.0 (`ops_lib`, SentencePiece among them) and the inference ops of
-decision forests, which no model of this project has. Nothing can be added to a binary: a graph with any
-other op fails to load there with "Op type not registered".
+ops and kernels, all of tensorflow-text 2.20.0 (`ops_lib`, which includes SentencePiece) and the inference ops of
+decision forests, which no model of this project uses. A binary cannot load further ops: a graph with any other
+op fails to load with "Op type not registered".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from components.model_files import SAVED_MODEL
 
-# In TensorFlow 2.21, which exports the graph, and not in 2.20: all that `tf.raw_ops` of the two differ by.
+# Ops of TensorFlow 2.21, which exports the graph, that 2.20 lacks: the complete difference of their `tf.raw_ops`.
 NEWER_OPS = frozenset({"DecodeJxl"})
 TEXT_OPS = frozenset(
     {
@@ -63,15 +63,15 @@ TEXT_OPS = frozenset(
 
 
 def foreign_ops(model_dir: Path, allowed: Collection[str] = ()) -> list[str]:
-    """Returns the ops of a SavedModel that TF Serving 2.20 does not link, sorted; functions included.
+    """Returns the ops of a SavedModel, functions included, that TF Serving 2.20 does not link, sorted.
 
     Args:
-        model_dir: SavedModel folder. It is read, not loaded: loading it needs its ops.
-        allowed: ops that the user's own build of TF Serving links besides.
+        model_dir: SavedModel folder. It is parsed, not loaded, because loading requires its ops.
+        allowed: additional ops that the user's own build of TF Serving links.
 
     Raises:
         OSError: saved_model.pb cannot be read.
-        google.protobuf.message.DecodeError: it is no SavedModel.
+        google.protobuf.message.DecodeError: saved_model.pb is not a SavedModel.
     """
     saved_model = saved_model_pb2.SavedModel.FromString((model_dir / SAVED_MODEL).read_bytes())
     used = set(_ops(saved_model))
@@ -81,12 +81,12 @@ def foreign_ops(model_dir: Path, allowed: Collection[str] = ()) -> list[str]:
 def _ops(saved_model: saved_model_pb2.SavedModel) -> Iterator[str]:
     for meta_graph in saved_model.meta_graphs:
         functions = meta_graph.graph_def.library.function
-        # A node may call a function by naming it as its op.
+        # A node can call a function by using its name as the op.
         names = {function.signature.name for function in functions}
         for nodes in (meta_graph.graph_def.node, *(function.node_def for function in functions)):
             yield from (node.op for node in nodes if node.op not in names)
 
 
 def _is_core(op: str) -> bool:
-    # The module was generated with TensorFlow itself; what libraries register later is not in it.
+    # tf.raw_ops is generated when TensorFlow is built, so it has no ops that libraries register later.
     return hasattr(tf.raw_ops, op) and op not in NEWER_OPS

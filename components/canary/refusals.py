@@ -1,6 +1,6 @@
-"""A refused trial is tried again by the next run.
+"""Makes the next run repeat a canary trial that failed.
 
-Latency and memory are the machine's as much as the model's, so a refusal must not stay in the cache.
+Latency and memory depend on the machine as much as on the model, so a rejection must not stay in the cache.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 
 def forget_refusals(store: MetadataStore) -> int:
-    """Marks every InfraBlessing that says no DELETED, which the cache passes over; returns how many."""
+    """Marks every InfraBlessing that is not blessed as DELETED, so that the cache skips it; returns how many."""
     try:
         blessings = store.get_artifacts_by_type("InfraBlessing")
-    except errors.NotFoundError:  # no canary ever ran with this store
+    except errors.NotFoundError:  # no canary has ever run with this store
         return 0
     refused = [
         blessing

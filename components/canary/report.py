@@ -1,4 +1,4 @@
-"""canary.json: what the canary found. Plain Python, so that a summary can read it cheaply."""
+"""canary.json: the canary's figures and reasons. Plain Python, so that reading it is fast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPORT_FILE = "canary.json"  # in the blessing's folder
 class CanaryReport:
     """The trial on the model server: {"blessed": true, "reasons": [], "figures": {"p99_ms": 11.2, ...}}.
 
-    Without reasons and figures there was none.
+    If both reasons and figures are missing, there was no trial.
     """
 
     blessed: bool

@@ -1,4 +1,4 @@
-"""Asks a model server, started for the purpose, and judges its answers."""
+"""Starts a model server, sends it rows and checks its answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Row = Mapping[str, bytes]  # raw text column -> text
 
 @dataclass(frozen=True)
 class Trial:
-    """What was found. Without `reasons` the model may be pushed."""
+    """The result of a trial. The model may be pushed if there are no `reasons`."""
 
     reasons: tuple[str, ...]
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -32,11 +32,11 @@ class Trial:
 def try_model(
     runner: LocalProcessRunner, rows: Sequence[Row], expected: np.ndarray, settings: CanarySettings
 ) -> Trial:
-    """Starts the server, asks for each row, one after the other, and stops the server.
+    """Starts the server, sends the rows one after the other, and stops the server.
 
     Args:
-        runner: not started yet.
-        rows: what is asked.
+        runner: a runner that has not been started.
+        rows: rows to send.
         expected: float32 [rows, classes], the evaluated model's probabilities for them.
     """
     started = time.monotonic()
@@ -63,7 +63,7 @@ def try_model(
 
 
 def _over_budget(figures: Mapping[str, float], settings: CanarySettings) -> Iterator[str]:
-    # Written so that a figure that is not a number is over it.
+    # Negated comparisons, so that NaN is over budget.
     if not figures["max_difference"] <= settings.max_difference:
         yield (
             f"the server's probabilities differ by up to {figures['max_difference']:.3g} from the evaluated "
@@ -76,8 +76,8 @@ def _over_budget(figures: Mapping[str, float], settings: CanarySettings) -> Iter
 
 
 def _wait_until_ready(runner: LocalProcessRunner, seconds: float) -> str:
-    """Returns why it does not become ready; "" when it is."""
-    deadline = time.time() + seconds  # as TFX's runners count
+    """Returns why the server did not become ready; "" if it did."""
+    deadline = time.time() + seconds  # TFX's runners use wall-clock time
     try:
         runner.WaitUntilRunning(deadline)
         while time.time() < deadline:
@@ -96,13 +96,13 @@ def _wait_until_ready(runner: LocalProcessRunner, seconds: float) -> str:
 
 
 def _get_status(runner: LocalProcessRunner) -> dict[str, Any]:
-    # With a version: the status of the model as a whole is an error while none is ready.
+    # With a version, because the status of the model as a whole is an error while no version is ready.
     path = f"/v1/models/{MODEL_NAME}/versions/{MODEL_VERSION}"
-    # A server that ends meanwhile does not answer: the next check finds out.
-    with contextlib.suppress(OSError, http.client.HTTPException), _connect(runner, 30) as to:
-        to.request("GET", path)
-        found: dict[str, Any] = json.loads(to.getresponse().read())
-        return found
+    # A server that has just ended does not answer; the next check detects that.
+    with contextlib.suppress(OSError, http.client.HTTPException), _connect(runner, 30) as connection:
+        connection.request("GET", path)
+        status: dict[str, Any] = json.loads(connection.getresponse().read())
+        return status
     return {}
 
 
@@ -113,18 +113,18 @@ def _connect(runner: LocalProcessRunner, seconds: float) -> contextlib.closing[h
 def _ask(
     runner: LocalProcessRunner, rows: Sequence[Row], settings: CanarySettings
 ) -> tuple[list[list[float]], list[float], str]:
-    """(probabilities of each row, seconds of each request, why it ended early or "")."""
+    """Returns the probabilities of each row, the seconds of each request, and why it ended early, or ""."""
     answers: list[list[float]] = []
     seconds: list[float] = []
     deadline = time.monotonic() + settings.trial_seconds
-    with _connect(runner, settings.trial_seconds) as to:
+    with _connect(runner, settings.trial_seconds) as connection:
         for number, row in enumerate(rows):
             if time.monotonic() > deadline:
                 problem = f"only {number} of {len(rows)} rows were answered within canary.trial_seconds"
                 return answers, seconds, problem
             started = time.perf_counter()
             try:
-                probabilities = _probabilities(to, row)
+                probabilities = _probabilities(connection, row)
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
                 return answers, seconds, f"row {number} got no answer: {type(error).__name__}: {error}"
             seconds.append(time.perf_counter() - started)

@@ -1,1 +1,1 @@
-"""Stops the run before Transform when the data is not what the schema and the config say."""
+"""Stops the run before Transform if the data breaks the schema or the config's rules."""

@@ -1,4 +1,4 @@
-"""DataGate: nothing that breaks the rules of the config reaches Transform."""
+"""DataGate: keeps data that breaks the config's rules from reaching Transform."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from models.tasks.task import Task
 
 
 class DataGate(base_component.BaseComponent):
-    """Judges the examples by `data.gate`; raises GateRefused, or lets them through with a report.
+    """Checks the examples against the rules of `data.gate`; writes a report, or raises GateRefused.
 
-    Output `report` (DataGateReport): report.json with every finding that was only a warning, custom
-    properties `rows` and `warnings`. Nodes behind the gate name it as upstream:
+    Output `report` (DataGateReport): report.json with the findings, all of them warnings, and the custom
+    properties `rows` and `warnings`. Nodes after the gate name it as upstream:
     `transform.add_upstream_node(data_gate)`.
 
     Args:
@@ -28,15 +28,15 @@ class DataGate(base_component.BaseComponent):
         statistics: ExampleStatistics of StatisticsGen.
         schema: curated Schema.
         anomalies: ExampleAnomalies of ExampleValidator.
-        data: the rules, and what the columns mean; the label list is read by the executor.
+        data: the rules, and what the columns mean; the executor reads the label list.
         task: what the model learns.
-        refusal_dir: folder for `data_gate.json`, all findings of a refusal; "" for the log only.
+        refusal_dir: folder for `data_gate.json`, which has all findings if the data is rejected; "": only logged.
         labels_fingerprint: hash of the label list; a change re-runs the node.
     """
 
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
-    CAN_REFUSE: ClassVar = True  # no node behind it starts
+    CAN_REFUSE: ClassVar = True  # no later node starts
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Executor of DataGate: makes counts from the artifacts, the rules decide."""
+"""Executor of DataGate: counts problems in the artifacts, which the rules then judge."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 def scan_split(
     folder: str, data: DataSettings, facts: Facts, labels: frozenset[str], label_lists: tuple[str, ...]
 ) -> rules.SplitTally:
-    """Reads the rows of one split once and counts what is wrong with text and label."""
+    """Reads the rows of one split once and counts problems with texts and labels."""
     tally = rules.SplitTally()
     for where, example in _examples(folder):
         features = example.features.feature
@@ -76,7 +76,7 @@ def _values(features: Any, column: str) -> tuple[Any, str]:
 
 
 def label_lists(schema: schema_pb2.Schema, label: str) -> tuple[str, ...]:
-    """Returns the tf.Example lists that may hold the label: what the schema says, else bytes or int64."""
+    """Returns the tf.Example lists that may hold the label: the schema's, otherwise bytes or int64."""
     kinds = [feature.type for feature in schema.feature if feature.name == label]
     return _LIST_OF_TYPE.get(kinds[0], _LABEL_LISTS) if kinds else _LABEL_LISTS
 
@@ -90,10 +90,10 @@ def anomalies_of_split(
 ) -> Iterator[Finding]:
     """Yields a finding for each reason that TFDV gives; none for a split without rows."""
     missing = _missing_values(statistics)
-    found = [(_column(info, key), info) for key, info in sorted(anomalies.anomaly_info.items())]
+    by_column = [(_column(info, key), info) for key, info in sorted(anomalies.anomaly_info.items())]
     if anomalies.HasField("dataset_anomaly_info"):
-        found.append(("", anomalies.dataset_anomaly_info))
-    for column, info in found if rows else []:
+        by_column.append(("", anomalies.dataset_anomaly_info))
+    for column, info in by_column if rows else []:
         for reason in info.reason or [info]:
             yield rules.judge_anomaly(
                 split,
@@ -124,7 +124,7 @@ def _missing_values(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> 
 
 
 class Executor(base_executor.BaseExecutor):
-    """Judges every split that the config names."""
+    """Checks every split that the config names."""
 
     def Do(
         self,
@@ -136,7 +136,7 @@ class Executor(base_executor.BaseExecutor):
 
         Raises:
             GateRefused: a finding has severity `error`; the message names split, column, count and a
-                sample of the first. All findings are in the log and in `<refusal_dir>/data_gate.json`.
+                sample of the first one. All findings are in the log and in `<refusal_dir>/data_gate.json`.
             UsageError: the label list cannot be read.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
@@ -158,7 +158,7 @@ class Executor(base_executor.BaseExecutor):
         report.set_int_custom_property(WARNINGS_PROPERTY, len(findings))
 
     def _refuse(self, message: str, document: str, folder: str) -> None:
-        # Not beside the output: TFX removes that folder when a node fails.
+        # Not in the output's folder, which TFX removes when a node fails.
         if folder:
             path = posixpath.join(folder, REFUSAL_FILE)
             io_utils.write_string_file(path, document)
@@ -174,7 +174,7 @@ def judge(
     schema = io_utils.SchemaReader().read(
         io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict[SCHEMA_KEY]))
     )
-    there = artifact_utils.decode_split_names(examples.split_names)
+    existing_splits = artifact_utils.decode_split_names(examples.split_names)
     label_list = read_labels(data.label_list)
     if label_lists(schema, data.label_column) == ("int64_list",):
         facts.check_integer_labels(label_list, data.label_list, data.label_column)
@@ -182,7 +182,7 @@ def judge(
     findings = list(rules.judge_labels(label_list, data))
     rows: dict[str, int] = {}
     for split in data.splits:
-        folder = artifact_utils.get_split_uri([examples], split) if split in there else ""
+        folder = artifact_utils.get_split_uri([examples], split) if split in existing_splits else ""
         tally = (
             scan_split(folder, data, facts, labels, label_lists(schema, data.label_column))
             if folder
@@ -190,8 +190,8 @@ def judge(
         )
         rows[split] = tally.rows
         scanned = list(rules.judge_split(split, tally, data, labels))
-        found = _read_anomalies(input_dict, split, tally.rows, data) if folder else []
-        findings += rules.without_repeats(scanned, found)
+        anomalies = _read_anomalies(input_dict, split, tally.rows, data) if folder else []
+        findings += rules.without_repeats(scanned, anomalies)
     return rules.ordered(findings), rows
 
 

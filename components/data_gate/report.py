@@ -1,4 +1,4 @@
-"""report.json: what the data gate found, and by which rules. Plain Python, so that a summary can read it cheaply."""
+"""report.json: the data gate's findings and rules. Plain Python, so that reading it is fast."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ Rule = Literal[
 class Finding:
     """One rule broken by one column of one split.
 
-    `column` is "" when it is about the whole split, `split` when it is about the label list.
+    `column` is "" for a finding about the whole split, `split` for one about the label list.
     """
 
     rule: Rule
     severity: Severity
     split: str
     column: str
-    count: int  # rows it is about
+    count: int  # rows that break the rule
     rows: int  # rows of the split
     what: str  # "have a label that is not in labels.txt", after "12 of 340 rows"
-    sample: str = ""  # repr of a value, cut
+    sample: str = ""  # repr of a value, shortened
     where: str = ""  # "data_tfrecord-00000-of-00002.gz record 17"
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class GateReport:
 
 
 def report_text(report: GateReport) -> str:
-    """{"rows": {"train": 4216}, "findings": [{"rule": ..., "message": ...}], "settings": {...}}, for people too."""
+    """{"rows": {"train": 4216}, "findings": [{"rule": ..., "message": ...}], "settings": {...}}, indented."""
     findings = [asdict(finding) | {"message": str(finding)} for finding in report.findings]
     content = {"rows": dict(report.rows), "findings": findings, "settings": dict(report.settings)}
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

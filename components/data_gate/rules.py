@@ -1,6 +1,6 @@
-"""The data gate's rules: what counts as a finding, how it reads, and what stops the run.
+"""The data gate's rules: what is a finding, its message, and what stops the run.
 
-No TensorFlow and no TFX: the rules work on counts, the executor makes those from the artifacts.
+Imports neither TensorFlow nor TFX: the rules work on counts that the executor takes from the artifacts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from components.data_gate.report import Finding, Rule
-from components.look_alikes import look_alikes, quoted, told
+from components.look_alikes import listed, look_alikes, quoted
 from components.settings import DataSettings
 from models.section import Severity
 from models.tasks.task import Facts
@@ -21,16 +21,16 @@ _DISTINCT_SAMPLES = 5
 
 @dataclass
 class Tally:
-    """How often something was seen in a column, and the first time."""
+    """How often a problem was seen in a column, and its first occurrence."""
 
     count: int = 0
     sample: str = ""
     where: str = ""
     first: object = None
-    distinct: set[str] = field(default_factory=set)  # a few samples, never more
+    distinct: set[str] = field(default_factory=set)  # at most _DISTINCT_SAMPLES values
 
     def add(self, value: object, where: str) -> None:
-        """Counts one row; `value` None when there is no value to show."""
+        """Counts one row; `value` is None if there is no value to show."""
         self.count += 1
         if self.count == 1:
             self.where = where
@@ -42,10 +42,10 @@ class Tally:
 
 @dataclass
 class SplitTally:
-    """What one pass over the rows of a split saw; memory does not grow with the rows."""
+    """Counts of one pass over the rows of a split; memory does not grow with the rows."""
 
     rows: int = 0
-    columns: tuple[str, ...] = ()  # of the first row, where they are known
+    columns: tuple[str, ...] = ()  # of the first row, if known
     seen: dict[tuple[Rule, str], Tally] = field(default_factory=dict)  # (rule, column) -> tally
 
     def add(self, rule: Rule, column: str, value: object, where: str) -> None:
@@ -53,7 +53,7 @@ class SplitTally:
 
 
 def shorten(value: object) -> str:
-    """Returns the repr of a value, cut to a length that fits a message."""
+    """Returns the repr of a value, shortened to fit a message."""
     if isinstance(value, bytes | str) and len(value) > _SAMPLE_LENGTH:
         return f"{value[:_SAMPLE_LENGTH]!r}... ({len(value)} {'bytes' if isinstance(value, bytes) else 'characters'})"
     text = repr(value)
@@ -64,7 +64,7 @@ def shorten(value: object) -> str:
 
 
 def check_text(tally: SplitTally, column: str, values: list[bytes] | None, kind: str, where: str) -> None:
-    """Counts what is wrong with the text of one row; `kind` is the tf.Example's list, "" if absent."""
+    """Counts problems with the text of one row; `kind` is the tf.Example's list, "" if absent."""
     if not values:
         tally.add("missing_column", column, None, where)
     elif kind != "bytes_list":
@@ -95,7 +95,7 @@ def check_label(
     labels: frozenset[str],
     where: str,
 ) -> None:
-    """Counts what is wrong with the label of one row: a value of one of the `expected` lists, as the task wants it."""
+    """Counts problems with the label of one row, which has to be in one of the `expected` lists and fit the task."""
     if not values:
         tally.add("missing_column", column, None, where)
         return
@@ -112,7 +112,7 @@ def check_label(
 def judge_labels(labels: Sequence[str], data: DataSettings) -> Iterator[Finding]:
     """Yields a finding for each group of labels of the list that look the same."""
     for group in look_alikes(labels):
-        what = f"{data.label_list.name} lists labels that look the same and are classes of their own: {told(group)}"
+        what = f"{data.label_list.name} lists labels that look the same but are different classes: {listed(group)}"
         yield Finding(
             "look_alike_labels",
             data.gate.look_alike_labels,
@@ -127,10 +127,10 @@ def judge_labels(labels: Sequence[str], data: DataSettings) -> Iterator[Finding]
 def judge_split(
     split: str, tally: SplitTally, data: DataSettings, labels: Collection[str] = ()
 ) -> Iterator[Finding]:
-    """Yields the findings of the scan of one split, the gravest kind first.
+    """Yields the findings of the scan of one split, the most severe rule first.
 
     Args:
-        labels: the label list, to say what an unknown label looks like.
+        labels: the label list, to name the label that an unknown one looks like.
     """
     gate = data.gate
     if tally.rows == 0:
@@ -193,11 +193,11 @@ def _what(
     if rule == "empty_text":
         return f"have no text, data.gate.max_empty_text_fraction is {data.gate.max_empty_text_fraction}"
     if rule == "wrong_type":
-        return "hold another type, or more than one value, against the schema"
+        return "hold another type than the schema's, or more than one value"
     if rule == "missing_column":
-        nowhere = tally.columns and column not in tally.columns
-        there = f" (the first row has {', '.join(tally.columns)})" if nowhere else ""
-        return f"lack the column or have no value in it{there}"
+        absent = tally.columns and column not in tally.columns
+        present = f" (the first row has {', '.join(tally.columns)})" if absent else ""
+        return f"lack the column or have no value in it{present}"
     return "are not UTF-8"
 
 
@@ -246,7 +246,7 @@ _OUTSIDE_DOMAIN = {"ENUM_TYPE_UNEXPECTED_STRING_VALUES", "INT_TYPE_BIG_INT", "IN
 
 
 def rule_of_anomaly(reason: str, column: str, label: str) -> Rule:
-    """Returns the rule that a TFDV anomaly type falls under: "SCHEMA_MISSING_COLUMN" -> missing_column."""
+    """Returns the rule for a TFDV anomaly type: "SCHEMA_MISSING_COLUMN" -> missing_column."""
     if reason in _MISSING:
         return "missing_column"
     if reason in _WRONG_TYPE:
@@ -269,8 +269,8 @@ def judge_anomaly(
     """Returns the finding for one reason of a TFDV anomaly.
 
     Args:
-        only_warning: TFDV itself calls it a warning; then it stops nothing.
-        missing: rows that have no value in the column, from the statistics.
+        only_warning: TFDV itself reports a warning, which does not stop the run.
+        missing: rows without a value in the column, from the statistics.
     """
     rule = rule_of_anomaly(reason, column, data.label_column)
     severity: Severity = "warn" if only_warning else getattr(data.gate, rule)
@@ -282,9 +282,9 @@ def judge_anomaly(
 
 
 def without_repeats(scanned: list[Finding], anomalies: Iterable[Finding]) -> list[Finding]:
-    """Returns both lists as one; an anomaly that the scan found too, with its rows, is left out."""
+    """Returns both lists as one, without anomalies that the scan also found, because the scan names the rows."""
     known = {(f.split, f.column, f.rule) for f in scanned}
-    # Another type than the schema's also shows as values outside the domain or missing values.
+    # A wrong type also causes anomalies about missing values or values outside the domain.
     broken = {(f.split, f.column) for f in scanned if f.rule in ("wrong_type", "missing_column")}
     kept = [
         f for f in anomalies if (f.split, f.column, f.rule) not in known and (f.split, f.column) not in broken
@@ -296,23 +296,23 @@ def without_repeats(scanned: list[Finding], anomalies: Iterable[Finding]) -> lis
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """Returns the findings, errors first and then the gravest rule first; equal ones stay in their order."""
+    """Returns the findings sorted by severity, errors first, then by rule, the most severe first."""
     return sorted(findings, key=lambda f: (f.severity != "error", _ORDER.index(f.rule)))
 
 
 def refusal(findings: list[Finding]) -> str | None:
-    """Returns the one-line message that stops the run, None when no finding is an error."""
+    """Returns the one-line message that stops the run, None if no finding is an error."""
     errors = [f for f in findings if f.severity == "error"]
     if not errors:
         return None
     first = errors[0]
     more = f" (and {len(errors) - 1} more, all in the log)" if len(errors) > 1 else ""
-    way_round = "" if _stops_later(first) else f", or set data.gate.{first.rule}: warn"
-    return f"Data gate refused: {first}; correct the data{way_round}{more}"
+    alternative = "" if _stops_later(first) else f", or set data.gate.{first.rule}: warn"
+    return f"Data gate refused: {first}; correct the data{alternative}{more}"
 
 
 def _stops_later(finding: Finding) -> bool:
-    """Whether a later node refuses the rows that the gate would let through."""
-    needed = finding.rule == "missing_split" and finding.split in ("train", "eval")
-    nowhere = finding.rule == "missing_column" and finding.count == finding.rows
-    return needed or nowhere or finding.rule == "unknown_label"
+    """Whether a later node fails on the rows if the gate lets them pass."""
+    required = finding.rule == "missing_split" and finding.split in ("train", "eval")
+    absent = finding.rule == "missing_column" and finding.count == finding.rows
+    return required or absent or finding.rule == "unknown_label"

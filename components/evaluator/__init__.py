@@ -1,1 +1,1 @@
-"""Judges the candidate with TFMA, on the signature that will be served."""
+"""Evaluates the candidate with TFMA, on the signature that will be served."""

@@ -1,12 +1,11 @@
-"""How the Evaluator loads a model. Named by `Evaluator(module_path=...)`."""
+"""Loads a model for the Evaluator, which names this module in `module_path`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-# The exported graph holds tensorflow-text ops; importing the package registers them.
-import tensorflow_text  # noqa: F401  (imported for that effect)
+import tensorflow_text  # noqa: F401  # registers the ops of the exported graph
 from tensorflow_model_analysis import default_eval_shared_model
 
 from components.evaluator.evaluation import BASELINE
@@ -16,7 +15,7 @@ from components.model_files import require_exported
 def custom_eval_shared_model(
     eval_saved_model_path: str, model_name: str, eval_config: Any, **kwargs: Any
 ) -> Any:
-    """TFMA's own loader of a SavedModel, after tensorflow-text has registered its ops.
+    """TFMA's own SavedModel loader, called after tensorflow-text has registered its ops.
 
     Raises:
         PipelineError: the candidate is not, byte for byte, what was exported. A baseline may be a copy of

@@ -1,4 +1,4 @@
-"""What the Evaluator found, read from TFMA's files without TFMA or TensorFlow, and what it is held to."""
+"""Reads the Evaluator's metrics from TFMA's files, without TFMA or TensorFlow, and checks their bounds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from components.example_gen.tfrecord import read_records
 from models.tasks.task import TASKS, metric
 
 CANDIDATE, BASELINE = "candidate", "baseline"
-# A difference of two shares that is exactly -max_drop must pass in spite of its rounding.
+# A drop of exactly max_drop must pass despite floating-point rounding.
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of the whole evaluation split, metric -> value; per class it is metric -> class id -> value."""
+    """Metrics of the evaluation split: metric -> value, and per class: metric -> class id -> value."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     baseline: Mapping[str, float] | None = None
@@ -26,7 +26,7 @@ class Evaluation:
     per_class_baseline: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     slices_baseline: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    sliced_by: frozenset[frozenset[str]] = frozenset()  # the columns of each slicing that has a row
+    sliced_by: frozenset[frozenset[str]] = frozenset()  # the columns of each slicing that has rows
     refusals: tuple[str, ...] = ()
 
 
@@ -34,10 +34,10 @@ def read_evaluation(folder: Path, label: str = "") -> Evaluation:
     """Reads the output `evaluation` of the Evaluator.
 
     Args:
-        folder: with TFMA's metrics*.tfrecord and validations*.tfrecord.
-        label: raw column with the label. Slices by it have one class each: averages over classes are left out.
+        folder: has TFMA's metrics*.tfrecord and validations*.tfrecord.
+        label: raw column of the label. Slices by it have one class each, so they get no averages over classes.
     """
-    # TFMA's messages need these two, and rely on others having imported them: the order counts.
+    # TFMA's messages require these two imports, in this order, but do not import them.
     import google.protobuf.wrappers_pb2  # noqa: F401
     import tensorflow_model_analysis.proto.config_pb2  # noqa: F401
     from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
@@ -64,14 +64,14 @@ def read_evaluation(folder: Path, label: str = "") -> Evaluation:
 
 
 def missing_slices(evaluation: Evaluation, settings: EvaluateSettings) -> Iterator[str]:
-    """A clause for each slicing of the config that no row of the split has a value for."""
+    """Yields a message for each configured slicing for which no row of the split has a value."""
     for slicing in settings.slices if evaluation.metrics else ():
         if frozenset(slicing.columns) not in evaluation.sliced_by:
             columns = ", ".join(slicing.columns)
             yield f"evaluate.slices: no row of split {settings.split!r} has a value in {columns}, so there is no such slice"
 
 
-def bounds_told(bounds: ThresholdSettings) -> str:
+def format_bounds(bounds: ThresholdSettings) -> str:
     """`{min: 0.93, max_drop: 0.01} -> "at least 0.93, at most 0.01 worse"`."""
     parts = (
         (bounds.min, "at least {:g}"),
@@ -82,7 +82,7 @@ def bounds_told(bounds: ThresholdSettings) -> str:
 
 
 def holds(name: str, bounds: ThresholdSettings, value: float, baseline: float | None) -> bool:
-    """Whether a metric is within its bounds; without a baseline `max_drop` and `max_rise` are not looked at."""
+    """Whether a metric is within its bounds; `max_drop` and `max_rise` apply only if there is a baseline."""
     worse = 0.0 if baseline is None else metric(name).worse_by(value, baseline)
     return (
         (bounds.min is None or value >= bounds.min)
@@ -150,7 +150,7 @@ def _columns(slice_key: Any) -> frozenset[str]:
 
 
 def _slice_name(slice_key: Any) -> str:
-    """`lang=de, topic=sport`; empty for the whole split."""
+    """`lang=de, topic=sport`; "" for the whole split."""
     return ", ".join(f"{k.column}={_slice_value(k)}" for k in slice_key.single_slice_keys)
 
 
@@ -160,7 +160,7 @@ def _slice_value(key: Any) -> Any:
 
 
 def _refusals(validation: Any, slices: Sequence[Any]) -> Iterator[str]:
-    """One clause for each bound that does not hold."""
+    """Yields a reason for each bound that does not hold."""
     if validation.missing_thresholds:
         yield "no metric with a threshold was computed"
     for missing in validation.missing_slices:
@@ -198,7 +198,7 @@ def _refusal(failure: Any, values: Mapping[tuple[str, str], float]) -> str:
         return f"{name} {_shown(value)} is below the threshold {_shown(limits.lower_bound.value)}"
     if limits.HasField("upper_bound") and not value <= limits.upper_bound.value:
         return f"{name} {_shown(value)} is above the threshold {_shown(limits.upper_bound.value)}"
-    return f"{name} {_shown(value)} does not hold its threshold"
+    return f"{name} {_shown(value)} does not meet its threshold"
 
 
 def _shown(value: float) -> str:

@@ -1,12 +1,12 @@
-"""Classification metrics on the predicted class (the argmax), as TFMA metrics.
+"""TFMA classification metrics of the predicted class (the argmax).
 
 TFMA's own precision, recall and F1 binarize a multi-class model at a probability of 0.5, so a row
-whose most probable class has 0.4 counts as no prediction at all. These derive everything from
-TFMA's multi-class confusion matrix instead, which one pass over the rows makes for all of them.
+whose most probable class has 0.4 counts as no prediction. These metrics are derived from TFMA's multi-class
+confusion matrix instead, which is computed for all of them in one pass over the rows.
 Named in an EvalConfig as `MetricConfig(class_name="MacroF1", module="components.evaluator.metrics")`.
 
-Beside the figure itself (key without sub key), `MacroF1`, `MacroPrecision` and `MacroRecall` give the
-figure of each class under `SubKey(class_id=i)`.
+In addition to the metric itself (key without sub key), `MacroF1`, `MacroPrecision` and `MacroRecall` give the
+value of each class under `SubKey(class_id=i)`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tensorflow_model_analysis.proto import config_pb2
 
 
 class ClassCounts(NamedTuple):
-    """Weighted example counts, one entry a class: float64 [classes]."""
+    """Weighted example counts per class, float64 [classes]."""
 
     labelled: np.ndarray
     predicted: np.ndarray
@@ -48,17 +48,17 @@ def class_counts(matrices: Matrices, classes: int) -> ClassCounts:
 
 
 def precision(counts: ClassCounts) -> np.ndarray:
-    """Share of the rows predicted as a class that are of it; 0 where none was predicted."""
+    """Share of the rows predicted as a class that belong to it; 0 if no row was predicted as the class."""
     return _ratio(counts.correct, counts.predicted)
 
 
 def recall(counts: ClassCounts) -> np.ndarray:
-    """Share of the rows of a class that were found; 0 where the class has no row."""
+    """Share of a class's rows that were predicted as the class; 0 if the class has no row."""
     return _ratio(counts.correct, counts.labelled)
 
 
 def f1(counts: ClassCounts) -> np.ndarray:
-    """Harmonic mean of precision and recall; 0 where both are."""
+    """Harmonic mean of precision and recall; 0 if both are."""
     return _ratio(2 * counts.correct, counts.predicted + counts.labelled)
 
 
@@ -77,8 +77,8 @@ def _rows(matrices: Matrices) -> float:
 class _MatrixMetric(metric_types.Metric):
     """A metric derived from the confusion matrix.
 
-    `name`, `classes` (how many) and `code` (a fingerprint of this package that makes a code edit
-    re-run the Evaluator; not used otherwise) come from the MetricConfig's JSON.
+    `name`, `classes` (how many) and `code` (a fingerprint of this package, used only to re-run the
+    Evaluator after a code edit) come from the MetricConfig's JSON.
     """
 
     compute: Callable[..., Mapping[int | None, float]]
@@ -140,10 +140,10 @@ class _PerClassMetric(_MatrixMetric):
 
 
 def _with_macro(values: np.ndarray, counts: ClassCounts) -> dict[int | None, float]:
-    """Each class's value, and their unweighted mean over the classes that occur (as scikit-learn does).
+    """The value of each class, and the unweighted mean over the classes that occur (as in scikit-learn).
 
     A class that is neither labelled nor predicted says nothing about the model: in a slice with one
-    label the mean would otherwise drop to 1/classes for a model without any error.
+    label, the mean of a model without errors would otherwise be 1/classes.
     """
     occurs = (counts.labelled + counts.predicted) > 0
     macro = float(values[occurs].mean()) if occurs.any() else float("nan")
@@ -151,7 +151,7 @@ def _with_macro(values: np.ndarray, counts: ClassCounts) -> dict[int | None, flo
 
 
 class Accuracy(_MatrixMetric):
-    """Share of rows whose most probable class is the label (micro F1 is the same figure)."""
+    """Share of rows whose most probable class is the label (equal to micro F1)."""
 
     @staticmethod
     def compute(counts: ClassCounts, rows: float) -> dict[int | None, float]:

@@ -17,20 +17,22 @@ _LOWER_IS_BETTER = " and ".join(name for name, known in every_metric().items() i
 
 
 class ThresholdSettings(Section):
-    """What a metric must hold for the model to be blessed. Bounds are inclusive."""
+    """Bounds of a metric for the model to be blessed. Bounds are inclusive."""
 
-    min: float | None = Field(None, description="Smallest value that passes.")
-    max: float | None = Field(None, description="Largest value that passes.")
+    min: float | None = Field(None, description="Minimum value.")
+    max: float | None = Field(None, description="Maximum value.")
     max_drop: float | None = Field(
-        None, ge=0, description="How much worse than the last blessed model it may be (absolute)."
+        None, ge=0, description="Maximum drop below the last blessed model's value (absolute)."
     )
     max_rise: float | None = Field(
-        None, ge=0, description=f"The same for {_LOWER_IS_BETTER}, which is worse when it is higher."
+        None,
+        ge=0,
+        description=f"Maximum rise above it, for {_LOWER_IS_BETTER}, of which lower values are better.",
     )
 
     @property
     def max_worse(self) -> float | None:
-        """How much worse than the last blessed model a value may be."""
+        """Maximum difference to the last blessed model, in the worse direction."""
         return self.max_drop if self.max_rise is None else self.max_rise
 
     @model_validator(mode="after")
@@ -47,33 +49,35 @@ class ThresholdSettings(Section):
 
 
 class SliceSettings(Section):
-    """One slicing of the evaluation: every value of `columns`, with thresholds of its own if given."""
+    """One slicing of the evaluation: a slice for every value of `columns`, optionally with thresholds."""
 
-    columns: list[str] = Field(min_length=1, description="Raw columns whose values make the slices.")
+    columns: list[str] = Field(min_length=1, description="Raw columns whose values define the slices.")
     thresholds: dict[MetricName, ThresholdSettings] = Field(
-        default_factory=dict, description="Metric -> bounds that every slice must hold."
+        default_factory=dict, description="Metric -> bounds that every slice must meet."
     )
 
 
 class EvaluateSettings(Section):
-    """TFMA on the signature that will be served, and the bounds that make the blessing."""
+    """TFMA on the signature that will be served, and the bounds for a blessing."""
 
     split: str = Field(
         "test",
-        description="Split that the model is judged on. Not `train`; `eval` chooses the best weights, so `test` is fairer.",
+        description="Split that the model is evaluated on. Not `train`; `eval` selects the best weights, so `test` is fairer.",
     )
     metrics: list[MetricName] = Field(
         list(TASKS[DEFAULT_TASK].facts().DEFAULT_METRICS),
         min_length=1,
-        description="Metrics reported beside those that have thresholds, each also per class where it can be.",
+        description="Metrics to report in addition to those with thresholds; also per class where possible.",
     )
     thresholds: dict[MetricName, ThresholdSettings] = Field(
-        min_length=1, description="Metric -> bounds. Without any the gate would not be one: refused."
+        min_length=1, description="Metric -> bounds. At least one metric needs min or max."
     )
-    slices: list[SliceSettings] = Field(default_factory=list, description="Slices reported and gated.")
+    slices: list[SliceSettings] = Field(
+        default_factory=list, description="Slices to report and, with thresholds, to gate."
+    )
 
     def compares(self) -> bool:
-        """Whether a threshold holds the candidate against the last blessed model."""
+        """Whether a threshold compares the candidate with the last blessed model."""
         everywhere = [self.thresholds, *(slicing.thresholds for slicing in self.slices)]
         return any(bounds.max_worse is not None for where in everywhere for bounds in where.values())
 
@@ -83,7 +87,7 @@ class EvaluateSettings(Section):
         for slicing in self.slices:
             if len(set(slicing.columns)) != len(slicing.columns) or set(slicing.columns) in seen:
                 raise ValueError(
-                    f"slices name the columns {slicing.columns} twice: remove one, or merge their thresholds"
+                    f"slices name the columns {slicing.columns} twice; remove one, or merge their thresholds"
                 )
             seen.append(set(slicing.columns))
         return self
@@ -92,15 +96,15 @@ class EvaluateSettings(Section):
     def _bounded(self) -> EvaluateSettings:
         if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
             raise ValueError(
-                "thresholds must give min or max for one metric at least: with max_drop or max_rise alone there is "
-                f"nothing that a first model could be held to, got {sorted(self.thresholds)}"
+                "thresholds must have min or max for at least one metric, because max_drop and max_rise do not apply "
+                f"to a first model; got {sorted(self.thresholds)}"
             )
         for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
             for metric, bounds in where.items():
                 known = every_metric()[metric]
                 if bounds.max_rise is not None and not known.lower_is_better:
                     raise ValueError(
-                        f"thresholds.{metric}: max_rise is for {_LOWER_IS_BETTER}, give max_drop"
+                        f"thresholds.{metric}: max_rise is only for {_LOWER_IS_BETTER}; use max_drop"
                     )
                 for side in ("min", "max", "max_drop"):
                     value = getattr(bounds, side)

@@ -1,1 +1,1 @@
-"""Takes TFRecord shards into the pipeline as they are, verified while they are copied."""
+"""Copies TFRecord shards into the pipeline unchanged and verifies them on the way."""

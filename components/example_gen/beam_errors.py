@@ -1,4 +1,4 @@
-"""Finds the error that a user should read in what a Beam runner raises."""
+"""Extracts the error meant for the user from what a Beam runner raises."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _KINDS = {
     kind.__name__: kind
     for kind in (PipelineError, UsageError, CheckpointError, CheckpointUsageError, GateRefused)
 }
-# As Python prints an exception; runners with worker processes pass on this text only.
+# Python's printed form of an exception, the only one that runners with worker processes pass on.
 _PRINTED = re.compile(rf"{re.escape(PipelineError.__module__)}\.(\w+): (.+)")
 _STEP = re.compile(r"\s*\[while running '[^\n]*?'\]$")
 
 
 def original_error(error: BaseException) -> BaseException:
-    """Returns the PipelineError that a DoFn raised, as it raised it; `error` itself if there is none.
+    """Returns the PipelineError that a DoFn raised, with its own message; `error` itself if there is none.
 
-    Runners raise it again with the step appended to the message
+    Runners re-raise it with the step appended to the message
     (`"a.gz: record 3: ... [while running 'Copy']"`), or as a RuntimeError with its traceback as text.
     """
     text = "".join(traceback.format_exception(error))

@@ -1,4 +1,4 @@
-"""TFRecordExampleGen: ready-made splits of tf.Examples, as they are."""
+"""TFRecordExampleGen: takes existing splits of tf.Examples unchanged."""
 
 from __future__ import annotations
 
@@ -34,38 +34,38 @@ class TFRecordDriver(driver.FileBasedDriver):
         try:
             return super().resolve_exec_properties(exec_properties, *args, **kwargs)
         except ValueError as error:
-            base, span = exec_properties.get("input_base"), _asked_span(exec_properties)
-            told = str(error) if span is None else f"{error}, span {_named(span, exec_properties)}"
+            base, span = exec_properties.get("input_base"), _requested_span(exec_properties)
+            reason = str(error) if span is None else f"{error}, span {_format_span(span, exec_properties)}"
             raise PipelineError(
-                f"{base}: {told}; correct data.path or the patterns of data.splits"
+                f"{base}: {reason}; correct data.path or the patterns of data.splits"
             ) from error
 
 
-def _named(span: int, exec_properties: dict[str, Any]) -> str:
+def _format_span(span: int, exec_properties: dict[str, Any]) -> str:
     return str(day_of(span)) if is_dated(exec_properties["input_config"]) else str(span)
 
 
-def _asked_span(exec_properties: dict[str, Any]) -> int | None:
-    asked = exec_properties.get("range_config")
-    if not asked:
+def _requested_span(exec_properties: dict[str, Any]) -> int | None:
+    requested = exec_properties.get("range_config")
+    if not requested:
         return None
     range_config = range_config_pb2.RangeConfig()
-    proto_utils.json_to_proto(asked, range_config)
+    proto_utils.json_to_proto(requested, range_config)
     return int(range_config.static_range.start_span_number)
 
 
 class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
-    """ImportExampleGen without re-splitting and shuffling, and with errors that name shard and record.
+    """ImportExampleGen without re-splitting and shuffling; its errors name shard and record.
 
     Output `examples` (Examples): gzip TFRecords of tf.Examples, the input's records in the input's
-    order. Shards may be plain or gzip (`.gz`); each is read once, verified while it is copied.
+    order. Shards may be plain or gzip (`.gz`); each is read once and verified while it is copied.
 
     Args:
         input_base: folder of the shards.
         splits: split name -> glob under `input_base`, `{"train": "train-*", "eval": "eval-*"}`;
-            {SPAN}, {VERSION}, {YYYY}{MM}{DD} select the newest, as in every TFX ExampleGen, and may stand in
-            `input_base` too.
-        span: number or day of the span to take instead of the newest.
+            {SPAN}, {VERSION}, {YYYY}{MM}{DD} select the newest, as in every TFX ExampleGen, and are allowed
+            in `input_base` too.
+        span: number or day of the span to use instead of the newest.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
@@ -83,7 +83,7 @@ class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
             input_config=example_gen_pb2.Input(
                 splits=[example_gen_pb2.Input.Split(name=n, pattern=below + p) for n, p in splits.items()]
             ),
-            # Given and empty: otherwise a single split would be divided into train and eval.
+            # Explicitly empty: otherwise a single split would be divided into train and eval.
             output_config=example_gen_pb2.Output(),
             custom_config=_custom_config(code_fingerprint("components.example_gen.executor")),
             range_config=None if span is None else range_of(span_number(span)),
@@ -92,7 +92,7 @@ class TFRecordExampleGen(tfx_example_gen.FileBasedExampleGen):
 
 
 def range_of(span: int) -> range_config_pb2.RangeConfig:
-    """The range that is one span."""
+    """The range config of a single span."""
     one = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
     return range_config_pb2.RangeConfig(static_range=one)
 

@@ -1,4 +1,4 @@
-"""Executor of TFRecordExampleGen: one Beam pass that verifies every record and copies the shards."""
+"""Executor of TFRecordExampleGen: verifies every record and copies the shards in one Beam pass."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _OUTPUT_NAME = write_split.DEFAULT_TF_RECORD_FILE_NAME
 
 
 class ShardCopy(NamedTuple):
-    """One shard on its way in."""
+    """One shard to copy."""
 
     split: str
-    source: str | None  # None: nothing to read, an empty target
+    source: str | None  # None: the target is empty
     target: str
-    aside: str  # prefix of the file that is renamed to `target` when it is whole
+    aside: str  # prefix of the temporary file that is renamed to `target` when it is complete
 
 
 class ShardContent(NamedTuple):
-    """What a verified shard holds."""
+    """What a verified shard contains."""
 
     split: str
     source: str | None
@@ -49,10 +49,10 @@ class ShardContent(NamedTuple):
 
 
 def parse_example(record: bytes) -> example_pb2.Example:
-    """Returns the tf.Example.
+    """Parses a tf.Example.
 
     Raises:
-        ValueError: it does not parse, has no feature or is another message.
+        ValueError: the record does not parse, has no feature or is another message.
     """
     try:
         example = example_pb2.Example.FromString(record)
@@ -65,7 +65,7 @@ def parse_example(record: bytes) -> example_pb2.Example:
             f"not a tf.Example: no feature in its {len(record)} bytes, they start with {record[:20]!r}"
         )
     if len(UnknownFieldSet(example)):
-        raise ValueError("not a tf.Example: it has other fields beside `features` (a tf.SequenceExample?)")
+        raise ValueError("not a tf.Example: it has fields other than `features` (a tf.SequenceExample?)")
     return example
 
 
@@ -90,7 +90,7 @@ def copy_shard(copy: ShardCopy) -> ShardContent:
     Raises:
         PipelineError: the shard cannot be read; the message names the record.
     """
-    aside = f"{copy.aside}{uuid.uuid4().hex}"  # of its own, so that retried bundles do not meet
+    aside = f"{copy.aside}{uuid.uuid4().hex}"  # unique, so that retried bundles do not collide
     kinds: dict[str, tuple[str, int]] = {}
     with _create(aside, compress=copy.source is None or not copy.source.endswith(GZIP_SUFFIX)) as sink:
         rows = _copy_records(copy.source, sink, kinds) if copy.source else 0
@@ -142,31 +142,30 @@ def plan_copies(
 ) -> list[ShardCopy]:
     """Returns one copy per shard: `train-00001-of-00002.tfrecord` -> `Split-train/data_tfrecord-00001-of-00002.gz`.
 
-    A split without shards gets one from nothing, without records: whether a run may go on without it
-    is for the data gate to say.
+    A split without shards gets an empty one; the data gate decides whether a run may continue without it.
 
     Raises:
         PipelineError: the folder does not exist, or no split has a shard.
     """
-    found = {split.name: find_shards(input_base, split) for split in splits}
-    if not any(found.values()):
+    shards_of = {split.name: find_shards(input_base, split) for split in splits}
+    if not any(shards_of.values()):
         patterns = ", ".join(split.pattern for split in splits)
         what = f"no file matches {patterns}" if FileSystems.exists(input_base) else "no such folder"
         raise PipelineError(f"{input_base}: {what}; run `make data`, or correct data.path and data.splits")
-    _refuse_shared_shards(found)
-    return [copy for split, shards in found.items() for copy in _split_copies(split, shards, examples)]
+    _refuse_shared_shards(shards_of)
+    return [copy for split, shards in shards_of.items() for copy in _split_copies(split, shards, examples)]
 
 
-def _refuse_shared_shards(found: dict[str, list[str]]) -> None:
-    """A model that is judged on rows it was trained on always looks good."""
-    home: dict[str, str] = {}
-    for split, shards in found.items():
+def _refuse_shared_shards(shards_of: dict[str, list[str]]) -> None:
+    """A model evaluated on rows that it was trained on always looks good."""
+    split_of: dict[str, str] = {}
+    for split, shards in shards_of.items():
         for shard in shards:
-            if shard in home:
+            if shard in split_of:
                 raise PipelineError(
-                    f"{shard} is in the splits {home[shard]!r} and {split!r}; correct the patterns of data.splits"
+                    f"{shard} is in the splits {split_of[shard]!r} and {split!r}; correct the patterns of data.splits"
                 )
-            home[shard] = split
+            split_of[shard] = split
 
 
 def _split_copies(split: str, shards: list[str], examples: types.Artifact) -> list[ShardCopy]:
@@ -177,7 +176,7 @@ def _split_copies(split: str, shards: list[str], examples: types.Artifact) -> li
             split=split,
             source=source,
             target=posixpath.join(folder, f"{_OUTPUT_NAME}-{index:05d}-of-{total:05d}.gz"),
-            # Not in the split's folder: whatever lies there is read as a shard.
+            # Not in the split's folder, where every file is read as a shard.
             aside=posixpath.join(examples.uri, f".copying-{split}-{index:05d}-"),
         )
         for index, source in enumerate(shards or [None])
@@ -185,10 +184,10 @@ def _split_copies(split: str, shards: list[str], examples: types.Artifact) -> li
 
 
 def check_together(contents: list[ShardContent], input_base: str) -> None:
-    """Checks what one shard alone cannot show.
+    """Checks all shards together.
 
     Raises:
-        PipelineError: no record in any shard, or shards of one split disagree on the type of a column.
+        PipelineError: no shard has a record, or shards of one split disagree on the type of a column.
     """
     contents = sorted(contents, key=lambda content: content.source or "")
     if not any(content.rows for content in contents):
@@ -202,7 +201,7 @@ def check_together(contents: list[ShardContent], input_base: str) -> None:
             if kind != earlier:
                 raise PipelineError(
                     f"{content.source}: record {index}: column {column!r} holds {kind} here "
-                    f"and {earlier} in {shard}; make the shards of split {content.split!r} alike"
+                    f"and {earlier} in {shard}; write the same type in all shards of split {content.split!r}"
                 )
 
 
@@ -220,8 +219,8 @@ def _run(pipeline: beam.Pipeline, copies: list[ShardCopy], input_base: str) -> N
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Copies shards one to one: same records in the same order, so equal input gives equal output.
 
-    TFX's own ImportExampleGen shuffles on the way, in memory and in another order each time;
-    here memory is one buffer per shard, and shuffling is the Trainer's.
+    TFX's own ImportExampleGen shuffles in memory, in a different order each time; this one needs one
+    buffer per shard and leaves shuffling to the Trainer.
     """
 
     def Do(
@@ -233,7 +232,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Fills `examples` with gzip TFRecords of tf.Examples, one folder per split.
 
         Raises:
-            PipelineError: the folder is missing, there is no record at all, or a shard is broken.
+            PipelineError: the folder is missing, there is no record, or a shard is damaged.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
@@ -254,7 +253,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             original = original_error(error)
             if original is error:
                 raise
-            raise original from None  # Beam's hundred lines say no more than the message
+            raise original from None  # Beam's traceback adds a hundred lines but no information
         examples.split_names = artifact_utils.encode_split_names(
             [split.name for split in input_config.splits]
         )

@@ -1,4 +1,4 @@
-"""Rows of a split as the ExampleGen left them, for nodes that read them one by one."""
+"""Reads the rows of a split one by one, for nodes after the ExampleGen."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def read_examples(folder: Path) -> Iterator[tf.train.Example]:
 
 
 def text_of(example: tf.train.Example, column: str) -> bytes:
-    """The first text of a column, b"" without one."""
+    """The first value of a column, b"" if there is none."""
     values = example.features.feature[column].bytes_list.value
     return bytes(values[0]) if values else b""

@@ -1,7 +1,7 @@
-"""Spans: data that arrives as numbered or dated folders or files, named as in every TFX ExampleGen.
+"""Spans: data that arrives in numbered or dated folders or files, named as in every TFX ExampleGen.
 
-`{SPAN}` (also `{SPAN:4}`, with leading zeros) is a number; `{YYYY}`, `{MM}` and `{DD}` a day, whose number
-is the days since 1970-01-01. No TensorFlow is imported.
+`{SPAN}` (or `{SPAN:4}`, with leading zeros) is a number; `{YYYY}`, `{MM}` and `{DD}` are a day, whose number
+is the days since 1970-01-01. Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def has_spans(pattern: str) -> bool:
 
 
 def fixed_folder(path: str) -> tuple[str, str]:
-    """Splits a path in front of its first `{`: ExampleGens take patterns below a folder only.
+    """Splits a path before the part with its first `{`: ExampleGens accept patterns only below a folder.
 
     `"/data/span-{SPAN}/shards" -> ("/data", "span-{SPAN}/shards/")`, `"/data" -> ("/data", "")`
     """
@@ -42,7 +42,7 @@ def fixed_folder(path: str) -> tuple[str, str]:
 
 
 def span_number(span: int | date) -> int:
-    """`date(1970, 1, 3) -> 2`; a number stays."""
+    """`date(1970, 1, 3) -> 2`; a number is returned unchanged."""
     return (span - _EPOCH).days if isinstance(span, date) else span
 
 
@@ -52,7 +52,7 @@ def day_of(span: int) -> date:
 
 
 def span_glob(pattern: str, span: int | date | None) -> str:
-    """The pattern of one span's files, or of all spans' files, for `glob`.
+    """The `glob` pattern of the files of one span, or of all spans.
 
     `("/data/{SPAN:3}/train-*", 7) -> "/data/007/train-*"`, `("{YYYY}/{MM}/{DD}", None) -> "????/??/??"`
     """
@@ -61,7 +61,7 @@ def span_glob(pattern: str, span: int | date | None) -> str:
         parts: tuple[str, ...] = ("????", "??", "??")
     else:
         number = span_number(span)
-        pattern = _SPAN.sub(lambda found: str(number).zfill(int((found[1] or ":0")[1:])), pattern)
+        pattern = _SPAN.sub(lambda match: str(number).zfill(int((match[1] or ":0")[1:])), pattern)
         parts = tuple(day_of(number).strftime("%Y %m %d").split()) if is_dated(pattern) else _DAY
     for name, value in zip(_DAY, parts, strict=True):
         pattern = pattern.replace(name, value)

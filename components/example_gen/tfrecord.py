@@ -1,4 +1,4 @@
-"""Reads TFRecord shards and names the record where one is broken. Plain Python: no TensorFlow.
+"""Reads TFRecord shards; errors name the damaged record. Plain Python, without TensorFlow.
 
 record = length (uint64) | masked crc32c(length) | data | masked crc32c(data), little-endian
 """
@@ -21,14 +21,14 @@ GZIP_SUFFIX = ".gz"
 _GZIP_START = b"\x1f\x8b"
 _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
-FRAME_SIZE = _HEADER.size + _CRC.size  # bytes that a record takes beside its data
+FRAME_SIZE = _HEADER.size + _CRC.size  # bytes of a record in addition to its data
 _CRC_MASK = 0xA282EAD8
 _LARGEST = (1 << 31) - 1  # a protocol buffer cannot be larger
 _BUFFER = 1 << 20
 
 
 class Sink(Protocol):
-    """What `read_records` copies the shard into: any binary file opened for writing."""
+    """Where `read_records` copies the shard: any binary file opened for writing."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -39,16 +39,16 @@ def read_records(source: BinaryIO, shard: str, sink: Sink | None = None) -> Iter
     Every byte read is also written to `sink`, so that one pass both verifies and copies.
 
     Raises:
-        PipelineError: the shard is truncated, corrupt or compressed in another way than its name
-            says; the message has the shard, the record (from 0) and its byte in the uncompressed data.
+        PipelineError: the shard is truncated or corrupt, or its compression does not match its name;
+            the message has the shard, the record (from 0) and its byte offset in the uncompressed data.
     """
     tee = io.BufferedReader(_Stream(source.read, sink), _BUFFER)
     compressed = shard.endswith(GZIP_SUFFIX)
     start = tee.peek(2)[:2]
     if compressed and start != _GZIP_START:
-        found = "it is empty (0 bytes)" if not start else "its content is not gzip"
-        raise broken(shard, 0, 0, f"the name ends in .gz but {found}")
-    # read1 gives what was decompressed before the place where the data breaks; read would lose it.
+        what = "it is empty (0 bytes)" if not start else "its content is not gzip"
+        raise broken(shard, 0, 0, f"the name ends in .gz but {what}")
+    # read1 returns what was decompressed before the damage; read would lose it.
     stream: BinaryIO = (
         io.BufferedReader(_Stream(gzip.GzipFile(fileobj=tee).read1), _BUFFER) if compressed else tee
     )
@@ -69,7 +69,7 @@ def masked_crc32c(data: bytes) -> int:
 
 
 class _Stream(io.RawIOBase):
-    """A readable stream over a read function; what is read is also written to `sink`."""
+    """A readable stream over a read function; everything read is also written to `sink`."""
 
     def __init__(self, read: Callable[[int], bytes], sink: Sink | None = None) -> None:
         self._read, self._sink = read, sink
@@ -111,7 +111,7 @@ def _next_record(stream: BinaryIO, looks_gzipped: bool) -> bytes | None:
         raise ValueError(f"the file ends inside the record's header ({len(header)} of {_HEADER.size} bytes)")
     length, length_crc = _HEADER.unpack(header)
     if masked_crc32c(header[:8]) != length_crc or length > _LARGEST:
-        raise ValueError(_no_header(looks_gzipped))
+        raise ValueError(_header_error(looks_gzipped))
     data = stream.read(length + _CRC.size)
     if len(data) < length + _CRC.size:
         raise ValueError(f"the file ends inside the record ({len(data)} of {length + _CRC.size} bytes)")
@@ -121,7 +121,7 @@ def _next_record(stream: BinaryIO, looks_gzipped: bool) -> bytes | None:
     return record
 
 
-def _no_header(looks_gzipped: bool) -> str:
+def _header_error(looks_gzipped: bool) -> str:
     if looks_gzipped:
         return "the content is gzip but the name does not end in .gz (rename the file)"
     return "no valid record header (corrupt data, not a TFRecord, or a compression other than gzip)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from components.canary.report import CanaryReport
-from components.evaluator.evaluation import Evaluation, bounds_told, holds
+from components.evaluator.evaluation import Evaluation, format_bounds, holds
 from components.evaluator.settings import EvaluateSettings
 from components.report.data_statistics import Anomaly, SplitStatistics
 from components.trainer.history import History
@@ -91,7 +91,7 @@ def headlines(contents: Contents) -> Iterator[Headline]:
         if name in metrics:
             value, before, bounds = metrics[name], baseline.get(name), thresholds.get(name)
             within = None if bounds is None else holds(name, bounds, value, before)
-            yield Headline(name, value, before, bounds_told(bounds) if bounds else "", within)
+            yield Headline(name, value, before, format_bounds(bounds) if bounds else "", within)
 
 
 def scalars(contents: Contents) -> dict[str, float]:

@@ -1,1 +1,1 @@
-"""Tokenization in the graph: one preprocessing for training, evaluation and serving."""
+"""Tokenization in the graph: the same preprocessing for training, evaluation and serving."""

@@ -1,8 +1,8 @@
-"""The raw rows become token ids and a label id: the one preprocessing of training, evaluation and serving.
+"""Turns raw rows into token ids and a label id, in the same way for training, evaluation and serving.
 
 Transform runs `preprocessing_fn` once over the data and saves its graph; the Trainer exports that graph
-inside the model. The vocabulary is given, so the graph has no analyzers and Transform needs one pass.
-Whoever loads the saved graph must import tensorflow_text first (this module does), for its ops.
+inside the model. The vocabulary is known, so the graph has no analyzers and Transform needs one pass.
+Import tensorflow_text (as this module does) before you load the saved graph, because it registers its ops.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
     """`{"text": ["Who?"], "label": ["HUM"]}` -> `{"input_ids": [[101, 2040, 1029, 102]], "label_id": [3]}`.
 
     Args:
-        inputs: raw columns, dense [batch] or [batch, 1], or sparse or ragged with at most one value a row.
+        inputs: raw columns, dense [batch] or [batch, 1], or sparse or ragged with at most one value per row.
             A row without a text has the empty text.
         custom_config: "data" and "transform" (settings as JSON), "checkpoint_dir" (folder with the
-            tokenizer files), "labels_path" (one label a line) and "task" (a key of `TASKS`).
+            tokenizer files), "labels_path" (one label per line) and "task" (a key of `TASKS`).
 
     Returns:
         INPUT_IDS: int64 SparseTensor [batch, None], written as `tf.io.VarLenFeature(tf.int64)`; special
             tokens included, at most transform.max_length values, no padding.
-        TOKEN_TYPE_IDS: the same for the token types; only with data.text_pair and a tokenizer that has them.
+        TOKEN_TYPE_IDS: as INPUT_IDS, the token types; only with data.text_pair and a tokenizer that has them.
         LABEL_ID: int64 [batch], written as `tf.io.FixedLenFeature([], tf.int64)`; -1 for a label that is
             not in the list. Absent if the label column is.
 
     Raises:
         PipelineError: a text column is missing, the label list or the tokenizer files cannot be used, or the
-            tokenizer is not the one that transformers makes of them.
+            tokenizer differs from the one that transformers reads from them.
     """
     data = DataSettings.model_validate(custom_config["data"])
     settings = TransformSettings.model_validate(custom_config["transform"])
@@ -58,7 +58,7 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
 
 
 def texts(columns: dict[str, Column], data: DataSettings) -> list[tf.Tensor]:
-    """The text columns, one string [batch], or two for pairs: `{"text": [["Who?"]]}` -> `[["Who?"]]`."""
+    """The text column, or two for pairs, each string [batch]: `{"text": [["Who?"]]}` -> `[["Who?"]]`."""
     for name in data.text_columns:
         if name not in columns:
             raise PipelineError(

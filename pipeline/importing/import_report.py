@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.look_alikes import look_alikes, quoted, told
+from components.look_alikes import listed, look_alikes, quoted
 from models.errors import PipelineError
 from pipeline.importing import label_kinds
 from pipeline.importing.row_values import Layout, Table
@@ -222,10 +222,10 @@ def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]]) -
         written.update(counts)
     single = [label for label in written if written[label] == 1]
     if single:
-        yield f"labels with a single row, which is too little to learn and to judge them: {told(single)}"
+        yield f"labels with a single row, which is too little to learn and to judge them: {listed(single)}"
     unseen = [label for label in written if label not in splits["train"]]
     if unseen:
-        yield f"labels without a row in the train split: {told(unseen)}"
+        yield f"labels without a row in the train split: {listed(unseen)}"
 
 
 def _with_rows(labels: Sequence[str], tally: Tally) -> str:

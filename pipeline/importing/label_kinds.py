@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from components.look_alikes import told
+from components.look_alikes import listed
 
 GO_ON = "if each of these values is a class of its own, say so with --as-classes"
 SEVERAL = "several labels of one row (multi-label)"
@@ -127,7 +127,7 @@ def _combinations(labels: Sequence[str], counts: Mapping[str, int]) -> str | Non
             example = next(label for label in combined if telling & set(parts_of[label]))
             return _several(
                 f"{len(combined):,} of {len(labels):,} labels, such as {example!r} ({counts[example]:,} rows), are "
-                f"parts of other labels with {separator!r} between: {told(parts_of[example])}"
+                f"parts of other labels with {separator!r} between: {listed(parts_of[example])}"
             )
     return None
 

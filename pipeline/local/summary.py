@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from components.evaluator.evaluation import Evaluation, bounds_told, holds
+from components.evaluator.evaluation import Evaluation, format_bounds, holds
 from components.evaluator.settings import EvaluateSettings, ThresholdSettings
 from components.exports.report import LATENCY_ROWS, ExportReport, Figures
 from components.versions.store import versions
@@ -109,7 +109,7 @@ def _metrics(evaluation: Evaluation, evaluate: EvaluateSettings) -> RenderableTy
             name,
             _number(name, value),
             *before,
-            bounds_told(bounds) if bounds else "",
+            format_bounds(bounds) if bounds else "",
             _mark(name, value, baseline, bounds),
         )
     return table

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.look_alikes import look_alikes, told
+from components.look_alikes import listed, look_alikes
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_label_that_looks_like_two_groups_joins_them() -> None:
 
 def test_labels_are_told_so_that_a_reader_can_tell_them_apart() -> None:
     assert (
-        told(["café", "cafe\u0301", "a\u200bb"])
+        listed(["café", "cafe\u0301", "a\u200bb"])
         == "'café' (caf\\xe9), 'cafe\u0301' (cafe\\u0301) and 'a\\u200bb'"
     )
-    assert told(["a", "b", "c", "d", "e", "f", "g"]) == "'a', 'b', 'c', 'd', 'e' and 2 more"
+    assert listed(["a", "b", "c", "d", "e", "f", "g"]) == "'a', 'b', 'c', 'd', 'e' and 2 more"

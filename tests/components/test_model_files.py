@@ -55,13 +55,13 @@ def test_push_record_beside_the_model_is_none_of_its_files(model: Path) -> None:
         (lambda m: (m / "assets/new").touch(), "assets/new: not what the Trainer exported (was added)"),
         (
             lambda m: (m / "assets.extra/SHA256SUMS").write_bytes(b"\xff"),
-            "assets.extra/SHA256SUMS: no digests of saved_model.pb",
+            "assets.extra/SHA256SUMS: has no digest of saved_model.pb",
         ),
         (
             lambda m: (m / "assets.extra/SHA256SUMS").write_text(""),
-            "assets.extra/SHA256SUMS: no digests of saved_model.pb",
+            "assets.extra/SHA256SUMS: has no digest of saved_model.pb",
         ),
-        (lambda m: shutil.rmtree(m), "assets.extra/SHA256SUMS: no digests of saved_model.pb"),
+        (lambda m: shutil.rmtree(m), "assets.extra/SHA256SUMS: has no digest of saved_model.pb"),
     ],
     ids=["changed", "gone", "added", "rubbish", "empty", "all gone"],
 )

@@ -187,9 +187,7 @@ def test_odd_yaml_is_one_line(write, line, message):
 
 def test_max_drop_alone_is_refused_because_a_first_model_has_nothing_to_hold(write):
     path = write(GOOD.replace("min: 0.5, max_drop", "max_drop"))
-    assert "with max_drop or max_rise alone there is nothing that a first model could be held to" in error_of(
-        path
-    )
+    assert "because max_drop and max_rise do not apply to a first model" in error_of(path)
 
 
 def test_max_rise_bounds_what_is_worse_when_higher_and_nothing_else(write):
@@ -198,7 +196,7 @@ def test_max_rise_bounds_what_is_worse_when_higher_and_nothing_else(write):
     assert config.evaluate.thresholds["cross_entropy"].max_worse == 0.2
     assert config.evaluate.compares()
     wrong = write(GOOD.replace("max_drop: 0.01", "max_rise: 0.01"))
-    assert "thresholds.accuracy: max_rise is for cross_entropy, give max_drop" in error_of(wrong)
+    assert "thresholds.accuracy: max_rise is only for cross_entropy; use max_drop" in error_of(wrong)
     both = write(GOOD.replace("max_drop: 0.01", "max_drop: 0.01, max_rise: 0.2"))
     assert "give either max_drop or max_rise, got max_drop 0.01 and max_rise 0.2" in error_of(both)
 
@@ -207,7 +205,7 @@ def test_max_rise_bounds_what_is_worse_when_higher_and_nothing_else(write):
 @pytest.mark.parametrize("column", ["Review Text", "class", "text.body", "self", "_text", "größe", "1a"])
 def test_text_column_that_no_signature_takes_is_refused(write, key, column):
     message = error_of(write(GOOD.replace("data:\n", f"data:\n  {key}: {column}\n")))
-    assert f"data: {key} becomes an input name of the served model" in message
+    assert f"data: {key} is an input name of the served model" in message
     assert f"got {column!r}; rename the column with `import`" in message
 
 
@@ -239,13 +237,16 @@ def test_span_is_a_number_or_a_day(write, path, span, number):
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["data.span=7"], "span 7 needs {SPAN}, or {YYYY}, {MM} and {DD}, in path or splits"),
+        (["data.span=7"], "span 7 requires {SPAN}, or {YYYY}, {MM} and {DD}, in path or splits"),
         (
             ["data.path='rows/{SPAN}'", "data.span=1970-01-03"],
-            "span 1970-01-03 is a day: path or splits need",
+            "span 1970-01-03 is a day, which requires {YYYY}, {MM} and {DD} in path or splits",
         ),
         (["data.path='rows/{SPAN}'", "data.span=-1"], "data.span"),
-        (["data.path='rows/{SPAN}'", "data.recipe=trec"], "a recipe makes one folder: path must have no {"),
+        (
+            ["data.path='rows/{SPAN}'", "data.recipe=trec"],
+            "a recipe makes one folder, so path must not contain {",
+        ),
     ],
 )
 def test_span_that_the_data_cannot_have_is_refused(write, overrides, told):
@@ -349,7 +350,7 @@ def test_average_over_classes_is_no_bound_of_a_slice_by_the_label(write, columns
 
 @pytest.mark.parametrize("slices", ["[{columns: [lang, lang]}]", "[{columns: [a, b]}, {columns: [b, a]}]"])
 def test_slicing_that_is_given_twice_is_refused(write, slices):
-    assert "twice: remove one, or merge their thresholds" in error_of(
+    assert "twice; remove one, or merge their thresholds" in error_of(
         write(GOOD), f"evaluate.slices={slices}"
     )
 

@@ -55,7 +55,7 @@ def test_damaged_version_is_no_baseline_and_no_older_one_takes_its_place(tmp_pat
         served_baseline(serving, "m", model(tmp_path / "new", b"new"))
     assert str(caught.value) == (
         f"{serving}/m/2: damaged (saved_model.pb is not the file that was pushed), so no model can be compared with it; "
-        "roll back to a whole version and run again"
+        "roll back to an intact version and run again"
     )
 
 

@@ -202,9 +202,9 @@ def test_damaged_model_is_not_blessed_with_the_reason(
         ),
         (
             lambda saved: (saved / "assets.extra/SHA256SUMS").unlink(),
-            "SHA256SUMS: no digests of saved_model.pb",
+            "SHA256SUMS: has no digest of saved_model.pb",
         ),
-        (shutil.rmtree, "SHA256SUMS: no digests of saved_model.pb"),
+        (shutil.rmtree, "SHA256SUMS: has no digest of saved_model.pb"),
     ],
     ids=["weights", "label list", "file gone", "file added", "digests gone", "all gone"],
 )
@@ -298,7 +298,7 @@ def test_sigterm_leaves_no_server_no_verdict_and_no_handler(
 ) -> None:
     monkeypatch.setattr(executor, "LocalProcessRunner", Interrupted)
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(PipelineError, match="the canary got SIGTERM before its verdict: run again"):
+    with pytest.raises(PipelineError, match="the canary received SIGTERM before its verdict; run again"):
         judge()
     assert signal.getsignal(signal.SIGTERM) is before
     (pid,) = Interrupted.pids

@@ -96,7 +96,7 @@ def test_labels_that_look_the_same_are_let_through_with_a_warning(data: Path) ->
     assert [(f["rule"], f["message"]) for f in report(data)["findings"]] == [
         (
             "look_alike_labels",
-            "labels.txt lists labels that look the same and are classes of their own: 'ABBR' and 'Abbr'",
+            "labels.txt lists labels that look the same but are different classes: 'ABBR' and 'Abbr'",
         )
     ]
 

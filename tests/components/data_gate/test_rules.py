@@ -96,7 +96,7 @@ def test_labels_of_the_list_that_look_the_same_are_a_warning_that_names_them() -
         (
             "warn",
             "look_alike_labels",
-            f"labels.txt lists labels that look the same and are classes of their own: {told}",
+            f"labels.txt lists labels that look the same but are different classes: {told}",
         )
         for told in ("'1' and '1.0'", "'café' (caf\\xe9) and 'cafe\u0301' (cafe\\u0301)", "'Spam' and 'spam'")
     ]
@@ -105,7 +105,7 @@ def test_labels_of_the_list_that_look_the_same_are_a_warning_that_names_them() -
 def test_labels_that_look_the_same_stop_the_run_where_the_config_says_so() -> None:
     found = list(rules.judge_labels(["Spam", "spam"], settings(look_alike_labels="error")))
     assert rules.refusal(found) == (
-        "Data gate refused: labels.txt lists labels that look the same and are classes of their own: 'Spam' and "
+        "Data gate refused: labels.txt lists labels that look the same but are different classes: 'Spam' and "
         "'spam'; correct the data, or set data.gate.look_alike_labels: warn"
     )
 
@@ -138,8 +138,8 @@ def test_many_distinct_unknown_labels_take_bounded_memory() -> None:
 def test_label_of_another_type_than_the_schema_says() -> None:
     tally = labels([3], kind="int64_list", expected=("bytes_list",))
     assert judged(tally) == [
-        "error wrong_type: split 'train', column 'label': 1 of 1 rows hold another type, or more than one "
-        "value, against the schema, first 3 at shard record 0"
+        "error wrong_type: split 'train', column 'label': 1 of 1 rows hold another type than the schema's, or more than one "
+        "value, first 3 at shard record 0"
     ]
 
 

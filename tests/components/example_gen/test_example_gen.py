@@ -205,7 +205,7 @@ def test_sequence_examples_are_refused(tmp_path: Path, data: Path) -> None:
     message = example_pb2.SequenceExample.FromString(GOOD)
     message.feature_lists.feature_list["tokens"].feature.add().int64_list.value.append(1)
     (data / "eval-00000-of-00001.tfrecord.gz").write_bytes(tfrecord_gz([message.SerializeToString()]))
-    assert "other fields beside `features` (a tf.SequenceExample?)" in error(tmp_path, data)
+    assert "fields other than `features` (a tf.SequenceExample?)" in error(tmp_path, data)
 
 
 def test_shards_that_disagree_on_a_type_are_refused(tmp_path: Path, data: Path) -> None:
