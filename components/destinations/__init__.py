@@ -1,1 +1,1 @@
-"""Where a pushed model goes besides the serving folder: object storage, the Hugging Face Hub."""
+"""Further destinations of a pushed model: object storage and the Hugging Face Hub."""

@@ -1,4 +1,4 @@
-"""What the second pushes leave behind."""
+"""The SecondPusher's output artifact."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from tfx.types import artifact
 
 
 class SecondPushes(artifact.Artifact):
-    """Where the version went besides, `<uri>/pushes.json`: destination -> address of what was pushed."""
+    """The destinations that a version was pushed to, `<uri>/pushes.json`: destination -> address."""
 
-    TYPE_NAME = "pipeline.SecondPushes"  # Kubeflow takes names with a namespace only
+    TYPE_NAME = "pipeline.SecondPushes"  # Kubeflow accepts only names with a namespace
 
 
 REPORT_FILE = "pushes.json"

@@ -1,4 +1,4 @@
-"""SecondPusher: a pushed version goes to further places."""
+"""SecondPusher: pushes a version to further destinations."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from components.model_parts import ModelParts
 
 
 class SecondPusher(base_component.BaseComponent):
-    """Takes the version that the Pusher made to each of `destinations`.
+    """Pushes the version that the Pusher made to each of `destinations`.
 
-    When one fails, the others are done all the same and the node fails: the version stays served, and the
-    next run tries again. What is there already is not pushed twice.
+    If one fails, the others are still pushed and the node fails: the version stays served, and the next run
+    tries again. A version that is already at a destination is not pushed again.
 
     Args:
-        pushed_model: PushedModel of the VersionedPusher; one that was not pushed goes nowhere.
+        pushed_model: PushedModel of the VersionedPusher; nothing is pushed if the Pusher did not push.
         name: name of the served model.
-        destinations: where it goes.
-        keep: versions kept in each folder, the new one included.
-        max_length: most tokens of a row.
-        parts: what the model is made of; a hub repository gets the checkpoint's config and tokenizer.
+        destinations: where to push.
+        keep: number of versions to keep in each folder, including the new one.
+        max_length: maximum tokens per text or pair.
+        parts: the parts of the model; a hub repository gets the checkpoint's config and tokenizer.
     """
 
     SPEC_CLASS = SecondPusherSpec

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Executor(base_executor.BaseExecutor):
-    """Pushes the version to every destination, and tells which failed."""
+    """Pushes the version to every destination, and reports those that failed."""
 
     def Do(
         self,
@@ -74,7 +74,7 @@ def _require_whole(version: Path) -> None:
     broken = version_damage(version, thorough=True)
     if broken:
         raise PipelineError(
-            f"{version} is damaged and goes nowhere else: {broken}; run again to push it anew"
+            f"{version} is damaged, so it is pushed nowhere else: {broken}; run again to push it again"
         )
 
 

@@ -1,8 +1,8 @@
-"""A version in TF Serving's layout on any file system that TensorFlow has (`gs://`, a mounted folder ...).
+"""Copies a version in TF Serving's layout to any file system that TensorFlow supports (`gs://`, a mounted folder ...).
 
-Object stores rename no folders, so a version cannot appear in one step there. What they do is to show a file
-whole or not at all. So `saved_model.pb` comes last, under another name first, and is renamed: a folder that has it is
-complete, and a loader that finds none of it has nothing to load.
+Object stores cannot rename folders, so a version cannot appear atomically. Single files do appear atomically.
+So `saved_model.pb` is written last, under a temporary name, and renamed: a folder that has it is complete, and a
+loader ignores a folder without it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _PART = f".part-{SAVED_MODEL}"
 
 
 def push_to_folder(version: Path, folder: str, name: str, keep: int) -> str:
-    """Copies a version to `<folder>/<name>/<number>`, keeps the newest `keep` there; returns the address.
+    """Copies a version to `<folder>/<name>/<number>` and keeps the newest `keep`; returns the address.
 
-    A version that is complete there is left as it is; the rest of a push that was killed is replaced. Only
-    versions below this one are removed.
+    A complete version is left unchanged; the remains of a push that was killed are replaced. Only versions
+    with lower numbers are removed.
 
     Args:
         version: folder of a served version; its name is its number.
         folder: URL or absolute path.
         name: name of the served model.
-        keep: versions kept, the new one included.
+        keep: number of versions to keep, including the new one.
 
     Raises:
-        PipelineError: the store cannot be written, or holds another model under this number, or a higher
-            number, which a server there would take instead.
+        PipelineError: the store cannot be written, or it has another model under this number, or a higher
+            number, which a server would load instead.
     """
     home = f"{folder.rstrip('/')}/{name}"
     target = f"{home}/{version.name}"
@@ -52,25 +52,23 @@ def push_to_folder(version: Path, folder: str, name: str, keep: int) -> str:
 
 
 def _refuse_below_others(home: str, number: int) -> None:
-    """The numbers of a serving folder that was made anew start at 1 again; those of the store do not."""
+    """Refuses a number below those in the store, which happens if the serving folder was recreated and starts at 1."""
     higher = [other for other in _numbers(home) if other > number and _is_complete(home, other)]
     if higher:
         raise PipelineError(
-            f"{home} holds version {higher[-1]} already, which a server there takes instead of {number}: name "
-            "another folder, or remove the higher versions there (docs/model_life.md has another way)"
+            f"{home} already has version {higher[-1]}, which a server would load instead of {number}; use "
+            "another folder, or remove the higher versions (docs/model_life.md has another way)"
         )
 
 
 def _require_same(target: str, record: dict[str, Any]) -> None:
     try:
         with tf.io.gfile.GFile(f"{target}/{RECORD_FILE.as_posix()}") as file:
-            there = json.loads(file.read())
+            present = json.loads(file.read())
     except (tf.errors.NotFoundError, ValueError):
-        there = {}
-    if there.get("model_sha256") != record.get("model_sha256"):
-        raise PipelineError(
-            f"{target} holds another model already; name another folder, or remove what is there"
-        )
+        present = {}
+    if present.get("model_sha256") != record.get("model_sha256"):
+        raise PipelineError(f"{target} already has another model; use another folder, or remove that model")
 
 
 def _upload(version: Path, target: str) -> None:
@@ -92,21 +90,21 @@ def _copy(source: Path, target: str) -> None:
 
 
 def _prune(home: str, pushed: int, keep: int) -> None:
-    """Leaves the version that was pushed and the newest `keep - 1` complete ones below it."""
+    """Keeps the version that was pushed and the newest `keep - 1` complete ones below it."""
     lower = [number for number in _numbers(home) if number < pushed]
     complete = [number for number in lower if _is_complete(home, number)]
     kept = complete[::-1][: keep - 1]
     for number in [number for number in lower if number not in kept]:
-        if number in complete:  # first, so that nothing loads what is half removed
+        if number in complete:  # first, so that no server loads a version that is half removed
             tf.io.gfile.remove(f"{home}/{number}/{SAVED_MODEL}")
         tf.io.gfile.rmtree(f"{home}/{number}")
 
 
 def _numbers(home: str) -> list[int]:
-    """Of all versions in the store, lowest first."""
+    """Numbers of all versions in the store, lowest first."""
     if not tf.io.gfile.exists(home):
         return []
-    # Object stores list folders with a slash at the end.
+    # Object stores list folders with a trailing slash.
     names = (entry.rstrip("/") for entry in tf.io.gfile.listdir(home))
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 

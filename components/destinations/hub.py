@@ -1,4 +1,4 @@
-"""A version as one commit of a Hugging Face Hub repository."""
+"""Pushes a version as one commit to a Hugging Face Hub repository."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from models.errors import PipelineError
 def push_to_hub(
     version: Path, destination: DestinationSettings, name: str, checkpoint: Path, max_length: int, task: str
 ) -> str:
-    """Commits a version to the hub, in one commit, and returns its address.
+    """Pushes a version to the hub as one commit; returns the address of the commit.
 
-    The repository is made when it is not there. Nothing is committed when all files are there already. The
-    token goes to the client only: not into logs, messages or metadata.
+    The repository is created if it does not exist. Nothing is committed if all files are already there. The
+    token is passed only to the client; it appears in no log, message or metadata.
 
     Args:
         version: folder of a served version.
         destination: with `hub`.
         name: name of the served model.
         checkpoint: folder of the pretrained encoder.
-        max_length: most tokens of a row.
+        max_length: maximum tokens per text or pair.
         task: what the model learned, a key of `TASKS`.
 
     Raises:
-        PipelineError: no files of the checkpoint, no token, no such right, no network, the hub's own reason.
+        PipelineError: a checkpoint file, the token, the permission or the network is missing, or the hub rejects
+            the push.
     """
     import huggingface_hub
     from huggingface_hub.utils import disable_progress_bars
@@ -44,13 +45,13 @@ def push_to_hub(
             commit = hub.upload_folder(
                 repo_id=repository, folder_path=folder, commit_message=_message(name, version)
             )
-        except (OSError, ValueError, KeyError) as error:  # all of the hub client's and of transformers'
+        except (OSError, ValueError, KeyError) as error:  # covers the hub client's and transformers' errors
             raise PipelineError(_reason(error, token)) from None
     return str(commit.commit_url)
 
 
 def _token(destination: DestinationSettings) -> str | bool:
-    """True lets the client look: HF_TOKEN, or what a login left; it is an error if there is none."""
+    """The token; True lets the client use HF_TOKEN or the token of a login, and fail if there is neither."""
     if destination.token_file is None:
         return True
     try:
@@ -66,7 +67,7 @@ def _message(name: str, version: Path) -> str:
 
 
 def _reason(error: Exception, token: str | bool) -> str:
-    told = " ".join(str(error).split())[:400] or "no message"
+    reason = " ".join(str(error).split())[:400] or "no message"
     if isinstance(token, str) and token:
-        told = told.replace(token, "***")
-    return f"the push failed ({type(error).__name__}: {told})"
+        reason = reason.replace(token, "***")
+    return f"the push failed ({type(error).__name__}: {reason})"

@@ -1,4 +1,4 @@
-"""A served version as the files that `transformers` loads: safetensors, config, tokenizer, model card."""
+"""Converts a served version to the files that `transformers` loads: safetensors, config, tokenizer, model card."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _VALUE = ".ATTRIBUTES/VARIABLE_VALUE"
 def write_hub_files(
     version: Path, checkpoint: Path, name: str, max_length: int, task: str, out: Path
 ) -> None:
-    """Writes everything that a repository of the hub gets into `out`.
+    """Writes all files of a hub repository into `out`.
 
     Args:
         version: folder of a served version.
-        checkpoint: folder of the pretrained encoder: its config and its tokenizer.
+        checkpoint: folder of the pretrained encoder, with its config and tokenizer.
         name: name of the served model.
-        max_length: most tokens of a row, special tokens included.
+        max_length: maximum tokens per text or pair, special tokens included.
         task: what the model learned, a key of `TASKS`.
         out: existing folder.
 
@@ -59,12 +59,12 @@ def write_hub_files(
 
 
 def named_weights(saved_model: Path) -> dict[str, np.ndarray]:
-    """PyTorch's tensor name -> value, of the weights in a SavedModel folder that the Trainer exported.
+    """Returns PyTorch tensor name -> value for the weights in a SavedModel that the Trainer exported.
 
-    `bert.pooler.dense.weight` float32 [hidden, hidden], transposed as PyTorch keeps it.
+    `bert.pooler.dense.weight` float32 [hidden, hidden], transposed as in PyTorch.
 
     Raises:
-        PipelineError: the SavedModel keeps no list of weights.
+        PipelineError: the SavedModel has no list of weights.
     """
     from transformers.modeling_tf_pytorch_utils import TransposeType, convert_tf_weight_name_to_pt_weight_name
 
@@ -79,7 +79,7 @@ def named_weights(saved_model: Path) -> dict[str, np.ndarray]:
 
 
 def _variables(saved_model: Path) -> dict[str, str]:
-    """Position in the list of weights -> name of the variable, as Keras gave it."""
+    """Returns position in the list of weights -> Keras name of the variable."""
     message = saved_model_pb2.SavedModel.FromString((saved_model / SAVED_MODEL).read_bytes())
     nodes = message.meta_graphs[0].object_graph_def.nodes
     children = {child.local_name: child.node_id for child in nodes[0].children}
@@ -92,7 +92,7 @@ def _variables(saved_model: Path) -> dict[str, str]:
 
 
 def model_card(name: str, facts: Facts, labels: Sequence[str], record: Mapping[str, Any]) -> str:
-    """The README.md: what the model is for, how good it is, and what it was made from."""
+    """The README.md: what the model is for, its metrics, and what it was made from."""
     head = {"library_name": "transformers", "pipeline_tag": facts.HUB_TAG, "tags": ["tfx"]}
     lines = ["---", yaml.safe_dump(head, sort_keys=True).rstrip(), "---", "", f"# {name}", ""]
     lines += [facts.card_summary(labels), ""]
@@ -121,7 +121,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "version": record.get("version"),
         "run": record.get("run_id"),
-        # The name only: where the files lie is nobody's business on a hub.
+        # Only the name, because local paths must not be published.
         "checkpoint": Path(str(checkpoint.get("name") or "")).name,
         "data span": data.get("span"),
         "code": record.get("code"),

@@ -1,4 +1,4 @@
-"""VersionedPusher: a blessed model becomes the next whole version of a served model."""
+"""VersionedPusher: pushes a blessed model as the next version of a served model."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from models.tasks.task import Task
 
 
 class VersionedPusher(base_component.BaseComponent):
-    """Pushes `model` to `<serving_dir>/<name>/<version>` if every blessing given says yes.
+    """Pushes `model` to `<serving_dir>/<name>/<version>` if all blessings accept it.
 
     Its id is that of TFX's node.
 
     Output `pushed_model` (PushedModel) has the custom properties `pushed` (1 or 0),
-    `pushed_destination` (folder of the version) and `pushed_version` (its number as a string), and what
-    push.json says about the version: run, metrics, data, code, checkpoint, config, as texts or JSON.
+    `pushed_destination` (folder of the version) and `pushed_version` (its number as a string), and the
+    contents of push.json: run, metrics, data, code, checkpoint, config, as strings or JSON.
 
     Args:
         model: Model of the Trainer.
@@ -37,16 +37,16 @@ class VersionedPusher(base_component.BaseComponent):
             requests), that one is pushed.
         evaluation: ModelEvaluation of the Evaluator; its metrics are recorded with the version.
         examples: Examples of the ExampleGen; their span and fingerprint are recorded with the version.
-        info: JSON values for push.json, such as the config. They are part of the cache key: no run id,
-            no time (the executor adds both).
-        needs_baseline: the served version is replaced only by a model that was compared with a baseline.
-        force: push also when the folder holds a newer run's model, or a rollback of this one.
+        info: JSON values for push.json, such as the config. They are part of the cache key, so they have
+            neither run id nor time; the executor adds both.
+        needs_baseline: replace the served version only with a model that was compared with a baseline.
+        force: push even if the folder has a newer run's model or a rollback of this one.
     """
 
     SPEC_CLASS = VersionedPusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
     CAN_REFUSE: ClassVar = True  # its own output says so
-    CACHEABLE: ClassVar = False  # its effect is outside of the pipeline, where a cache does not look
+    CACHEABLE: ClassVar = False  # it changes the serving folder, which the cache does not check
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
-"""Makes a cached push count only while it is still what it says.
+"""Invalidates cached pushes whose version is no longer served.
 
-TFX takes a node from its cache as long as the node's own output folder exists. A push also has an
-effect elsewhere, in the serving folder, which a person may have emptied, pruning may have shortened,
-and another run may have overtaken. Such pushes are marked DELETED in the metadata store before a run;
-the cache passes over artifacts in that state, so the Pusher runs again.
+TFX takes a node from its cache as long as the node's own output folder exists. A push also changes the
+serving folder, where the version may since have been removed by hand, pruned or replaced by another run.
+Such pushes are marked DELETED in the metadata store before a run; the cache skips artifacts in that state,
+so the Pusher runs again.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _LIVE, _DELETED = mlmd.Artifact.LIVE, mlmd.Artifact.DELETED
 
 
 def forget_lost_pushes(store: MetadataStore, thorough: bool = False) -> list[str]:
-    """Marks every lost PushedModel DELETED; returns the folders that they pointed to, sorted.
+    """Marks every lost PushedModel as DELETED; returns the folders that they pointed to, sorted.
 
-    A push is lost when its version is gone or damaged (see `version_damage`), or when a later push took its place:
-    an older config that is run again wants its model served again. A rollback or a promotion is no later
-    push, so running the same config again does not undo it.
+    A push is lost if its version is missing or damaged (see `version_damage`), or if a later push replaced it:
+    running an older config again should serve its model again. A rollback or a promotion is not a later push,
+    so running the same config again does not undo it.
     """
     try:
         artifacts = store.get_artifacts_by_type("PushedModel")
-    except errors.NotFoundError:  # nothing was ever pushed with this store
+    except errors.NotFoundError:  # nothing has ever been pushed with this store
         return []
     lost = [a for a in artifacts if a.state == _LIVE and _is_lost(a, thorough)]
     for artifact in lost:

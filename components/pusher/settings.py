@@ -12,16 +12,16 @@ from models.section import Section
 
 
 class PushSettings(Section):
-    """Where blessed models go, in TF Serving's layout: <serving_dir>/<name>/<version>/."""
+    """Where blessed models are pushed, in TF Serving's layout: <serving_dir>/<name>/<version>/."""
 
     serving_dir: Path = Field(description="Folder that TF Serving (or `serve`) watches.")
-    keep: int = Field(5, ge=2, description="Versions kept; older ones are removed after a push.")
+    keep: int = Field(5, ge=2, description="Number of versions to keep; a push removes older ones.")
     destinations: list[DestinationSettings] = Field(
-        default_factory=list, description="Further places for every pushed version, after the push."
+        default_factory=list, description="Further destinations for every version, after the push."
     )
     replace_uncompared: bool = Field(
         False,
-        description="Replace a served version that max_drop cannot be held against: it is damaged, or has other "
+        description="Replace a served version that the model cannot be compared with, because it is damaged or has other "
         "labels or inputs.",
     )
 

@@ -1,1 +1,1 @@
-"""What people look at after a run: the dashboard's pages and one HTML page, made from the other nodes' outputs."""
+"""The report on a run: the dashboard's pages and one HTML page, made from the outputs of the other nodes."""

@@ -1,7 +1,7 @@
-"""Artifacts that Kubeflow's run page draws, by the names it knows them by.
+"""Artifact types that Kubeflow's run page displays.
 
-It finds them by type name, takes figures from custom properties, and pages from the one file at the URI.
-On a local disk the URI is a folder, and the file in it has a name that a browser understands.
+The page recognizes them by type name and reads figures from custom properties and documents from the file at
+the URI. On a local disk the URI is a folder, and the file in it has a name that a browser understands.
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ PAGES = tuple(_FILE_NAMES)
 
 
 def page_file(page: artifact.Artifact) -> Path:
-    """Where the page is: at the URI itself, or below it where TFX has made that a folder."""
+    """Path of the page: the URI itself, or a file below it if TFX has made the URI a folder."""
     path = Path(page.uri)
     return path / _FILE_NAMES[type(page)] if path.is_dir() else path

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: they scale with the page and take its colours."""
+"""Charts as inline SVG, which scale with the page and use its colours."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def line_chart(title: str, x_label: str, lines: Sequence[Line]) -> Html:
     """Lines with a dot at each point, from x = 0 on, and a legend.
 
     Args:
-        title: what the chart shows, for people who cannot see it, too.
-        x_label: below the axis.
-        lines: at least one point among them; values are finite, x above 0.
+        title: what the chart shows; also the label for screen readers.
+        x_label: label of the x axis.
+        lines: at least one has a point; values are finite, x is above 0.
     """
     points = [point for line in lines for point in line.points]
     plot = _Plot((0.0, max(x for x, _ in points)), _around([y for _, y in points]))
@@ -53,8 +53,8 @@ def line_chart(title: str, x_label: str, lines: Sequence[Line]) -> Html:
     for number, line in enumerate(lines):
         at = [plot.at(*point) for point in line.points]
         marks.append(_polyline(at, f"line s{number}"))
-        told = [f"{line.name} {y:.4g} at {x:.4g}" for x, y in line.points]
-        marks += [_dot(p, f"s{number}", text) for p, text in zip(at, told, strict=True)]
+        tooltips = [f"{line.name} {y:.4g} at {x:.4g}" for x, y in line.points]
+        marks += [_dot(p, f"s{number}", text) for p, text in zip(at, tooltips, strict=True)]
     legend = [
         tag("span", tag("i", class_=f"s{number}"), line.name, class_="key")
         for number, line in enumerate(lines)
@@ -63,7 +63,7 @@ def line_chart(title: str, x_label: str, lines: Sequence[Line]) -> Html:
 
 
 def curve_chart(curve: Curve) -> Html:
-    """A line in the unit square, over the line of guessing."""
+    """A curve in the unit square, with the diagonal of random guessing."""
     plot = _Plot((0.0, 1.0), (0.0, 1.0))
     marks = [
         _axes(plot, curve.x_label),
@@ -74,7 +74,7 @@ def curve_chart(curve: Curve) -> Html:
 
 
 def bar_chart(chart: Bars) -> Html:
-    """Bars side by side; dots stand before them."""
+    """Bars side by side, with dots in front of them."""
     plot = _Plot((0.0, 1.0), (0.0, chart.top))
     bars = [_bar(plot, bar) for bar in chart.bars]
     ideal = [_diagonal(plot)] if chart.ideal else []
@@ -96,8 +96,8 @@ def _bar(plot: _Plot, bar: ChartBar) -> Html:
     )
 
 
-def _dot(place: Point, class_: str, told: str) -> Html:
-    return tag("circle", tag("title", told), cx=place[0], cy=place[1], r=3.2, class_=class_)
+def _dot(place: Point, class_: str, tooltip: str) -> Html:
+    return tag("circle", tag("title", tooltip), cx=place[0], cy=place[1], r=3.2, class_=class_)
 
 
 def _diagonal(plot: _Plot) -> Html:

@@ -1,4 +1,4 @@
-"""Report: what Kubeflow's run page draws, and the page that the local summary names."""
+"""Report: the artifacts for Kubeflow's run page, and the HTML page that the local summary links to."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from models.tasks.task import Task
 
 
 class Report(base_component.BaseComponent):
-    """Reports on a model, blessed or not. Nothing depends on it: no push waits for it or fails with it.
+    """Reports on a model, blessed or not. No node depends on it, so no push waits for it or fails with it.
 
     Outputs: `classification` (confusion matrix, ROC curve for two classes), `metrics` (figures, baseline,
-    differences, thresholds), `page` (one HTML page without scripts or outside resources) and `summary`
+    differences, thresholds), `page` (one HTML page without scripts or external resources) and `summary`
     (Markdown: the decision and how to serve).
 
     Args:
-        examples: Examples of the ExampleGen; rows of `evaluate.split` are predicted once more.
+        examples: Examples of the ExampleGen; rows of `evaluate.split` are predicted again.
         statistics: ExampleStatistics of StatisticsGen.
         anomalies: ExampleAnomalies of ExampleValidator.
         data_gate: DataGateReport of the DataGate.
@@ -38,7 +38,7 @@ class Report(base_component.BaseComponent):
         serving_dir: folder that models are pushed to.
         settings: what the page shows.
         data: what the columns mean.
-        evaluate: the split, the slices and the thresholds that the model was judged by.
+        evaluate: the split, slices and thresholds that the model was evaluated with.
         task: what the model learned.
     """
 

@@ -1,4 +1,4 @@
-"""Everything that a report tells, before it becomes figures and pages."""
+"""The contents of a report, before they are rendered as figures and pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.tasks.task import Task
 
 @dataclass(frozen=True)
 class Contents:
-    """One model, its data, its training and its verdicts. Texts are as they came: nothing is escaped."""
+    """One model, its data, its training and its verdicts. Texts are not escaped."""
 
     name: str
     serving_dir: str
@@ -38,21 +38,21 @@ class Contents:
 
     @property
     def accepted(self) -> bool:
-        """Whether both gates let the model through."""
+        """Whether both gates accepted the model."""
         return self.blessed and self.canary.blessed
 
     @property
     def rows_evaluated(self) -> int:
-        """Rows of the split that the model was judged on."""
+        """Rows of the split that the model was evaluated on."""
         return next((s.rows for s in self.splits if s.name == self.evaluate.split), self.rows_predicted)
 
     @property
     def judged(self) -> Judged:
-        """What the task's sections are made from, beside its figures."""
+        """The values that the task's sections show in addition to its figures."""
         return Judged(
             self.rows_predicted,
             self.rows_evaluated,
-            # Empty where the statistics do not count labels (integers).
+            # Empty for integer labels, which the statistics do not count.
             next((s.labels for s in self.splits if s.name == self.evaluate.split), {}),
             self.evaluation.per_class,
             self.evaluation.per_class_baseline,
@@ -70,21 +70,21 @@ class Headline(NamedTuple):
 
     @property
     def change(self) -> float | None:
-        """Against the last blessed model."""
+        """Difference to the last blessed model."""
         return None if self.baseline is None else self.value - self.baseline
 
 
 def verdict(contents: Contents) -> tuple[str, Sequence[str]]:
-    """One sentence, and the reasons of a refusal."""
+    """One sentence, and the reasons if the model was rejected."""
     if not contents.blessed:
-        return "Refused by the Evaluator", contents.evaluation.refusals or ("no reason was recorded",)
+        return "Rejected by the Evaluator", contents.evaluation.refusals or ("no reason was recorded",)
     if not contents.canary.blessed:
-        return "Blessed by the Evaluator, refused by the Canary", contents.canary.reasons
+        return "Blessed by the Evaluator, rejected by the Canary", contents.canary.reasons
     return "Accepted by the Evaluator and the Canary", ()
 
 
 def headlines(contents: Contents) -> Iterator[Headline]:
-    """Metrics of the whole split: those with thresholds first, then those asked for, then the others."""
+    """Metrics of the whole split: first those with thresholds, then the configured ones, then the others."""
     metrics, baseline = contents.evaluation.metrics, contents.evaluation.baseline or {}
     thresholds = contents.evaluate.thresholds
     for name in dict.fromkeys([*thresholds, *contents.evaluate.metrics, *metrics]):
@@ -95,10 +95,10 @@ def headlines(contents: Contents) -> Iterator[Headline]:
 
 
 def scalars(contents: Contents) -> dict[str, float]:
-    """The figures of `system.Metrics`; what is not a finite number is left out.
+    """The figures of `system.Metrics`, without values that are not finite.
 
     `{"<metric>": 0.94, "<metric>.baseline": 0.93, "<metric>.difference": 0.01, "<metric>.min": 0.91,
-    "blessed": 1.0, ...}`: dots, so that they sort beside each other in the dashboard.
+    "blessed": 1.0, ...}`, with dots so that the dashboard sorts them next to each other.
     """
     figures: dict[str, float | None] = {
         "blessed": float(contents.blessed),

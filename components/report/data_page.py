@@ -1,4 +1,4 @@
-"""The page's section on the data: rows, labels, columns, and what does not fit the schema."""
+"""The page's section on the data: rows, labels, columns and anomalies."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ANOMALIES_SHOWN = 50
 def data_section(contents: Contents) -> Html:
     """Statistics of every split, and anomalies."""
     splits = contents.splits
-    told = ", ".join(f"{split.name} {split.rows:,}" for split in splits)
+    rows = ", ".join(f"{split.name} {split.rows:,}" for split in splits)
     return section(
-        "Data", f"Rows: {told}.", *_labels(splits), *_columns(splits), *_anomalies(contents.anomalies)
+        "Data", f"Rows: {rows}.", *_labels(splits), *_columns(splits), *_anomalies(contents.anomalies)
     )
 
 
@@ -60,17 +60,19 @@ def _columns(splits: Sequence[SplitStatistics]) -> Iterator[Html]:
 def _anomalies(anomalies: Sequence[Anomaly]) -> Iterator[Html]:
     yield tag("h3", f"Anomalies{shortened(len(anomalies), _ANOMALIES_SHOWN)}")
     if not anomalies:
-        yield tag("p", "None: the data fits the schema and the data gate had nothing to say.", class_="soft")
+        yield tag(
+            "p", "None: the data conforms to the schema and the data gate found no problem.", class_="soft"
+        )
         return
     head = tag("tr", (tag("th", column, class_="left") for column in ("severity", "split", "column", "what")))
     rows = [
         tag(
             "tr",
-            tag("td", found.severity, class_="bad" if found.severity == "error" else "warn"),
-            tag("td", found.split, class_="left"),
-            tag("td", name(found.column), class_="left"),
-            tag("td", found.what, class_="words"),
+            tag("td", anomaly.severity, class_="bad" if anomaly.severity == "error" else "warn"),
+            tag("td", anomaly.split, class_="left"),
+            tag("td", name(anomaly.column), class_="left"),
+            tag("td", anomaly.what, class_="words"),
         )
-        for found in anomalies[:_ANOMALIES_SHOWN]
+        for anomaly in anomalies[:_ANOMALIES_SHOWN]
     ]
     yield tag("div", tag("table", tag("thead", head), tag("tbody", rows)), class_="scroll")

@@ -1,4 +1,4 @@
-"""The data as StatisticsGen, ExampleValidator and the DataGate saw it; protocol buffers only, no TFDV."""
+"""Reads the outputs of StatisticsGen, ExampleValidator and the DataGate, without TFDV."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SplitStatistics:
 
 @dataclass(frozen=True)
 class Anomaly:
-    """Something that does not fit the schema, or a finding of the data gate (`split` is "" there)."""
+    """A deviation from the schema, or a finding of the data gate (whose `split` is "")."""
 
     split: str
     column: str
@@ -46,7 +46,7 @@ class Anomaly:
 
 
 def read_statistics(folder: Path, label_column: str) -> list[SplitStatistics]:
-    """Every split below `folder`, the largest first."""
+    """Statistics of every split below `folder`, the largest first."""
     splits = []
     for file in sorted(folder.glob(f"Split-*/{STATISTICS_FILE}")):
         listed = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
@@ -88,14 +88,14 @@ def _column(name: str, feature: Any) -> Column:
 
 
 def read_anomalies(folder: Path, gate_folder: Path) -> list[Anomaly]:
-    """What does not fit the schema, split by split, and then what the data gate let through with a warning."""
-    found: list[Anomaly] = []
+    """Deviations from the schema, split by split, followed by the data gate's warnings."""
+    anomalies: list[Anomaly] = []
     for file in sorted(folder.glob(f"Split-*/{ANOMALIES_FILE}")):
         split = file.parent.name.removeprefix("Split-")
-        found += _anomalies(split, anomalies_pb2.Anomalies.FromString(file.read_bytes()))
+        anomalies += _anomalies(split, anomalies_pb2.Anomalies.FromString(file.read_bytes()))
     findings = read_gate_report(gate_folder).findings
-    found += [Anomaly("", "", "warning", str(finding)) for finding in findings]
-    return found
+    anomalies += [Anomaly("", "", "warning", str(finding)) for finding in findings]
+    return anomalies
 
 
 def _anomalies(split: str, anomalies: Any) -> Iterator[Anomaly]:

@@ -1,4 +1,4 @@
-"""Executor of Report: outputs of the other nodes in, figures and pages out."""
+"""Executor of Report: makes figures and pages from the outputs of the other nodes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Inputs = dict[str, list[types.Artifact]]
 
 
 class Executor(base_executor.BaseExecutor):
-    """Gathers, then writes."""
+    """Gathers the contents, then writes figures and pages."""
 
     def Do(self, input_dict: Inputs, output_dict: Inputs, exec_properties: dict[str, Any]) -> None:
         """Sets the custom properties of `classification` and `metrics`, and writes both pages.
@@ -69,14 +69,14 @@ class Executor(base_executor.BaseExecutor):
 
 def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
     """Reads the inputs and predicts the evaluation split."""
-    given = json.loads(exec_properties[SETTINGS_KEY])
+    sections = json.loads(exec_properties[SETTINGS_KEY])
     data, evaluate, settings = (
-        DataSettings.model_validate(given["data"]),
-        EvaluateSettings.model_validate(given["evaluate"]),
-        ReportSettings.model_validate(given["report"]),
+        DataSettings.model_validate(sections["data"]),
+        EvaluateSettings.model_validate(sections["evaluate"]),
+        ReportSettings.model_validate(sections["report"]),
     )
-    task = TASKS[given["task"]]
-    folders = {key: Path(artifact_utils.get_single_uri(found)) for key, found in input_dict.items()}
+    task = TASKS[sections["task"]]
+    folders = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in input_dict.items()}
     model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
     splits = read_statistics(folders[STATISTICS_KEY], data.label_column)
     predicted = predict_split(

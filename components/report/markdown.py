@@ -17,7 +17,7 @@ _REASONS_SHOWN = 20
 
 
 def markdown(contents: Contents) -> str:
-    """Returns the document; texts of the data and the config are escaped."""
+    """Returns the document; texts from the data and the config are escaped."""
     return (
         "\n".join(
             [
@@ -39,7 +39,7 @@ def escaped(text: str) -> str:
 
 def _decision(contents: Contents) -> Iterator[str]:
     sentence, reasons = verdict(contents)
-    yield f"# {escaped(contents.name)}: {'accepted' if contents.accepted else 'refused'}"
+    yield f"# {escaped(contents.name)}: {'accepted' if contents.accepted else 'rejected'}"
     yield ""
     yield f"{sentence}."
     yield ""
@@ -57,7 +57,7 @@ def _figures(contents: Contents) -> Iterator[str]:
         before = "" if line.baseline is None else number(line.name, line.baseline)
         change = "" if line.change is None or metric(line.name).counts_rows else f"{line.change:+.4f}"
         mark = "" if line.within is None else "✓" if line.within else "✗"
-        told = (
+        cells = (
             escaped(line.name),
             number(line.name, line.value),
             before,
@@ -65,7 +65,7 @@ def _figures(contents: Contents) -> Iterator[str]:
             escaped(line.bounds),
             mark,
         )
-        yield f"| {' | '.join(told)} |"
+        yield f"| {' | '.join(cells)} |"
     yield ""
 
 
@@ -84,12 +84,12 @@ def _serving(contents: Contents) -> Iterator[str]:
     if contents.accepted:
         yield "The Pusher publishes this model as the newest version below this folder, in TF Serving's layout:"
     else:
-        yield "This model is not published. What was served before stays as it is, below this folder:"
-    # Indented, because a code fence could be ended by a name.
+        yield "This model is not published. The versions below this folder are still served:"
+    # Indented, because a name could end a code fence.
     yield from ("", f"    {folder}/<version>/saved_model.pb", "")
     yield (
-        "The project's own server (REST and gRPC, TF Serving's and KServe's protocols) takes this model's config: "
-        "`runner_local.py serve` and the path of that file. TF Serving takes the folder:"
+        "To start the project's own server (REST and gRPC, TF Serving's and KServe's protocols), give the path of this "
+        "model's config to `runner_local.py serve`. TF Serving takes the folder:"
     )
     yield from (
         "",
@@ -103,8 +103,8 @@ def _serving(contents: Contents) -> Iterator[str]:
 def _where(contents: Contents) -> Iterator[str]:
     yield "## Where things are"
     yield ""
-    # Kubeflow's dashboard shows an artifact at this address; elsewhere it leads nowhere.
+    # The link works only in Kubeflow's dashboard.
     artifact = contents.model_artifact_id
     yield f"- The model: output `model` of the Trainer, [artifact {artifact}](#/artifacts/{artifact})."
-    yield "- Its evaluation in full: output `evaluation` of the Evaluator; the canary's: output `blessing` of the Canary."
+    yield "- The complete evaluation: output `evaluation` of the Evaluator; the canary's: output `blessing` of the Canary."
     yield "- Classes, slices, learning curve, calibration, mistakes and data: output `page` of this step."

@@ -1,4 +1,4 @@
-"""HTML and SVG elements. Plain text is escaped wherever it goes in; only `tag` makes markup."""
+"""HTML and SVG elements. All plain text is escaped; only `tag` makes markup."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class Html(str):
-    """Markup that is safe as it is."""
+    """Markup that needs no escaping."""
 
     __slots__ = ()
 
@@ -15,7 +15,7 @@ class Html(str):
 Child = Html | str | int | Iterable["Child"] | None
 
 _VOID = frozenset({"meta", "br"})
-# Control characters would be dropped by the browser, or replaced: shown as their pictures, C1 as U+FFFD.
+# Browsers drop or replace control characters, so they are shown as control pictures, C1 ones as U+FFFD.
 _VISIBLE = {c: 0x2400 + c for c in range(0x20) if chr(c) not in "\t\n"} | {0x7F: 0x2421}
 _VISIBLE |= dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), 0xFFFD)
 
@@ -29,22 +29,22 @@ def tag(name: str, /, *children: Child, **attributes: object) -> Html:
     """An element: `tag("p", "a < b", class_="note") -> <p class="note">a &lt; b</p>`.
 
     Args:
-        name: of the element.
-        children: markup as it is, text escaped, None for nothing, iterables one by one.
-        attributes: `class_` is class, other underscores are hyphens; None leaves one out.
+        name: name of the element.
+        children: markup is kept, text is escaped, None adds nothing, iterables are expanded.
+        attributes: `class_` becomes class, other underscores become hyphens; None omits the attribute.
     """
-    given = "".join(
+    attribute_text = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escaped(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
     if name in _VOID:
-        return Html(f"<{name}{given}>")
-    return Html(f"<{name}{given}>{joined(children)}</{name}>")
+        return Html(f"<{name}{attribute_text}>")
+    return Html(f"<{name}{attribute_text}>{joined(children)}</{name}>")
 
 
 def joined(children: Iterable[Child]) -> Html:
-    """The children, one after the other."""
+    """Concatenates the children."""
     return Html("".join(_one(child) for child in children))
 
 

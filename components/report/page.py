@@ -1,4 +1,4 @@
-"""The HTML page: self-contained, without scripts, so that Kubeflow's sandboxed frame shows all of it."""
+"""The HTML page, self-contained and without scripts, so that it works in Kubeflow's sandboxed frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from components.trainer.history import History, why_kept
 from models.tasks.task import LOSS, Task, metric
 
 _CARDS = 4
-# Nothing may be fetched and nothing may run, whatever a text contains.
+# Whatever a text contains, the browser loads nothing and runs nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -67,13 +67,13 @@ def _cards(contents: Contents) -> Html:
     cards = []
     shares = [line for line in headlines(contents) if not metric(line.name).counts_rows]
     for line in shares[:_CARDS]:
-        told = line.bounds or "no threshold"
+        bounds = line.bounds or "no threshold"
         cards.append(
             tag(
                 "div",
                 tag("span", line.name),
                 tag("strong", number(line.name, line.value), _mark(line.within)),
-                tag("span", told if line.change is None else [_change(line), " against the last blessed"]),
+                tag("span", bounds if line.change is None else [_change(line), " vs. the last blessed"]),
                 class_="card",
             )
         )
@@ -99,7 +99,7 @@ def _metrics(contents: Contents) -> Html:
     compared = contents.evaluation.baseline is not None
     rows = [_metric_row(line, compared) for line in headlines(contents)]
     columns = ["metric", "value", *(["last blessed", "change"] if compared else []), "threshold", ""]
-    note = f"The whole {contents.evaluate.split} split, {contents.rows_evaluated:,} rows, by the Evaluator."
+    note = f"Computed by the Evaluator on all {contents.rows_evaluated:,} rows of the {contents.evaluate.split} split."
     if not compared:
         note += " There was no earlier model to compare with."
     return section("Metrics", note, plain_table(columns, rows, ["threshold"]))
@@ -120,20 +120,20 @@ def _training(history: History, task: Task) -> Html:
         if points:
             title = f"{score.title[0].upper()}{score.title[1:]} on eval"
             charts.append(line_chart(title, "epoch", [Line("eval", points)]))
-    return section("Training", _training_told(history), tag("div", charts, class_="charts"))
+    return section("Training", _training_note(history), tag("div", charts, class_="charts"))
 
 
 def _curve(evaluations: Sequence[Mapping[str, float]], key: str) -> list[tuple[float, float]]:
     return [(e["epoch"], e[key]) for e in evaluations if math.isfinite(e.get(key, math.nan))]
 
 
-def _training_told(history: History) -> str:
-    told = f"{history.step:,} of {history.total_steps:,} steps on {history.train_rows:,} rows"
-    parts = [told, why_kept(history), "stopped early" if history.stopped_early else ""]
+def _training_note(history: History) -> str:
+    steps = f"{history.step:,} of {history.total_steps:,} steps on {history.train_rows:,} rows"
+    parts = [steps, why_kept(history), "stopped early" if history.stopped_early else ""]
     return "; ".join(part for part in parts if part) + "."
 
 
 def _canary(figures: Mapping[str, float]) -> Html:
     rows = [[key, f"{value:g}"] for key, value in figures.items()]
-    note = "The model server on this model, asked for real rows."
+    note = "The model server's answers to real rows with this model."
     return section("Canary", note, plain_table(["figure", "value"], rows))

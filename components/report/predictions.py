@@ -1,4 +1,4 @@
-"""Rows of the evaluation split, predicted once more by the signature that was judged and is served."""
+"""Predicts rows of the evaluation split again, with the signature that was evaluated and is served."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from components.settings import DataSettings
 from models import features
 from models.tasks.task import Task
 
-_CHUNK = 1024  # rows in memory; within a chunk, batches are of alike length
+_CHUNK = 1024  # rows in memory; within a chunk, rows are batched by length
 _BATCH = 64
 TEXT_SHOWN = 1000  # characters
 
@@ -28,7 +28,7 @@ Predict = Callable[[Sequence["Row"]], tuple[np.ndarray, tuple[str, ...]]]
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its texts (two for a pair task) and its label as the label list writes it, "" without one."""
+    """One row: its texts (two for a pair task) and its label as in the label list, "" if it has none."""
 
     texts: tuple[bytes, ...]
     label: str
@@ -36,10 +36,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the model says.
+    """The model's predictions.
 
-    `labels` int64 [rows], as the task's `label_ids` gives them, `probabilities` float32 [rows, classes],
-    `mistakes` of the task with the worst first.
+    `labels` int64 [rows], from the task's `label_ids`, `probabilities` float32 [rows, classes], and `mistakes`
+    as the task defines them, the worst first.
     """
 
     classes: tuple[str, ...]
@@ -49,7 +49,7 @@ class Predictions:
 
 
 def is_chosen(index: int, rows: int, limit: int) -> bool:
-    """Whether row `index` is one of the `limit` of `rows` that are looked at: evenly spread, exactly as many."""
+    """Whether row `index` is one of the exactly `limit` evenly spaced rows, out of `rows`, that are predicted."""
     return rows <= limit or (index + 1) * limit // rows > index * limit // rows
 
 
@@ -73,9 +73,9 @@ def _label(example: tf.train.Example, column: str) -> str:
 
 @contextlib.contextmanager
 def opened(model_dir: Path, columns: Sequence[str]) -> Iterator[Predict]:
-    """Loads a SavedModel; gives a function from rows to (probabilities float32 [rows, classes], classes).
+    """Loads a SavedModel; yields a function from rows to (probabilities float32 [rows, classes], classes).
 
-    In a session of its own: loading is one graph import, and everything is freed at the end.
+    It uses its own session, so that loading is a single graph import and all memory is freed at the end.
     """
     graph = tf.Graph()
     with graph.as_default(), tf.compat.v1.Session(graph=graph) as session:
@@ -98,7 +98,7 @@ def opened(model_dir: Path, columns: Sequence[str]) -> Iterator[Predict]:
 def predict_split(
     model_dir: Path, folder: Path, data: DataSettings, task: Task, rows: int, limit: int, mistakes: int
 ) -> Predictions:
-    """Predicts at most `limit` rows; memory grows with the figures of a row, not with its text.
+    """Predicts at most `limit` rows; memory grows with the number of rows and classes, not with the texts.
 
     Args:
         model_dir: exported SavedModel.
@@ -106,8 +106,8 @@ def predict_split(
         data: the config's `data` section.
         task: what the model learned.
         rows: rows of the split.
-        limit: rows looked at.
-        mistakes: how many are kept with their texts.
+        limit: maximum number of rows to predict.
+        mistakes: number of mistakes to keep, with their texts.
     """
     chosen = (row for i, row in enumerate(read_rows(folder, data)) if is_chosen(i, rows, limit))
     figures, classes = task.figures(), tuple[str, ...]()
@@ -115,21 +115,21 @@ def predict_split(
     worst: list[Any] = []
     with opened(model_dir, data.text_columns) as predict:
         for batch in _batches(chosen):
-            given, classes = predict(batch)
+            predicted, classes = predict(batch)
             labels = [row.label for row in batch]
             ids = figures.label_ids(labels, classes)
             label_ids.append(ids)
-            probabilities.append(given)
+            probabilities.append(predicted)
             texts = [[_shown(text) for text in row.texts] for row in batch]
-            found = [*worst, *figures.mistakes(texts, labels, ids, given, classes)]
-            worst = heapq.nsmallest(mistakes, found, key=figures.gravity)
+            candidates = [*worst, *figures.mistakes(texts, labels, ids, predicted, classes)]
+            worst = heapq.nsmallest(mistakes, candidates, key=figures.gravity)
     return Predictions(
         classes, np.concatenate(label_ids), np.concatenate(probabilities[1:] or probabilities), tuple(worst)
     )
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    """Rows of alike length together, so that little is padded."""
+    """Batches rows of similar length, so that there is little padding."""
     while chunk := sorted(itertools.islice(rows, _CHUNK), key=lambda row: len(row.texts[0])):
         for start in range(0, len(chunk), _BATCH):
             yield chunk[start : start + _BATCH]

@@ -1,4 +1,4 @@
-"""Sections on the model's figures: those that a task hands over as data, drawn, and the one on slices."""
+"""Renders the sections on the model's figures, which a task describes as data, and those on slices and mistakes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from models.tasks.sections import Cell, Curve, Matrix, Name, Section, Share, Tab
 from models.tasks.sections import Part as SectionPart
 
 _SLICES_SHOWN = 100  # the weakest
-_MANY_NAMES = 7  # from here on, a matrix has its column names upright
+_MANY_NAMES = 7  # with this many names or more, a matrix has vertical column names
 
 
-def drawn(told: Section) -> Html:
-    """A section of a task."""
-    parts = [_part(part) for part in told.parts]
-    if all(isinstance(part, Table) for part in told.parts):
-        return section(told.title, told.note, *parts)
-    if isinstance(told.parts[0], Matrix):
+def drawn(described: Section) -> Html:
+    """Renders a section of a task."""
+    parts = [_part(part) for part in described.parts]
+    if all(isinstance(part, Table) for part in described.parts):
+        return section(described.title, described.note, *parts)
+    if isinstance(described.parts[0], Matrix):
         beside = [parts[0], *(tag("div", part) for part in parts[1:])]
-        return section(told.title, told.note, tag("div", beside, class_="beside"))
-    return section(told.title, told.note, tag("div", parts, class_="charts"))
+        return section(described.title, described.note, tag("div", beside, class_="beside"))
+    return section(described.title, described.note, tag("div", parts, class_="charts"))
 
 
 def _part(part: SectionPart) -> Html:
@@ -49,24 +49,24 @@ def _cell(cell: Cell) -> Child:
 
 def _matrix(matrix: Matrix) -> Html:
     many = len(matrix.names) >= _MANY_NAMES
-    head = tag("tr", tag("th"), (tag("th", name(told)) for told in matrix.names))
+    head = tag("tr", tag("th"), (tag("th", name(label)) for label in matrix.names))
     rows = [
-        tag("tr", tag("th", name(told)), (_matrix_cell(matrix, i, j) for j in range(len(matrix.names))))
-        for i, told in enumerate(matrix.names)
+        tag("tr", tag("th", name(label)), (_matrix_cell(matrix, i, j) for j in range(len(matrix.names))))
+        for i, label in enumerate(matrix.names)
     ]
     return tag("table", tag("thead", head), tag("tbody", rows), class_="matrix many" if many else "matrix")
 
 
 def _matrix_cell(matrix: Matrix, i: int, j: int) -> Html:
-    count, share, told = matrix.cells[i][j]
+    count, share, tooltip = matrix.cells[i][j]
     if not count:
         return tag("td", "0", class_="zero")
     strength = 0.10 + 0.55 * share
-    return tag("td", count, class_="hit" if i == j else None, style=f"--v:{strength:.2f}", title=told)
+    return tag("td", count, class_="hit" if i == j else None, style=f"--v:{strength:.2f}", title=tooltip)
 
 
 def slices_section(contents: Contents) -> Html:
-    """Metrics of each slice, by the Evaluator."""
+    """The Evaluator's metrics of each slice."""
     slices, before = contents.evaluation.slices, contents.evaluation.slices_baseline
     facts = contents.task.facts()
     ranked = facts.RANKS_SLICES
@@ -99,8 +99,8 @@ def mistakes_section(contents: Contents) -> Html:
 
 
 def _mistake(texts: Sequence[str], answers: Sequence[tuple[str, str, str]]) -> Html:
-    told: list[Child] = []
+    caption: list[Child] = []
     for who, label, share in answers:
-        told += [f"{', ' if told else ''}{who} ", tag("b", tag("bdi", label)), f" ({share})"]
+        caption += [f"{', ' if caption else ''}{who} ", tag("b", tag("bdi", label)), f" ({share})"]
     quotes = [tag("blockquote", text or "(empty)", dir="auto") for text in texts]
-    return tag("div", quotes, tag("div", told), class_="mistake")
+    return tag("div", quotes, tag("div", caption), class_="mistake")

@@ -1,4 +1,4 @@
-"""The page's style sheet: light and dark by the reader's setting, one column on a phone."""
+"""The page's style sheet: light or dark by the reader's setting, one column on a phone."""
 
 CSS = """
 :root { color-scheme: light dark; --ink: #1c2330; --soft: #5b6576; --paper: #ffffff; --card: #f5f7fa;

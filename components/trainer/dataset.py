@@ -1,8 +1,8 @@
-"""Transformed examples as batches of rows of alike length.
+"""Reads transformed examples in batches of rows of similar length.
 
-Rows stream from the shards through a shuffle buffer into pools of some thousand; a pool is sorted by
-length and cut into batches, whose order is shuffled. So a batch holds rows of nearly one length, next
-to nothing is padded, memory stays flat while the data grows, and every row comes once per epoch.
+Rows stream from the shards through a shuffle buffer into pools of a few thousand; a pool is sorted by
+length and divided into batches, whose order is shuffled. So the rows of a batch have almost the same length,
+there is hardly any padding, memory does not grow with the data, and every row occurs once per epoch.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from models import features
 from models.errors import PipelineError
 from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
-ROW_WEIGHT = "row_weight"  # float32 [rows]: weight in the loss; 0 for rows that only fill a batch up
+ROW_WEIGHT = "row_weight"  # float32 [rows]: weight in the loss; 0 for rows that only fill up a batch
 
 Batch = dict[str, tf.Tensor]
 
-_SHUFFLE_ROWS = 50_000  # serialized rows held back for shuffling: about 10 MB of sentences
-_POOL_BATCHES = 128  # more batches in a pool: less padding, coarser shuffling between pools
+_SHUFFLE_ROWS = 50_000  # serialized rows in the shuffle buffer: about 10 MB of sentences
+_POOL_BATCHES = 128  # more batches per pool: less padding, but coarser shuffling between pools
 _READ_ROWS = 4096
 _BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """What one pass over a split tells. `digest` changes with any token, label or their order."""
+    """Facts from one pass over a split. `digest` depends on all tokens and labels and on their order."""
 
     rows: int
     tokens: int
@@ -47,8 +47,8 @@ class Batching:
     """How rows become batches.
 
     `bucket_width`: batches are padded to a multiple of this many tokens. `inputs`: names of the model's inputs.
-    `fixed_rows`: the last batch of a pool is filled up with rows of weight 0, because replicas or a compiler need
-    one shape.
+    `fixed_rows`: the last batch of a pool is filled up with rows of weight 0, because replicas or a compiler
+    require a fixed shape.
     """
 
     batch_size: int
@@ -60,7 +60,7 @@ class Batching:
 
 
 def model_inputs(transformed_spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """The inputs of a model that is trained on such examples: their sequences, and the mask that their lengths make.
+    """The inputs of a model trained on such examples: their sequences, and the mask derived from their lengths.
 
     `{"input_ids": VarLenFeature(int64), "label_id": FixedLenFeature([], int64)}` -> `("input_ids", "attention_mask")`
 
@@ -72,10 +72,10 @@ def model_inputs(transformed_spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def list_shards(patterns: Sequence[str]) -> list[str]:
-    """The files that match, sorted.
+    """The matching files, sorted.
 
     Raises:
-        PipelineError: none matches.
+        PipelineError: no file matches.
     """
     shards = sorted({path for pattern in patterns for path in glob.glob(pattern)})
     if not shards:
@@ -90,7 +90,7 @@ def summarize_split(
     inputs: Sequence[str],
     task: Task = TASKS[DEFAULT_TASK],
 ) -> SplitSummary:
-    """Reads a split once: counts, and everything that would make a training step fail later.
+    """Reads a split once; counts rows and checks everything that would make a training step fail later.
 
     Raises:
         PipelineError: a shard cannot be read, a row has no label or no tokens, a label is outside
@@ -112,13 +112,13 @@ def summarize_split(
                 for part in (ids.flat_values, ids.row_splits, *labels.arrays(rows)):
                     digest.update(np.asarray(part).tobytes())
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, *_BROKEN_GZIP) as error:
-            told = getattr(error, "message", str(error))
-            raise PipelineError(f"{shard}: not readable as transformed examples: {told[:200]}") from error
+            reason = getattr(error, "message", str(error))
+            raise PipelineError(f"{shard}: not readable as transformed examples: {reason[:200]}") from error
     return SplitSummary(int(counts.sum()), tokens, tuple(int(n) for n in counts), digest.hexdigest())
 
 
 def _check_whole(shard: str) -> None:
-    """TensorFlow takes the end of a cut gzip file for the end of the records when it falls between two."""
+    """Reads a gzip file to its end, because TensorFlow does not notice a truncation between two records."""
     if _compression(shard):
         with tf.io.gfile.GFile(shard, "rb") as file, gzip.GzipFile(fileobj=file) as content:
             while content.read(1 << 20):
@@ -132,19 +132,19 @@ def _check_tokens(shard: str, ids: tf.RaggedTensor, vocabulary: int) -> None:
     if largest >= vocabulary:
         raise PipelineError(
             f"{shard}: token id {largest} is outside the embedding of {vocabulary} rows; "
-            "tokenizer and weights are not of one model"
+            "tokenizer and weights belong to different models"
         )
 
 
 def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch: int) -> tf.data.Dataset:
-    """One epoch in an order that `seed` and `epoch` decide.
+    """One epoch, in an order determined by `seed` and `epoch`.
 
     Returns:
         Batches: the model's inputs int32 [rows, tokens], the task's labels (label_id int32 [rows]),
         row_weight
         float32 [rows].
     """
-    # A prime apart, so that (seed 0, epoch 1) is not (seed 1, epoch 0).
+    # Epochs are a large prime apart, so that (seed 0, epoch 1) differs from (seed 1, epoch 0).
     mixed = seed + 1_000_003 * epoch
     rows = _records(shards).shuffle(_SHUFFLE_ROWS, seed=mixed, reshuffle_each_iteration=False)
     pool_rows = batching.batch_size * _POOL_BATCHES
@@ -153,10 +153,10 @@ def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch
 
 
 def evaluation_batches(shards: Sequence[str], batching: Batching, limit: int = -1) -> tf.data.Dataset:
-    """Every row once, in a fixed order that keeps rows of alike length together; shapes as above.
+    """Every row once, in a fixed order that keeps rows of similar length together; shapes as in `training_batches`.
 
     Args:
-        limit: only so many rows, the first of the shards; -1: all.
+        limit: number of rows to read, from the start of the shards; -1: all.
     """
     rows, pool_rows = _records(shards).take(limit), batching.batch_size * _POOL_BATCHES
     pools = _parsed(rows, pool_rows, batching.inputs, batching.task)
@@ -183,7 +183,7 @@ def _stored(inputs: Sequence[str]) -> list[str]:
 
 
 def _cut(pool: Batch, batching: Batching, seed: tuple[int, tf.Tensor] | None) -> tf.data.Dataset:
-    """A pool of rows -> its batches. With a seed, ties in length and the batches' order are random."""
+    """Divides a pool of rows into batches. With a seed, ties in length and the order of the batches are random."""
     lengths = pool[features.INPUT_IDS].row_lengths()
     rows = tf.range(tf.size(lengths))
     starts = tf.range(0, tf.size(lengths), batching.batch_size)
@@ -220,7 +220,7 @@ def _padded(ids: tf.RaggedTensor, width: tf.Tensor) -> tf.Tensor:
 
 
 def _filled(batch: Batch, rows: int) -> Batch:
-    """Adds rows of zeros (so of weight 0) up to `rows`."""
+    """Adds rows of zeros, and so of weight 0, up to `rows`."""
     missing = rows - tf.shape(batch[ROW_WEIGHT])[0]
     return {
         name: tf.ensure_shape(

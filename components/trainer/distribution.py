@@ -1,4 +1,4 @@
-"""tf.distribute strategies by name, and batches split over replicas."""
+"""Makes tf.distribute strategies by name and splits batches over replicas."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from models.errors import PipelineError
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
-    """`none | mirrored | multi_worker | tpu` -> the strategy.
+    """Returns the strategy `none`, `mirrored`, `multi_worker` or `tpu`.
 
-    `mirrored` takes all GPUs of this machine, or all logical CPU devices when it has none.
+    `mirrored` uses all GPUs of this machine, or all logical CPU devices if it has no GPU.
 
     Raises:
-        PipelineError: the hardware or the cluster description (TF_CONFIG) is not there.
+        PipelineError: the hardware or the cluster description (TF_CONFIG) is missing.
     """
     if name == "none":
         return tf.distribute.get_strategy()
@@ -42,14 +42,14 @@ def _tpu_strategy() -> tf.distribute.Strategy:
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         raise PipelineError(
-            f"train.strategy tpu: no TPU can be used here ({str(error).splitlines()[0][:200]}); "
+            f"train.strategy tpu: no TPU is available here ({str(error).splitlines()[0][:200]}); "
             "run on a TPU VM or set train.strategy: none"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """True for the one process that writes files."""
+    """Whether this is the one process that writes files."""
     resolver = strategy.cluster_resolver
     task_id = getattr(resolver, "task_id", None)
     task_type = getattr(resolver, "task_type", None)
@@ -63,10 +63,10 @@ def _has_chief(resolver: Any) -> bool:
 
 
 def split_over_replicas(strategy: tf.distribute.Strategy, batch: Batch) -> Mapping[str, Any]:
-    """Rows i * n .. (i + 1) * n of the batch go to replica i; the batch itself when there is one replica.
+    """Gives rows i * n to (i + 1) * n of the batch to replica i; returns the batch itself for one replica.
 
-    Every worker reads all batches and computes its share, so that any number of replicas does the
-    arithmetic of one. The number of rows is a multiple of the replicas (`Batching.fixed_rows`).
+    Every worker reads all batches and computes its share, so that the result does not depend on the number
+    of replicas. The number of rows is a multiple of the number of replicas (`Batching.fixed_rows`).
     """
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:

@@ -1,4 +1,4 @@
-"""The SavedModel: raw text -> the transform graph -> the model, with every signature."""
+"""Exports the SavedModel, from raw text through the transform graph to the model, with all signatures."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Outputs = dict[str, tf.Tensor]
 
 
 class ServingModel(tf.Module):
-    """What is saved: the weights, the transform graph and the label list; no optimizer, no training graph.
+    """The exported module: weights, transform graph and label list, without optimizer and training graph.
 
-    Made before training, so that a transform graph that does not fit is noticed then.
+    Created before training, so that a transform graph that does not fit is detected early.
 
     Raises:
-        PipelineError: the transform graph was made from other columns, or for another family of encoders.
+        PipelineError: the transform graph was made for other columns or for another family of encoders.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class ServingModel(tf.Module):
         unknown = sorted(set(self._inputs) - set(FAMILIES[model.config.model_type].facts().INPUTS))
         if unknown:
             raise PipelineError(
-                f"the transform graph makes {unknown}, which an encoder of model_type {model.config.model_type!r} "
-                "does not take; run Transform again"
+                f"the transform graph outputs {unknown}, which an encoder of model_type {model.config.model_type!r} "
+                "does not accept; run Transform again"
             )
 
     def signatures(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class ServingModel(tf.Module):
 
 
 class _Untracked:
-    """Keeps the Keras object out of the SavedModel: its variables are tracked, its layers are not needed."""
+    """Keeps the Keras object out of the SavedModel, which needs only its variables, not its layers."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -105,12 +105,12 @@ def export_model(module: ServingModel, labels: Path, out: Path) -> None:
     """Writes a self-contained SavedModel to `out`.
 
     Signatures, all with the outputs of the task's head:
-      serving_default: the raw text columns by their names, string [batch].
+      serving_default: the raw text columns by name, string [batch].
       serve_examples: "examples", serialized tf.Examples with those columns, string [batch].
-      serve_tokens: the model's inputs, as input_ids and attention_mask, int64 [batch, tokens].
+      serve_tokens: the model's inputs, such as input_ids and attention_mask, int64 [batch, tokens].
 
     The label list is an asset of the graph and, for people and tools, `assets.extra/labels.txt`. The digests of
-    all files are in `assets.extra/SHA256SUMS`, for all that read or copy the model later.
+    all files are in `assets.extra/SHA256SUMS`, which later readers and copies are checked against.
     """
     tf.saved_model.save(module, str(out), signatures=module.signatures())
     extra = out / EXTRAS
@@ -120,7 +120,7 @@ def export_model(module: ServingModel, labels: Path, out: Path) -> None:
 
 
 def _as_raw(values: tf.Tensor, spec: Any) -> Any:
-    """string [batch] -> what parsing an example by `spec` gives."""
+    """Converts string [batch] to the form that parsing an example with `spec` gives."""
     if isinstance(spec, tf.io.FixedLenFeature):
         return tf.reshape(values, [-1, *spec.shape])
     rows = tf.size(values, tf.int64)
@@ -133,6 +133,6 @@ def _ragged(values: Any) -> tf.RaggedTensor:
 
 
 def _padded(values: tf.RaggedTensor) -> tf.Tensor:
-    """Pads to the longest row, at least one token, so that an empty batch passes as well."""
+    """Pads to the longest row, to at least one token, so that an empty batch works too."""
     dense = tf.cast(values.to_tensor(), tf.int32)
     return tf.pad(dense, [[0, 0], [0, tf.maximum(0, 1 - tf.shape(dense)[1])]])

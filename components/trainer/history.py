@@ -1,4 +1,4 @@
-"""How training went, and which weights it kept. No TensorFlow, so that a report can read it cheaply."""
+"""The course of a training and the weights that it kept. Imports no TensorFlow, so that reading it is fast."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ HISTORY_FILE = "history.json"
 
 @dataclass(frozen=True)
 class History:
-    """What happened; written as JSON beside the model run and saved with the state.
+    """The course of a training; written as JSON to the model run and saved with the training state.
 
-    An evaluation is {"step", "epoch", "train_loss" where there were steps, and the scores of the task's head}.
+    An evaluation is {"step", "epoch", "train_loss" if there were steps, and the scores of the task's head}.
     """
 
-    fingerprint: str = ""  # of all that decides the result; names the training state
+    fingerprint: str = ""  # of everything that determines the result; names the training state
     step: int = 0
     total_steps: int = 0
     steps_per_epoch: float = 0.0
     evaluations: Sequence[Mapping[str, float]] = field(default_factory=list)
-    # Of the steps since, when the state was saved.
+    # Losses of the steps since the last evaluation, at the time the state was saved.
     unevaluated_losses: Sequence[float] = field(default_factory=list)
     best: Mapping[str, float] = field(default_factory=dict)  # the evaluation whose weights are kept
-    # Decides which; a tie goes to the better one of another score, see `rank`.
+    # Determines `best`; ties are broken by another score, see `rank`.
     best_metric: str = TASKS[DEFAULT_TASK].facts().BEST_METRIC
-    evaluations_since_best: int = 0  # of best_metric by min_delta at least: what patience counts
+    evaluations_since_best: int = 0  # since best_metric last improved by min_delta; patience counts them
     stopped_early: bool = False
     resumed_at: Sequence[int] = field(default_factory=list)
     train_rows: int = 0
-    seconds: float = 0.0  # all of it: steps, evaluations, state
-    evaluation_seconds: float = 0.0  # of these, evaluations and saving the state
-    step_seconds: float = 0.0  # steps alone, without the first, which compiles
+    seconds: float = 0.0  # total: steps, evaluations, saving the state
+    evaluation_seconds: float = 0.0  # the part spent on evaluations and saving the state
+    step_seconds: float = 0.0  # steps only, without the first, which compiles
     rows_per_second: float = 0.0
-    padding_share: float = 0.0  # tokens computed that were padding
+    padding_share: float = 0.0  # share of the computed tokens that were padding
 
     def as_json(self) -> dict[str, Any]:
-        """Values that JSON holds; `history_of` makes the same history of them."""
+        """JSON values, which `history_of` turns back into the same history."""
         return asdict(self)
 
 
 def history_of(values: Mapping[str, Any]) -> History:
-    """What `as_json` or history.json holds. Keys that an earlier release did not write have their defaults."""
+    """Makes a history from `as_json` or history.json. Keys that an earlier release did not write get their defaults."""
     known = {field.name for field in fields(History)}
     return History(**{key: value for key, value in values.items() if key in known})
 
@@ -66,15 +66,15 @@ def write_history(history: History, folder: Path) -> None:
 
 
 def goodness(scores: Mapping[str, float], metric: str) -> float:
-    """A metric with its sign turned so that more is better; below all others when it is not a number."""
+    """A metric with its sign chosen so that higher is better; lowest of all if it is NaN."""
     value = -scores[metric] if every_score()[metric].lower_is_better else scores[metric]
     return -math.inf if math.isnan(value) else value
 
 
 def rank(scores: Mapping[str, float], metric: str) -> tuple[float, float]:
-    """What decides which weights are kept: the metric, and among equals the loss, or with the loss the first score.
+    """Sort key for the weights to keep: the metric, then the loss (or the first score if the metric is the loss).
 
-    A share of a small split is often equal, 1.0 say, from the first epoch on, while the loss still falls.
+    On a small split, accuracy is often the same, say 1.0, from the first epoch on while the loss still falls.
     """
     return goodness(scores, metric), goodness(scores, _tie_breaker(metric, scores))
 
@@ -84,16 +84,16 @@ def _tie_breaker(metric: str, scores: Mapping[str, float]) -> str:
 
 
 def why_kept(history: History) -> str:
-    """Which epoch's weights are the model's, and why; "" without an evaluation.
+    """Says which epoch's weights the model has, and why; "" if there was no evaluation.
 
-    `the weights of epoch 3 are the model's: eval accuracy 1.0000, as in epochs 1 and 2, and of these the lowest
+    `the model has the weights of epoch 3: eval accuracy 1.0000, as in epochs 1 and 2, and of these the lowest
     eval loss, 0.2500`
     """
     best, metric = history.best, history.best_metric
     if not best:
         return ""
     other = _tie_breaker(metric, best)
-    epoch = f"the weights of epoch {best['epoch']:.3g} are the model's: "
+    epoch = f"the model has the weights of epoch {best['epoch']:.3g}: "
     tied = [e for e in history.evaluations if e[metric] == best[metric] and e["step"] != best["step"]]
     if not tied:
         return f"{epoch}{_extreme(metric)} eval {metric}, {best[metric]:.4f}"

@@ -1,4 +1,4 @@
-"""Time, loss and padding of the training steps."""
+"""Measures time, loss and padding of the training steps."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from models import features
 
 
 class Meter:
-    """Losses stay on the device until someone asks, so that a step does not wait for the host.
+    """Leaves losses on the device until they are read, so that a step does not wait for the host.
 
-    The first step, which traces and compiles, does not count in times and rates.
+    The first step, which traces and compiles, is excluded from times and rates.
     """
 
     def __init__(self, losses: Sequence[float] = ()) -> None:
-        """`losses` are those since the last evaluation, of an interrupted run."""
+        """`losses`: those of an interrupted run since its last evaluation."""
         self.seconds = 0.0
         self._steps = self._rows = self._tokens = self._slots = 0
         self._pending: list[tf.Tensor] = []
         self._since_evaluation = list(losses)
-        self._started: float | None = None  # of the step under way; None: do not count it
+        self._started: float | None = None  # start of the current step; None: not measured
         self._reported = time.perf_counter()
 
     def add(self, batches: Sequence[Batch], loss: tf.Tensor) -> None:
@@ -57,13 +57,13 @@ class Meter:
         return 1.0 - self._tokens / max(1, self._slots)
 
     def take_loss(self) -> float | None:
-        """Mean loss of the steps since the last call, None without a step; the next step's clock starts now."""
+        """Mean loss of the steps since the last call, None if there were none; restarts the clock of the next step."""
         values = self._read_pending()
         self._reported = self._started = time.perf_counter()
         return sum(values) / len(values) if values else None
 
     def restart(self) -> None:
-        """The next step's clock starts now: what was done since the last step was no training."""
+        """Restarts the clock of the next step, because the time since the last one was not spent on training."""
         if self._started is not None:
             self._started = time.perf_counter()
 
@@ -72,7 +72,7 @@ class Meter:
         return self._since_evaluation + [float(loss) for loss in self._pending]
 
     def forget_losses(self) -> None:
-        """Starts anew: the model is evaluated."""
+        """Discards the losses after an evaluation."""
         self._read_pending()
         self._since_evaluation = []
 

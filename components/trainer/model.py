@@ -1,4 +1,4 @@
-"""Which of the classifier's variables training changes."""
+"""Selects the classifier's variables that training updates."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from models.errors import PipelineError
 
 
 def trained_variables(model: Any, freeze: FreezeSettings) -> list[tf.Variable]:
-    """The variables that training changes.
+    """The variables that training updates.
 
     Raises:
-        PipelineError: there are fewer layers than `freeze.layers`.
+        PipelineError: the encoder has fewer layers than `freeze.layers`.
     """
     forward = forward_of(model)
     layers = forward.layers(model)

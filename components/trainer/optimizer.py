@@ -1,7 +1,7 @@
 """AdamW with warm-up, decay, gradient clipping and loss scaling, in one pass over each variable.
 
-The update is that of Loshchilov and Hutter as PyTorch writes it (epsilon outside the bias correction).
-Keras' AdamW takes a dozen passes over every variable and needs twice the time on a CPU.
+The update is Loshchilov and Hutter's in PyTorch's form (epsilon outside the bias correction).
+Keras' AdamW makes a dozen passes over every variable and takes twice the time on a CPU.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STEPS_TO_GROW_SCALE = 2000
 
 
 def learning_rate(settings: TrainSettings, step: int, total_steps: int) -> float:
-    """The rate of the update that follows `step` finished ones.
+    """The learning rate of the update after `step` completed ones.
 
     Linear warm-up from 0 over `warmup_ratio` of all steps, then the schedule's decay:
     {"learning_rate": 1.0, "warmup_ratio": 0.5} over 4 steps gives 0, 0.5, 1, 0.5.
@@ -34,12 +34,12 @@ def learning_rate(settings: TrainSettings, step: int, total_steps: int) -> float
 
 
 class AdamW(tf.Module):
-    """The optimizer's state and its update; made inside the strategy's scope.
+    """The optimizer's state and update; created inside the strategy's scope.
 
     Args:
-        variables: what it updates.
+        variables: the variables to update.
         settings: the config's `train` section.
-        is_decayed: whether weight decay applies to a variable; each family of encoders has its own.
+        is_decayed: whether weight decay applies to a variable; each family of encoders defines its own.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AdamW(tf.Module):
         self.second_moments = [_like(v) for v in variables]
         self.step = _counter(0, tf.int64)
         self.updates = _counter(0, tf.int64)  # steps that were not skipped
-        # Only float16 needs it: its smallest gradients would vanish.
+        # Only float16 needs a loss scale: small gradients would underflow.
         self.loss_scale = _counter(
             _FIRST_LOSS_SCALE if settings.mixed_precision == "float16" else 1.0, tf.float32
         )
@@ -64,7 +64,7 @@ class AdamW(tf.Module):
 
     @property
     def state(self) -> list[tf.Variable]:
-        """Everything that a resumed run needs beside the weights."""
+        """Everything that a resumed run needs in addition to the weights."""
         return [
             *self.first_moments,
             *self.second_moments,
@@ -75,12 +75,12 @@ class AdamW(tf.Module):
         ]
 
     def apply(self, gradients: Sequence[tf.Tensor], divisor: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        """Updates the variables from the sum of all rows' gradients.
+        """Updates the variables from the gradients summed over all rows.
 
         Args:
-            gradients: dense, of (loss sum * loss scale), summed over rows, passes and replicas.
+            gradients: dense gradients of (loss sum * loss scale), summed over rows, passes and replicas.
             divisor: the sum of the rows' weights; the gradient of the mean loss is gradients / divisor.
-                0 (all rows are of a class of weight 0) skips the update.
+                0 (all rows belong to classes of weight 0) skips the update.
             rate: learning rate, float32 scalar.
 
         Returns:
@@ -112,7 +112,7 @@ class AdamW(tf.Module):
             self._variables, self._decayed, self.first_moments, self.second_moments, gradients, strict=True
         ):
             if s.weight_decay > 0.0 and decays:
-                # Through the handle: every replica does the same to its own copy.
+                # Through the handle, because every replica updates its own copy.
                 decayed = variable.read_value() * (1.0 - rate * s.weight_decay)
                 tf.raw_ops.AssignVariableOp(resource=variable.handle, value=decayed)
             tf.raw_ops.ResourceApplyAdam(
@@ -131,12 +131,12 @@ class AdamW(tf.Module):
         return tf.no_op()
 
     def _adjust_scale(self, finite: tf.Tensor) -> None:
-        """Halves the loss scale after an overflow (whose step is skipped), doubles it after a long calm."""
-        calm = tf.where(finite, self.good_steps + 1, 0)
-        grown = calm >= _STEPS_TO_GROW_SCALE
+        """Halves the loss scale after an overflow, whose step is skipped; doubles it after many good steps."""
+        good_steps = tf.where(finite, self.good_steps + 1, 0)
+        grown = good_steps >= _STEPS_TO_GROW_SCALE
         factor = tf.where(finite, tf.where(grown, 2.0, 1.0), 0.5)
         self.loss_scale.assign(tf.maximum(1.0, self.loss_scale * factor))
-        self.good_steps.assign(tf.where(grown, tf.zeros_like(calm), calm))
+        self.good_steps.assign(tf.where(grown, tf.zeros_like(good_steps), good_steps))
 
 
 def _like(variable: tf.Variable) -> tf.Variable:
@@ -144,7 +144,7 @@ def _like(variable: tf.Variable) -> tf.Variable:
 
 
 def _counter(value: float, dtype: tf.DType) -> tf.Variable:
-    # Every replica counts alike; the strategy must not sum them up.
+    # All replicas have the same count, which the strategy must not sum.
     return tf.Variable(
         value, dtype=dtype, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
     )

@@ -1,4 +1,4 @@
-"""What the training loop tells while it runs. The runner sets sinks that draw; the default logs."""
+"""Progress reports of the training loop. The runner sets sinks that draw; the default sink logs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _log = logging.getLogger(__name__)
 class TrainProgress:
     """One report: `step` of `total_steps` optimizer steps are done.
 
-    `epoch` counts passes over the train split (1.5: half of the second one is done), `loss` is the mean
-    training loss since the last report, `seconds_left` an estimate without the evaluations to come.
-    `eval_metrics` (the scores of the task's head) is there only in the report after an evaluation.
+    `epoch` counts passes over the train split (1.5: half of the second pass is done), `loss` is the mean
+    training loss since the last report, and `seconds_left` an estimate that excludes future evaluations.
+    `eval_metrics` (the scores of the task's head) is set only in the report after an evaluation.
     """
 
     step: int
@@ -50,17 +50,17 @@ _say: Callable[[str], None] = _log.info
 
 
 def set_sink(sink: Sink | None, say: Callable[[str], None] | None = None) -> None:
-    """Sends all later reports to `sink` and lines to `say`; None goes back to the log."""
+    """Sends all later reports to `sink` and messages to `say`; None restores the log."""
     global _sink, _say
     _sink = log_progress if sink is None else sink
     _say = _log.info if say is None else say
 
 
 def say(line: str) -> None:
-    """Called by the training loop for what a person should know and no report holds."""
+    """Passes a message for the user from the training loop to the sink."""
     _say(line)
 
 
 def report(progress: TrainProgress) -> None:
-    """Called by the training loop."""
+    """Passes a progress report from the training loop to the sink."""
     _sink(progress)

@@ -1,4 +1,4 @@
-"""What the TFX Trainer calls: unpack, load, train, export."""
+"""The function that the TFX Trainer calls: unpack, load, train, export."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_fn(fn_args: FnArgs) -> None:
     """Fine-tunes the checkpoint on the transformed examples and exports the model with all signatures.
 
     `custom_config`: "model", "train", "data" (settings as JSON), "checkpoint_dir", "labels_path",
-    "state_dir" (survives an interrupt), "task" (a key of `TASKS`), "code_fingerprint".
+    "state_dir" (kept after an interrupt), "task" (a key of `TASKS`), "code_fingerprint".
     """
     custom, run_dir = fn_args.custom_config, Path(fn_args.model_run_dir)
     data = DataSettings.model_validate(custom["data"])

@@ -1,4 +1,4 @@
-"""Where training states lie and when they go. Plain Python, so that a runner can tidy up without NumPy."""
+"""Paths and removal of training states. Plain Python, so that a runner can clean up without NumPy."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 
 STATE_FILE = "training_state.safetensors"
 
-_DAYS_KEPT = 7  # of a state that no run has written to since: its run was given up
-_SECONDS_OF_A_WRITE = 3600.0  # a file aside that is older has lost its writer
+_DAYS_KEPT = 7  # a state that has not been written for longer is abandoned
+_SECONDS_OF_A_WRITE = 3600.0  # the writer of a temporary file that is older has died
 _NAME_DIGITS = 16  # of the fingerprint
 
 
 def state_path(folder: Path, mark: str) -> Path:
-    """Where the state of the run with this fingerprint is."""
+    """Path of the state of the run with this fingerprint."""
     return folder / mark[:_NAME_DIGITS] / STATE_FILE
 
 
 def clear_state(folder: Path, mark: str) -> None:
-    """Forgets the state: the training is finished and its model exported. States that were given up go too.
+    """Removes the state after its model was exported, and abandoned states of other runs.
 
-    The folder stays while another run of the same fingerprint is writing there.
+    The folder stays while another run with the same fingerprint writes to it.
     """
     state = state_path(folder, mark)
     with contextlib.suppress(OSError):
@@ -35,13 +35,13 @@ def clear_state(folder: Path, mark: str) -> None:
 
 
 def remove_files_aside(folder: Path) -> None:
-    """Removes what killed writers left. Only for a caller that knows that nobody writes there now."""
+    """Removes temporary files of killed writers. The caller must know that nothing is writing there."""
     for aside in _files_aside(folder):
         aside.unlink(missing_ok=True)
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Removes what killed writers left, also where others may be writing now."""
+    """Removes temporary files of killed writers; safe while others are writing."""
     for aside in _files_aside(folder):
         if _age(aside) > _SECONDS_OF_A_WRITE:
             aside.unlink(missing_ok=True)
@@ -52,7 +52,7 @@ def _files_aside(folder: Path) -> Iterator[Path]:
 
 
 def _age(path: Path) -> float:
-    """Seconds since the last write; 0 for a file that is gone."""
+    """Seconds since the last write; 0 if the file no longer exists."""
     try:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The compiled functions of the loop: a training step (in one pass or accumulated) and a scoring step."""
+"""The compiled functions of the training loop: a training step, optionally accumulated, and a scoring step."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from models.encoders.families import forward_of
 from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 DTYPES = {"none": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16}
-_MASKS_PER_PASS = 4096  # more dropout masks than one pass draws: the next pass's start after them
+_MASKS_PER_PASS = 4096  # more than the dropout masks of one pass, so that the seeds of passes do not overlap
 
 Inputs = Mapping[str, tf.Tensor]
 
 
 class TrainStep:
-    """`update` does an optimizer step; `accumulate` adds a pass to the next one.
+    """`update` performs an optimizer step; `accumulate` adds a pass to the next one.
 
-    Sums of gradients and of row weights are kept, and divided once: n passes of k rows are exactly one
-    pass of n * k rows, whatever the weights and however short the last batch is.
+    Gradients and row weights are summed and divided once, so n passes of k rows equal one pass of n * k rows,
+    for any weights and any size of the last batch.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class TrainStep:
         self._accumulate = compiled(self._accumulate_all_replicas, [batch, counter])
 
     def accumulate(self, batch: Inputs, number: int) -> None:
-        """Adds pass `number` (counted over the whole training) to the sums."""
+        """Adds the gradients of pass `number` (counted over the whole training) to the sums."""
         self._accumulate(batch, tf.constant(number, tf.int64))
 
     def update(self, batch: Inputs, number: int, rate: tf.Tensor) -> tf.Tensor:
-        """The last (or only) pass of a step. Returns the mean loss of the step's rows."""
+        """Runs the last (or only) pass of a step. Returns the mean loss of the step's rows."""
         return self._update(batch, tf.constant(number, tf.int64), rate)
 
     def _update_all_replicas(self, batch: Inputs, number: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
@@ -95,7 +95,7 @@ class TrainStep:
             losses = self._head.row_losses(logits, batch, self._settings.label_smoothing_factor)
             loss = tf.reduce_sum(losses * batch[ROW_WEIGHT])
             scaled = loss * self._optimizer.loss_scale
-        # The embedding's gradient is made dense: AdamW moves rows that are not in the batch, too.
+        # The embedding's gradient is made dense because AdamW also updates rows that are not in the batch.
         gradients = [tf.convert_to_tensor(g) for g in tape.gradient(scaled, self._variables)]
         return [*gradients, loss, tf.reduce_sum(batch[ROW_WEIGHT])]
 
@@ -107,7 +107,10 @@ def scoring_function(
     inputs: Sequence[str],
     task: Task = TASKS[DEFAULT_TASK],
 ) -> Callable[[Inputs], tf.Tensor]:
-    """Batch -> the head's `score_sums` float32 [sums], over all replicas; rows of weight 0 do not count."""
+    """Returns a function from a batch to the head's `score_sums`, float32 [sums], over all replicas.
+
+    Rows of weight 0 do not count.
+    """
     head, classify = task.head(), forward_of(model).classify
 
     def replica(batch: Inputs) -> tf.Tensor:
@@ -121,7 +124,7 @@ def scoring_function(
 
 
 def batch_spec(inputs: Sequence[str], task: Task = TASKS[DEFAULT_TASK]) -> dict[str, tf.TensorSpec]:
-    """What `dataset` yields for these inputs of the model: any number of rows and tokens."""
+    """The spec of the batches that `dataset` yields for these inputs, with any number of rows and tokens."""
     tokens = tf.TensorSpec([None, None], tf.int32)
     spec = dict.fromkeys(inputs, tokens) | task.labels().batch_spec()
     return spec | {ROW_WEIGHT: tf.TensorSpec([None], tf.float32)}
@@ -130,16 +133,16 @@ def batch_spec(inputs: Sequence[str], task: Task = TASKS[DEFAULT_TASK]) -> dict[
 def _compiler(
     settings: TrainSettings, strategy: tf.distribute.Strategy
 ) -> Callable[[Callable[..., Any], list[Any]], Any]:
-    """One trace for all shapes; one per shape where a compiler needs to know it."""
+    """Traces once for all shapes, or once per shape if the compiler needs fixed shapes."""
     if settings.xla or settings.strategy == "tpu":
         return lambda function, _: tf.function(function, jit_compile=settings.xla or None)
-    if strategy.num_replicas_in_sync > 1:  # values of several replicas fit no signature
+    if strategy.num_replicas_in_sync > 1:  # an input_signature cannot describe values of several replicas
         return lambda function, _: tf.function(function, reduce_retracing=True)
     return lambda function, signature: tf.function(function, input_signature=signature)
 
 
 def _replica_sum(shape: tf.TensorShape) -> tf.Variable:
-    """Each replica sums up its own rows; they meet when the step is made."""
+    """A sum over each replica's own rows; the replicas' sums are added in the optimizer step."""
     return tf.Variable(
         tf.zeros(shape),
         trainable=False,

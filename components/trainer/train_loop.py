@@ -1,6 +1,6 @@
-"""The training loop: batches through the step function, evaluations, best weights, resume.
+"""The training loop: steps, evaluations, best weights, and resuming.
 
-One `tf.function` per step, no callback machinery; what happens between steps is plain Python.
+One `tf.function` per step and no callbacks; everything between steps is plain Python.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from models.errors import PipelineError
 from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 _REPORT_SECONDS = 0.5
-_UNSAVED_SECONDS = 60.0  # of training at most that a kill during an evaluation costs
-# Settings that change nothing of the result: a state is resumed also when they differ.
+_UNSAVED_SECONDS = 60.0  # maximum training time that is lost if the run is killed during an evaluation
+# Settings that do not affect the result: a state is resumed even if they differ.
 _NO_PART_OF_THE_RESULT = {"save_steps", "save_minutes", "tensorboard"}
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The two splits that training sees, as shards and what a first pass over them told."""
+    """The two splits that training uses: their shards, and summaries from a first pass over them."""
 
     train: list[str]
     evaluation: list[str]
@@ -57,7 +57,7 @@ def read_data(
     inputs: tuple[str, ...],
     task: Task = TASKS[DEFAULT_TASK],
 ) -> TrainingData:
-    """File patterns -> checked splits. `inputs`: names of the model's inputs, from `dataset.model_inputs`.
+    """Finds and checks both splits. `inputs`: names of the model's inputs, from `dataset.model_inputs`.
 
     Raises:
         PipelineError: no file matches, a shard cannot be read, a split has no row, or a row does not fit
@@ -72,7 +72,7 @@ def read_data(
 
 
 def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, ...] | None:
-    """Weight of each label id: `balanced` gives rows / (classes * rows of the class).
+    """The weight of each label id; for `balanced` it is rows / (classes * rows of the class).
 
     Raises:
         UsageError: a weight is given for a label that is not in the list, or all weights are 0.
@@ -95,23 +95,23 @@ def train(
     log_dir: Path | None = None,
     identity: Mapping[str, Any] | None = None,
 ) -> History:
-    """Fine-tunes `model` in place; it ends with the weights that scored best on the evaluation split.
+    """Fine-tunes `model` in place and leaves it with the weights that scored best on the eval split.
 
     Args:
         model: made by `load_classifier` under `strategy`'s scope.
         data: from `read_data`.
         settings: the config's `train` section.
         strategy: from `make_strategy`.
-        state_dir: stable folder, which runs may share; a state there of the same data, settings and
-            `identity` is resumed. The caller clears it (`clear_state`, with the history's fingerprint) when
-            the model is exported.
+        state_dir: persistent folder, which runs may share; a state with the same data, settings and
+            `identity` is resumed. The caller clears it (`clear_state`, with the history's fingerprint) after
+            the export.
         log_dir: folder for TensorBoard logs, or None.
         identity: what else decides the result (checkpoint, code), as JSON.
 
     Raises:
         PipelineError: the loss is no longer a number, a setting does not fit data or model, or the state
             cannot be saved.
-        KeyboardInterrupt: after the state was saved; the next call goes on at that step.
+        KeyboardInterrupt: raised after the state was saved; the next call resumes at that step.
     """
     return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
 
@@ -189,7 +189,7 @@ class _Loop:
         meter = Meter(self.history.unevaluated_losses)
         try:
             with interrupts.remembered(at_once=False) as check_interrupt:
-                if self._evaluation_due():  # an interrupt fell into it
+                if self._evaluation_due():  # the earlier run was interrupted during this evaluation
                     self._evaluate_and_save(meter, started)
                 for batches in self._steps():
                     check_interrupt()
@@ -217,7 +217,7 @@ class _Loop:
         self.history = replace(self.history, **changes)
 
     def _steps(self) -> Iterator[list[dataset.Batch]]:
-        """The passes of every optimizer step that is left, from where the state stopped."""
+        """Yields the passes of each remaining optimizer step, from the restored step on."""
         size = self.settings.gradient_accumulation_steps
         stream = self._passes(self.history.step * size)
         while self.history.step < self.history.total_steps and not self.history.stopped_early:
@@ -274,7 +274,7 @@ class _Loop:
         self._note(evaluation_seconds=self.history.evaluation_seconds + spent)
 
     def _record(self, scores: Mapping[str, float], meter: Meter) -> None:
-        """Keeps the best weights and decides whether to stop."""
+        """Records an evaluation, keeps the best weights and decides whether to stop."""
         history, metric, stopping = (
             self.history,
             self.settings.metric_for_best_model,
@@ -288,11 +288,11 @@ class _Loop:
         enough = better_by > (stopping.min_delta if stopping else 0.0)
         since_best = 0 if enough else history.evaluations_since_best + 1
         patience = stopping.patience if stopping else math.inf
-        # Any improvement makes the best weights; patience counts only those of at least min_delta.
+        # Any improvement selects new best weights; patience counts only improvements above min_delta.
         is_best = not history.best or rank(scores, metric) > rank(history.best, metric)
         if is_best:
             self.best_weights = [v.numpy() for v in self.variables]
-        # In one assignment, and after the weights: an interrupt finds all of the evaluation or none.
+        # In one assignment and after the weights, so that an interrupt cannot leave half an evaluation.
         self._note(
             evaluations=[*history.evaluations, record],
             unevaluated_losses=[],
@@ -350,18 +350,18 @@ class _Loop:
 
     def _restore(self) -> None:
         try:
-            found = load_state(self.state_dir, self.history.fingerprint)
+            state = load_state(self.state_dir, self.history.fingerprint)
         except ValueError as error:
-            progress.say(f"The training state {error}: training starts anew")
+            progress.say(f"The training state {error}: training starts from the beginning")
             return
-        if found is None:
+        if state is None:
             return
-        saved, arrays = found
+        saved, arrays = state
         self.history = history_of(saved)
         for name, variables in (("weight", self.variables), ("optimizer", self.optimizer.state)):
             for i, variable in enumerate(variables):
                 variable.assign(arrays[f"{name}/{i}"])
-        # An interrupt may fall between the update and its count: the optimizer's own count is right.
+        # An interrupt can fall between an update and its count; the optimizer's own count is correct.
         step = int(self.optimizer.step.numpy())
         self._note(step=step, resumed_at=[*self.history.resumed_at, step])
         progress.say(f"Training resumes at step {self.history.step} of {self.history.total_steps}")
@@ -375,7 +375,7 @@ class _Loop:
 
 
 def _write_scalar(tag: str, value: float) -> None:
-    """What tf.summary.scalar writes; that function wants TensorBoard installed beside the trainer."""
+    """Writes what tf.summary.scalar writes, without requiring TensorBoard to be installed."""
     metadata = tf.compat.v1.SummaryMetadata(
         plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
     )
@@ -390,7 +390,7 @@ def _batching(
     weights: tuple[float, ...] | None,
     task: Task,
 ) -> Batching:
-    """`rows` rounded up to a multiple of the replicas."""
+    """Batching with `rows` rounded up to a multiple of the number of replicas."""
     replicas = strategy.num_replicas_in_sync
     return Batching(
         batch_size=-(-rows // replicas) * replicas,
@@ -403,7 +403,7 @@ def _batching(
 
 
 def _evaluation_steps(settings: TrainSettings, steps_per_epoch: float, total: int) -> set[int]:
-    """The steps after which the model is evaluated; the last one always."""
+    """The steps after which the model is evaluated, always including the last one."""
     interval = max(1.0, steps_per_epoch / settings.evaluations_per_epoch)
     return {math.ceil(i * interval - 1e-9) for i in range(1, int(total / interval) + 1)} | {total}
 

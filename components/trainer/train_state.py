@@ -1,8 +1,8 @@
-"""What a training that was interrupted or killed leaves behind, so that the next run goes on from there.
+"""Saves the state of a training, so that the next run resumes an interrupted or killed one.
 
-A folder per fingerprint (data, checkpoint, settings, code), so that runs that share a volume leave each other's
-states alone; in it one safetensors file, written aside under a random name and renamed: it is the old state or
-the new one, never half of it.
+Each fingerprint (data, checkpoint, settings, code) has its own folder, so that runs that share a volume do not
+touch each other's states. Its single safetensors file is replaced atomically: it is written under a random name
+and renamed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
 def save_state(
     folder: Path, mark: str, progress: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Replaces the state of the run with the fingerprint `mark`. `progress` must be JSON.
+    """Replaces the state of the run with the fingerprint `mark`. `progress` has JSON values.
 
     Raises:
-        PipelineError: it cannot be written; the state of before is untouched.
+        PipelineError: the state cannot be written; the previous one is unchanged.
     """
     path = state_path(folder, mark)
     aside = path.with_name(f".{STATE_FILE}.{uuid.uuid4().hex}")
@@ -52,19 +52,19 @@ def save_state(
         os.replace(aside, path)
     except (OSError, SafetensorError) as error:
         raise PipelineError(
-            f"{path}: the training state cannot be saved ({' '.join(str(error).split())[:200]}); what was saved before "
-            "is untouched: mend that and run again to resume there"
+            f"{path}: the training state cannot be saved ({' '.join(str(error).split())[:200]}); the previous state "
+            "is unchanged: fix the problem and run again to resume from it"
         ) from error
     finally:
-        with contextlib.suppress(OSError):  # it was renamed, or never made
+        with contextlib.suppress(OSError):  # it was renamed or never created
             aside.unlink()
 
 
 def load_state(folder: Path, mark: str) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
-    """The progress and arrays of an unfinished run with the same fingerprint; None without one.
+    """The progress and arrays of an unfinished run with the same fingerprint; None if there is none.
 
     Raises:
-        ValueError: the file is there and damaged.
+        ValueError: the file exists but is damaged.
     """
     path = state_path(folder, mark)
     if not path.is_file():

@@ -165,10 +165,10 @@ def test_every_run_has_a_report_that_says_why_a_model_was_refused(story, folder)
     ]
     assert verdicts == [
         "Accepted by the Evaluator and the Canary",
-        "Refused by the Evaluator",
+        "Rejected by the Evaluator",
         "Accepted by the Evaluator and the Canary",
-        "Blessed by the Evaluator, refused by the Canary",
-        "Refused by the Evaluator",
+        "Blessed by the Evaluator, rejected by the Canary",
+        "Rejected by the Evaluator",
     ]
 
 

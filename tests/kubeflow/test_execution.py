@@ -296,7 +296,7 @@ def test_dashboard_finds_its_artifacts_by_the_names_of_their_types(story, site):
 
 
 def test_dashboard_shows_pages_that_are_one_file_each_also_of_a_refused_model(story, site):
-    for name, verdict in (("first", "Accepted by the Evaluator"), ("worse", "Refused by the Evaluator")):
+    for name, verdict in (("first", "Accepted by the Evaluator"), ("worse", "Rejected by the Evaluator")):
         made = reported(site, story[name][0])
         page = site.cluster.stored(made["page"].uri).read_text(encoding="utf-8")
         assert page.startswith("<!doctype html>")

@@ -216,7 +216,7 @@ def test_text_column_that_no_signature_takes_is_refused(write, key, column):
         ("{folder: /a, hub: b/c}", "give exactly one of folder and hub, got folder and hub"),
         ("{folder: bucket}", "folder must be a URL or an absolute path, got 'bucket'"),
         ("{hub: model}", "hub must be owner/name, got 'model'"),
-        ("{folder: /a, token_file: /b}", "token_file goes with hub"),
+        ("{folder: /a, token_file: /b}", "token_file is only for hub"),
         ("{hub: a/b, token_file: b}", "token_file must be an absolute path, got 'b'"),
     ],
 )

@@ -83,7 +83,7 @@ def test_push_that_was_killed_is_not_visible_and_is_made_anew(
 
 def test_another_model_under_the_number_is_not_overwritten(tmp_path: Path, store: str) -> None:
     push_to_folder(version(tmp_path / "a", "theirs"), store, "trec", 5)
-    with pytest.raises(PipelineError, match=r"trec/1 holds another model already"):
+    with pytest.raises(PipelineError, match=r"trec/1 already has another model"):
         push_to_folder(version(tmp_path / "b", "ours"), store, "trec", 5)
     assert read(f"{store}/trec/1/saved_model.pb") == b"theirs"
 
@@ -107,7 +107,7 @@ def test_lower_number_than_the_stores_is_refused_and_nothing_there_changes(
         pushed = version(tmp_path / "old", content)
     push_to_folder(pushed, store, "trec", 2)
     restarted = version(tmp_path / "new", "four")  # a serving folder that was made anew: version 1
-    with pytest.raises(PipelineError, match=r"trec holds version 3 already, .* instead of 1: name another"):
+    with pytest.raises(PipelineError, match=r"trec already has version 3, .* instead of 1; use another"):
         push_to_folder(restarted, store, "trec", 2)
     assert read(f"{store}/trec/3/saved_model.pb") == b"three"
     assert read(f"{store}/trec/1/saved_model.pb") is None

@@ -14,18 +14,18 @@ def test_accepted_model_says_how_to_serve_it():
     text = markdown(make_contents())
     assert text.startswith("# sms\\-spam: accepted\n\nAccepted by the Evaluator and the Canary.\n")
     assert "| accuracy | 0.7143 | 0.7000 | +0.0143 | at least 0\\.7, at most 0\\.01 worse | ✓ |" in text
-    assert "takes this model's config: `runner_local.py serve` and the path of that file." in text
+    assert "give the path of this model's config to `runner_local.py serve`." in text
     assert "    /mnt/models/serving/sms-spam/<version>/saved_model.pb\n" in text
     assert "--model_name=sms-spam --model_base_path=/mnt/models/serving/sms-spam\n" in text
     assert '-d \'{"signature_name": "serving_default", "inputs": {"text": ["..."]}}\'' in text
     assert "output `model` of the Trainer, [artifact 7](#/artifacts/7)." in text
-    assert "\nTraining: the weights of epoch 2 are the model's\\: highest eval accuracy, 0\\.7400.\n" in text
+    assert "\nTraining: the model has the weights of epoch 2\\: highest eval accuracy, 0\\.7400.\n" in text
 
 
 def test_refused_model_says_why_and_that_nothing_is_published():
     refusals = tuple(f"accuracy 0.5 is below the threshold 0.7 on slice lang=<b>*{i}*</b>" for i in range(30))
     text = markdown(make_contents(blessed=False, evaluation=Evaluation(refusals=refusals)))
-    assert "refused\n\nRefused by the Evaluator.\n" in text
+    assert "rejected\n\nRejected by the Evaluator.\n" in text
     assert "- accuracy 0\\.5 is below the threshold 0\\.7 on slice lang=\\<b\\>\\*0\\*\\<\\/b\\>\n" in text
     assert "- and 10 more\n" in text
     assert "This model is not published." in text

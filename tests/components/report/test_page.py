@@ -105,12 +105,12 @@ def test_page_tells_verdict_figures_slices_training_calibration_data_and_canary(
     text = " ".join("".join(Reader(page(make_contents())).texts).split())
     for told in (
         "Accepted by the Evaluator and the Canary",
-        "+0.0143 against the last blessed",
+        "+0.0143 vs. the last blessed",
         "at least 0.7, at most 0.01 worse",
         "From all 8 rows.",
         "Positive is spam. Area under the curve 0.9167.",
         "lang=de",
-        "20 of 40 steps on 1,000 rows; the weights of epoch 2 are the model's: highest eval accuracy, 0.7400; "
+        "20 of 40 steps on 1,000 rows; the model has the weights of epoch 2: highest eval accuracy, 0.7400; "
         "stopped early.",
         "Expected calibration error",
         "Rows: train 100, test 8.",
@@ -129,11 +129,11 @@ def test_page_tells_verdict_figures_slices_training_calibration_data_and_canary(
                 "blessed": False,
                 "evaluation": Evaluation(refusals=("accuracy 0.5 is below the threshold 0.7",)),
             },
-            "Refused by the Evaluatoraccuracy 0.5 is below the threshold 0.7",
+            "Rejected by the Evaluatoraccuracy 0.5 is below the threshold 0.7",
         ),
         (
             {"canary": CanaryReport(False, ("p99 latency 9 ms is above canary.max_p99_ms 1",), {})},
-            "Blessed by the Evaluator, refused by the Canaryp99 latency 9 ms is above canary.max_p99_ms 1",
+            "Blessed by the Evaluator, rejected by the Canaryp99 latency 9 ms is above canary.max_p99_ms 1",
         ),
     ],
 )
@@ -161,7 +161,7 @@ def test_model_without_history_rows_slices_or_mistakes_has_a_page():
     )
     read = Reader(page(empty))
     assert read.open == []
-    assert "None: the data fits the schema and the data gate had nothing to say." in read.texts
+    assert "None: the data conforms to the schema and the data gate found no problem." in read.texts
 
 
 def test_slicing_without_a_row_is_named_beside_those_that_have_one():

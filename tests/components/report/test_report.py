@@ -191,7 +191,10 @@ def test_pages_are_the_files_at_the_uris_where_kubeflow_wants_files(report):
 
 @pytest.mark.parametrize(
     ("verdicts", "told"),
-    [({"blessed": 0}, "Refused by the Evaluator"), ({"canary": 0}, "refused by the Canaryp99 latency 9 ms")],
+    [
+        ({"blessed": 0}, "Rejected by the Evaluator"),
+        ({"canary": 0}, "rejected by the Canaryp99 latency 9 ms"),
+    ],
 )
 def test_refused_model_is_reported_too(report, verdicts, told):
     made = report(**verdicts)

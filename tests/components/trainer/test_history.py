@@ -42,26 +42,26 @@ def history(metric: str, scores: list[tuple[float, float]], best: int) -> Histor
             "accuracy",
             [(0.8, 0.5), (0.9, 0.6)],
             2,
-            "the weights of epoch 2 are the model's: highest eval accuracy, 0.9000",
+            "the model has the weights of epoch 2: highest eval accuracy, 0.9000",
         ),
         (
             "loss",
             [(0.8, 0.5), (0.9, 0.6)],
             1,
-            "the weights of epoch 1 are the model's: lowest eval loss, 0.5000",
+            "the model has the weights of epoch 1: lowest eval loss, 0.5000",
         ),
         (
             "accuracy",
             [(1.0, 0.84), (1.0, 0.36), (1.0, 0.25)],
             3,
-            "the weights of epoch 3 are the model's: eval accuracy 1.0000, as in epochs 1 and 2, and of these "
+            "the model has the weights of epoch 3: eval accuracy 1.0000, as in epochs 1 and 2, and of these "
             "the lowest eval loss, 0.2500",
         ),
         (
             "loss",
             [(0.9, 0.5), (0.8, 0.5)],
             1,
-            "the weights of epoch 1 are the model's: eval loss 0.5000, as in epoch 2, and of these the highest "
+            "the model has the weights of epoch 1: eval loss 0.5000, as in epoch 2, and of these the highest "
             "eval accuracy, 0.9000",
         ),
     ],

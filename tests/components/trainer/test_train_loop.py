@@ -209,7 +209,9 @@ def test_state_that_is_damaged_is_told_and_started_over(
     history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path)
     assert (history.step, history.resumed_at) == (2, [])
     [line] = told
-    assert line == f"The training state {state} is damaged (sha256 differs): training starts anew"
+    assert (
+        line == f"The training state {state} is damaged (sha256 differs): training starts from the beginning"
+    )
 
 
 class Killed(BaseException):

@@ -119,7 +119,7 @@ def test_the_json_schema_names_the_keys_of_the_file(call):
 def test_explain_tells_type_default_and_meaning(call):
     code, out, _ = call("config", "--explain")
     assert code == 0
-    assert "train.batch_size (int; 32): Rows of one forward pass, over all replicas." in out.splitlines()
+    assert "train.batch_size (int; 32): Rows per forward pass, over all replicas." in out.splitlines()
 
 
 @pytest.mark.parametrize("arguments", [["config"], ["config", "--schema", "--explain"]])
