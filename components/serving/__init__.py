@@ -1,1 +1,1 @@
-"""The model server: KServe's Python server with TF Serving's two protocols beside KServe's own."""
+"""The model server: KServe's Python server with TF Serving's two protocols in addition to KServe's own."""

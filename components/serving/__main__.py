@@ -1,8 +1,8 @@
 """`python -m components.serving SERVING_DIR NAME SETTINGS_JSON [PLACE_JSON]`: the server as a child process.
 
-Writes one line `{"rest": 40123, "grpc": 40124}` to stdout when it listens, the access log after it; one of
-several workers (PLACE_JSON) writes the log only. Stops on SIGTERM, and when its stdin ends: a parent that
-dies leaves no server behind.
+Writes the line `{"rest": 40123, "grpc": 40124}` to stdout when it listens, followed by the access log; one of
+several workers (PLACE_JSON) writes only the log. Stops on SIGTERM and when its stdin closes, so that the server
+ends with its parent.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from models.errors import PipelineError
 def main() -> None:
     """Serves until a signal."""
     os.environ.setdefault(LOG_LEVEL, QUIET)
-    serving_dir, name, given, *more = sys.argv[1:]
-    settings = ServeSettings.model_validate_json(given)
+    serving_dir, name, settings_json, *more = sys.argv[1:]
+    settings = ServeSettings.model_validate_json(settings_json)
     place = Place(**json.loads(more[0])) if more else None
     threading.Thread(target=_stop_with_parent, name="parent", daemon=True).start()
     try:
@@ -40,7 +40,7 @@ def _say_ports(rest: int, grpc: int) -> None:
 
 
 def _say_nothing(rest: int, grpc: int) -> None:
-    """The minder of the workers has told the ports."""
+    """The supervisor of the workers has already printed the ports."""
 
 
 def _stop_with_parent() -> None:

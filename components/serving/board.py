@@ -1,4 +1,4 @@
-"""How the workers of one server know of each other: a byte of shared memory for each."""
+"""Shares the states of a server's workers: one byte of shared memory per worker."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import asdict, dataclass
 
 
 class State(enum.IntEnum):
-    """Of one worker."""
+    """The state of one worker."""
 
-    STARTING = 0  # with the server: nobody is ready before it is
-    LISTENING = 1  # takes requests and has no version yet: they get 503
+    STARTING = 0  # starting with the server, which is not ready before this worker is
+    LISTENING = 1  # accepts requests but has no version yet: they get 503
     READY = 2
-    AWAY = 3  # ended and being replaced: takes no requests, so readiness does not wait for it
+    AWAY = 3  # ended and being replaced: accepts no requests, so readiness does not wait for it
 
 
 class Board:
-    """The states of all workers; every process that has the descriptor sees a change at once.
+    """The states of all workers; every process that has the descriptor sees a change immediately.
 
     Args:
-        descriptor: of a file with a byte per worker, see `make_board`.
+        descriptor: descriptor of a file with one byte per worker, see `make_board`.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -36,17 +36,17 @@ class Board:
         self._cells[worker] = state
 
     def states(self) -> list[State]:
-        """Of every worker, in their order."""
+        """The states of all workers, in order."""
         return [State(cell) for cell in self._cells[:]]
 
     def is_ready(self) -> bool:
-        """Whether every worker that takes requests has a version to answer them with."""
+        """Whether every worker that accepts requests has loaded a version."""
         states = set(self.states())
         return State.READY in states and states <= {State.READY, State.AWAY}
 
 
 def make_board(workers: int) -> Board:
-    """A board on which all are STARTING, in memory that lives as long as somebody has it open."""
+    """A board on which all workers are STARTING, in memory that exists as long as a process has it open."""
     descriptor = os.memfd_create("serving-workers")
     os.ftruncate(descriptor, workers)
     return Board(descriptor)
@@ -54,13 +54,13 @@ def make_board(workers: int) -> Board:
 
 @dataclass(frozen=True)
 class Place:
-    """What a worker is told about the server that it is one of.
+    """What a worker needs to know about its server.
 
     Attributes:
-        worker: its number, from 0.
+        worker: number of the worker, from 0.
         rest: descriptor of the bound socket that all workers share.
         board: descriptor of the board.
-        metrics: folder where prometheus_client adds up the metrics of all.
+        metrics: folder where prometheus_client aggregates the metrics of all workers.
     """
 
     worker: int
@@ -69,5 +69,5 @@ class Place:
     metrics: str
 
     def as_json(self) -> str:
-        """For the command line."""
+        """JSON for the command line."""
         return json.dumps(asdict(self))

@@ -1,4 +1,4 @@
-"""The server as a child process: its command line and its environment. No TensorFlow here."""
+"""Command line and environment of the server as a child process. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from components.serving.settings import ServeSettings
 def child_command(
     serving_dir: Path, name: str, settings: ServeSettings, place: Place | None = None
 ) -> list[str]:
-    """`python -m components.serving ...`; with a place it is one of several workers."""
+    """`python -m components.serving ...`; with a place, the child is one of several workers."""
     command = [sys.executable, "-m", "components.serving", str(serving_dir), name, settings.model_dump_json()]
     return command if place is None else [*command, place.as_json()]
 
 
 def child_environment() -> dict[str, str]:
-    """Ours, and the child imports the very code that runs here."""
+    """This process's environment, with a Python path that makes the child import the same code."""
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_DIR), os.environ.get("PYTHONPATH")])),

@@ -1,7 +1,7 @@
-"""Decoding of what clients send: few bodies at once, and nothing of a refused one is kept.
+"""Decodes request bodies, only a few at a time, and keeps nothing of a rejected one.
 
-A body of 4 MB can become 50 MB of Python objects, and Python decodes one at a time whatever the number of
-threads: without a bound, as many would be half decoded as requests may wait.
+A body of 4 MB can become 50 MB of Python objects, and Python decodes one at a time regardless of the number of
+threads. Without a limit, as many bodies could be half decoded as requests may wait.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _SLOTS = threading.BoundedSemaphore(2)
 
 
 def decoded(decode: Callable[[], T]) -> T:
-    """Runs `decode`, in turn.
+    """Runs `decode` when it is its turn.
 
     Raises:
-        RequestError: as `decode` does, without its traceback.
+        RequestError: raised by `decode`, without its traceback.
     """
     with _SLOTS:
         try:
@@ -31,9 +31,9 @@ def decoded(decode: Callable[[], T]) -> T:
 
 
 def forgetful(error: RequestError) -> RequestError:
-    """The same error without what led to it: the frames of a traceback hold the request and all its values.
+    """The same error without its traceback, whose frames keep the request and all its values alive.
 
-    They would live until the garbage collector comes by, which counts objects and not their bytes.
+    They would live until the next garbage collection, whose schedule counts objects, not bytes.
     """
     error.__context__ = error.__cause__ = None
     return error.with_traceback(None)

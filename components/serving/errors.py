@@ -1,4 +1,4 @@
-"""Why a request gets no answer, in both protocols' terms. None of these is the server's fault."""
+"""Errors of requests, with their status in both protocols. None of these is the server's fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxstri
 class RequestError(Exception):
     """A request that is answered with an error.
 
-    `str(error)` is what the client reads; `status` the HTTP status; `code` the name of the gRPC status.
+    `str(error)` is the message for the client, `status` the HTTP status, `code` the name of the gRPC status.
     """
 
     status = 400
@@ -25,18 +25,18 @@ class RequestError(Exception):
 
 
 class InvalidRequest(RequestError):
-    """Malformed, of the wrong type or shape, or over a limit of one value."""
+    """The request is malformed, has a wrong type or shape, or a value exceeds a limit."""
 
 
 class UnknownModel(RequestError):
-    """No such model or version is served."""
+    """The model or version is not served."""
 
     status = 404
     code = "NOT_FOUND"
 
 
 class TooLarge(RequestError):
-    """More bytes than one request, or one answer, may have."""
+    """The request or the answer has too many bytes."""
 
     status = 413
     code = "RESOURCE_EXHAUSTED"
@@ -50,14 +50,14 @@ class TooSlow(RequestError):
 
 
 class Refused(RequestError):
-    """Something that this server never does for a client, such as unloading its model."""
+    """The client asks for something that this server never does, such as unloading its model."""
 
     status = 403
     code = "PERMISSION_DENIED"
 
 
 class Overloaded(RequestError):
-    """The queue is full, or no version is ready: try again."""
+    """The queue is full, or no version is ready; the client may retry."""
 
     status = 503
     code = "UNAVAILABLE"
@@ -65,26 +65,26 @@ class Overloaded(RequestError):
 
 
 def version_number(name: str, version: str) -> int:
-    """Raises UnknownModel for what is no number."""
+    """Parses a version number; raises UnknownModel if it is not a number."""
     if not (version.isascii() and version.isdigit() and len(version) < 19):
         raise unknown_version(name, version[:40])
     return int(version)
 
 
 def unknown_version(name: str, version: int | str | None) -> UnknownModel:
-    """TF Serving's words for a model or version that is not served."""
+    """TF Serving's error for a model or version that is not served."""
     wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
     return UnknownModel(f"Servable not found for request: {wanted}")
 
 
 def message_of(error: object) -> str:
-    """One line of bounded length, without what is no UTF-8 (JSON can carry half a surrogate pair)."""
+    """The message as one line of limited length in valid UTF-8 (JSON can contain lone surrogates)."""
     line = " ".join(str(error).split()).encode("utf-8", "replace").decode()
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 3] + "..."
 
 
 def shown(value: Any) -> str:
-    """A client's value for a message: cut short before it is written out, however large or deep it is."""
+    """A client's value for a message, shortened before it is formatted, however large or deeply nested it is."""
     if isinstance(value, bytes):
         return repr(value) if len(value) <= 60 else f"{value[:57]!r}..."
     text = _SHORT.repr(value)
@@ -92,12 +92,12 @@ def shown(value: Any) -> str:
 
 
 def without_paths(text: str, home: Path | None = None) -> str:
-    """What TensorFlow or the system says, without telling a client how this machine's folders are named.
+    """Removes this machine's folders from a message of TensorFlow or the system, before a client reads it.
 
     `"/srv/models/trec/2/variables/variables.index: not found"` with home `/srv/models` ->
-    `"trec/2/variables/variables.index: not found"`; of other absolute paths the name of the file is left.
+    `"trec/2/variables/variables.index: not found"`; other absolute paths are reduced to the file name.
     """
-    # Also a home with spaces, where no pattern can tell where a path ends.
+    # Replaced literally, because a pattern cannot find the end of a path with spaces.
     for known in () if home is None else (home.resolve(), home.absolute(), home):
         text = text.replace(f"{known}/", "")
     return _FOLDERS.sub("", text)

@@ -1,4 +1,4 @@
-"""What the server tells about itself: Prometheus metrics and one JSON line a request (never its texts)."""
+"""Observability: Prometheus metrics and one JSON log line per request, which never contains its texts."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _ANSWERED_OR_BUSY = (200, "OK", 503, "UNAVAILABLE")
 
-# What the handlers find out about the request in work: version, rows, signature.
+# Facts about the current request that the handlers add: version, rows, signature.
 _facts: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("request_facts", default=None)
 
 
 def note(**facts: Any) -> None:
-    """Adds facts to the log line of the request in work."""
+    """Adds facts to the log line of the current request."""
     known = _facts.get()
     if known is not None:
         known.update(facts)
 
 
 def note_answer(version: int, signature: str, tensors: Mapping[str, Any]) -> None:
-    """Notes what answered: the version, its signature and the rows."""
+    """Notes version, signature and rows of an answer."""
     note(version=version, signature=signature, rows=len(next(iter(tensors.values()))))
 
 
-# What a message quotes as Python does; up to its end where the message was cut.
+# A value quoted in Python's form; if the message was shortened, up to its end.
 _QUOTED = re.compile(r"""(?s)(?<!\w)(?:'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$))""")
 
 
@@ -46,15 +46,15 @@ class Observer:
 
     Args:
         registry: where the metrics are registered.
-        place: of this process, where it is one of several workers: they show the metrics of all.
-        out: where the JSON lines go; None: nowhere.
+        place: set if this process is one of several workers, each of which shows the metrics of all.
+        out: stream for the JSON lines; None: no log.
     """
 
     def __init__(
         self, registry: CollectorRegistry, place: Place | None = None, out: TextIO | None = sys.stdout
     ) -> None:
         self._registry, self._place, self._out = registry, place, out
-        # Called for every request that is the client's error.
+        # Called for every request that fails through the client's fault.
         self.on_refusal: Callable[[], None] = lambda: None
         self.requests = Counter("serving_requests", "Requests", ["protocol", "code"], registry=registry)
         self.seconds = Histogram(
@@ -78,7 +78,7 @@ class Observer:
         )
 
     def shown(self) -> CollectorRegistry:
-        """What /metrics shows."""
+        """The registry that /metrics shows."""
         if self._place is None:
             return self._registry
         of_all = CollectorRegistry()
@@ -86,18 +86,18 @@ class Observer:
         return of_all
 
     def loaded(self, version: int, worked: bool) -> None:
-        """Counts a version that was loaded, or was not."""
+        """Counts an attempt to load a version."""
         self.loads.labels("loaded" if worked else "failed").inc()
         if worked:
             self.version.set(version)
 
     def refused(self, status: int) -> None:
-        """Counts a REST request that was refused before its headers were whole; there is nothing to log."""
+        """Counts a REST request that was rejected before its headers were complete, and so cannot be logged."""
         self.requests.labels("rest", str(status)).inc()
         self.on_refusal()
 
     def begin(self, protocol: str, method: str, request_id: str | None) -> RequestLog:
-        """Starts the clock of one request; the id is made when the client sent none that can be logged."""
+        """Starts the clock of a request; makes an id unless the client sent one that can be logged."""
         usable = request_id is not None and 0 < len(request_id) <= 128 and request_id.isprintable()
         facts: dict[str, Any] = {
             "id": request_id if usable else uuid.uuid4().hex,
@@ -110,7 +110,7 @@ class Observer:
         return RequestLog(self, facts)
 
     def write(self, facts: dict[str, Any]) -> None:
-        """One line of the access log, without the values that an error quotes: those may be a client's text."""
+        """Writes one line of the access log, without values quoted in errors, which may be a client's text."""
         if "error" in facts:
             facts = facts | {"error": _QUOTED.sub("'...'", facts["error"])}
         if self._out is not None:
@@ -126,11 +126,11 @@ class RequestLog:
 
     @property
     def id(self) -> str:
-        """What the answer carries as X-Request-Id."""
+        """The id in the answer's X-Request-Id header."""
         return str(self.facts["id"])
 
     def end(self, code: int | str) -> None:
-        """Logs and counts it; `code` is an HTTP status or the name of a gRPC one."""
+        """Logs and counts the request; `code` is an HTTP status or the name of a gRPC status."""
         seconds = time.perf_counter() - self._started
         protocol = self.facts["protocol"]
         self._observer.requests.labels(protocol, str(code)).inc()

@@ -1,4 +1,4 @@
-"""Keeps away what TensorFlow writes while it is loaded: before that, none of its log levels holds."""
+"""Suppresses TensorFlow's messages during its import, when its log levels do not apply yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 
-LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # TensorFlow's own: from here on it writes; 3: only what ends the process
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # TensorFlow's own minimum level; 3: only fatal messages
 QUIET, VERBOSE = "3", "0"
 
 # "I0000 00:00:1795708275.689662    6400 cudart_stub.cc:31] Could not find cuda drivers on your machine, ..."
@@ -21,17 +21,17 @@ _NOISE = re.compile(
 
 @contextlib.contextmanager
 def without_noise() -> Iterator[None]:
-    """In the block stderr passes through a process of its own, which drops TensorFlow's remarks.
+    """Pipes stderr inside the block through a child process that drops TensorFlow's messages.
 
-    A process, because the last words of one that dies in the block (out of memory, an unknown instruction) are
-    to be read, too. With another log level than QUIET, which is the user's wish, nothing is dropped.
+    It is a process so that the last messages of a process that dies in the block (out of memory, illegal
+    instruction) are still written. If the user has set another log level than QUIET, nothing is dropped.
     """
     if os.environ.get(LOG_LEVEL) != QUIET:
         yield
         return
     sys.stderr.flush()
     read, write = os.pipe()
-    # A signal to the whole group is not for the child: it ends with this process, and after it.
+    # The child ignores signals to the process group, so that it outlives this process.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     child = os.fork()
     if child == 0:
@@ -51,7 +51,7 @@ def without_noise() -> Iterator[None]:
 
 
 def _copy_and_exit(read: int, write: int) -> None:
-    """Until the other process has closed its end, in whatever way."""
+    """Copies until the other process has closed its end, for whatever reason."""
     os.close(write)
     with os.fdopen(read, "rb") as lines:
         for line in lines:

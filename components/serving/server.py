@@ -1,4 +1,4 @@
-"""The server process: both ports, signals, and the way down."""
+"""The server process: both ports, signals and shutdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from components.serving.protocols.rest_server import ServingREST
 from components.serving.settings import ServeSettings
 from models.errors import PipelineError
 
-_LOOK_SECONDS = 0.02  # for what other threads and processes do
+_LOOK_SECONDS = 0.02  # interval for checking the state of other threads and processes
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +54,7 @@ class _Server:
         self._stopping = asyncio.Event()
 
     async def run(self, on_listening: Listening, on_ready: Ready) -> None:
-        """Until a signal comes."""
+        """Serves until a signal arrives."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
         self._versions.start()
@@ -66,7 +66,7 @@ class _Server:
             self._versions.stop()
 
     async def _wait_while_others_answer(self) -> None:
-        """A worker that replaces another takes no request before it can answer, if others can."""
+        """Delays a replacement worker until it can answer, if other workers can."""
         while (
             self._board is not None
             and State.READY in self._board.states()
@@ -92,7 +92,7 @@ class _Server:
             telling = asyncio.create_task(self._tell_when_ready(on_ready))
             await self._stopping.wait()
             telling.cancel()
-            _log.info("stopping: what was accepted is answered first")
+            _log.info("stopping; accepted requests are answered first")
             self._plane.draining = True
             self._rest.stop()
         finally:
@@ -106,7 +106,7 @@ class _Server:
         on_ready()
 
     def _show(self, state: State) -> None:
-        """To the other workers, where this process is one."""
+        """Shows the state to the other workers, if there are any."""
         if self._board is not None and self._place is not None:
             self._board[self._place.worker] = state
 
@@ -117,7 +117,7 @@ class _Server:
         # SystemExit is how uvicorn says that it could not listen; it has logged why.
         except (SystemExit, OSError):
             raise PipelineError(
-                f"REST port {self._settings.host}:{self._settings.port} cannot be listened on; is it taken?"
+                f"REST port {self._settings.host}:{self._settings.port} cannot be listened on; is it in use?"
             ) from None
 
     async def _rest_port(self, rest: asyncio.Task[None]) -> int:

@@ -1,4 +1,4 @@
-"""Starts the server: one process, or several workers and their minder. Imports TensorFlow only where it serves."""
+"""Starts the server: one process, or several workers and their supervisor. Only serving processes import TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def serve(
 ) -> None:
     """Serves the newest version under `<serving_dir>/<name>` until SIGTERM or SIGINT.
 
-    Listens at once; requests get 503 until the first version is loaded.
+    Listens immediately; requests get 503 until the first version is loaded.
 
     Args:
-        on_listening: told the REST and the gRPC port.
-        place: of this process, when it is one of `settings.workers`.
+        on_listening: called with the REST and the gRPC port.
+        place: set if this process is one of `settings.workers`.
         on_ready: called once, when a version is loaded and requests are answered.
 
     Raises:
@@ -39,8 +39,8 @@ def serve(
 
         serve_with_workers(serving_dir, name, settings, on_listening, on_ready)
         return
-    # What oneDNN caches stays when a version goes, as much as a small model. TensorFlow reads this when it is
-    # imported, which is next.
+    # oneDNN keeps caches as large as a small model after a version is unloaded. TensorFlow reads this variable when
+    # it is imported, which is next.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     with without_noise():
         from components.serving.server import serve_here
@@ -49,7 +49,7 @@ def serve(
 
 
 def _configure_logging(prefix: str) -> None:
-    """Messages on stderr, one line each; stdout is the access log's. Libraries say only warnings, unless asked."""
+    """Logs to stderr, one line per message; stdout is for the access log. Libraries log only warnings by default."""
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
@@ -60,5 +60,5 @@ def _configure_logging(prefix: str) -> None:
         return
     for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Its warning is that sessions are deprecated, which is what TF Serving runs.
+    # It warns that sessions are deprecated, but TF Serving uses them as well.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -1,8 +1,8 @@
-"""Several server processes behind one REST and one gRPC port, and the process that minds them.
+"""Several server processes behind one REST and one gRPC port, and the process that supervises them.
 
-Each worker is the whole server, with an event loop, a queue and a model of its own. REST connections come from one
-socket that all have; gRPC takes no socket from outside, so there the kernel deals connections out
-to the workers (SO_REUSEPORT). The minder computes nothing: TensorFlow is not imported here.
+Each worker is a complete server, with its own event loop, queue and model. All workers accept REST connections from
+one shared socket; gRPC cannot use an existing socket, so the kernel distributes its connections over the workers
+(SO_REUSEPORT). The supervisor computes nothing and does not import TensorFlow.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from components.serving.child import child_command, child_environment
 from components.serving.settings import ServeSettings
 from models.errors import PipelineError
 
-_LOOK_SECONDS = 0.1  # how often the workers are looked at
-_STOP_SECONDS = 10.0  # beyond drain_seconds, for a worker to free its model
+_LOOK_SECONDS = 0.1  # interval of the checks of the workers
+_STOP_SECONDS = 10.0  # time in addition to drain_seconds for a worker to free its model
 _MAX_FAILED_STARTS = 3  # in a row, of one worker
 _log = logging.getLogger(__name__)
 
 
 class Ports(NamedTuple):
-    """Sockets that are held for all workers: theirs for REST, one that keeps others off the port for gRPC.
+    """Sockets held for all workers: the shared one for REST, and one that reserves the port for gRPC.
 
-    Neither listens here: a connection that no worker takes yet is refused, as it would be by one process.
+    Neither listens here: a connection that no worker accepts yet is refused, as with a single process.
     """
 
     rest: socket.socket
@@ -51,20 +51,20 @@ def serve_with_workers(
     """Serves with `settings.workers` processes until SIGTERM or SIGINT; a worker that ends is replaced.
 
     Args:
-        on_listening: told the REST and the gRPC port when every worker takes requests.
-        on_ready: called once, when every worker has a version to answer with.
+        on_listening: called with the REST and the gRPC port when every worker accepts requests.
+        on_ready: called once, when every worker has loaded a version.
 
     Raises:
-        PipelineError: a port is taken, or a worker cannot be started.
+        PipelineError: a port is in use, or a worker cannot be started.
     """
     with (
         _taken(settings) as ports,
         tempfile.TemporaryDirectory(prefix="serving-metrics-") as metrics,
     ):
-        _Minder(serving_dir, name, settings, ports, metrics).run(on_listening, on_ready)
+        _Supervisor(serving_dir, name, settings, ports, metrics).run(on_listening, on_ready)
 
 
-class _Minder:
+class _Supervisor:
     def __init__(
         self, serving_dir: Path, name: str, settings: ServeSettings, ports: Ports, metrics: str
     ) -> None:
@@ -76,7 +76,7 @@ class _Minder:
         self._stopping = False
 
     def run(self, on_listening: Callable[[int, int], None], on_ready: Callable[[], None]) -> None:
-        """Until a signal comes."""
+        """Supervises until a signal arrives."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         try:
@@ -84,14 +84,14 @@ class _Minder:
                 self._workers.append(self._start(worker))
             if self._wait_until_listening():
                 on_listening(_port(self._ports.rest), _port(self._ports.grpc))
-            told = False
+            announced = False
             while not self._stopping:
-                if not told and self._board.is_ready():
-                    told = True
+                if not announced and self._board.is_ready():
+                    announced = True
                     on_ready()
                 self._replace_ended()
                 time.sleep(_LOOK_SECONDS)
-            _log.info("stopping: what was accepted is answered first")
+            _log.info("stopping; accepted requests are answered first")
         finally:
             self._stop()
 
@@ -102,18 +102,18 @@ class _Minder:
         place = Place(worker, self._ports.rest.fileno(), self._board.descriptor, self._metrics)
         return subprocess.Popen(
             child_command(self._serving_dir, self._name, self._settings, place),
-            stdin=subprocess.PIPE,  # it stops when this process is gone
+            stdin=subprocess.PIPE,  # closes when this process ends, which stops the worker
             pass_fds=(place.rest, place.board),
             env=child_environment() | {"PROMETHEUS_MULTIPROC_DIR": self._metrics},
         )
 
     def _wait_until_listening(self) -> bool:
-        """Returns False when a signal came before."""
+        """Returns False if a signal arrived first."""
         while not self._stopping and State.STARTING in self._board.states():
             for worker, process in enumerate(self._workers):
                 if process.poll() is not None:
                     raise PipelineError(
-                        f"worker {worker} {_end(process)} before it took a request; its own lines say why"
+                        f"worker {worker} {_end(process)} before it accepted a request; its own messages say why"
                     )
             time.sleep(_LOOK_SECONDS)
         return not self._stopping
@@ -133,12 +133,12 @@ class _Minder:
         self._failed_starts[worker] = 0 if took_requests else self._failed_starts[worker] + 1
         if self._failed_starts[worker] == _MAX_FAILED_STARTS:
             raise PipelineError(
-                f"worker {worker} {_end(process)} before it took a request, {_MAX_FAILED_STARTS} times in a row"
+                f"worker {worker} {_end(process)} before it accepted a request, {_MAX_FAILED_STARTS} times in a row"
             )
         _log.error("worker %d (process %d) %s; it is started again", worker, process.pid, _end(process))
 
     def _stop(self) -> None:
-        self._ports.rest.close()  # refused from the moment that the last worker has closed it, too
+        self._ports.rest.close()  # connections are refused once the last worker has also closed it
         for process in self._workers:
             if process.poll() is None:
                 process.terminate()
@@ -168,7 +168,7 @@ def _end(process: subprocess.Popen[bytes]) -> str:
 def _taken(settings: ServeSettings) -> Iterator[Ports]:
     with contextlib.ExitStack() as stack:
         rest = stack.enter_context(_bind("REST", settings.host, settings.port, shared=False))
-        if settings.grpc_port:  # a shared port would also be shared with the workers of another server
+        if settings.grpc_port:  # a shared port could also be shared with the workers of another server
             _bind("gRPC", settings.host, settings.grpc_port, shared=False).close()
         yield Ports(rest, stack.enter_context(_bind("gRPC", settings.host, settings.grpc_port, shared=True)))
 

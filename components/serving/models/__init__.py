@@ -1,1 +1,1 @@
-"""The versions that are served: found, loaded, warmed up, asked."""
+"""The served versions: finding, loading, warming up and running them."""

@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""Counts the cores that this process may use."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of this container (cgroup v2)
 
 
 def usable_cores(quota: Path = _QUOTA) -> int:
-    """At least 1; the cores of the CPU affinity, or of the container's quota where that is less.
+    """The number of cores in the CPU affinity or in the container's quota, whichever is less; at least 1.
 
-    "150000 100000" (150 ms of each 100 ms) -> 2 of 8 cores; "max 100000" -> all 8
+    With 8 cores, the quota "150000 100000" (150 ms per 100 ms) gives 2; "max 100000" gives 8.
     """
     cores = len(os.sched_getaffinity(0))
     limit, _, period = quota.read_text().strip().partition(" ") if quota.is_file() else ("max", "", "")

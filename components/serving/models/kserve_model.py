@@ -1,4 +1,4 @@
-"""KServe's V2 protocol: the model as KServe's data plane sees it."""
+"""The model as KServe's data plane sees it, for the V2 protocol."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from components.serving.models.saved_model import ServedModel
 
 T = TypeVar("T")
 
-# The version that a request names outside of its body: KServe's handlers know of none.
+# The version that a request names outside its body, which KServe's handlers do not support.
 requested_version: contextvars.ContextVar[int | None] = contextvars.ContextVar("version", default=None)
 
 
@@ -28,14 +28,14 @@ class KServeModel(Model):
     def __init__(self, name: str, predictor: Predictor) -> None:
         super().__init__(name)
         self._predictor = predictor
-        self.ready = True  # a method of ours says it, see healthy()
+        self.ready = True  # healthy() decides instead
 
     async def healthy(self) -> bool:
         """Whether a version is loaded."""
         return self._predictor.versions.current_version is not None
 
     def load(self) -> bool:
-        """KServe asks for it when a request finds no version: that is the watcher's work."""
+        """Does nothing, because the watcher loads versions; KServe calls it if a request finds no version."""
         return False
 
     async def get_input_types(self) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ class KServeModel(Model):
         return await self._types("outputs")
 
     def version(self) -> str:
-        """The version asked for; without one, that which answers."""
+        """The requested version, or else the current one."""
         with self._predictor.versions.lease(requested_version.get()) as model:
             return str(model.version)
 
@@ -57,9 +57,9 @@ class KServeModel(Model):
         headers: dict[str, str] | None = None,
         response_headers: Any = None,
     ) -> T:
-        """Answers `infer`, REST and gRPC: `payload` reads the request and answers it, whatever its protocol.
+        """Answers `infer` over REST and gRPC: `payload` reads and answers the request in its own protocol.
 
-        KServe's own decoding looks at nothing that a tensor says of itself before it decodes it.
+        KServe's own decoding does not check what a tensor declares before it decodes it.
         """
         return await self._predictor.answer(requested_version.get(), payload)
 
@@ -77,7 +77,7 @@ class KServeModel(Model):
 
 
 class FixedModels(ModelRepositoryExtension):
-    """Lets no client load or unload."""
+    """Lets no client load or unload models."""
 
     async def load(self, model_name: str) -> None:
         """Refuses."""
@@ -89,7 +89,7 @@ class FixedModels(ModelRepositoryExtension):
 
 
 class ServingDataPlane(DataPlane):
-    """KServe's data plane, with a readiness that means it."""
+    """KServe's data plane, with an accurate readiness check."""
 
     def __init__(self, repository: ModelRepository, board: Board | None) -> None:
         super().__init__(model_registry=repository)
@@ -97,14 +97,14 @@ class ServingDataPlane(DataPlane):
         self.draining = False
 
     async def ready(self) -> bool:
-        """Whether a version is loaded, by every worker, and the server is not about to stop."""
+        """Whether every worker has loaded a version and the server is not stopping."""
         if self.draining or not (self._board is None or self._board.is_ready()):
             return False
         models = self.model_registry.get_models()
         return all([await model.healthy() for model in models.values()])
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
-        """As KServe's, with the version that answers."""
-        told: dict[str, Any] = await super().model_metadata(model_name)
+        """As KServe's, with the current version."""
+        metadata: dict[str, Any] = await super().model_metadata(model_name)
         model = await self.get_model(model_name)
-        return told | ({"versions": [model.version()]} if isinstance(model, KServeModel) else {})
+        return metadata | ({"versions": [model.version()]} if isinstance(model, KServeModel) else {})

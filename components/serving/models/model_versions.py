@@ -1,4 +1,4 @@
-"""Which version answers: watches a folder, loads beside, switches at once, lets the old one finish."""
+"""Selects the version that answers: watches a folder, loads new versions, and switches without downtime."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from models.errors import PipelineError
 
 State = Literal["LOADING", "AVAILABLE", "UNLOADING", "END"]
 _log = logging.getLogger(__name__)
-_HISTORY = 20  # states of versions that are gone, kept for the status
+_HISTORY = 20  # number of states of unloaded versions to keep for the status
 
 
 @dataclass(frozen=True)
 class VersionState:
-    """As TF Serving's GetModelStatus tells it; `error` is empty when all is well."""
+    """The state of a version as in TF Serving's GetModelStatus; `error` is empty if there is none."""
 
     version: int
     state: State
@@ -35,10 +35,10 @@ class VersionState:
 
 
 class ModelVersions:
-    """The versions of one model under `<serving_dir>/<name>`; the newest that loads is served.
+    """The versions of one model under `<serving_dir>/<name>`; the newest one that loads is served.
 
     Args:
-        on_load: told (version, whether it loaded and answers now), for the metrics.
+        on_load: called with (version, whether it was loaded), for the metrics.
     """
 
     def __init__(
@@ -51,35 +51,35 @@ class ModelVersions:
         self.name, self._serving_dir, self._settings, self._on_load = name, serving_dir, settings, on_load
         self._lock = threading.Condition()
         self._current: ServedModel | None = None
-        self._users: dict[ServedModel, int] = {}  # loaded versions -> requests in work
+        self._users: dict[ServedModel, int] = {}  # loaded versions -> active requests
         self._failed: dict[int, _Stamp] = {}
         self._states: dict[int, VersionState] = {}
         self._stopping = threading.Event()
         self._garbage = threading.Event()  # a version was closed
-        self._free = threading.Event()  # a request was refused
+        self._free = threading.Event()  # a request was rejected
         self._watcher = threading.Thread(target=self._watch, name="version-watcher", daemon=True)
 
     @property
     def current_version(self) -> int | None:
-        """The version that answers requests; None before the first is loaded."""
+        """The version that answers requests; None until the first one is loaded."""
         current = self._current
         return current.version if current else None
 
     def states(self) -> list[VersionState]:
-        """Every version that was seen, newest first."""
+        """The states of all versions seen so far, newest first."""
         with self._lock:
             return [self._states[number] for number in sorted(self._states, reverse=True)]
 
     def give_back_soon(self) -> None:
-        """Gives memory that is free back to the system: what a refused request took is not needed for the next."""
+        """Returns free memory to the system, because the next request does not need what a rejected one used."""
         self._free.set()
 
     def start(self) -> None:
-        """Starts watching; the first version may take a moment."""
+        """Starts watching; the first version is loaded in the background."""
         self._watcher.start()
 
     def stop(self) -> None:
-        """Stops watching and frees the models; no request may be in work any more."""
+        """Stops watching and frees the models; no request may be active."""
         self._stopping.set()
         if self._watcher.is_alive():
             self._watcher.join()
@@ -90,7 +90,7 @@ class ModelVersions:
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None) -> Iterator[ServedModel]:
-        """A model that stays in memory inside the block: the current one, or a loaded `version`.
+        """Keeps a model in memory inside the block: the current one, or a loaded `version`.
 
         Raises:
             UnknownModel: that version is not loaded.
@@ -120,35 +120,35 @@ class ModelVersions:
         while True:
             try:
                 self._look()
-            except (OSError, PipelineError) as error:  # a folder that is away for a moment
+            except (OSError, PipelineError) as error:  # the folder is temporarily unavailable
                 _log.warning("%s: cannot be read: %s", self._serving_dir / self.name, error)
-            except Exception:  # noqa: BLE001 - else the thread ends, and no new version is ever noticed
+            except Exception:  # noqa: BLE001 - otherwise the thread ends and new versions go unnoticed
                 _log.exception("%s: looking for versions failed", self._serving_dir / self.name)
             if self._stopping.wait(self._settings.poll_seconds):
                 return
             if self._garbage.is_set():
-                gc.collect()  # a graph is full of cycles, and nothing else here makes garbage enough to see to it
+                gc.collect()  # graphs have reference cycles, and nothing else here triggers a collection
             if self._garbage.is_set() or self._free.is_set():
                 self._garbage.clear()
                 self._free.clear()
                 ctypes.CDLL(None).malloc_trim(
                     0
-                )  # glibc keeps the pages: a third of the process after some switches
+                )  # otherwise glibc keeps free pages: a third of the process after a few switches
 
     def _look(self) -> None:
-        """Loads the newest version that can be, unless it is the one that answers."""
-        for found in reversed(pushed.versions(self._serving_dir, self.name)):
-            if found.number == self.current_version:
+        """Loads the newest version that loads, unless it is already the current one."""
+        for candidate in reversed(pushed.versions(self._serving_dir, self.name)):
+            if candidate.number == self.current_version:
                 return
-            stamp = _stamp(found.path)
-            if self._stopping.is_set() or self._failed.get(found.number) == stamp:
+            stamp = _stamp(candidate.path)
+            if self._stopping.is_set() or self._failed.get(candidate.number) == stamp:
                 continue
-            model = self._load(found.number, found.path)
+            model = self._load(candidate.number, candidate.path)
             if model is not None:
                 self._switch(model)
-                self._on_load(found.number, True)
+                self._on_load(candidate.number, True)
                 return
-            self._failed[found.number] = stamp
+            self._failed[candidate.number] = stamp
 
     def _load(self, number: int, path: Path) -> ServedModel | None:
         self._tell(number, "LOADING")
@@ -157,7 +157,7 @@ class ModelVersions:
         try:
             model = ServedModel(path, self.name, number, self._settings)
             warm_up(model, self._settings)
-        except Exception as error:  # noqa: BLE001 - a damaged model raises anything; it must not stop the server
+        except Exception as error:  # noqa: BLE001 - a damaged model raises any exception, and must not stop the server
             if model is not None:
                 model.close()
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -183,7 +183,7 @@ class ModelVersions:
         with self._lock:
             self._lock.wait_for(lambda: self._users.get(model, 0) == 0)
             if self._users.pop(model, None) is None:
-                return  # stop() was faster
+                return  # stop() has already closed it
         model.close()
         self._tell(model.version, "END")
         self._garbage.set()
@@ -200,6 +200,6 @@ _Stamp = tuple[int, int]
 
 
 def _stamp(path: Path) -> _Stamp:
-    """Changes when somebody repairs a version that did not load."""
+    """A stamp that changes when a version that did not load is repaired."""
     files = [file.stat() for file in path.rglob("*") if file.is_file()]
     return max((file.st_mtime_ns for file in files), default=0), sum(file.st_size for file in files)

@@ -1,4 +1,4 @@
-"""The way of every request, whatever its protocol: let in or sent away, then answered on a thread."""
+"""Admits or rejects requests of all protocols and answers them on threads."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 class Predictor:
-    """Answers with the current version, or with the one asked for.
+    """Answers with the current version, or with the requested one.
 
-    A request waits in TensorFlow's batcher on a thread of its own (the batcher blocks its caller), so
+    A request waits in TensorFlow's batcher on its own thread, because the batcher blocks its caller, so
     there are as many threads as requests that may wait. Used from one event loop.
 
     Args:
-        on_waiting: told how many requests are in work or waiting, for the metrics.
+        on_waiting: called with the number of active and waiting requests, for the metrics.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Predictor:
 
         Raises:
             Overloaded: too many requests are waiting, or no version is ready.
-            RequestError: of the version, or raised by `work`.
+            RequestError: the version is not served, or `work` raised it.
         """
         try:
             return await self._start(version, work)
@@ -52,17 +52,17 @@ class Predictor:
 
     def _start(self, version: int | None, work: Callable[[ServedModel], T]) -> asyncio.Future[T]:
         if self._waiting >= self._limit:
-            raise Overloaded(f"{self._limit} requests are waiting already; try again")
+            raise Overloaded(f"{self._limit} requests are already waiting; try again")
         self._count(+1)
         # In the request's context, so that `work` can add to its log line.
         run = contextvars.copy_context().run
         future = asyncio.get_running_loop().run_in_executor(self._threads, run, self._work, version, work)
-        # Not when the client gives up: until its thread is free again it counts.
+        # Counts until its thread is free, even if the client gives up earlier.
         future.add_done_callback(self._done)
         return asyncio.shield(future)
 
     def close(self) -> None:
-        """Waits for what is in work."""
+        """Waits for the active requests."""
         self._threads.shutdown(wait=True)
 
     def _count(self, change: int) -> None:
@@ -76,4 +76,4 @@ class Predictor:
     def _done(self, future: asyncio.Future[T]) -> None:
         self._count(-1)
         if not future.cancelled():
-            future.exception()  # looked at, also when the client is gone
+            future.exception()  # retrieved, so that asyncio does not warn if the client is gone

@@ -1,8 +1,8 @@
-"""What a request may hold, judged by what it declares, before any of its values is decoded.
+"""Checks a request by what it declares, before any of its values is decoded.
 
-A few bytes can stand for gigabytes: a TensorProto repeats its last value up to its shape. Names, types, shapes,
-rows and the bytes that decoding would take are held against the signature and the limits first; the values
-themselves, which by then are few, afterwards.
+A few bytes can stand for gigabytes, because a TensorProto repeats its last value to fill its shape. So names, types,
+shapes, rows and the decoded size are first compared with the signature and the limits; the values, whose number is
+then known to be small, are checked afterwards.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Tensors = dict[str, np.ndarray]
 
 
 class Declared(NamedTuple):
-    """What a request says of one tensor.
+    """What a request declares about one tensor.
 
     Attributes:
         dtype: object for texts.
         shape: any numbers, as the client wrote them.
-        size: bytes of the decoded values. Called only when the shape fits; raises InvalidRequest when
-            the values that were sent are not those of the shape.
+        size: returns the bytes of the decoded values. Called only if the shape fits; raises InvalidRequest
+            if the number of values does not match the shape.
     """
 
     dtype: np.dtype
@@ -42,14 +42,14 @@ class Declared(NamedTuple):
 
 
 class Spec:
-    """Type and shape of one input or output; None is any size."""
+    """Type and shape of one input or output; None stands for any size."""
 
     def __init__(self, key: str, dtype: tf.DType, shape: list[int | None]) -> None:
         self.key, self.shape = key, shape
         self.dtype, self._name = np.dtype(dtype.as_numpy_dtype), dtype.name
 
     def check(self, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-        """Raises InvalidRequest when such a tensor cannot be fed."""
+        """Raises InvalidRequest if such a tensor cannot be fed."""
         if dtype != self.dtype:
             raise InvalidRequest(f"input {self.key!r} must be {self._name}, got {_type_name(dtype)}")
         fits = len(shape) == len(self.shape) and all(
@@ -65,8 +65,10 @@ def _type_name(dtype: np.dtype) -> str:
 
 
 def check_names(signature: Signature, names: Iterable[str]) -> None:
-    """Raises InvalidRequest unless they are the signature's inputs, each once."""
-    first = sorted(itertools.islice(names, len(signature.inputs) + 1))  # with more, one of these is wrong
+    """Raises InvalidRequest unless the names are the signature's inputs, each once."""
+    first = sorted(
+        itertools.islice(names, len(signature.inputs) + 1)
+    )  # if there are more, one of these is wrong
     if len(set(first)) != len(first):
         raise InvalidRequest(f"an input is given twice: {shown(first)}")
     if first != sorted(signature.inputs):
@@ -76,7 +78,7 @@ def check_names(signature: Signature, names: Iterable[str]) -> None:
 
 
 def check_outputs(signature: Signature, names: Iterable[str]) -> None:
-    """Raises InvalidRequest unless they are outputs of the signature, each at most once."""
+    """Raises InvalidRequest unless the names are outputs of the signature, each at most once."""
     first = list(itertools.islice(names, len(signature.outputs) + 1))
     unknown = [name for name in first if name not in signature.outputs]
     if unknown:
@@ -88,28 +90,28 @@ def check_outputs(signature: Signature, names: Iterable[str]) -> None:
 def check_declared(
     signature: Signature, declared: Mapping[str, Declared], limits: ServeSettings | None
 ) -> int:
-    """Number of rows.
+    """Checks the declared tensors; returns the number of rows.
 
     Args:
-        declared: by the name of the input.
-        limits: of one request; None: no limits hold.
+        declared: the declared tensors by input name.
+        limits: limits of one request; None: no limits.
 
     Raises:
-        InvalidRequest: the tensors are not the signature's, or more than the limits allow.
+        InvalidRequest: the tensors do not match the signature, or exceed the limits.
     """
     check_names(signature, declared)
     for key, spec in signature.inputs.items():
         spec.check(declared[key].dtype, declared[key].shape)
     lengths = {one.shape[0] for one in declared.values()}
     if len(lengths) != 1:
-        raise InvalidRequest(f"inputs must have equally many rows, got {sorted(lengths)}")
+        raise InvalidRequest(f"inputs must have the same number of rows, got {sorted(lengths)}")
     (rows,) = lengths
     if rows == 0:
         raise InvalidRequest("a request has at least 1 row, got 0")
     if limits is not None:
         check_rows(rows, limits)
     shapes = {key: list(one.shape) for key, one in sorted(declared.items())}
-    # The graph would broadcast them, which the client did not mean.
+    # The graph would broadcast them, which the client did not intend.
     if signature.name == features.TOKENS_SIGNATURE and len(set(map(tuple, shapes.values()))) != 1:
         raise InvalidRequest(f"inputs must have equal shapes, got {shapes}")
     if limits is not None:
@@ -118,13 +120,13 @@ def check_declared(
 
 
 def check_rows(rows: int, limits: ServeSettings) -> None:
-    """Raises InvalidRequest above the limit of one request."""
+    """Raises InvalidRequest if a request has too many rows."""
     if rows > limits.max_request_rows:
         raise InvalidRequest(f"a request has 1 to {limits.max_request_rows} rows, got {rows}")
 
 
 def _check_bytes(declared: Mapping[str, Declared], limit: int) -> None:
-    # By the shapes alone first: counting texts takes time.
+    # First by the shapes alone, because counting texts takes time.
     least = sum(math.prod(one.shape) * _least_bytes(one.dtype) for one in declared.values())
     if least > limit or (least := sum(one.size() for one in declared.values())) > limit:
         raise InvalidRequest(f"the inputs {sorted(declared)} hold {least} bytes, at most {limit} are allowed")
@@ -135,20 +137,20 @@ def _least_bytes(dtype: np.dtype) -> int:
 
 
 def bytes_of(values: np.ndarray) -> int:
-    """Bytes of decoded values; a text takes at least 1."""
+    """Bytes of decoded values; a text counts as at least 1."""
     return values.size + sum(map(len, values.flat)) if values.dtype.hasobject else values.nbytes
 
 
 def declared_by(values: np.ndarray) -> Declared:
-    """Of a tensor that is decoded already."""
+    """The declaration of a tensor that is already decoded."""
     return Declared(values.dtype, values.shape, lambda: bytes_of(values))
 
 
 def check_values(signature: Signature, tensors: Tensors, columns: list[str], limits: ServeSettings) -> None:
-    """Raises InvalidRequest for values that the graph would read as something else than was sent.
+    """Raises InvalidRequest for values that the graph would interpret differently from what was sent.
 
     Args:
-        tensors: as `check_declared` wants them.
+        tensors: tensors that `check_declared` has accepted.
         columns: the text columns of the model, which serialized tf.Examples must have.
     """
     for key, values in tensors.items():
@@ -172,7 +174,7 @@ def _check_lengths(key: str, values: np.ndarray, limit: int) -> None:
 
 
 def _check_texts(key: str, values: np.ndarray) -> None:
-    """The graph drops bytes that are not UTF-8: it would answer for another text."""
+    """Rejects bytes that are not UTF-8: the graph drops them, and would answer for another text."""
     for row, text in enumerate(values.flat):
         if (wrong := _wrong_byte(text)) is not None:
             raise InvalidRequest(f"input {key!r}, row {row} is not UTF-8 at byte {wrong}")
@@ -187,7 +189,7 @@ def _wrong_byte(text: bytes) -> int | None:
 
 
 def _check_examples(key: str, values: np.ndarray, columns: list[str]) -> None:
-    """The graph takes an example without a text for one with an empty text."""
+    """Rejects examples without a text, which the graph would treat as having an empty text."""
     for row, serialized in enumerate(values.flat):
         what = f"input {key!r}, row {row}"
         try:
@@ -203,7 +205,7 @@ def _check_examples(key: str, values: np.ndarray, columns: list[str]) -> None:
 
 
 def _check_tokens(tensors: Tensors) -> None:
-    """The graph computes with int32."""
+    """Rejects values that do not fit int32, with which the graph computes."""
     for key, values in tensors.items():
         largest = 1 if key == features.ATTENTION_MASK else np.iinfo(np.int32).max
         wrong = values[(values < 0) | (values > largest)]

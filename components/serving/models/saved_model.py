@@ -1,8 +1,8 @@
-"""One version of a model in memory: a graph and a session of its own, and TensorFlow's own batcher.
+"""One version of a model in memory, with its own graph and session, and TensorFlow's batcher.
 
-A session, as TF Serving has it, and not `tf.saved_model.load`: closing it frees variables, tables and the
-batcher with its threads, and two versions never share a batching queue. Loading is also one graph
-import instead of seconds of Python that would hold up the requests of the version before.
+It uses a session, as TF Serving does, instead of `tf.saved_model.load`: closing it frees variables, tables and the
+batcher with its threads, and two versions never share a batching queue. Loading is also a single graph import
+instead of seconds of Python, which would delay the requests of the previous version.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from components.serving.models.request_checks import Spec, Tensors, check_declar
 from components.serving.settings import ServeSettings
 from models import features
 
-# UnicodeDecodeError: TensorFlow's message quotes a value of the client, and that is no text.
+# UnicodeDecodeError: TensorFlow's message quotes a client's value that is not UTF-8.
 _REFUSED_BY_THE_GRAPH = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, UnicodeDecodeError)
 
 _Call = Callable[..., list[np.ndarray]]
 
 
 class Signature:
-    """What one signature takes and gives, and how to call it."""
+    """Inputs and outputs of one signature, and how to call it."""
 
     def __init__(self, name: str, definition: Any, session: Any, batched: ServeSettings | None) -> None:
         self.name = name
@@ -53,13 +53,13 @@ class ServedModel:
     """A loaded version.
 
     Raises:
-        Exception: whatever TensorFlow raises for a SavedModel that is damaged or incomplete.
+        Exception: any error that TensorFlow raises for a damaged or incomplete SavedModel.
     """
 
     def __init__(self, path: Path, name: str, version: int, settings: ServeSettings) -> None:
         self.path, self.name, self.version, self.limits = path, name, version, settings
         self.graph = tf.Graph()
-        # The first session decides it for the process, and all of it have the same settings.
+        # The first session sets this for the whole process, in which all sessions have the same settings.
         threads = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=settings.threads_per_batch)
         self._session = tf.compat.v1.Session(graph=self.graph, config=threads)
         try:
@@ -86,10 +86,10 @@ class ServedModel:
 
     def signature(self, name: str) -> Signature:
         """Raises InvalidRequest for a name that the model does not have."""
-        found = self.signatures.get(name or features.SERVING_SIGNATURE)
-        if found is None:
+        signature = self.signatures.get(name or features.SERVING_SIGNATURE)
+        if signature is None:
             raise InvalidRequest(f'Serving signature name: "{name[:60]}" not found in signature def')
-        return found
+        return signature
 
     @property
     def _columns(self) -> list[str]:
@@ -100,16 +100,16 @@ class ServedModel:
         """Answers one request.
 
         Args:
-            tensors: every input of the signature by its name, equal first dimensions,
+            tensors: every input of the signature by name, with equal first dimensions,
                 such as {"text": object array [n] of bytes}.
-            limited: whether the limits of one request hold, and what its values must be; they are the
-                clients', not the warm-up's.
+            limited: whether to apply the limits and value checks of a client's request; false for the
+                warm-up.
 
         Returns:
-            Every output by its name, [n, ...].
+            Every output by name, [n, ...].
 
         Raises:
-            InvalidRequest: names, types, shapes or limits do not fit, or the graph refuses the values.
+            InvalidRequest: names, types, shapes or limits do not fit, or the graph rejects the values.
             Overloaded: the batcher's queue is full.
         """
         declared = {key: declared_by(values) for key, values in tensors.items()}
@@ -130,19 +130,19 @@ class ServedModel:
 
     def _batched(self, signature: Signature, call: _Call, feeds: list[np.ndarray]) -> list[np.ndarray]:
         lengths = np.sum([[len(text) for text in texts] for texts in feeds], axis=0)
-        # The batcher cuts large requests into batches in the order of their rows.
+        # The batcher splits large requests into batches in the order of their rows.
         order = np.argsort(lengths)
         bucket = np.searchsorted(self.limits.length_buckets, lengths[order[-1]])
         try:
             values = call(bucket, *(texts[order] for texts in feeds))
         except _REFUSED_BY_THE_GRAPH:
-            # It may be a neighbour of the batch that the graph refused.
+            # The graph may have rejected another request in the same batch.
             return self._alone(signature, feeds, len(lengths))
         back = np.argsort(order)
         return [column[back] for column in values]
 
     def _alone(self, signature: Signature, feeds: list[np.ndarray], rows: int) -> list[np.ndarray]:
-        """In steps of the batch size, so that no request takes more memory than a batch."""
+        """Runs in steps of the batch size, so that no request takes more memory than a batch."""
         step = self.limits.max_batch_rows
         parts = [
             signature.alone(*(values[start : start + step] for values in feeds))
@@ -152,15 +152,15 @@ class ServedModel:
 
 
 def _batched(fetches: list[tf.Tensor], bucket: tf.Tensor, settings: ServeSettings) -> list[tf.Tensor]:
-    """The same outputs through TensorFlow's batcher.
+    """The same outputs, computed through TensorFlow's batcher.
 
-    An exported signature is one call of a function with the placeholders first: the batcher calls
-    that function with the rows of many requests at once. All sizes are allowed, so no row is
-    computed only to fill a batch; the graph pads to the longest row of the batch. Each length bucket has
-    a queue of its own, so that a short text is not padded to a long one's length.
+    An exported signature is a single call of a function of its placeholders; the batcher calls that
+    function with the rows of many requests at once. All batch sizes are allowed, so no row is computed
+    only to fill a batch; the graph pads to the longest row of the batch. Each length bucket has its own
+    queue, so that a short text is not padded to the length of a long one.
 
     Args:
-        bucket: int32 [], the queue that the rows wait in.
+        bucket: int32 [], number of the queue that the rows wait in.
     """
     (call,) = {tensor.op for tensor in fetches}
     feeds = [tensor for tensor in call.inputs if tensor.op.type == "Placeholder"]
@@ -174,25 +174,25 @@ def _batched(fetches: list[tf.Tensor], bucket: tf.Tensor, settings: ServeSetting
             f=call.get_attr("f"),
             Tout=[output.dtype for output in call.outputs],
             num_batch_threads=settings.batch_threads or usable_cores(),
-            # Of one request; a batch has at most the last of the allowed sizes.
+            # Limits one request; a batch has at most the last of the allowed sizes.
             max_batch_size=max(settings.max_request_rows, settings.max_batch_rows),
             allowed_batch_sizes=list(range(1, settings.max_batch_rows + 1)),
             enable_large_batch_splitting=True,
-            # A batch closes as soon as a thread is free: alone, a request waits for nobody.
+            # A batch closes as soon as a thread is free, so a single request does not wait.
             batch_timeout_micros=0,
             max_enqueued_batches=settings.max_waiting + settings.max_request_rows,
-            # One batcher, that is one set of threads, for all queues.
+            # One batcher, and so one set of threads, for all queues.
             shared_name=f"{call.name}/batcher",
             batching_queue=f"bucket-{number}",
         )
 
     queues = [functools.partial(queue, number) for number in range(len(settings.length_buckets) + 1)]
-    # In one graph, so that all share one optimized copy of the function.
+    # In one graph, so that all queues share one optimized copy of the function.
     results = tf.switch_case(bucket, queues)
     return [results[tensor.value_index] for tensor in fetches]
 
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(getattr(error, "message", "")).splitlines() if line.strip()]
-    first = next((line for line in lines if not line.startswith("Graph execution")), "refused by the graph")
+    first = next((line for line in lines if not line.startswith("Graph execution")), "rejected by the graph")
     return without_paths(first[:300])

@@ -1,4 +1,4 @@
-"""The first requests of a version, before it gets traffic: the recorded ones, and rows of our own."""
+"""Warms up a version before it gets traffic, with the recorded requests and generated rows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _TEXT = b"What is the name of the longest river that flows through the city?"
 
 
 def warm_up(model: ServedModel, settings: ServeSettings) -> None:
-    """Makes TensorFlow optimize and allocate, and looks at the answers.
+    """Makes TensorFlow optimize the graph and allocate memory, and checks the answers.
 
     Raises:
-        ValueError: the model has no text signature, or answers with something that is no probability.
-        Exception: whatever a model raises that cannot answer.
+        ValueError: the model has no text signature, or its answers are not probabilities.
+        Exception: any error of a model that cannot answer.
     """
     if features.SERVING_SIGNATURE not in model.signatures:
         raise ValueError(f"no signature {features.SERVING_SIGNATURE!r}")
@@ -40,14 +40,14 @@ def warm_up(model: ServedModel, settings: ServeSettings) -> None:
 
 
 def _warm_up_lengths(settings: ServeSettings) -> list[list[int]]:
-    """Bytes of the texts of each request: one row alone in every length bucket, and a whole batch."""
+    """Lengths in bytes of the texts of each request: a single row in every length bucket, and a whole batch."""
     bounds = (*settings.length_buckets, 1 + max(settings.length_buckets, default=0))
     rows = settings.max_batch_rows
     return [*([bound] for bound in bounds), [1 + row * len(_TEXT) // rows for row in range(rows)]]
 
 
 def _texts(signature: Signature, lengths: list[int]) -> Tensors:
-    """Rows of these lengths, shared out over the columns."""
+    """Rows of these lengths, distributed over the columns."""
     columns = list(signature.inputs)
     tensors = {}
     for number, column in enumerate(columns):

@@ -1,7 +1,7 @@
-"""A connection of the REST port: its headers come in time and are few, and a refusal reaches the client.
+"""A connection of the REST port that limits headers in time and size and delivers rejections to the client.
 
-uvicorn has no limit on headers and waits for them for ever. It also closes a connection as soon as it has answered:
-the kernel then resets it while the client is still sending, and the client never reads why.
+uvicorn does not limit headers and waits for them forever. It also closes a connection as soon as it has answered:
+the kernel then resets it while the client is still sending, and the client never reads the reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from components.serving.settings import ServeSettings
 
-# After a refusal so much is read and dropped, for at most `read_seconds`.
+# After a rejection, at most this many bytes are read and dropped, for at most `read_seconds`.
 _LINGER_BYTES = 64 << 20
 
 
@@ -25,14 +25,14 @@ class _OverLimit(Exception):
 
 
 class LimitedConnection(HttpToolsProtocol):
-    """uvicorn's protocol with limits on the headers of a request, and on the trailers behind its body.
+    """uvicorn's protocol with limits on the headers of a request and on the trailers after its body.
 
-    A clock runs from the opening of the connection, and from the first byte of a request to the end of its headers.
-    Between two requests it stands still: there uvicorn's own keep-alive time holds.
+    A clock runs from the opening of the connection, or the first byte of a request, to the end of its headers.
+    Between two requests it does not run; uvicorn's own keep-alive timeout applies.
 
     Args:
         settings: read_seconds, max_header_bytes, max_headers.
-        on_refused: told the HTTP status of a request that is refused here.
+        on_refused: called with the HTTP status of a request that is rejected here.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class LimitedConnection(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._in_headers = False
         self._bytes = self._headers = 0  # of the request line and the headers so far, or of the trailers
-        self._silent = 0  # bytes since the parser last understood something
-        self._over: tuple[int, str] | None = None  # the limit that a request breaks
-        self._refusal: bytes | None = None  # what is answered last; from then on everything is dropped
+        self._silent = 0  # bytes since the parser last made progress
+        self._over: tuple[int, str] | None = None  # the limit that a request exceeds
+        self._refusal: bytes | None = None  # the last answer; everything received afterwards is dropped
         self._linger = _LINGER_BYTES
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -57,11 +57,11 @@ class LimitedConnection(HttpToolsProtocol):
         """Stops the clock."""
         self._stop()
         if self.cycle is not None:
-            self.cycle.transport = self.transport  # or the two would keep each other
+            self.cycle.transport = self.transport  # breaks a reference cycle
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Starts the clock when nothing is in work, also on empty lines, which begin no request."""
+        """Starts the clock if no request is active, even on empty lines, which do not begin a request."""
         if self._refusal is not None:
             self._drop(len(data))
             return
@@ -73,7 +73,7 @@ class LimitedConnection(HttpToolsProtocol):
             self._refuse(*self._headers_too_large())  # one header without an end
 
     def on_message_begin(self) -> None:
-        """Starts the clock, also for a request behind one that is in work."""
+        """Starts the clock, also for a request that was pipelined after an active one."""
         self._start()
         self._in_headers, self._bytes, self._headers, self._silent = True, 0, 0, 0
         super().on_message_begin()
@@ -85,7 +85,7 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Counts it. Trailers are dropped: uvicorn would add them to headers that were read already."""
+        """Counts the header. Trailers are dropped: uvicorn would add them to headers that were already read."""
         self._headers += 1
         if self._headers > self._settings.max_headers:
             self._over = (431, f"a request has at most {self._settings.max_headers} headers")
@@ -95,7 +95,7 @@ class LimitedConnection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Stops the clock; from here on the time for the body counts."""
+        """Stops the clock; from here on the time limit of the body applies."""
         self._stop()
         self._in_headers, self._bytes, self._headers, self._silent = False, 0, 0, 0
         super().on_headers_complete()
@@ -112,7 +112,7 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Also answers with the refusal of a request that came behind the one that is answered now."""
+        """Also sends the rejection of a request that was pipelined after this one."""
         if self._refusal == b"":
             return
         super().on_response_complete()
@@ -120,14 +120,14 @@ class LimitedConnection(HttpToolsProtocol):
             self._answer_last()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls when the parser stops: at what is no HTTP, or at a limit of ours."""
+        """Called by uvicorn when the parser stops, at invalid HTTP or at one of our limits."""
         self._refuse(*(self._over or (400, msg)))
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Nobody is told to install a library for a protocol that is not served: it is answered as HTTP."""
+        """Suppresses uvicorn's advice to install a library for a protocol that is not served."""
 
     def close_after_answer(self) -> None:
-        """Closes, but not while the client is still sending the request that was answered."""
+        """Closes the connection, but not while the client is still sending the answered request."""
         if self.cycle.more_body:
             self._refusal = b""
             self._end_answers()
@@ -171,7 +171,7 @@ class LimitedConnection(HttpToolsProtocol):
             self._answer_last()
 
     def _abandon(self) -> None:
-        """The request in work is itself what is refused: a broken body, or its trailers."""
+        """Ends the active request, whose own body or trailers are rejected."""
         if self.cycle.response_started or self.pipeline:
             self.transport.close()
             return
@@ -201,7 +201,7 @@ class LimitedConnection(HttpToolsProtocol):
 
 
 class _Lingering:
-    """The transport as a request sees it: closing it waits for what the client still sends."""
+    """The transport as a request sees it; closing it waits for what the client still sends."""
 
     def __init__(self, connection: LimitedConnection) -> None:
         self._connection = connection

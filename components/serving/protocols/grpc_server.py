@@ -1,4 +1,4 @@
-"""gRPC on one port: TF Serving's PredictionService and ModelService beside KServe's V2 service."""
+"""gRPC on one port: TF Serving's PredictionService and ModelService, and KServe's V2 service."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from components.serving.protocols import tensor_protos
 from components.serving.protocols.tf_serving_json import signature_map
 from components.serving.settings import ServeSettings
 
-_SIGNATURE_DEF = "signature_def"  # the one field that GetModelMetadata knows
+_SIGNATURE_DEF = "signature_def"  # the only field that GetModelMetadata supports
 RETRY_PUSHBACK = "grpc-retry-pushback-ms"  # of gRPC's retry design (gRFC A6)
 _log = logging.getLogger(__name__)
 
@@ -54,23 +54,23 @@ def make_grpc_server(
     settings: ServeSettings,
     shared: bool,
 ) -> tuple[grpc.aio.Server, int]:
-    """Builds the server, not started yet; returns it and its port.
+    """Builds the server without starting it; returns it and its port.
 
     Args:
-        shared: whether other workers listen on the port, too; the kernel deals out the connections.
+        shared: whether other workers also listen on the port; the kernel distributes the connections.
 
     Raises:
-        RuntimeError: the port is taken.
+        RuntimeError: the port is in use.
     """
     server = grpc.aio.server(
-        ThreadPoolExecutor(1),  # no handler of ours blocks
+        ThreadPoolExecutor(1),  # our handlers do not block
         interceptors=(_Interceptor(observer, settings),),
         options=[
             ("grpc.max_receive_message_length", settings.max_request_bytes),
             ("grpc.max_send_message_length", settings.max_grpc_response_bytes),
-            ("grpc.max_metadata_size", settings.max_header_bytes),  # above it gRPC begins to refuse at random
+            ("grpc.max_metadata_size", settings.max_header_bytes),  # above it gRPC begins to reject at random
             ("grpc.absolute_max_metadata_size", settings.max_header_bytes),
-            ("grpc.so_reuseport", int(shared)),  # or two servers would share its requests unnoticed
+            ("grpc.so_reuseport", int(shared)),  # otherwise two servers would share its requests unnoticed
         ],
     )
     service = TFServing(predictor)
@@ -112,18 +112,18 @@ class TFServing(
     async def GetModelStatus(
         self, request: get_model_status_pb2.GetModelStatusRequest, context: Any
     ) -> get_model_status_pb2.GetModelStatusResponse:
-        """The state of each version, or of the one asked for."""
+        """The state of each version, or of the requested one."""
         version = self._version(request.model_spec)
         response = get_model_status_pb2.GetModelStatusResponse()
-        for told in self._predictor.versions.states():
-            if version in (None, told.version):
+        for known in self._predictor.versions.states():
+            if version in (None, known.version):
                 status = response.model_version_status.add(
-                    version=told.version,
-                    state=get_model_status_pb2.ModelVersionStatus.State.Value(told.state),
+                    version=known.version,
+                    state=get_model_status_pb2.ModelVersionStatus.State.Value(known.state),
                 )
-                if told.error:
+                if known.error:
                     status.status.error_code = tf.errors.UNKNOWN
-                    status.status.error_message = told.error
+                    status.status.error_message = known.error
         if not response.model_version_status:
             raise unknown_version(request.model_spec.name, version)
         return response
@@ -164,7 +164,7 @@ def _tensors(
 
 
 class _Malformed:
-    """Stands for a request that could not be parsed, so that it is answered and logged like any other."""
+    """Replaces a request that could not be parsed, so that it is answered and logged like any other."""
 
     def __init__(self, error: Exception) -> None:
         self.reason = str(error)
@@ -179,7 +179,7 @@ class _Interceptor(ExceptionToStatusInterceptor):
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         handler = await super().intercept_service(continuation, handler_call_details)
-        # gRPC's own answer to what is no protobuf is UNKNOWN, with the name of a Python class.
+        # gRPC's own answer to an invalid protobuf is UNKNOWN, with the name of a Python class.
         return handler and handler._replace(request_deserializer=_forgiving(handler.request_deserializer))
 
     async def intercept(self, method: Any, request_or_iterator: Any, context: Any, method_name: str) -> Any:
@@ -189,7 +189,7 @@ class _Interceptor(ExceptionToStatusInterceptor):
             checked = _checked(method, self._settings.max_grpc_response_bytes)
             response = await super().intercept(checked, request_or_iterator, context, method_name)
         except BaseException:
-            # The status that handle_exception gave; none when the client went away.
+            # The status that handle_exception set; none if the client disconnected.
             log.end(log.facts.pop("status", "CANCELLED"))
             raise
         log.end("OK")
@@ -205,8 +205,8 @@ class _Interceptor(ExceptionToStatusInterceptor):
         try:
             await context.abort(grpc.StatusCode[code], message, _pushback(ex))
         except grpc.aio.AbortError as abort:
-            # gRPC keeps it with the call, and its traceback has the call and the request: a cycle, of which the
-            # garbage collector does not see how large it is. It is raised to its end before the loop goes on.
+            # gRPC keeps the error with the call, and its traceback refers to the call and the request: a cycle
+            # whose size the garbage collector does not see. The error has been handled by the next loop iteration.
             asyncio.get_running_loop().call_soon(_forget, abort, ex)
             raise
         raise ex
@@ -228,13 +228,13 @@ def _forgiving(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 
 def _checked(method: Any, most: int) -> Any:
-    """`method` for requests that could be parsed, and with an answer of at most `most` bytes."""
+    """`method` for requests that could be parsed, with an answer of at most `most` bytes."""
 
     async def call(request: Any, context: Any) -> Any:
         if isinstance(request, _Malformed):
-            raise InvalidRequest(f"the request is no valid message: {request.reason}")
+            raise InvalidRequest(f"the request is not a valid message: {request.reason}")
         response = await method(request, context)
-        if response.ByteSize() > most:  # gRPC would refuse it as well, with a traceback in the log
+        if response.ByteSize() > most:  # gRPC would reject it too, but with a traceback in the log
             raise TooLarge(
                 f"the answer has {response.ByteSize()} bytes, at most {most} are allowed; ask for less"
             )
@@ -244,14 +244,14 @@ def _checked(method: Any, most: int) -> Any:
 
 
 def _pushback(error: Exception) -> tuple[tuple[str, str], ...]:
-    """REST's Retry-After as trailing metadata: a client with a retry policy waits as long before it retries."""
-    told = error.retry_after if isinstance(error, RequestError) else None
-    seconds = Overloaded.retry_after if isinstance(error, ModelNotReady) else told
+    """REST's Retry-After as trailing metadata, which tells a client with a retry policy how long to wait."""
+    requested = error.retry_after if isinstance(error, RequestError) else None
+    seconds = Overloaded.retry_after if isinstance(error, ModelNotReady) else requested
     return () if seconds is None else ((RETRY_PUSHBACK, str(seconds * 1000)),)
 
 
 def _status(error: Exception) -> tuple[str, str]:
-    """(name of the gRPC status, message for the client)."""
+    """Returns (name of the gRPC status, message for the client)."""
     if isinstance(error, RequestError):
         return error.code, message_of(error)
     if isinstance(error, ModelNotFound):

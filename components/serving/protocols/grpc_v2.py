@@ -1,4 +1,4 @@
-"""KServe's V2 protocol over gRPC: KServe's servicer, with versions, and with requests that are held to what they say."""
+"""KServe's V2 protocol over gRPC: KServe's servicer, with versions and with strict checks of requests."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from components.serving.protocols.v2_request import (
 
 
 class VersionedInference(InferenceServicer):
-    """KServe's own does not look at the version of any call, nor at what a tensor says of itself."""
+    """Adds versions and checks of declared tensors, both of which KServe's own servicer ignores."""
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Any) -> pb.ModelInferResponse:
-        """Answers tensors with tensors, in raw form if they came so."""
+        """Answers tensors with tensors, in raw form if the request was in raw form."""
         self._set_version(request.model_name, request.model_version)
         response, _ = await self._data_plane.infer(
             request=functools.partial(answer, request=request),
@@ -44,7 +44,7 @@ class VersionedInference(InferenceServicer):
         return found
 
     async def ModelReady(self, request: pb.ModelReadyRequest, context: Any) -> pb.ModelReadyResponse:
-        """Whether the model, or that version of it, is loaded; NOT_FOUND for another one."""
+        """Whether the model, or the tensor version of it, is loaded; NOT_FOUND for another model."""
         if request.version:
             await self._metadata(request)
         return await super().ModelReady(request, context)
@@ -79,13 +79,15 @@ def answer(model: ServedModel, request: pb.ModelInferRequest) -> pb.ModelInferRe
 def _request(model: ServedModel, request: pb.ModelInferRequest) -> V2Request:
     parameters = check_parameters("the request", _values("the request", request), {SIGNATURE_NAME: str})
     signature = model.signature(parameters.get(SIGNATURE_NAME, ""))
-    check_names(signature, (given.name for given in request.inputs))
+    check_names(signature, (tensor.name for tensor in request.inputs))
     check_outputs(signature, (output.name for output in request.outputs))
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise InvalidRequest(f"raw_input_contents has {len(raw)} entries for {len(request.inputs)} inputs")
-    inputs = [_input(given, raw[number] if raw else None) for number, given in enumerate(request.inputs)]
-    return V2Request(request.id, signature, inputs, [_output(given) for given in request.outputs], bool(raw))
+    inputs = [_input(tensor, raw[number] if raw else None) for number, tensor in enumerate(request.inputs)]
+    return V2Request(
+        request.id, signature, inputs, [_output(tensor) for tensor in request.outputs], bool(raw)
+    )
 
 
 def _values(where: str, owner: Any) -> Iterator[tuple[str, Any]]:
@@ -96,55 +98,55 @@ def _values(where: str, owner: Any) -> Iterator[tuple[str, Any]]:
         yield key, getattr(parameter, kind)
 
 
-def _output(given: Any) -> V2Output:
-    where = f"output {given.name!r}"
-    check_parameters(where, _values(where, given), {})
-    return V2Output(given.name)
+def _output(tensor: Any) -> V2Output:
+    where = f"output {tensor.name!r}"
+    check_parameters(where, _values(where, tensor), {})
+    return V2Output(tensor.name)
 
 
-def _input(given: Any, raw: bytes | None) -> V2Input:
-    where, shape = f"input {given.name!r}", tuple(given.shape)
-    # KServe's client tells it for raw inputs over gRPC, too.
-    size = check_parameters(where, _values(where, given), {BINARY_SIZE: int}).get(BINARY_SIZE)
+def _input(tensor: Any, raw: bytes | None) -> V2Input:
+    where, shape = f"input {tensor.name!r}", tuple(tensor.shape)
+    # KServe's client also sends it for raw inputs over gRPC.
+    size = check_parameters(where, _values(where, tensor), {BINARY_SIZE: int}).get(BINARY_SIZE)
     if size is not None and (raw is None or size != len(raw)):
         has = "no raw_input_contents" if raw is None else f"{len(raw)} bytes of raw_input_contents"
         raise InvalidRequest(f"{where} has the {BINARY_SIZE} {size} and {has}")
     if raw is None:
         return V2Input(
-            given.name,
-            given.datatype,
+            tensor.name,
+            tensor.datatype,
             shape,
-            lambda dtype, count: _contents_size(given, dtype, count),
-            lambda dtype: _contents_values(given, shape, dtype),
+            lambda dtype, count: _contents_size(tensor, dtype, count),
+            lambda dtype: _contents_values(tensor, shape, dtype),
         )
-    if given.HasField("contents"):
+    if tensor.HasField("contents"):
         raise InvalidRequest(f"{where} has contents beside raw_input_contents; send one of them")
-    return V2Input.of_raw(given.name, given.datatype, shape, raw)
+    return V2Input.of_raw(tensor.name, tensor.datatype, shape, raw)
 
 
-def _contents_size(given: Any, dtype: np.dtype, count: int) -> int:
-    """Decodes nothing."""
-    field = GRPC_CONTENT_DATATYPE_MAPPINGS.get(given.datatype.upper())
+def _contents_size(tensor: Any, dtype: np.dtype, count: int) -> int:
+    """Checks the number of values without decoding them; returns their decoded size."""
+    field = GRPC_CONTENT_DATATYPE_MAPPINGS.get(tensor.datatype.upper())
     if field is None:
         raise InvalidRequest(
-            f"input {given.name!r}: {given.datatype} has its values in raw_input_contents only"
+            f"input {tensor.name!r}: {tensor.datatype} has its values in raw_input_contents only"
         )
-    others = [found.name for found, _ in given.contents.ListFields() if found.name != field]
+    others = [found.name for found, _ in tensor.contents.ListFields() if found.name != field]
     if others:
         raise InvalidRequest(
-            f"input {given.name!r} of {given.datatype} must have its values in {field}, got {others}"
+            f"input {tensor.name!r} of {tensor.datatype} must have its values in {field}, got {others}"
         )
-    values = getattr(given.contents, field)
+    values = getattr(tensor.contents, field)
     if len(values) != count:
-        raise InvalidRequest(f"input {given.name!r} has {len(values)} values in {field}, its shape {count}")
+        raise InvalidRequest(f"input {tensor.name!r} has {len(values)} values in {field}, its shape {count}")
     return count + sum(map(len, values)) if dtype.hasobject else count * dtype.itemsize
 
 
-def _contents_values(given: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    values = getattr(given.contents, GRPC_CONTENT_DATATYPE_MAPPINGS[given.datatype.upper()])
+def _contents_values(tensor: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    values = getattr(tensor.contents, GRPC_CONTENT_DATATYPE_MAPPINGS[tensor.datatype.upper()])
     array = np.empty(len(values), dtype)
     try:
         array[:] = list(values)
     except OverflowError as error:  # 300 as a UINT8
-        raise InvalidRequest(f"input {given.name!r}: {error}") from None
+        raise InvalidRequest(f"input {tensor.name!r}: {error}") from None
     return array.reshape(shape)

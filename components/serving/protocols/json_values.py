@@ -1,4 +1,4 @@
-"""JSON values as tensors: `["a", {"b64": "Yg=="}]` -> object array `[b"a", b"b"]`. Nothing is cast."""
+"""Converts JSON values to tensors without casts: `["a", {"b64": "Yg=="}]` -> object array `[b"a", b"b"]`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 
 from components.serving.errors import InvalidRequest, shown
 
-_NUMBERS = {"i": (int,), "u": (int,), "f": (int, float), "b": (bool,)}  # a bool is no int here
+_NUMBERS = {"i": (int,), "u": (int,), "f": (int, float), "b": (bool,)}  # a bool does not count as an int
 _KINDS = {"O": "string", "i": "integer", "u": "integer", "f": "number", "b": "boolean"}
 
 
 def read_values(values: Any, dtype: np.dtype, rank: int, name: str, base64_too: bool) -> np.ndarray:
-    """Nested lists as an array of `rank` dimensions; texts as bytes.
+    """Converts nested lists to an array of `rank` dimensions; texts become bytes.
 
     Args:
         base64_too: whether `{"b64": "..."}` stands for bytes, as in TF Serving's JSON.
 
     Raises:
-        InvalidRequest: a value is of another type, or lists of one level differ in length.
+        InvalidRequest: a value has another type, or lists at one level differ in length.
     """
     flat: list[Any] = []
     shape = _flatten(values, dtype, name, rank, flat, base64_too)
@@ -47,7 +47,7 @@ def _flatten(
         return (0,) * rank
     shapes = {_flatten(value, dtype, name, rank - 1, flat, base64_too) for value in values}
     if len(shapes) != 1:
-        raise InvalidRequest(f"input {name!r}: lists at one level must have one length; pad them")
+        raise InvalidRequest(f"input {name!r}: lists at one level must have the same length; pad them")
     return (len(values), *shapes.pop())
 
 
@@ -64,14 +64,14 @@ def _leaf(value: Any, dtype: np.dtype, name: str, base64_too: bool) -> Any:
 
 
 def _is_number(value: Any, dtype: np.dtype) -> bool:
-    """Whether it is a number of this type as it stands: `2.0` and `true` are no integers, 1e999 is infinite."""
+    """Whether a value is a number of this type without a cast: `2.0` and `true` are not integers, 1e999 is infinite."""
     if type(value) not in _NUMBERS.get(dtype.kind, ()):
         return False
     return type(value) is not float or math.isfinite(value)
 
 
 def _decoded(coded: str, name: str) -> bytes:
-    padding = "" if coded.endswith("=") else "=" * (-len(coded) % 4)  # TF Serving needs none
+    padding = "" if coded.endswith("=") else "=" * (-len(coded) % 4)  # TF Serving does not require padding
     try:
         return base64.b64decode(coded + padding, validate=True)
     except (binascii.Error, ValueError):

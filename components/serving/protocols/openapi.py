@@ -1,7 +1,7 @@
-"""The OpenAPI document that the server serves: FastAPI's, and what FastAPI cannot see in the handlers.
+"""The server's OpenAPI document: FastAPI's, completed with what FastAPI cannot derive from the handlers.
 
-It sees neither the body that TF Serving's predict call takes, nor the errors, nor that a model is served under
-one name only.
+FastAPI does not know the body of TF Serving's predict call, the errors, or that the model is served under only
+one name.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _ERROR = {
     }
 }
 
-# Of every operation. With 4XX FastAPI leaves out its own 422, which is never sent.
+# For every operation. With 4XX, FastAPI omits its own 422, which is never sent.
 ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {
-        "description": "The request cannot be answered: malformed or over a limit (400), refused (403), "
-        "no such model, version or path (404), too slow (408), too large (413).",
+        "description": "The request cannot be answered: it is malformed or over a limit (400), forbidden (403), "
+        "names an unknown model, version or path (404), is too slow (408) or too large (413).",
         "content": _ERROR,
     },
     503: {
@@ -47,8 +47,8 @@ PREDICT_BODY = {
                         "instances": {
                             "type": "array",
                             "minItems": 1,
-                            "description": "Rows: a value each where the signature has one input, else an object "
-                            'with a key for each input. {"b64": "..."} stands for bytes.',
+                            "description": "Rows: one value each if the signature has one input, otherwise an object "
+                            'with a key per input. {"b64": "..."} stands for bytes.',
                         },
                         "inputs": {"description": "Columns: an object, or the values of the only input."},
                     },
@@ -65,7 +65,7 @@ PREDICT_BODY = {
 }
 PREDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "`predictions` to `instances`, `outputs` to `inputs`.",
+        "description": "`predictions` for `instances`, `outputs` for `inputs`.",
         "content": {
             "application/json": {
                 "schema": {
@@ -121,8 +121,8 @@ INFER_BODY = {
                                     "data": {
                                         "type": "array",
                                         "items": {},
-                                        "description": "Values in one list, or nested as the shape says. In its "
-                                        "place: binary_data_size, and the bytes behind the JSON.",
+                                        "description": "Values in one list, or nested according to the shape. Or instead: "
+                                        "binary_data_size, and the bytes after the JSON.",
                                     },
                                 },
                                 ["name", "shape", "datatype"],
@@ -158,7 +158,7 @@ INFER_BODY = {
 }
 INFER_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Binary where the request asks for binary outputs.",
+        "description": "Binary if the request asks for binary outputs.",
         "model": InferenceResponse,
         "content": _BINARY,
     }
@@ -173,7 +173,7 @@ def document(app: FastAPI, name: str) -> dict[str, Any]:
             if parameter["name"] in ("name", "model_name"):
                 parameter["schema"] = {"type": "string", "enum": [name]}
         if path.startswith("/v2/repository/"):
-            del operation["responses"]["200"]  # no client may load or unload
+            del operation["responses"]["200"]  # clients may not load or unload models
     return described
 
 

@@ -1,4 +1,4 @@
-"""What a REST client reads when its request has no answer: TF Serving's `{"error": "..."}`."""
+"""Error responses of the REST port, in TF Serving's form: `{"error": "..."}`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answers whatever a handler raises."""
+    """Converts all exceptions of the handlers to error responses."""
     not_yet = (ModelNotReady, ServerNotReady, ServerNotLive)
     of_clients = (RequestError, ModelNotFound, RequestValidationError)
     for kind in (*of_clients, *not_yet, HTTPException, Exception):
@@ -36,16 +36,16 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 
 def error_response(error: Exception, close: bool = False, **more: Any) -> Response:
-    """TF Serving's error body, `{"error": "..."}`, for whatever was raised; with `more` keys beside it."""
-    status, message, headers = _told(error)
+    """TF Serving's error body, `{"error": "..."}`, for any exception; `more` adds keys to it."""
+    status, message, headers = _status(error)
     note(error=message[:300])
     if close:
         headers["Connection"] = "close"
     return Response(orjson.dumps({"error": message, **more}), status, headers, media_type=JSON)
 
 
-def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
-    """(HTTP status, message, headers)."""
+def _status(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """Returns (HTTP status, message, headers)."""
     if isinstance(error, RequestError):
         retry = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
         return error.status, message_of(error), retry

@@ -1,4 +1,4 @@
-"""Around the whole REST application: limits of the body, log and metrics, the request's id."""
+"""Middleware around the whole REST application: limits of the body, log, metrics and request id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 class Guard:
     """See the module.
 
-    The body is read here, whole, so that its limits hold for every endpoint alike.
+    The whole body is read here, so that its limits apply to all endpoints.
     """
 
     def __init__(self, app: _App, observer: Observer, settings: ServeSettings) -> None:
@@ -48,10 +48,10 @@ class Guard:
             log.end(watched.status)
 
     async def _body(self, headers: dict[str, str], receive: _Receive) -> bytes | None:
-        """None when the client hung up in the middle."""
-        limit, told = self._settings.max_request_bytes, headers.get("content-length", "0")
-        if told.isdigit() and int(told) > limit:
-            raise TooLarge(f"a request has at most {limit} bytes, got {told[:20]}")
+        """The body; None if the client disconnected before its end."""
+        limit, declared = self._settings.max_request_bytes, headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > limit:
+            raise TooLarge(f"a request has at most {limit} bytes, got {declared[:20]}")
         try:
             async with asyncio.timeout(self._settings.read_seconds):
                 return await _read(receive, limit)
@@ -75,22 +75,22 @@ async def _read(receive: _Receive, limit: int) -> bytes | None:
 
 
 def _refuse_what_is_not_done(scope: _Scope, headers: dict[str, str]) -> None:
-    """What a handler would pass over, and answer something else than was asked for."""
+    """Rejects what the handlers would ignore, so that they would answer something else than was requested."""
     if "ce-specversion" in headers or "cloudevents" in headers.get("content-type", ""):
         raise InvalidRequest(
             "CloudEvents are not served: send the request without ce- headers, as application/json"
         )
     path = scope["path"]
     if scope["query_string"] and path.startswith(("/v1/models", "/v2/models")):
-        asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         known = ["model_version"] if path.startswith("/v2/models/") and "/versions/" not in path else []
-        if [key for key, _ in asked] not in ([], known):
+        if [key for key, _ in query] not in ([], known):
             takes = f"takes {known[0]!r} once" if known else "takes none"
-            raise InvalidRequest(f"{path[:100]} {takes} in its query, got {shown([key for key, _ in asked])}")
+            raise InvalidRequest(f"{path[:100]} {takes} in its query, got {shown([key for key, _ in query])}")
 
 
 def _headers(scope: _Scope) -> dict[str, str]:
-    """One that is sent twice counts as HTTP has it, `gzip, identity`, not as its last value."""
+    """The headers by name; a repeated header is joined as in HTTP, `gzip, identity`."""
     headers: dict[str, str] = {}
     for key, value in scope["headers"]:
         name, text = key.decode("latin-1"), value.decode("latin-1")
@@ -99,13 +99,13 @@ def _headers(scope: _Scope) -> dict[str, str]:
 
 
 def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body as it was before the client compressed it; as TF Serving, gzip only."""
+    """Decompresses the body; like TF Serving, only gzip is supported."""
     encoding = encoding.strip().lower()
     if not body or encoding in ("", "identity"):
         return body
     if encoding != "gzip":
         raise InvalidRequest(
-            f"Content-Encoding {encoding[:40]!r} is not read: send the body as it is, or as gzip"
+            f"Content-Encoding {encoding[:40]!r} is not supported: send the body uncompressed or as gzip"
         )
     inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
@@ -129,11 +129,11 @@ def _replay(body: bytes, receive: _Receive) -> _Receive:
 
 
 class _Watched:
-    """Sends on, notes the status and adds the request's id."""
+    """Forwards the response, notes its status and adds the request id."""
 
     def __init__(self, send: _Send, log: RequestLog) -> None:
         self._send, self._log = send, log
-        self.status = 499  # as others log a client that went away
+        self.status = 499  # the customary status for a client that disconnected
 
     async def __call__(self, message: _Message) -> None:
         if message["type"] == "http.response.start":

@@ -36,9 +36,9 @@ from components.serving.settings import ServeSettings
 
 
 class ServingREST(RESTServer):
-    """KServe's REST server, with TF Serving's endpoints in the place of KServe's V1.
+    """KServe's REST server, with TF Serving's endpoints instead of KServe's V1.
 
-    KServe's V1 is TF Serving's predict call; TF Serving's own endpoints answer both kinds of client.
+    KServe's V1 is TF Serving's predict call, so TF Serving's endpoints answer both kinds of client.
     """
 
     def __init__(
@@ -63,24 +63,24 @@ class ServingREST(RESTServer):
         add_error_handlers(app)
         self.config.app = Guard(app, observer, settings)
         self.config.host = settings.host
-        self.config.access_log = False  # ours is JSON
+        self.config.access_log = False  # replaced by a JSON log
         self.config.http = functools.partial(
             LimitedConnection, settings=settings, on_refused=observer.refused
         )
-        self.config.ws = "none"  # a web socket would have none of the limits
+        self.config.ws = "none"  # the limits do not apply to web sockets
         self._server = _Server(self.config)
 
     async def start(self, bound: socket.socket | None) -> None:
-        """Serves until `stop`, on a socket that is bound already or on one of its own."""
+        """Serves until `stop`, on a socket that is already bound or on its own."""
         await self._server.serve(None if bound is None else [bound])
 
     def stop(self) -> None:
-        """Takes no new connection, answers what was accepted, and lets `start` return."""
+        """Accepts no new connections, answers accepted requests, and lets `start` return."""
         self._server.should_exit = True
 
     @property
     def port(self) -> int | None:
-        """The port that is listened on; None before that."""
+        """The port that the server listens on; None before it listens."""
         sockets = [s for server in getattr(self._server, "servers", []) for s in server.sockets]
         return int(sockets[0].getsockname()[1]) if sockets else None
 
@@ -97,7 +97,7 @@ class ServingREST(RESTServer):
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process that runs two servers."""
+    """Leaves signals to the process, which runs two servers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -133,12 +133,12 @@ class TFServingREST:
         return {"models": [self._predictor.versions.name]}
 
     async def label(self, name: str, label: str) -> None:
-        """TF Serving's labels are given by its own config file, which this server has not."""
+        """Rejects version labels, which TF Serving reads from its own config file."""
         self._number(name, None)
         raise InvalidRequest(f"version labels are not served, got {label.partition(':')[0][:40]!r}")
 
     async def other(self, verb: str, request: Request) -> None:
-        """The calls that TF Serving has, too, and those that nobody has."""
+        """Rejects TF Serving's other calls, and unknown ones."""
         if verb in ("classify", "regress"):
             raise InvalidRequest(
                 f"Expected {verb} signature method_name to be tensorflow/serving/{verb}. "
@@ -154,15 +154,15 @@ class TFServingREST:
         return Response(content, media_type=JSON)
 
     async def metadata(self, name: str, version: str | None = None) -> dict[str, Any]:
-        """The signatures, as TF Serving tells them."""
+        """The signatures in TF Serving's form."""
         with self._predictor.versions.lease(self._number(name, version)) as model:
             return metadata(model)
 
     async def status(self, name: str, version: str | None = None) -> Any:
-        """TF Serving's status of the versions; with KServe's two keys when no version is named."""
+        """TF Serving's status of the versions, with KServe's two keys if no version is named."""
         number = self._number(name, version)
-        told = [state for state in self._predictor.versions.states() if number in (None, state.version)]
-        if number is not None and not told:
+        states = [state for state in self._predictor.versions.states() if number in (None, state.version)]
+        if number is not None and not states:
             raise unknown_version(name, number)
         statuses = [
             {
@@ -170,12 +170,12 @@ class TFServingREST:
                 "state": state.state,
                 "status": {"error_code": "UNKNOWN" if state.error else "OK", "error_message": state.error},
             }
-            for state in told
+            for state in states
         ]
         if number is not None:
             return {"model_version_status": statuses}
         if self._predictor.versions.current_version is None:
-            failed = "; ".join(f"version {state.version}: {state.error}" for state in told if state.error)
+            failed = "; ".join(f"version {state.version}: {state.error}" for state in states if state.error)
             error = Overloaded(f"no version of {name} is ready" + (f" ({failed})" if failed else ""))
             return error_response(error, model_version_status=statuses)
         return {"name": name, "ready": True, "model_version_status": statuses}

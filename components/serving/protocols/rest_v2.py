@@ -1,4 +1,4 @@
-"""KServe's V2 REST API: KServe's handlers, and a version where one is named.
+"""KServe's V2 REST API: KServe's handlers, with support for versions.
 
 KServe's own routes answer 501 to a version in the path and 500 to one in the query.
 """
@@ -48,7 +48,7 @@ def register_v2(app: FastAPI, endpoints: V2Endpoints) -> None:
 
 
 class _VersionedModels:
-    """Hands the version on to the model, past KServe's handlers, which know of none."""
+    """Passes the version to the model, bypassing KServe's handlers, which do not support it."""
 
     def __init__(self, endpoints: V2Endpoints) -> None:
         self._endpoints = endpoints
@@ -59,10 +59,10 @@ class _VersionedModels:
         return await self._endpoints.model_metadata(model_name)
 
     async def ready(self, model_name: str, model_version: str | None = None) -> ModelReadyResponse:
-        """Whether the model, or that version of it, is loaded."""
+        """Whether the model, or the given version of it, is loaded."""
         self._request(model_name, model_version)
         if model_version is not None:
-            await self._endpoints.model_metadata(model_name)  # raises when it is not loaded
+            await self._endpoints.model_metadata(model_name)  # raises if it is not loaded
         return await self._endpoints.model_ready(model_name)
 
     async def infer(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
@@ -83,5 +83,5 @@ class _VersionedModels:
         return Response(found.body, media_type=BINARY, headers={_JSON_BYTES: str(found.json_bytes)})
 
     def _request(self, name: str, version: str | None) -> None:
-        # Always: a request that was pipelined behind another one runs in a copy of its context.
+        # Always set, because a pipelined request runs in a copy of the previous one's context.
         requested_version.set(None if version is None else version_number(name, version))

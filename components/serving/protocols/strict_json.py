@@ -1,7 +1,7 @@
-"""JSON of clients: what two parsers could read differently is refused.
+"""Parses clients' JSON and rejects what two parsers could interpret differently.
 
-A key that stands twice in an object, of which most parsers keep the last value in silence, NaN and Infinity, which
-are no JSON, half a surrogate pair, which is no text, and nesting without end.
+That is: a repeated key in an object, of which most parsers silently keep the last value; NaN and Infinity, which
+are not JSON; a lone surrogate, which is not text; and excessive nesting.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any, NoReturn
 from components.serving.errors import InvalidRequest, shown
 from models.strict_json import DuplicateKeyError, unique_keys
 
-# Up to the next list or object that begins, past texts.
+# Up to the start of the next list or object, skipping texts.
 _CONTAINER = re.compile(rb'(?:[^"\[{]++|"(?:[^"\\]++|\\.)*+")*+[\[{]', re.DOTALL)
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half of a pair; the halves of a whole one stand in a row
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half of a surrogate pair; a complete pair has two in a row
 
 
 def parse(body: bytes, rows: int) -> Any:
     """`b'{"instances": ["a"]}'` -> `{"instances": ["a"]}`.
 
     Args:
-        rows: the most that a request may have. It bounds the lists and objects, of which 3 bytes make 80.
+        rows: maximum rows of a request. It limits lists and objects, which take 80 bytes for 3 bytes of JSON.
 
     Raises:
-        InvalidRequest: not one JSON value in UTF-8, or one of those named above.
+        InvalidRequest: the body is not a single JSON value in UTF-8, or has one of the faults named above.
     """
     _check_containers(body, 1000 + 8 * rows)
     try:
@@ -43,20 +43,20 @@ def parse(body: bytes, rows: int) -> Any:
         raise InvalidRequest(
             f"the JSON body has the key {shown(error.key)} twice in one object; give it once"
         ) from None
-    except ValueError as error:  # also of a number with thousands of digits
+    except ValueError as error:  # also raised for a number with thousands of digits
         raise InvalidRequest(f"JSON Parse error: {error}") from None
     return content
 
 
 def _check_containers(body: bytes, most: int) -> None:
-    if body.count(b"[") + body.count(b"{") <= most:  # also those in texts
+    if body.count(b"[") + body.count(b"{") <= most:  # counts those in texts too
         return
     end = 0
     for _ in range(most + 1):
-        found = _CONTAINER.match(body, end)
-        if found is None:
+        match = _CONTAINER.match(body, end)
+        if match is None:
             return
-        end = found.end()
+        end = match.end()
     raise InvalidRequest(f"the JSON body has more than {most} lists and objects; send fewer rows at once")
 
 

@@ -1,8 +1,8 @@
-"""TensorProtos of clients: first what one declares, then its values.
+"""Reads clients' TensorProtos: first the declaration, then the values.
 
-As in TensorFlow, the last value stands for all that are missing (`tensor_shape [3]`, `int64_val [1]` are three ones).
-Everything else that contradicts itself is refused: no values, more than the shape has, bytes of another length,
-values of another type beside those of the dtype.
+As in TensorFlow, the last value is repeated for all missing ones (`tensor_shape [3]`, `int64_val [1]` are three ones).
+All other contradictions are rejected: no values, more values than the shape has, bytes of another length, and
+values in fields of other types than the dtype's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 from components.serving.errors import InvalidRequest
 from components.serving.models.request_checks import Declared
 
-# The field that holds the values of a dtype.
+# The field with the values of each dtype.
 _FIELDS = {
     types_pb2.DT_STRING: "string_val",
     types_pb2.DT_INT64: "int64_val",
@@ -37,10 +37,10 @@ _DESCRIBING = {"dtype", "tensor_shape", "version_number"}
 
 
 def declared(key: str, proto: tensor_pb2.TensorProto) -> Declared:
-    """Decodes nothing.
+    """The declaration of a tensor, without decoding its values.
 
     Raises:
-        InvalidRequest: no dtype that a request can have, or a shape without a rank.
+        InvalidRequest: the dtype is not allowed in requests, or the shape has no rank.
     """
     if proto.dtype not in _FIELDS:
         names = types_pb2.DataType.DESCRIPTOR.values_by_number
@@ -55,10 +55,10 @@ def declared(key: str, proto: tensor_pb2.TensorProto) -> Declared:
 
 def _size(key: str, proto: tensor_pb2.TensorProto, dtype: np.dtype, count: int) -> int:
     field = _FIELDS[proto.dtype]
-    given = {found.name for found, _ in proto.ListFields()} - _DESCRIBING
-    if given - {field, _CONTENT} or len(given) > 1:
-        raise InvalidRequest(f"input {key!r} must have its values in {field} alone, got {sorted(given)}")
-    if _CONTENT in given:
+    present = {descriptor.name for descriptor, _ in proto.ListFields()} - _DESCRIBING
+    if present - {field, _CONTENT} or len(present) > 1:
+        raise InvalidRequest(f"input {key!r} must have its values in {field} alone, got {sorted(present)}")
+    if _CONTENT in present:
         return _content_size(key, len(proto.tensor_content), dtype, count)
     values = getattr(proto, field)
     if not values or len(values) > count:
@@ -84,7 +84,7 @@ def decode(key: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
     """The values of a tensor whose declaration was checked.
 
     Raises:
-        InvalidRequest: a value is none of the dtype, such as 300 for a uint8.
+        InvalidRequest: a value does not fit the dtype, such as 300 for a uint8.
     """
     try:
         return np.asarray(tf.make_ndarray(proto))

@@ -1,4 +1,4 @@
-"""TF Serving's JSON: a predict body to tensors, outputs to an answer.
+"""TF Serving's JSON: converts a predict body to tensors, and outputs to an answer.
 
 `{"instances": ["How far is the moon?"]}` -> `{"text": [b"How far is the moon?"]}` ->
 `{"predictions": [{"label": "LOC", "probabilities": [...], "all_classes": [...], "scores": {...}}]}`
@@ -25,12 +25,12 @@ from components.serving.settings import ServeSettings
 from models import features
 
 INSTANCES, INPUTS = "instances", "inputs"
-SCORES = "scores"  # label -> probability: what TF Serving's answer does not have
+SCORES = "scores"  # label -> probability, in addition to TF Serving's answer
 SIGNATURE_NAME = "signature_name"
 
 
 class PredictBody(NamedTuple):
-    """A parsed request; `by_row` is whether it came as `instances`."""
+    """A parsed request; `by_row` is true if it has `instances`."""
 
     signature: Signature
     tensors: Tensors
@@ -41,7 +41,7 @@ def parse_predict(body: bytes, model: ServedModel) -> PredictBody:
     """Reads the body of `:predict`.
 
     Raises:
-        InvalidRequest: not JSON, or not what the signature takes.
+        InvalidRequest: the body is not JSON, or does not fit the signature.
     """
     content = strict_json.parse(body, model.limits.max_request_rows)
     if not isinstance(content, dict):
@@ -55,12 +55,12 @@ def parse_predict(body: bytes, model: ServedModel) -> PredictBody:
     if not isinstance(name, str):
         raise InvalidRequest("'signature_name' key must be a string value.")
     signature = model.signature(name)
-    given = [key for key in (INSTANCES, INPUTS) if key in content]
-    if len(given) != 1:
+    forms = [key for key in (INSTANCES, INPUTS) if key in content]
+    if len(forms) != 1:
         raise InvalidRequest(
-            "give only one of 'inputs' and 'instances'" if given else "Missing 'inputs' or 'instances' key"
+            "give only one of 'inputs' and 'instances'" if forms else "Missing 'inputs' or 'instances' key"
         )
-    if given == [INSTANCES]:
+    if forms == [INSTANCES]:
         return PredictBody(signature, _from_rows(content[INSTANCES], signature, model.limits), True)
     return PredictBody(signature, _from_columns(content[INPUTS], signature, model.limits), False)
 
@@ -130,7 +130,7 @@ def _texts(values: Any) -> Any:
 
 
 def _nulls(values: Any) -> Any:
-    """JSON has no NaN."""
+    """Replaces NaN, which JSON does not have, by null."""
     if isinstance(values, list):
         return [_nulls(value) for value in values]
     return values if math.isfinite(values) else None

@@ -1,10 +1,10 @@
-"""KServe's V2 protocol over REST: JSON, and binary data behind it.
+"""KServe's V2 protocol over REST: JSON, optionally followed by binary data.
 
 `{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["How far is the moon?"]}]}` ->
 `{"id": "", "model_name": "trec", "model_version": "1", "outputs": [{"name": "label", "shape": [1], ...}]}`
 
-With the header Inference-Header-Content-Length the JSON has that many bytes, and the data of the inputs with a
-`binary_data_size` follow, in the order of the inputs.
+The header Inference-Header-Content-Length is the length of the JSON in bytes; the data of the inputs with a
+`binary_data_size` follow it, in the order of the inputs.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _NAME, _SHAPE, _DATATYPE, _DATA, _PARAMETERS = "name", "shape", "datatype", "dat
 _BODY = "the body"
 _INPUT_KEYS = (_NAME, _SHAPE, _DATATYPE, _PARAMETERS, _DATA)
 _OUTPUT_KEYS = (_NAME, _PARAMETERS)
-_BODY_KEYS = ("id", "model_name", _PARAMETERS, "inputs", "outputs")  # KServe's client writes the name, too
+_BODY_KEYS = ("id", "model_name", _PARAMETERS, "inputs", "outputs")  # KServe's client also writes the name
 
 
 class JsonAnswer(NamedTuple):
-    """`json_bytes`: how much of the body is JSON, where binary data follow."""
+    """`json_bytes`: the length of the JSON if binary data follow it."""
 
     body: bytes
     json_bytes: int | None
@@ -52,7 +52,7 @@ def answer(model: ServedModel, body: bytes, json_bytes: str | None) -> JsonAnswe
     """Answers the body of `infer`.
 
     Args:
-        json_bytes: the header Inference-Header-Content-Length, where the request has one.
+        json_bytes: the header Inference-Header-Content-Length, if the request has one.
 
     Raises:
         InvalidRequest: see `components.serving.protocols.v2_request.infer`.
@@ -74,13 +74,13 @@ def _request(model: ServedModel, body: bytes, json_bytes: str | None) -> V2Reque
     )
     signature = model.signature(parameters.get(SIGNATURE_NAME, ""))
     inputs, outputs = _get(_BODY, content, "inputs", list, None), _get(_BODY, content, "outputs", list, [])
-    check_names(signature, (_name("an input", given, _INPUT_KEYS) for given in inputs))
-    check_outputs(signature, (_name("an output", given, _OUTPUT_KEYS) for given in outputs))
+    check_names(signature, (_name("an input", entry, _INPUT_KEYS) for entry in inputs))
+    check_outputs(signature, (_name("an output", entry, _OUTPUT_KEYS) for entry in outputs))
     return V2Request(
         _get(_BODY, content, "id", str, ""),
         signature,
         _inputs(inputs, None if json_bytes is None else body[length:]),
-        [_output(given) for given in outputs],
+        [_output(entry) for entry in outputs],
         parameters.get("binary_data_output", False),
     )
 
@@ -95,14 +95,14 @@ def _json_length(header: str | None, size: int) -> int:
     return int(header)
 
 
-def _name(where: str, given: Any, keys: tuple[str, ...]) -> str:
-    return _get(where, _object(where, given, keys), _NAME, str, None)
+def _name(where: str, entry: Any, keys: tuple[str, ...]) -> str:
+    return _get(where, _object(where, entry, keys), _NAME, str, None)
 
 
-def _inputs(given: list[dict[str, Any]], data: bytes | None) -> list[V2Input]:
-    """`data`: what follows the JSON; None: nothing can."""
+def _inputs(entries: list[dict[str, Any]], data: bytes | None) -> list[V2Input]:
+    """Reads all inputs. `data`: the bytes after the JSON; None: the request has no such bytes."""
     inputs, start = [], 0
-    for one in given:
+    for one in entries:
         found, size = _input(one, data, start)
         inputs.append(found)
         start += size
@@ -111,22 +111,22 @@ def _inputs(given: list[dict[str, Any]], data: bytes | None) -> list[V2Input]:
     return inputs
 
 
-def _input(given: dict[str, Any], data: bytes | None, start: int) -> tuple[V2Input, int]:
-    """(the input, how many bytes of the data are its own)."""
-    name = given[_NAME]
+def _input(entry: dict[str, Any], data: bytes | None, start: int) -> tuple[V2Input, int]:
+    """Returns the input and how many bytes of the data belong to it."""
+    name = entry[_NAME]
     where = f"input {name!r}"
-    shape = _get(where, given, _SHAPE, list, None)
+    shape = _get(where, entry, _SHAPE, list, None)
     if any(type(size) is not int or size < 0 for size in shape):
         raise InvalidRequest(f"{where}: 'shape' must be a list of numbers from 0 on, got {shown(shape)}")
     parameters = check_parameters(
-        where, _get(where, given, _PARAMETERS, dict, {}).items(), {BINARY_SIZE: int}
+        where, _get(where, entry, _PARAMETERS, dict, {}).items(), {BINARY_SIZE: int}
     )
-    head = (name, _get(where, given, _DATATYPE, str, None), tuple(shape))
+    head = (name, _get(where, entry, _DATATYPE, str, None), tuple(shape))
     size = parameters.get(BINARY_SIZE)
-    if (size is None) == (given.get(_DATA) is None):
+    if (size is None) == (entry.get(_DATA) is None):
         raise InvalidRequest(f"{where} must have either 'data' or the parameter {BINARY_SIZE!r}")
     if size is None:
-        return _from_json(*head, _get(where, given, _DATA, list, None)), 0
+        return _from_json(*head, _get(where, entry, _DATA, list, None)), 0
     if data is None:
         raise InvalidRequest(f"{where} has a {BINARY_SIZE}, the request no Inference-Header-Content-Length")
     if not 0 <= size <= len(data) - start:
@@ -137,7 +137,7 @@ def _input(given: dict[str, Any], data: bytes | None, start: int) -> tuple[V2Inp
 
 
 def _from_json(name: str, datatype: str, shape: tuple[int, ...], data: list[Any]) -> V2Input:
-    """`data` in one list, or nested as the shape says."""
+    """An input with `data` in one list, or nested according to the shape."""
 
     def size(dtype: np.dtype, count: int) -> int:
         if dtype == np.float16:
@@ -162,11 +162,11 @@ def _is_nested(shape: tuple[int, ...], data: list[Any]) -> bool:
     return len(shape) > 1 and bool(data) and isinstance(data[0], list)
 
 
-def _output(given: dict[str, Any]) -> V2Output:
-    where = f"output {given[_NAME]!r}"
-    parameters = _get(where, given, _PARAMETERS, dict, {}).items()
+def _output(entry: dict[str, Any]) -> V2Output:
+    where = f"output {entry[_NAME]!r}"
+    parameters = _get(where, entry, _PARAMETERS, dict, {}).items()
     return V2Output(
-        given[_NAME], check_parameters(where, parameters, {"binary_data": bool}).get("binary_data")
+        entry[_NAME], check_parameters(where, parameters, {"binary_data": bool}).get("binary_data")
     )
 
 
@@ -180,7 +180,7 @@ def _object(where: str, value: Any, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _get(where: str, content: dict[str, Any], key: str, kind: type[T], default: T | None) -> T:
-    """Of an object; `null` is no value, as KServe reads it. Without a default there must be one."""
+    """A value of an object; as in KServe, `null` counts as missing. Without a default, the value is required."""
     value = content.get(key)
     if value is None and default is not None:
         return default

@@ -1,4 +1,4 @@
-"""KServe's V2 protocol, what REST and gRPC have in common: tensors in, tensors out, and the binary form of both.
+"""The parts of KServe's V2 protocol that REST and gRPC share: tensors and their binary form.
 
 The Open Inference Protocol with Triton's binary extension: https://github.com/kserve/open-inference-protocol.
 """
@@ -20,17 +20,17 @@ from components.serving.models.saved_model import ServedModel, Signature
 from components.serving.observation import note_answer
 from components.serving.settings import ServeSettings
 
-SIGNATURE_NAME = "signature_name"  # the parameter that picks a signature
+SIGNATURE_NAME = "signature_name"  # the parameter that selects a signature
 BINARY_SIZE = "binary_data_size"  # the parameter of an input or output in binary form
 _LENGTH = struct.Struct("<I")  # before each value of BYTES in binary form
 
 
 class V2Input(NamedTuple):
-    """One input, not decoded.
+    """One input that is not decoded yet.
 
     Attributes:
-        size: (dtype, number of values that the shape has) -> bytes of the decoded values; raises
-            InvalidRequest when the values that were sent are others.
+        size: (dtype, number of values in the shape) -> bytes of the decoded values; raises InvalidRequest
+            if the number of values does not match.
         values: dtype -> the values, in the input's shape.
     """
 
@@ -42,20 +42,20 @@ class V2Input(NamedTuple):
 
     @property
     def dtype(self) -> np.dtype:
-        """Raises InvalidRequest for a datatype that the protocol does not have."""
-        found = to_np_dtype(self.datatype.upper())  # KServe takes lower case, too
+        """The NumPy dtype; raises InvalidRequest for a datatype that the protocol does not have."""
+        found = to_np_dtype(self.datatype.upper())  # KServe accepts lower case too
         if found is None:
             raise InvalidRequest(f"input {self.name!r}: unknown datatype {shown(self.datatype)}")
         return np.dtype(found)
 
     def declared(self) -> Declared:
-        """What is known of it before it is decoded."""
+        """The declaration of the input, before it is decoded."""
         dtype = self.dtype
         return Declared(dtype, self.shape, lambda: self.size(dtype, math.prod(self.shape)))
 
     @staticmethod
     def of_raw(name: str, datatype: str, shape: tuple[int, ...], raw: bytes) -> V2Input:
-        """With its values in binary form."""
+        """An input with its values in binary form."""
         return V2Input(
             name,
             datatype,
@@ -66,19 +66,19 @@ class V2Input(NamedTuple):
 
 
 class V2Output(NamedTuple):
-    """One output that is asked for. `binary`: in which form; None: in that of the request."""
+    """One requested output. `binary`: whether in binary form; None: as the request says."""
 
     name: str
     binary: bool | None = None
 
 
 class V2Request(NamedTuple):
-    """Of either protocol.
+    """A request in either protocol.
 
     Attributes:
-        inputs: those of the signature, each once; none once they are decoded.
-        outputs: what is asked for; nothing: all outputs.
-        binary: whether outputs are answered in binary form, unless they say otherwise.
+        inputs: the signature's inputs, each once; empty once they are decoded.
+        outputs: the requested outputs; empty: all outputs.
+        binary: whether outputs are sent in binary form, unless they say otherwise.
     """
 
     id: str
@@ -89,7 +89,7 @@ class V2Request(NamedTuple):
 
 
 class V2Answer(NamedTuple):
-    """`outputs`: name, values, and whether in binary form, in the order in which they were asked for."""
+    """`outputs`: name, values and whether in binary form, in the requested order."""
 
     id: str
     name: str
@@ -101,7 +101,7 @@ def infer(model: ServedModel, read: Callable[[], V2Request]) -> V2Answer:
     """Reads a request and answers it.
 
     Raises:
-        InvalidRequest: it contradicts itself, the signature or the limits.
+        InvalidRequest: the request contradicts itself or the signature, or exceeds the limits.
     """
     request, tensors = decoded(lambda: _with_tensors(read(), model.limits))
     outputs = model.run(request.signature, tensors)
@@ -119,21 +119,21 @@ def _with_tensors(request: V2Request, limits: ServeSettings) -> tuple[V2Request,
     tensors = {given.name: given.values(given.dtype) for given in request.inputs}
     return request._replace(
         inputs=()
-    ), tensors  # while it waits for the model, what it was sent as is dropped
+    ), tensors  # without the encoded inputs, which are freed while the request waits for the model
 
 
 def datatype_of(values: np.ndarray) -> str:
-    """The protocol's word for a dtype: `"BYTES"` for texts, `"FP32"` for float32."""
+    """The protocol's name of a dtype: `"BYTES"` for texts, `"FP32"` for float32."""
     return str(from_np_dtype(values.dtype))
 
 
 def check_parameters(
     where: str, given: Iterable[tuple[str, Any]], known: Mapping[str, type]
 ) -> dict[str, Any]:
-    """The parameters, all of them known and of the type that `known` has.
+    """Returns the parameters if all are known and have the types in `known`.
 
     Args:
-        where: whose parameters they are, for the message.
+        where: whose parameters they are, for the error message.
     """
     found = {}
     for key, value in given:
@@ -148,7 +148,7 @@ def check_parameters(
 
 
 def _raw_size(name: str, raw: bytes, dtype: np.dtype, count: int) -> int:
-    """Bytes that `raw` takes decoded; raises InvalidRequest unless it holds exactly `count` values."""
+    """Decoded size of `raw` in bytes; raises InvalidRequest unless it has exactly `count` values."""
     if not dtype.hasobject:
         if len(raw) != count * dtype.itemsize:
             raise InvalidRequest(
@@ -169,7 +169,7 @@ def _raw_size(name: str, raw: bytes, dtype: np.dtype, count: int) -> int:
 
 
 def _raw_values(raw: bytes, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """The values of data that `_raw_size` has passed."""
+    """The values of data that `_raw_size` has checked."""
     if not dtype.hasobject:
         return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
     texts, start = np.empty(math.prod(shape), object), 0

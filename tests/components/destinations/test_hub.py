@@ -254,7 +254,9 @@ def test_damaged_version_goes_nowhere(hub: Hub, version: Path, checkpoint: Path,
     damaged = shutil.copytree(version, tmp_path / "1")
     [weights] = damaged.glob("variables/*.data*")
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    with pytest.raises(PipelineError, match=r"1 is damaged, so it is pushed nowhere else: variables/variables\.data"):
+    with pytest.raises(
+        PipelineError, match=r"1 is damaged, so it is pushed nowhere else: variables/variables\.data"
+    ):
         push(damaged, checkpoint, tmp_path, {"hub": "acme/tiny"}, {"folder": f"{tmp_path}/bucket"})
     assert (hub.files, (tmp_path / "bucket").exists()) == ({}, False)
 

@@ -200,7 +200,7 @@ def test_full_queue_sends_away_with_retry_after(exported: tuple[Exported, Export
         assert set(codes) == {200, 503}, codes
         refused = next(answer for answer in answers if answer.status_code == 503)
         assert refused.headers["retry-after"] == "1"
-        assert refused.json() == {"error": "2 requests are waiting already; try again"}
+        assert refused.json() == {"error": "2 requests are already waiting; try again"}
         assert server.predict({"instances": ["cat"]}).status_code == 200
 
 
@@ -220,7 +220,7 @@ def test_full_queue_tells_grpc_clients_when_to_try_again(
             refused = [error for one in asked if (error := one.exception()) is not None]
             assert 0 < len(refused) < 12, refused
             assert {told(error) for error in refused} == {
-                (grpc.StatusCode.UNAVAILABLE, "2 requests are waiting already; try again", "1000")
+                (grpc.StatusCode.UNAVAILABLE, "2 requests are already waiting; try again", "1000")
             }
             assert ask(channel, ["cat"]).IsInitialized()
 

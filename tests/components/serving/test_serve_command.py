@@ -23,7 +23,7 @@ from tests.support.model_server import NAME, Exported
 from tests.support.model_server import push as push_model
 
 LOADED = rf"\S+ \S+ INFO (worker \d: )?{NAME} version 1 loaded in \S+ s\n"
-STOPPING = r"\S+ \S+ INFO (worker \d: )?stopping: what was accepted is answered first\n"
+STOPPING = r"\S+ \S+ INFO (worker \d: )?stopping; accepted requests are answered first\n"
 
 
 @contextlib.contextmanager

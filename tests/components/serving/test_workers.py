@@ -57,7 +57,7 @@ def serving_dir(exported: tuple[Exported, Exported], tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="module")
 def crew(serving_dir: Path) -> Iterator[Server]:
-    """Two workers that serve version 1; at the end their minder is killed, and they must end by themselves."""
+    """Two workers that serve version 1; at the end their supervisor is killed, and they must end by themselves."""
     with running(serving_dir, None, workers=WORKERS) as found:
         until(lambda: is_ready(found), found)
         pids = workers_of(found)
@@ -178,7 +178,7 @@ def log_since_the_kill(server: Server) -> str:
     return server.log.read_text().partition("it is started again")[2]
 
 
-def minder(serving_dir: Path, **settings: Any) -> subprocess.Popen[str]:
+def supervisor(serving_dir: Path, **settings: Any) -> subprocess.Popen[str]:
     given = json.dumps({"port": 0, "grpc_port": 0, "workers": WORKERS, **settings})
     return subprocess.Popen(
         [sys.executable, "-m", "components.serving", str(serving_dir), NAME, given],
@@ -200,7 +200,7 @@ def errors_of(process: subprocess.Popen[str]) -> str:
 def test_taken_port_is_said_before_any_worker_starts(tmp_path: Path, key: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with minder(tmp_path, **{key: port}) as process:
+        with supervisor(tmp_path, **{key: port}) as process:
             said = errors_of(process)
     protocol = "REST" if key == "port" else "gRPC"
     assert process.returncode == 1
@@ -210,12 +210,12 @@ def test_taken_port_is_said_before_any_worker_starts(tmp_path: Path, key: str) -
 
 
 def test_workers_that_cannot_start_end_the_server(tmp_path: Path) -> None:
-    with minder(tmp_path) as process:
-        # Enough for the minder, which has hardly begun to import; too little for TensorFlow.
+    with supervisor(tmp_path) as process:
+        # Enough for the supervisor, which has hardly begun to import; too little for TensorFlow.
         resource.prlimit(process.pid, resource.RLIMIT_AS, (400 << 20, 400 << 20))
         said = errors_of(process)
     assert process.returncode == 1
     assert re.fullmatch(
-        r"error: worker \d ended with .* before it took a request; its own lines say why",
+        r"error: worker \d ended with .* before it accepted a request; its own messages say why",
         said.splitlines()[-1],
     )

@@ -110,7 +110,7 @@ def test_limits_of_requests_do_not_keep_a_version_from_its_warm_up(
 
 
 def test_length_buckets_that_do_not_grow_are_refused() -> None:
-    with pytest.raises(ValidationError, match=r"must be positive and grow, such as \[32, 64, 128\]"):
+    with pytest.raises(ValidationError, match=r"must be positive and increasing, such as \[32, 64, 128\]"):
         ServeSettings(length_buckets=(64, 32))
 
 

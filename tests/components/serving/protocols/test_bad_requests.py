@@ -275,7 +275,7 @@ def test_other_encodings_are_refused_by_name(server: Server) -> None:
     answer = httpx.post(server.url + PREDICT, content=b"a", headers={"Content-Encoding": "br"}, timeout=60)
     assert (answer.status_code, answer.json()) == (
         400,
-        {"error": "Content-Encoding 'br' is not read: send the body as it is, or as gzip"},
+        {"error": "Content-Encoding 'br' is not supported: send the body uncompressed or as gzip"},
     )
 
 

@@ -177,7 +177,7 @@ def test_what_is_no_protobuf_is_an_invalid_argument(channel: grpc.Channel, metho
         channel.unary_unary(method)(b"\xff\xff no protobuf", timeout=60)
     assert (error.value.code().name, error.value.details()) == (
         "INVALID_ARGUMENT",
-        f"the request is no valid message: Error parsing message with type '{message}'",
+        f"the request is not a valid message: Error parsing message with type '{message}'",
     )
 
 

@@ -129,7 +129,7 @@ def ask(server: Server, request: Any, data: bytes | None = None, **headers: str)
         ),
         (
             TOKENS | {"inputs": [IDS | {"data": [[2, 9, 3], [2]]}, MASK]},
-            "input 'input_ids': lists at one level must have one length; pad them",
+            "input 'input_ids': lists at one level must have the same length; pad them",
         ),
         (
             TOKENS | {"inputs": [IDS]},
