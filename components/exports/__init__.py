@@ -1,1 +1,1 @@
-"""A pushed model in further formats, each held to the model that is served: TFLite, ONNX, TensorFlow.js."""
+"""Exports a pushed model to further formats, each compared with the served model: TFLite, ONNX, TensorFlow.js."""

@@ -1,13 +1,13 @@
-"""Classifies texts with an exported model, on its own: no TensorFlow, no other file of the project.
+"""Classifies texts with an exported model, without TensorFlow and without other files of the project.
 
     python classify.py "How far is the moon?"
     python classify.py --model model.int8.tflite "How far is the moon?" "Who was Galileo?"
-    python classify.py "first text" "second text"        for a model of text pairs: two texts a row
-    python classify.py --pairs "first text" "second text"        where its inputs do not tell that it takes pairs
+    python classify.py "first text" "second text"        for a model of text pairs: two texts per row
+    python classify.py --pairs "first text" "second text"        if the model's inputs do not show that it takes pairs
 
-One line of JSON for each row: {"label": "NUM", "probabilities": {"ABBR": 0.001, ...}}.
-Needs numpy, tokenizers and, for .tflite, ai-edge-litert, for .onnx, onnxruntime (requirements.txt). Beside it
-lie tokenizer.json, which says how long a text may be, and labels.txt.
+Prints one line of JSON per row: {"label": "NUM", "probabilities": {"ABBR": 0.001, ...}}.
+Requires numpy, tokenizers and, for .tflite, ai-edge-litert, for .onnx, onnxruntime (requirements.txt). Reads
+labels.txt and tokenizer.json, which has the maximum length of a text, from its own folder.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ import numpy as np
 from tokenizers import Tokenizer
 
 HERE = Path(__file__).resolve().parent
-VARIANTS = ("float32", "float16", "int8")  # the first that is there is used
+VARIANTS = ("float32", "float16", "int8")  # the first one that exists is used
 Tokens = Mapping[str, np.ndarray]
 _NO_BYTE = re.compile(
     "[\ud800-\udc7f\udd00-\udfff]"
-)  # the surrogates that stand for no byte of a command line
+)  # the surrogates that do not stand for a byte of a command line
 
 
 class Runtime(NamedTuple):
-    """A model that is loaded.
+    """A loaded model.
 
-    `inputs`: their names. `predict`: those, int32 [rows, tokens] -> probabilities float32 [rows, classes].
+    `inputs`: names of the inputs. `predict`: inputs, int32 [rows, tokens] -> probabilities float32 [rows, classes].
     """
 
     inputs: Sequence[str]
@@ -48,12 +48,12 @@ class Classifier:
     def __init__(self, model: Path) -> None:
         self._runtime = open_onnx(model) if model.suffix == ".onnx" else open_tflite(model)
         self._tokenizer = Tokenizer.from_file(str(model.with_name("tokenizer.json")))
-        # In this way no line end but "\n" ends a label.
+        # Only "\n" ends a label, unlike in splitlines().
         self._labels = model.with_name("labels.txt").read_bytes().decode().removesuffix("\n").split("\n")
         self.takes_token_types = "token_type_ids" in self._runtime.inputs
 
     def __call__(self, rows: Sequence[str] | Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """Texts, or pairs of texts -> the most probable label and the probability of each."""
+        """Returns the most probable label and all probabilities for each text or pair of texts."""
         probabilities = self._runtime.predict(self._tokens(rows))
         return [
             {
@@ -64,7 +64,7 @@ class Classifier:
         ]
 
     def _tokens(self, rows: Sequence[str] | Sequence[tuple[str, str]]) -> Tokens:
-        """Cut to the longest that the model was trained on, padded to the longest here."""
+        """Token ids, truncated to the maximum length of the model and padded to the longest row."""
         encoded = self._tokenizer.encode_batch([_readable(row) for row in rows])
         tokens = {
             "input_ids": [row.ids for row in encoded],
@@ -75,7 +75,7 @@ class Classifier:
 
 
 def _readable(row: str | tuple[str, str]) -> str | tuple[str, str]:
-    """A text without lone surrogates, which a command line or JSON that is not Unicode leaves behind."""
+    """Replaces lone surrogates, which come from a command line or JSON that is not valid Unicode."""
     if isinstance(row, str):
         escaped = _NO_BYTE.sub("\ufffd", row)
         return escaped.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -94,14 +94,14 @@ def open_tflite(path: Path) -> Runtime:
     shape: list[int] = []
 
     def predict(tokens: Tokens) -> np.ndarray:
-        given = {index: np.asarray(tokens[name], np.int32) for name, index in indexes.items()}
-        rows, length = next(iter(given.values())).shape
-        if shape != [rows, length]:  # setting up the buffers takes as long as a short text
-            for index in given:
+        inputs = {index: np.asarray(tokens[name], np.int32) for name, index in indexes.items()}
+        rows, length = next(iter(inputs.values())).shape
+        if shape != [rows, length]:  # resizing takes as long as classifying a short text
+            for index in inputs:
                 interpreter.resize_tensor_input(index, [rows, length])
             interpreter.allocate_tensors()
             shape[:] = [rows, length]
-        for index, values in given.items():
+        for index, values in inputs.items():
             interpreter.set_tensor(index, values)
         interpreter.invoke()
         return np.asarray(interpreter.get_tensor(output["index"]))
@@ -120,40 +120,40 @@ def open_onnx(path: Path) -> Runtime:
     names = [info.name for info in session.get_inputs()]
 
     def predict(tokens: Tokens) -> np.ndarray:
-        given = {name: np.asarray(tokens[name], np.int32) for name in names}
-        [probabilities] = session.run(["probabilities"], given)
+        inputs = {name: np.asarray(tokens[name], np.int32) for name in names}
+        [probabilities] = session.run(["probabilities"], inputs)
         return np.asarray(probabilities)
 
     return Runtime(names, predict)
 
 
 def usable_cores() -> int:
-    """Of this process: a container may have fewer than the machine, where both runtimes would start too many."""
+    """The cores of this process; a container may have fewer than the machine, which both runtimes ignore."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_model() -> Path | None:
-    found = (HERE / f"model.{variant}.{kind}" for variant in VARIANTS for kind in ("tflite", "onnx"))
-    return next((path for path in found if path.is_file()), None)
+    paths = (HERE / f"model.{variant}.{kind}" for variant in VARIANTS for kind in ("tflite", "onnx"))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def main() -> int:
-    """Returns the exit code: 0, or 2 for a command line that makes no sense."""
+    """Returns the exit code: 0, or 2 for an invalid command line."""
     parser = argparse.ArgumentParser(description="Classifies texts with an exported model.")
     parser.add_argument(
-        "--model", type=Path, help="a .tflite or .onnx file; default: the most exact one here"
+        "--model", type=Path, help="a .tflite or .onnx file; default: the most precise one in this folder"
     )
     parser.add_argument(
-        "--pairs", action="store_true", help="two texts a row; known where the model tells texts apart"
+        "--pairs", action="store_true", help="two texts per row; detected if the model takes token types"
     )
-    parser.add_argument("text", nargs="+", help="one text a row; two for a model of text pairs")
-    told = parser.parse_args()
-    model = told.model or _first_model()
+    parser.add_argument("text", nargs="+", help="one text per row; two for a model of text pairs")
+    options = parser.parse_args()
+    model = options.model or _first_model()
     if model is None or not model.is_file():
         parser.error(f"no such model: {model or HERE / 'model.*'}")
     classifier = Classifier(model)
-    rows: list[Any] = told.text
-    if told.pairs or classifier.takes_token_types:
+    rows: list[Any] = options.text
+    if options.pairs or classifier.takes_token_types:
         if len(rows) % 2:
             parser.error(f"this model takes pairs of texts, got {len(rows)} text(s)")
         rows = list(zip(rows[::2], rows[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""Exporter: a pushed model in a further format, if that one answers as well."""
+"""Exporter: exports a pushed model to a further format, if the result is as good as the served model."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from components.report.artifacts import Metrics
 
 
 class Exporter(base_component.BaseComponent):
-    """Converts a pushed model, holds each variant to the served one on the eval split, ships what holds.
+    """Converts a pushed model, compares each variant with the served one on the eval split, and ships it if it passes.
 
-    A variant whose metric drops by more than `max_drop`, that cannot be converted or does not answer is
-    refused: it is not shipped, the reason is the property `refused` of the output, and the pushed version
-    stays. Nothing is done for a model that was not pushed. Its id is the one in the row of its format.
+    A variant is rejected if its metric drops by more than `max_drop`, or if it cannot be converted or run.
+    It is not shipped, the property `refused` of the output has the reason, and the pushed version stays.
+    Nothing is done for a model that was not pushed. The node's id is in the row of its format.
 
     Args:
         model: Model of the Trainer.
         pushed_model: PushedModel of the VersionedPusher.
         transformed_examples: Examples of Transform, with the split `eval`.
-        format_name: what is made, a key of `FORMATS`.
-        settings: of that format, and the rows of the eval split that it is held to.
+        format_name: the format to make, a key of `FORMATS`.
+        settings: the settings of the format, and the number of rows of the eval split for the comparison.
         text_columns: raw text columns; two for text pairs.
-        max_length: most tokens of a row.
-        parts: what the model is made of; the checkpoint's tokenizer ships with it.
+        max_length: maximum tokens per text or pair.
+        parts: the parts of the model; the checkpoint's tokenizer is shipped with it.
     """
 
     SPEC_CLASS = ExporterSpec

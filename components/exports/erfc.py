@@ -1,4 +1,4 @@
-"""GELU is written with Erfc, which ONNX and TensorFlow.js do not have: erfc(x) is written 1 - erf(x)."""
+"""Replaces Erfc, which TensorFlow uses for GELU but ONNX and TensorFlow.js lack, by 1 - erf(x)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def without_erfc(graph: Any) -> Any:
-    """A GraphDef in which each Erfc(x) is 1 - Erf(x), under the same name.
+    """Returns a GraphDef in which each Erfc(x) is replaced by 1 - Erf(x), under the same name.
 
     Raises:
-        ValueError: an Erfc of anything but float32.
+        ValueError: the graph has an Erfc of another type than float32.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Executor of Exporter: convert, try, judge, ship."""
+"""Executor of Exporter: converts, tries, judges and ships."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Job:
-    """What is exported, to what, held to what."""
+    """What to export, to which format, and the data to compare it on."""
 
     saved_model: Path
     split: Path
@@ -51,7 +51,7 @@ class _Job:
 
 
 class Executor(base_executor.BaseExecutor):
-    """Makes the variants of one format and keeps those that hold."""
+    """Makes the variants of one format and keeps the accepted ones."""
 
     def Do(
         self,
@@ -62,9 +62,9 @@ class Executor(base_executor.BaseExecutor):
         """Writes the accepted variants and export.json, ships them, and sets the properties of both outputs.
 
         Raises:
-            NotInstalledError: a tool that the format needs is missing.
+            NotInstalledError: a tool that the format requires is missing.
             PipelineError: the model is not what was exported, the eval split cannot be read, or the serving
-                folder not written.
+                folder cannot be written.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         exported = artifact_utils.get_single_instance(output_dict[EXPORTED_MODEL_KEY])
@@ -96,7 +96,7 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _export(job: _Job) -> ExportReport:
-    """Tries every variant, puts beside the accepted ones what ships with them."""
+    """Tries every variant and adds the files that are shipped with the accepted ones."""
     metric, columns = job.settings["metric"], job.settings["text_columns"]
     require_exported(job.saved_model)
     task = TASKS[job.settings["task"]]
@@ -107,7 +107,7 @@ def _export(job: _Job) -> ExportReport:
     report = ExportReport(job.format, metric, held_to.rows, served.figures, variants, job.version.name)
     for variant in variants:
         if variant.reason:
-            _log.warning("Export %s %s is refused: %s", job.format, variant.name, variant.reason)
+            _log.warning("Export %s %s is rejected: %s", job.format, variant.name, variant.reason)
     if not report.accepted:
         return report
     FORMATS[job.format].load().ship_beside(
@@ -123,7 +123,7 @@ def _export(job: _Job) -> ExportReport:
 
 
 def _with_shipped_size(variant: Variant, job: _Job) -> Variant:
-    """With what `ship_beside` put into the model's own files: TFLite keeps labels and vocabulary there."""
+    """The variant with its size after `ship_beside`, which adds labels and vocabulary to TFLite models."""
     if variant.figures is None or variant.reason:
         return variant
     size = _bytes(FORMATS[job.format].load().files(job.out, variant.name))
@@ -155,7 +155,7 @@ def _variant(name: str, job: _Job, held_to: trial.Trial, served: trial.Tried) ->
         raise
     except PipelineError as error:
         return Variant(name, str(error))
-    except Exception as error:  # noqa: BLE001 - converters and runtimes raise anything; then it is refused
+    except Exception as error:  # noqa: BLE001 - converters and runtimes raise any exception; the variant is rejected
         _log.exception("Export %s %s failed", job.format, name)
         return Variant(
             name, f"it does not work: {type(error).__name__}: {' '.join(str(error).split())[:300]}"

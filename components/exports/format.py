@@ -1,10 +1,10 @@
 """The further formats of a model, one row each.
 
-A format is a package with two modules. They are imported by name, only where the format is made, so that each
-loads its own tools alone and an edit of one format re-runs the node of that format alone:
+A format is a package with two modules. They are imported by name, and only by the node of the format, so that it
+loads only its own tools and an edit of one format re-runs only the node of that format:
 
 `settings`: `Settings`, a `FormatSettings`, whose docstring's first sentence describes the config key.
-`export`: what `Export` lists.
+`export`: the functions listed in `Export`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class Export(Protocol):
     """The functions of a format's module `export`."""
 
     def convert(self, saved_model: Path, variant: str, out: Path) -> None:
-        """Writes a variant of the SavedModel into the folder `out`; raises PipelineError where it cannot."""
+        """Writes a variant of the SavedModel into the folder `out`; raises PipelineError if it cannot."""
 
     def files(self, out: Path, variant: str) -> list[Path]:
-        """What `convert` wrote: the files that the size of a variant counts, and that a refusal removes."""
+        """The files that `convert` wrote, which count as the variant's size and are removed if it is rejected."""
 
     def opened(self, out: Path, variant: str) -> AbstractContextManager[Opened]:
-        """The variant, ready to answer, in the runtime that its users have."""
+        """Loads the variant in the runtime that its users have."""
 
     def ship_beside(
         self,
@@ -41,12 +41,12 @@ class Export(Protocol):
         variants: Sequence[str],
         out: Path,
     ) -> None:
-        """Writes what goes with the accepted variants: labels, tokenizer, an example."""
+        """Writes the files shipped with the accepted variants: labels, tokenizer, an example."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """Where a format lies, and the id of its node."""
+    """The package of a format and the id of its node."""
 
     package: str
     node_id: str

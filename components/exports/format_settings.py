@@ -1,4 +1,4 @@
-"""What the settings of all formats have in common."""
+"""The settings that all formats share."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ else:
 
 
 class FormatSettings(Section):
-    """How much worse than the served model a format may answer. Each format adds `variants`."""
+    """Bounds for a format compared with the served model. Each format adds `variants`."""
 
     max_drop: float = Field(
         0.01,
         ge=0,
         le=1,
-        description="How much worse than the served model it may be on the eval split (absolute).",
+        description="Maximum drop of the metric below the served model's on the eval split (absolute).",
     )
     metric: MetricName = Field(
-        TASKS[DEFAULT_TASK].facts().EXPORT_METRICS[0], description="What must not drop."
+        TASKS[DEFAULT_TASK].facts().EXPORT_METRICS[0], description="Metric that must not drop."
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
-"""Makes a cached export count only while what it shipped is there, and tries a refused one again.
+"""Invalidates cached exports whose shipped files are gone, and rejected ones, so that they are tried again.
 
-As for a push (`components.pusher.lost_pushes`): the effect is elsewhere than the node's own output. A refusal
-may be the machine's, a converter that ran out of memory, say, so it must not stay in the cache.
+As with pushes (`components.pusher.lost_pushes`), the files are outside the node's own output. The machine may be
+the cause of a rejection, for example if the converter ran out of memory, so it must not stay in the cache.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from components.refusal import REFUSED
 
 
 def forget_lost_exports(store: MetadataStore, thorough: bool = False) -> int:
-    """Marks every ExportedModel that no longer counts DELETED, which the cache passes over; returns how many.
+    """Marks every ExportedModel that is no longer valid as DELETED, so that the cache skips it; returns how many.
 
     Args:
         store: the metadata store.
-        thorough: compare the bytes of what was shipped, not only sizes.
+        thorough: compare the contents of the shipped files, not only their sizes.
     """
     try:
-        found = store.get_artifacts_by_type(ExportedModel.TYPE_NAME)
-    except errors.NotFoundError:  # nothing was ever exported with this store
+        artifacts = store.get_artifacts_by_type(ExportedModel.TYPE_NAME)
+    except errors.NotFoundError:  # nothing has ever been exported with this store
         return 0
     lost = [
         artifact
-        for artifact in found
+        for artifact in artifacts
         if artifact.state == mlmd.Artifact.LIVE and _is_lost(artifact, thorough)
     ]
     for artifact in lost:
@@ -47,7 +47,7 @@ def _is_lost(artifact: mlmd.Artifact, thorough: bool) -> bool:
 
 
 def _is_there(made: Path, shipped: Path, thorough: bool) -> bool:
-    """Whether all files are there in their sizes, with this very report: another run may have shipped since."""
+    """Whether all files exist with the right sizes and this report; another run may have shipped since."""
     try:
         return (made / REPORT_FILE).read_bytes() == (shipped / REPORT_FILE).read_bytes() and all(
             _is_same(path, shipped / path.relative_to(made), thorough)

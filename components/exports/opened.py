@@ -1,4 +1,4 @@
-"""What every format gives the Exporter to try: a way to predict and a way to measure."""
+"""The interface of a loaded export for the Exporter: a function to predict and one to measure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 
 from models.errors import PipelineError
 
-# The model's inputs by name, as input_ids and attention_mask: int32 [rows, tokens], padded to the longest.
+# The model's inputs by name, such as input_ids and attention_mask: int32 [rows, tokens], padded to the longest.
 Tokens = Mapping[str, np.ndarray]
 
 
 class NotInstalledError(PipelineError):
-    """What a format needs is not on this machine: the node fails. A model that does not fit is refused instead."""
+    """A tool that a format requires is missing on this machine, so the node fails instead of rejecting the model."""
 
 
 class Opened(NamedTuple):
-    """An exported model that is ready to answer.
+    """An exported model that is loaded.
 
     `predict`: tokens -> probabilities float32 [rows, classes].
-    `seconds`: tokens, repeats -> the wall time of each call, after one that warms up.
+    `seconds`: tokens, repeats -> the wall time of each call after a warm-up call.
     """
 
     predict: Callable[[Tokens], np.ndarray]
@@ -30,7 +30,7 @@ class Opened(NamedTuple):
 
 
 def timed(predict: Callable[[Tokens], np.ndarray]) -> Opened:
-    """Of a runtime that works in this process."""
+    """The interface of a model whose runtime works in this process."""
 
     def seconds(tokens: Tokens, repeats: int) -> list[float]:
         predict(tokens)

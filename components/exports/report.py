@@ -1,4 +1,4 @@
-"""export.json: what came of each variant of a format. No TensorFlow here."""
+"""export.json: the result of each variant of a format. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 REPORT_FILE = "export.json"
-LATENCY_ROWS = (1, 32)  # rows of a batch whose latency is measured
+LATENCY_ROWS = (1, 32)  # batch sizes for which latency is measured
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One model on the eval split.
+    """Figures of one model on the eval split.
 
-    `value`: of the metric. `milliseconds`: rows of a batch ("1", "32") -> median latency.
+    `value`: value of the metric. `milliseconds`: batch size ("1", "32") -> median latency.
     """
 
     bytes: int
@@ -26,7 +26,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant; without `figures` it could not be tried, with a `reason` it was refused.
+    """One variant; it has no `figures` if it could not be tried, and a `reason` if it was rejected.
 
     `difference`: metric minus that of the served model. `max_probability_difference`: largest absolute
     difference of a probability. `agreement`: share of rows with the same label.
@@ -42,7 +42,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """All variants of a format. `served` is the SavedModel on the same rows and the same token ids."""
+    """All variants of a format. `served` is the SavedModel on the same rows and token ids."""
 
     format: str
     metric: str
@@ -54,7 +54,7 @@ class ExportReport:
 
     @property
     def refused(self) -> str:
-        """The reasons in one line, "" when every variant was accepted."""
+        """The reasons in one line, "" if every variant was accepted."""
         return "; ".join(f"{self.format} {v.name}: {v.reason}" for v in self.variants if v.reason)
 
     @property
@@ -71,37 +71,38 @@ def write_report(folder: Path, report: ExportReport) -> None:
 
 def read_report(folder: Path) -> ExportReport:
     """Reads export.json back."""
-    told = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    content = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
     return ExportReport(
-        **told
+        **content
         | {
-            "served": _figures(told["served"]),
+            "served": _figures(content["served"]),
             "variants": tuple(
-                Variant(**variant | {"figures": _figures(variant["figures"])}) for variant in told["variants"]
+                Variant(**variant | {"figures": _figures(variant["figures"])})
+                for variant in content["variants"]
             ),
         }
     )
 
 
-def _figures(told: dict[str, Any] | None) -> Figures | None:
-    return None if told is None else Figures(**told)
+def _figures(content: dict[str, Any] | None) -> Figures | None:
+    return None if content is None else Figures(**content)
 
 
 def scalars(report: ExportReport) -> dict[str, float]:
     """The figures for `system.Metrics`: {"float32.<metric>": 0.94, "float32.bytes": 9.1e7, ...}."""
     figures: dict[str, float | None] = {}
     if report.served is not None:
-        figures |= _told("served", report.metric, report.served)
+        figures |= _scalars_of("served", report.metric, report.served)
     for variant in report.variants:
         figures[f"{variant.name}.accepted"] = float(not variant.reason)
         if variant.figures is not None:
-            figures |= _told(variant.name, report.metric, variant.figures)
+            figures |= _scalars_of(variant.name, report.metric, variant.figures)
             figures[f"{variant.name}.{report.metric}.difference"] = variant.difference
             figures[f"{variant.name}.max_probability_difference"] = variant.max_probability_difference
             figures[f"{variant.name}.agreement"] = variant.agreement
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
-def _told(name: str, metric: str, figures: Figures) -> dict[str, float | None]:
-    told: dict[str, float | None] = {f"{name}.{metric}": figures.value, f"{name}.bytes": figures.bytes}
-    return told | {f"{name}.ms_batch_{rows}": ms for rows, ms in figures.milliseconds.items()}
+def _scalars_of(name: str, metric: str, figures: Figures) -> dict[str, float | None]:
+    values: dict[str, float | None] = {f"{name}.{metric}": figures.value, f"{name}.bytes": figures.bytes}
+    return values | {f"{name}.ms_batch_{rows}": ms for rows, ms in figures.milliseconds.items()}

@@ -1,4 +1,4 @@
-"""What the signatures of the SavedModel say about a model, without loading its weights."""
+"""Reads the signatures of a SavedModel without loading its weights."""
 
 from __future__ import annotations
 

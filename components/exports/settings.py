@@ -1,4 +1,4 @@
-"""The config's `export` section: a key for each format of `FORMATS`."""
+"""The config's `export` section: one key per format of `FORMATS`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from models.section import Section
 
 
 class _AnyFormat(Section):
-    """Further formats of a pushed model, each a node with a gate of its own; null: not made."""
+    """Further formats of a pushed model, each a node with its own gate; null: not made."""
 
     rows: int = Field(
-        4096, ge=1, description="Rows of the eval split that each is held to the served model on."
+        4096, ge=1, description="Maximum rows of the eval split for the comparison with the served model."
     )
 
     def chosen(self) -> dict[str, FormatSettings]:
-        """Format -> its settings, of those that are made."""
+        """Returns format -> settings for the formats to make."""
         every = {name: getattr(self, name) for name in FORMATS}
         return {name: settings for name, settings in every.items() if settings is not None}
 

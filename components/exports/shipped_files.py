@@ -1,4 +1,4 @@
-"""What lies beside a TFLite or ONNX model: labels, tokenizer, and a Python example that runs there."""
+"""Writes the files shipped with a TFLite or ONNX model: labels, tokenizer and a runnable Python example."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_shipped_files(
     Args:
         saved_model: has the label list.
         checkpoint: has the tokenizer files.
-        max_length: most tokens of a row, special tokens included.
+        max_length: maximum tokens per text or pair, special tokens included.
         text_columns: one, or two for text pairs.
         models: names of the model files.
         runtime: package that runs them, such as "onnxruntime".
@@ -56,7 +56,7 @@ def write_shipped_files(
 
 
 def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
-    """Writes tokenizer.json, which cuts and pads as serving does, and its vocabulary, a token a line.
+    """Writes tokenizer.json, which truncates and pads as serving does, and its vocabulary, one token per line.
 
     `Tokenizer.from_file("tokenizer.json").encode_batch([...])` then gives the ids of the transform graph.
     """
@@ -64,7 +64,7 @@ def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
 
     spec = verified_spec(checkpoint)
     tokenizer = hugging_face_tokenizer(checkpoint).backend_tokenizer
-    # What the checkpoint's own file says of both is for another model: all-MiniLM-L6-v2 pads to 128.
+    # The checkpoint's own truncation and padding do not apply: all-MiniLM-L6-v2 pads to 128.
     tokenizer.enable_truncation(max_length, strategy="longest_first")
     tokenizer.enable_padding(pad_id=spec.pad_id, pad_token=spec.pad_token)
     tokenizer.save(str(out / TOKENIZER))
@@ -88,16 +88,16 @@ def _readme(
     pip install -r {REQUIREMENTS}
     python {EXAMPLE} {texts}
 
-prints the label and the probability of each of the {len(labels)} labels. `Classifier` in `{EXAMPLE}` is the way
-to it from Python.
+prints the label and the probability of each of the {len(labels)} labels. In Python, use `Classifier` from
+`{EXAMPLE}`.
 
-| file | holds |
+| file | contains |
 |---|---|
-| {", ".join(f"`{name}`" for name in models)} | the model; the name tells how its weights are stored |
-| `{TOKENIZER}` | the tokenizer: cuts at {max_length} tokens, pads to the longest text of a batch |
-| `{VOCABULARY}` | its vocabulary, the id is the line from 0 |
+| {", ".join(f"`{name}`" for name in models)} | the model; the name says how its weights are stored |
+| `{TOKENIZER}` | the tokenizer: truncates to {max_length} tokens, pads to the longest text of a batch |
+| `{VOCABULARY}` | its vocabulary; the id is the line number, starting at 0 |
 | `{LABELS}` | the labels, in the order of the probabilities |
-| `export.json` | version, metric, size and latency, beside those of the served model |
+| `export.json` | version, metric, size and latency, compared with those of the served model |
 
 - Inputs: {", ".join(f"`{name}`" for name in inputs)}, int32 [batch, tokens]: any number of rows, up to {max_length} tokens.
 - Output: `{features.PROBABILITIES}`, float32 [batch, {len(labels)}].

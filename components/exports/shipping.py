@@ -1,6 +1,6 @@
-"""Where exports go: `<serving_dir>/<name>.exports/<version>/<format>/`, beside the served versions.
+"""Ships exports to `<serving_dir>/<name>.exports/<version>/<format>/`, next to the served versions.
 
-No name of a model has a dot, so nothing that is served is ever called like that. Plain Python.
+Model names have no dots, so no served model can have such a name. Plain Python.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def destination(version: Path, format_name: str) -> Path:
 def ship(folder: Path, version: Path, format_name: str) -> None:
     """Copies `folder` to the destination, atomically.
 
-    What an earlier run shipped for the same version and format is replaced; a process killed in the middle may
-    leave neither, and the next run makes it again (`lost_exports`). Exports of versions that are no longer
+    An earlier export of the same version and format is replaced; a process killed in the middle may leave
+    neither, in which case the next run exports again (`lost_exports`). Exports of versions that are no longer
     served are removed.
 
     Args:
-        folder: the accepted variants and what goes with them.
+        folder: the accepted variants and the files shipped with them.
         version: folder of the served version.
         format_name: such as "tflite".
 
     Raises:
-        PipelineError: disk full, no permission; what was there before is untouched.
+        PipelineError: the disk is full, or a permission is missing; the previous export is unchanged.
     """
     home = exports_home(version)
     with writing(home, "exported"):
@@ -58,14 +58,14 @@ def _replace(target: Path, folder: Path, home: Path) -> None:
             os.rename(target, aside)
         os.rename(staged, target)
     finally:
-        if staged.exists():  # half a copy would keep a full disk full
+        if staged.exists():  # a partial copy would keep a full disk full
             shutil.rmtree(staged)
     if aside.exists():
         shutil.rmtree(aside)
 
 
 def _prune(home: Path, served: Path) -> None:
-    there = {str(version.number) for version in store.versions(served.parent, served.name)}
+    served_numbers = {str(version.number) for version in store.versions(served.parent, served.name)}
     for path in home.iterdir():
-        if path.name.isascii() and path.name.isdigit() and path.name not in there:
+        if path.name.isascii() and path.name.isdigit() and path.name not in served_numbers:
             remove_version(path)

@@ -1,7 +1,7 @@
-"""What all formats are made from: the served model from token ids to probabilities, and nothing else.
+"""The model that all formats are made from: the part of the served model from token ids to probabilities.
 
-No format runs tensorflow-text's ops or tables of strings, so tokenization and the names of the labels stay
-outside. The weights become constants: what the converters would do first anyway.
+No format supports tensorflow-text's ops or string tables, so tokenization and label names are left out. The
+weights become constants, which the converters would do first anyway.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def save_token_model(saved_model: Path, out: Path) -> None:
 
     Args:
         saved_model: folder that `components.trainer.export.export_model` wrote.
-        out: folder to make.
+        out: folder to create.
 
     Raises:
-        PipelineError: `saved_model` is no such folder.
+        PipelineError: `saved_model` is not such a folder.
     """
     module = tf.Module()
     module.serve = token_function(saved_model)
@@ -43,18 +43,18 @@ def token_function(saved_model: Path) -> Any:
     """The signature `serve_tokens` of a SavedModel folder, without its labels and on int32.
 
     Returns:
-        ConcreteFunction: the model's inputs, as input_ids and attention_mask, int32 [batch, tokens]
+        ConcreteFunction: the model's inputs, such as input_ids and attention_mask, int32 [batch, tokens]
             -> {"probabilities": float32 [batch, classes]}.
 
     Raises:
-        PipelineError: the folder cannot be read, or its signature is not one of this project's Trainer.
+        PipelineError: the folder cannot be read, or this project's Trainer did not export it.
     """
     graph, ends, output = _computation(saved_model)
-    gc.collect()  # graphs hold one another in cycles, and each of them all the weights
+    gc.collect()  # graphs form reference cycles, and each of them has all the weights
 
     def serve(**tokens: tf.Tensor) -> dict[str, tf.Tensor]:
-        given = {end: tokens[name] for end, name in ends.items()}
-        [probabilities] = tf.graph_util.import_graph_def(graph, given, [output], name="")
+        inputs = {end: tokens[name] for end, name in ends.items()}
+        [probabilities] = tf.graph_util.import_graph_def(graph, inputs, [output], name="")
         return {features.PROBABILITIES: probabilities}
 
     names = dict.fromkeys(ends.values())
@@ -63,7 +63,7 @@ def token_function(saved_model: Path) -> Any:
 
 
 def _computation(saved_model: Path) -> tuple[tf.compat.v1.GraphDef, dict[str, str], str]:
-    """The graph that makes the probabilities, which of its tensors are which input, and the output."""
+    """Returns the graph that computes the probabilities, tensor -> input name, and the output tensor."""
     loaded = _load(saved_model)
     signature = loaded.signatures.get(features.TOKENS_SIGNATURE)
     if signature is None or features.PROBABILITIES not in signature.structured_outputs:
@@ -71,7 +71,7 @@ def _computation(saved_model: Path) -> tuple[tf.compat.v1.GraphDef, dict[str, st
             f"{saved_model}: no signature {features.TOKENS_SIGNATURE!r} that gives {features.PROBABILITIES!r}; "
             "was it exported by this project's Trainer?"
         )
-    # All functions are inlined, so that the labels' table is no part of what the probabilities need.
+    # All functions are inlined, so that the probabilities do not depend on the label table.
     frozen = convert_variables_to_constants_v2(signature, aggressive_inlining=True)
     output = frozen.outputs[sorted(signature.structured_outputs).index(features.PROBABILITIES)]
     nodes = {node.name: node for node in frozen.graph.as_graph_def().node}
@@ -99,7 +99,7 @@ def _load(saved_model: Path) -> Any:
 
 
 def _cast_input(nodes: Mapping[str, Any], name: str) -> str:
-    """The input that a node casts to int32, as the formats take it; "" for any other node."""
+    """The input that a node casts to int32, the type that the formats accept; "" for any other node."""
     node = nodes[name]
     if node.op != "Cast" or node.attr["DstT"].type != tf.int32.as_datatype_enum:
         return ""
@@ -110,7 +110,7 @@ def _cast_input(nodes: Mapping[str, Any], name: str) -> str:
 
 
 def _part(nodes: Mapping[str, Any], output: str, ends: Container[str]) -> tf.compat.v1.GraphDef:
-    """All that `output` is computed from, up to `ends`, which are left out."""
+    """The subgraph that `output` is computed from, up to `ends`, which are left out."""
     part, waiting, seen = tf.compat.v1.GraphDef(), [output], set[str]()
     while waiting:
         name = waiting.pop()
@@ -119,7 +119,7 @@ def _part(nodes: Mapping[str, Any], output: str, ends: Container[str]) -> tf.com
         seen.add(name)
         node = part.node.add()
         node.CopyFrom(nodes[name])
-        # What only orders side effects goes: nothing here has any.
+        # Control inputs only order side effects, which do not occur here.
         values = [value for value in node.input if not value.startswith("^")]
         node.ClearField("input")
         node.input.extend(values)
@@ -134,10 +134,10 @@ def _node_name(tensor: str) -> str:
 
 @contextmanager
 def converting(saved_model: Path, to: str) -> Iterator[None]:
-    """Makes one line of what a converter raises.
+    """Converts any exception of a converter to a one-line error.
 
     Raises:
-        PipelineError: the block raised anything else.
+        PipelineError: the block raised an exception.
     """
     try:
         yield
@@ -148,5 +148,5 @@ def converting(saved_model: Path, to: str) -> Iterator[None]:
 
 
 def one_line(error: Exception) -> str:
-    """The class and the beginning of the message: converters quote whole graphs."""
+    """The class and the beginning of the message, because converters quote whole graphs."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:_REASON_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Holds a variant of a format to the SavedModel that is served: same rows, same token ids."""
+"""Compares a variant of a format with the served SavedModel on the same rows and token ids."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REPEATS = 10
 
 @dataclass(frozen=True)
 class Trial:
-    """Rows to try models on. `batches`: tokens and label ids int32 [rows], alike in length."""
+    """Rows for the comparison. `batches`: tokens, and label ids int32 [rows], of similar length."""
 
     task: Task
     batches: Sequence[tuple[Tokens, np.ndarray]]
@@ -39,14 +39,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tried:
-    """Answers to every row of a trial: probabilities float32 [rows, classes]."""
+    """Answers to all rows of a trial: probabilities float32 [rows, classes]."""
 
     probabilities: np.ndarray
     figures: Figures
 
 
 def read_trial(split: Path, inputs: tuple[str, ...], limit: int, task: Task) -> Trial:
-    """The first `limit` rows of a split of transformed examples, or all when it has fewer.
+    """The first `limit` rows of a split of transformed examples, or all if it has fewer.
 
     `inputs`: names of the model's inputs, as `served_inputs` returns them.
 
@@ -57,8 +57,8 @@ def read_trial(split: Path, inputs: tuple[str, ...], limit: int, task: Task) -> 
     rows = evaluation_batches(list_shards([f"{split}/*"]), batching, limit)
     batches = [_as_arrays(batch, inputs) for batch in rows]
     if not batches:
-        raise PipelineError(f"{split}: no rows to hold an export to the served model on")
-    # Of middling length: the pool is sorted by length.
+        raise PipelineError(f"{split}: no rows to compare an export with the served model on")
+    # A batch of medium length, because the pool is sorted by length.
     tokens = batches[len(batches) // 2][0]
     return Trial(task, batches, {str(rows): _first(tokens, rows) for rows in LATENCY_ROWS})
 
@@ -68,20 +68,20 @@ def _as_arrays(batch: dict[str, tf.Tensor], inputs: tuple[str, ...]) -> tuple[To
 
 
 def _first(tokens: Tokens, rows: int) -> Tokens:
-    """As many rows, repeated when there are fewer."""
+    """The first `rows` rows, repeated if there are fewer."""
     return {name: np.resize(value, (rows, value.shape[1])) for name, value in tokens.items()}
 
 
 def open_served(saved_model: Path) -> Opened:
-    """The signature of the SavedModel that takes token ids."""
+    """Loads the SavedModel's signature that takes token ids."""
     loaded = tf.saved_model.load(str(saved_model))
     signature = loaded.signatures[features.TOKENS_SIGNATURE]
 
     def predict(tokens: Tokens) -> np.ndarray:
-        given = {name: tf.constant(value, tf.int64) for name, value in tokens.items()}
-        return np.asarray(signature(**given)[features.PROBABILITIES].numpy())
+        inputs = {name: tf.constant(value, tf.int64) for name, value in tokens.items()}
+        return np.asarray(signature(**inputs)[features.PROBABILITIES].numpy())
 
-    predict.keep = loaded  # type: ignore[attr-defined]  # its variables die with it
+    predict.keep = loaded  # type: ignore[attr-defined]  # keeps its variables alive
     return timed(predict)
 
 
@@ -98,7 +98,7 @@ def try_model(opened: Opened, trial: Trial, size: int, measured: str) -> Tried:
 
 
 def judge(name: str, tried: Tried, served: Tried, task: Task, measured: str, max_drop: float) -> Variant:
-    """The variant's figures, and why it is refused if it is."""
+    """The variant's figures, and the reason if it is rejected."""
     largest = float(np.abs(tried.probabilities - served.probabilities).max())
     difference = tried.figures.value - served.figures.value
     if not np.isfinite(tried.probabilities).all() or not math.isfinite(largest):

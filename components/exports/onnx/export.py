@@ -1,4 +1,4 @@
-"""ONNX, for onnxruntime: float32, and int8 weights with activations quantized as they come."""
+"""ONNX, for onnxruntime: float32, and int8 weights with dynamically quantized activations."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from components.exports.token_model import converting, token_function
 from models import features
 
 VARIANTS = ("float32", "int8")
-OPSET = 18  # what all needs, and what onnxruntime has known since 2023
+OPSET = 18  # sufficient for all ops, and supported by onnxruntime since 2023
 AXES = ("batch", "tokens")
-_LARGE = 4096  # bytes of a constant: what is smaller may be a shape, which has to be known
+_LARGE = 4096  # bytes of a constant; smaller ones may be shapes, which the converter must know
 
 
 def convert(saved_model: Path, variant: str, out: Path) -> None:
@@ -29,10 +29,10 @@ def convert(saved_model: Path, variant: str, out: Path) -> None:
     Args:
         saved_model: folder that the Trainer exported.
         variant: one of VARIANTS.
-        out: existing folder of this SavedModel's variants; int8 is made from float32 when that is there.
+        out: existing folder of this SavedModel's variants; int8 is made from float32 if that exists.
 
     Raises:
-        PipelineError: the SavedModel cannot be read or not be converted.
+        PipelineError: the SavedModel cannot be read or cannot be converted.
     """
     import onnx
 
@@ -69,9 +69,9 @@ def _float32(saved_model: Path) -> Any:
 
 
 def _without_weights(graph: Any) -> tuple[Any, dict[str, np.ndarray]]:
-    """A GraphDef with an input in place of each large constant, and those by the name of the tensor.
+    """Replaces each large constant of a GraphDef by an input; returns the graph and tensor name -> constant.
 
-    tf2onnx copies a graph again and again: with the weights in it that takes many times their bytes.
+    tf2onnx copies a graph many times, which with the weights in it takes many times their memory.
     """
     import tensorflow as tf
 
@@ -88,7 +88,7 @@ def _without_weights(graph: Any) -> tuple[Any, dict[str, np.ndarray]]:
 
 
 def _put_back(graph: Any, weights: Mapping[str, np.ndarray]) -> None:
-    """The inputs that stand for weights become those."""
+    """Replaces the inputs that stand for weights by the weights."""
     from onnx import numpy_helper
 
     inputs = [value for value in graph.input if value.name not in weights]
@@ -98,21 +98,21 @@ def _put_back(graph: Any, weights: Mapping[str, np.ndarray]) -> None:
 
 
 def _int8(model: Any) -> Any:
-    """Matrices and embeddings as int8."""
+    """Quantizes matrices and embeddings to int8."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory(prefix="onnx-") as folder:
         target = Path(folder, "int8.onnx")
-        # A scale for each column: with one for the whole matrix, many more labels change. 7 of the 8 bits,
-        # because processors without VNNI add two products in 16 bits and would cut off what does not fit.
+        # One scale per column: with one per matrix, many more labels change. 7 of the 8 bits, because
+        # processors without VNNI add two products in 16 bits, which would saturate.
         quantize_dynamic(model, target, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
         return onnx.load(str(target))
 
 
 @contextlib.contextmanager
 def opened(out: Path, variant: str) -> Iterator[Opened]:
-    """The variant in onnxruntime, on the cores of this process."""
+    """Loads the variant in onnxruntime, with the cores of this process."""
     yield timed(open_onnx(_file(out, variant)).predict)
 
 

@@ -13,5 +13,7 @@ class Settings(FormatSettings):
     """ONNX, for onnxruntime."""
 
     variants: list[Literal["float32", "int8"]] = Field(
-        ["float32", "int8"], min_length=1, description="Weights: as trained, or dynamically quantized int8."
+        ["float32", "int8"],
+        min_length=1,
+        description="Weights: as trained, or dynamically quantized to int8.",
     )

@@ -1,1 +1,1 @@
-"""TensorFlow.js with a demo page, run by Node.js here and by browsers elsewhere."""
+"""TensorFlow.js with a demo page; run by Node.js during the export and by browsers later."""

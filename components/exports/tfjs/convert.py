@@ -1,9 +1,9 @@
-"""Runs the TensorFlow.js converter, in a process of its own (`tfjs.convert` starts it).
+"""Runs the TensorFlow.js converter in its own process, which `tfjs.export` starts.
 
     python -m components.exports.tfjs.convert TOKEN_MODEL VARIANT OUT
 
-Its package wants TensorFlow Decision Forests, TensorFlow Hub and JAX when it is imported, for kinds of models
-that are not made here; and it knows no Erfc, in which TensorFlow writes GELU: erfc(x) is written 1 - erf(x).
+Its package imports TensorFlow Decision Forests, TensorFlow Hub and JAX, for kinds of models that this project does
+not make. It does not support Erfc, which TensorFlow uses for GELU, so erfc(x) is replaced by 1 - erf(x).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIGNATURE = "serving_default"
 
 
 class _NotUsed(types.ModuleType):
-    """A package that is imported by name and never used."""
+    """Replaces a package that the converter imports but does not use."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -42,8 +42,8 @@ def convert(token_model: Path, variant: str, out: Path) -> None:
     Args:
         token_model: SavedModel with the signature `serving_default`: int32 [batch, tokens] -> float32
             [batch, classes].
-        variant: "float32", or what the weights are stored as: "float16", "uint8".
-        out: made when absent.
+        variant: the type that the weights are stored as: "float32", "float16" or "uint8".
+        out: created if it does not exist.
     """
     sys.modules.update({name: _NotUsed(name) for name in _NOT_USED})
     import tensorflow as tf
@@ -68,13 +68,13 @@ def convert(token_model: Path, variant: str, out: Path) -> None:
 
 
 def _matrices(weights: list[list[dict[str, Any]]]) -> list[str]:
-    """Names of what is worth quantizing. A mask's constant of -1e38 would be infinite as float16, and 0 times that
-    is no number."""
+    """Names of the weights to quantize. A mask's constant of -1e38 would be infinite as float16, and 0 times that is
+    NaN."""
     return [weight["name"] for group in weights for weight in group if weight["data"].ndim > 1]
 
 
 def _frozen(token_model: Path) -> tuple[Any, Any]:
-    """The graph without variables and without Erfc, and the names of its inputs and of its output."""
+    """The graph without variables and without Erfc, and the names of its inputs and its output."""
     import tensorflow as tf
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2

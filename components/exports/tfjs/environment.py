@@ -1,8 +1,8 @@
-"""What the TensorFlow.js export needs beside the project's own environment, fetched once into `.venv-tfjs`.
+"""Fetches what the TensorFlow.js export needs in addition to the project's environment, once, into `.venv-tfjs`.
 
-The converter (one wheel, which runs on the environment's own TensorFlow), three npm packages, and Node.js
-itself where the machine has none that will do; all pinned and checked by their hashes. `make tfjs`, or the
-first export, fetches them. No TensorFlow here.
+These are the converter (one wheel, which runs on the project's own TensorFlow), three npm packages, and Node.js
+if the machine has no suitable one; all are pinned and checked against their hashes. `make tfjs`, or the first
+export, fetches them. Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Environment:
-    """`node`: the program. `home`: has node_modules. `converter`: goes on Python's path."""
+    """`node`: the program. `home`: has node_modules. `converter`: to be added to Python's path."""
 
     node: str
     home: Path
@@ -52,10 +52,10 @@ class Environment:
 
 
 def environment(home: Path = HOME) -> Environment:
-    """Returns the environment; makes it when it is not there or was made from other pins.
+    """Returns the environment; creates it if it does not exist or was made from other pins.
 
     Raises:
-        NotInstalledError: something cannot be fetched, or the folder cannot be written.
+        NotInstalledError: a file cannot be downloaded, or the folder cannot be written.
     """
     node = find_node(home)
     if node is None or not is_ready(home):
@@ -67,19 +67,19 @@ def environment(home: Path = HOME) -> Environment:
 
 
 def is_ready(home: Path = HOME) -> bool:
-    """Whether the packages are fetched, from the pins of this checkout."""
+    """Whether the packages have been fetched from the pins of this checkout."""
     marker = home / _READY
     return marker.is_file() and marker.read_text(encoding="utf-8") == _pins()
 
 
 def find_node(home: Path = HOME) -> str | None:
-    """A `node` that runs and is new enough: the environment's own, else the machine's."""
+    """A `node` that runs and is new enough: the environment's own, otherwise the machine's."""
     candidates = [str(_folder(home, NODE) / _NODE_PROGRAM), shutil.which("node")]
     return next((node for node in candidates if node and _node_version(node) >= OLDEST_NODE), None)
 
 
 def _node_version(node: str) -> int:
-    """`v20.20.2` -> 20; 0 for what does not run."""
+    """`v20.20.2` -> 20; 0 if the program does not run."""
     try:
         done = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -121,7 +121,7 @@ def _make(home: Path) -> None:
 
 
 def _npm(home: Path) -> list[str]:
-    """The command of npm: the machine's where its Node.js will do, else that of a Node.js fetched now."""
+    """The npm command: the machine's if its Node.js is suitable, otherwise that of a Node.js downloaded now."""
     own, npm = _folder(home, NODE), shutil.which("npm")
     if npm and find_node(home) == shutil.which("node"):
         return [npm]
@@ -139,7 +139,7 @@ def _npm(home: Path) -> list[str]:
 def _fetch_packages(npm: Sequence[str], home: Path) -> None:
     for name in _PINS:
         shutil.copyfile(FILES / name, home / name)
-    # npm checks the lock file's hashes. No package may run a script.
+    # npm checks the lock file's hashes. Packages may not run scripts.
     options = [
         "--ignore-scripts",
         "--no-audit",
@@ -149,8 +149,8 @@ def _fetch_packages(npm: Sequence[str], home: Path) -> None:
     ]
     try:
         _run_npm([*npm, "ci", *options], home)
-    except NotInstalledError as error:  # npm's own tries are for single requests
-        _log.info("%s; once more", error)
+    except NotInstalledError as error:  # npm's own retries are only for single requests
+        _log.info("%s; trying once more", error)
         _run_npm([*npm, "ci", *options], home)
     try:
         fetch_wheel_members(*CONVERTER, "tensorflowjs/", home)
@@ -173,25 +173,25 @@ def _run_npm(command: Sequence[str], folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise NotInstalledError(f"`npm ci` was not done after {NPM_SECONDS:.0f} s in {folder}") from None
+        raise NotInstalledError(f"`npm ci` did not finish within {NPM_SECONDS:.0f} s in {folder}") from None
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        reasons = [line for line in lines if line.startswith("npm error")] or lines or ["it said nothing"]
+        reasons = [line for line in lines if line.startswith("npm error")] or lines or ["no output"]
         raise NotInstalledError(
-            f"the TensorFlow.js runtime cannot be fetched, `npm ci` failed: {' '.join(reasons)[:300]}; check "
+            f"the TensorFlow.js runtime could not be downloaded, `npm ci` failed: {' '.join(reasons)[:300]}; check "
             "the network and npm's registry settings"
         )
 
 
 def main() -> int:
-    """`make tfjs`: makes the environment and says so."""
+    """`make tfjs`: creates the environment."""
     logging.basicConfig(level=logging.INFO, format="tfjs: %(message)s")
     try:
-        found = environment()
+        ready = environment()
     except PipelineError as error:
         print(f"tfjs: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"tfjs: {found.home} is ready")
+    print(f"tfjs: {ready.home} is ready")
     return 0
 
 

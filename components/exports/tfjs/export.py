@@ -1,4 +1,4 @@
-"""TensorFlow.js: a graph model for browsers, tried in Node on the WebAssembly backend, with a demo page."""
+"""TensorFlow.js: a graph model for browsers with a demo page, tested in Node.js on the WebAssembly backend."""
 
 from __future__ import annotations
 
@@ -53,33 +53,33 @@ def convert(saved_model: Path, variant: str, out: Path) -> None:
     """Writes `<variant>/model.json` and its weight files into `out`.
 
     Args:
-        saved_model: what the Trainer exported.
-        variant: one of VARIANTS; what the weights are stored as. All compute in float32.
+        saved_model: folder that the Trainer exported.
+        variant: one of VARIANTS, the type that the weights are stored as. All variants compute in float32.
         out: existing folder.
 
     Raises:
         NotInstalledError: the environment is missing and could not be installed.
-        TFJSError: the converter refuses the model.
+        TFJSError: the converter rejects the model.
     """
     from components.exports.token_model import save_token_model
 
-    found = environment()
+    tools = environment()
     with tempfile.TemporaryDirectory(prefix="tfjs-") as folder:
         save_token_model(saved_model, Path(folder, "tokens"))
-        run_converter(Path(folder, "tokens"), variant, out / variant, found)
+        run_converter(Path(folder, "tokens"), variant, out / variant, tools)
 
 
-def run_converter(token_model: Path, variant: str, target: Path, found: Environment) -> None:
-    """`converter.convert` in a process of its own.
+def run_converter(token_model: Path, variant: str, target: Path, tools: Environment) -> None:
+    """Runs `converter.convert` in its own process.
 
     Raises:
-        TFJSError: the converter's last words.
+        TFJSError: the converter failed; the message is its last error.
     """
     command = [sys.executable, "-m", converter.__name__, str(token_model), variant, str(target)]
     try:
         done = subprocess.run(
             command,
-            env=_python_environment(found),
+            env=_python_environment(tools),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -88,26 +88,26 @@ def run_converter(token_model: Path, variant: str, target: Path, found: Environm
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise TFJSError(f"the converter was not done after {CONVERT_SECONDS:.0f} s") from None
+        raise TFJSError(f"the converter did not finish within {CONVERT_SECONDS:.0f} s") from None
     if done.returncode != 0 or not (target / MODEL_FILE).is_file():
-        raise TFJSError(f"the converter failed: {_last_words(done.stderr, done.returncode)}")
+        raise TFJSError(f"the converter failed: {_last_error(done.stderr, done.returncode)}")
 
 
-def _python_environment(found: Environment) -> dict[str, str]:
-    """Of the converter: this very TensorFlow, without the fused ops of oneDNN, which TensorFlow.js lacks."""
-    paths = filter(None, [str(found.converter), str(PROJECT_DIR), os.environ.get("PYTHONPATH")])
-    told = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
-    return {**os.environ, **told, "PYTHONPATH": os.pathsep.join(paths)}
+def _python_environment(tools: Environment) -> dict[str, str]:
+    """The converter's environment: the same TensorFlow, without oneDNN's fused ops, which TensorFlow.js lacks."""
+    paths = filter(None, [str(tools.converter), str(PROJECT_DIR), os.environ.get("PYTHONPATH")])
+    options = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+    return {**os.environ, **options, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _last_words(stderr: str, code: int) -> str:
-    """The exception of a traceback on one line, else the exit code and the last line."""
+def _last_error(stderr: str, code: int) -> str:
+    """The exception of a traceback on one line, otherwise the exit code and the last line."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     starts = [i for i, line in enumerate(lines) if line.startswith("Traceback ")]
     if not starts:
         return " ".join([f"exit code {code}", *lines[-1:]])[:300]
-    told = [line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")]
-    return " ".join(" ".join(told).split())[:300]
+    message = [line for line in lines[starts[-1] + 1 :] if not line.startswith(" ")]
+    return " ".join(" ".join(message).split())[:300]
 
 
 def files(out: Path, variant: str) -> list[Path]:
@@ -117,17 +117,17 @@ def files(out: Path, variant: str) -> list[Path]:
 
 @contextlib.contextmanager
 def opened(out: Path, variant: str) -> Iterator[Opened]:
-    """One Node process with the WebAssembly backend, until the end of the block.
+    """Runs the variant in one Node.js process with the WebAssembly backend until the end of the block.
 
     Raises:
         NotInstalledError: the environment is missing and could not be installed.
-        TFJSError: Node cannot load the model, dies, or does not answer in time.
+        TFJSError: Node.js cannot load the model, ends, or does not answer in time.
     """
-    found = environment()
-    command = [found.node, str(FILES / "runner.js"), str(found.home), str(out / variant)]
+    tools = environment()
+    command = [tools.node, str(FILES / "runner.js"), str(tools.home), str(out / variant)]
     with (
         tempfile.TemporaryFile() as errors,
-        # It stops when its stdin is closed, as the kernel does when we die.
+        # It stops when its stdin closes, which happens however this process ends.
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as process,
     ):
         node = _Node(process, errors)
@@ -139,7 +139,7 @@ def opened(out: Path, variant: str) -> Iterator[Opened]:
 
 
 class _Node:
-    """The process that answers."""
+    """The Node.js process."""
 
     def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
         assert process.stdin is not None
@@ -147,19 +147,19 @@ class _Node:
         self._process, self._in, self._out, self._errors = process, process.stdin, process.stdout, errors
 
     def end(self) -> None:
-        """Kills it; nothing that it was told and did not read is an error."""
+        """Kills the process; requests that it did not read are not an error."""
         self._process.kill()
         with contextlib.suppress(BrokenPipeError):
             self._in.close()
 
     def predict(self, tokens: Tokens) -> np.ndarray:
         """Probabilities float32 [rows, classes]."""
-        told = self._ask(tokens, 0)["probabilities"]
+        encoded = self._ask(tokens, 0)["probabilities"]
         rows = len(next(iter(tokens.values())))
-        return np.frombuffer(base64.b64decode(told), "<f4").reshape(rows, -1)
+        return np.frombuffer(base64.b64decode(encoded), "<f4").reshape(rows, -1)
 
     def seconds(self, tokens: Tokens, repeats: int) -> list[float]:
-        """Wall time of each call, taken in Node, after one that warms up."""
+        """Wall time of each call, measured in Node.js, after a warm-up call."""
         return [float(second) for second in self._ask(tokens, repeats)["seconds"]]
 
     def _ask(self, tokens: Tokens, repeats: int) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class _Node:
         watchdog.daemon = True
         watchdog.start()
         try:
-            with contextlib.suppress(BrokenPipeError):  # it died: read what it said before
+            with contextlib.suppress(BrokenPipeError):  # it ended: read its last output
                 self._in.write(request)
                 self._in.flush()
             line = self._out.readline()
@@ -206,8 +206,8 @@ class _Node:
             return "it closed its output"
         self._errors.seek(0)
         lines = [line for line in self._errors.read().decode(errors="replace").splitlines() if line.strip()]
-        told = next((line for line in lines if "Error" in line or "FATAL" in line), "")
-        return " ".join((told or f"exit code {code}").split())[:300]
+        message = next((line for line in lines if "Error" in line or "FATAL" in line), "")
+        return " ".join((message or f"exit code {code}").split())[:300]
 
 
 def _encoded(ids: np.ndarray) -> str:
@@ -222,12 +222,12 @@ def ship_beside(
     variants: Sequence[str],
     out: Path,
 ) -> None:
-    """Writes the demo page and all that it loads: runtime, tokenizer, vocabulary, labels. Any static server will do.
+    """Writes the demo page and its files: runtime, tokenizer, vocabulary, labels. Any static web server can serve it.
 
     Args:
         saved_model: has the label list.
         checkpoint: has the tokenizer files.
-        max_length: most tokens of a row, special tokens included.
+        max_length: maximum tokens per text or pair, special tokens included.
         text_columns: one, or two for text pairs.
         variants: the accepted ones; the page starts with the first.
         out: the folder of the variants.
@@ -245,7 +245,7 @@ def ship_beside(
     packages = environment().home / "node_modules" / "@tensorflow"
     for name in RUNTIME_FILES:
         shutil.copyfile(packages / name, runtime / Path(name).name)
-    shutil.copyfile(FILES / "LICENSE", runtime / "LICENSE")  # of TensorFlow.js; its packages come without
+    shutil.copyfile(FILES / "LICENSE", runtime / "LICENSE")  # of TensorFlow.js, whose packages lack it
     for name in PAGE_FILES:
         shutil.copyfile(FILES / name, out / name)
     shutil.copyfile(FILES / "SHIPPED.md", out / "README.md")

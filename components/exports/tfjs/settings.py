@@ -10,8 +10,8 @@ from components.exports.format_settings import FormatSettings
 
 
 class Settings(FormatSettings):
-    """TensorFlow.js, with a demo page. Needs Node.js and npm."""
+    """TensorFlow.js, with a demo page. Requires Node.js and npm."""
 
     variants: list[Literal["float32", "float16", "uint8"]] = Field(
-        ["float32"], min_length=1, description="Weights as they are loaded: the browser computes in float32."
+        ["float32"], min_length=1, description="Storage type of the weights; the browser computes in float32."
     )

@@ -19,8 +19,8 @@ VARIANTS = ("float32", "float16", "int8")
 def convert(saved_model: Path, variant: str, out: Path) -> None:
     """Writes `model.<variant>.tflite`: int32 [batch, tokens] inputs, "probabilities" float32 [batch, classes].
 
-    Both dimensions are dynamic; the inputs have their names in the signature `serving_default`. Only
-    TensorFlow Lite's own ops are allowed, so any runtime opens it.
+    Both dimensions are dynamic; the inputs have names in the signature `serving_default`. Only TensorFlow
+    Lite's built-in ops are allowed, so any runtime can load it.
 
     Args:
         saved_model: folder that the Trainer exported.
@@ -28,7 +28,7 @@ def convert(saved_model: Path, variant: str, out: Path) -> None:
         out: existing folder.
 
     Raises:
-        PipelineError: the SavedModel cannot be read or not be converted.
+        PipelineError: the SavedModel cannot be read or cannot be converted.
     """
     import tensorflow as tf
 
@@ -40,7 +40,7 @@ def convert(saved_model: Path, variant: str, out: Path) -> None:
         converter = tf.lite.TFLiteConverter.from_saved_model(f"{folder}/tokens")
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if variant != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]  # alone: int8 weights
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]  # by itself, it means int8 weights
         if variant == "float16":
             converter.target_spec.supported_types = [tf.float16]
         _file(out, variant).write_bytes(converter.convert())
@@ -48,7 +48,7 @@ def convert(saved_model: Path, variant: str, out: Path) -> None:
 
 @contextlib.contextmanager
 def opened(out: Path, variant: str) -> Iterator[Opened]:
-    """The variant in LiteRT's interpreter, on the cores of this process."""
+    """Loads the variant in LiteRT's interpreter, with the cores of this process."""
     yield timed(open_tflite(_file(out, variant)).predict)
 
 
@@ -65,7 +65,7 @@ def ship_beside(
     variants: Sequence[str],
     out: Path,
 ) -> None:
-    """Writes the labels, the tokenizer and the Python example, and puts labels and vocabulary into the models.
+    """Writes labels, tokenizer and Python example, and adds labels and vocabulary to the models.
 
     See `shipped_files.write_shipped_files` and `tflite_metadata`.
     """

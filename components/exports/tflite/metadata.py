@@ -1,8 +1,8 @@
-"""TFLite metadata: what a model takes and gives, with its labels and its vocabulary, inside the .tflite file.
+"""Adds TFLite metadata to a .tflite file: a description of inputs and outputs, the labels and the vocabulary.
 
-The format is that of tflite-support, which cannot be installed beside protobuf 6: a flatbuffer by the schema
-`metadata_schema.fbs` (file identifier M001) in the buffer TFLITE_METADATA, and the files as a zip archive, not
-compressed, behind the model. An interpreter sees neither.
+The format is that of tflite-support, which cannot be installed together with protobuf 6: a flatbuffer with the schema
+`metadata_schema.fbs` (file identifier M001) in the buffer TFLITE_METADATA, and the files in an uncompressed zip
+archive after the model. Interpreters ignore both.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from models import features
 
 BUFFER_NAME = "TFLITE_METADATA"
 FILE_IDENTIFIER = b"M001"
-PARSER_VERSION = "1.1.0"  # the first that knows tokenizers
+PARSER_VERSION = "1.1.0"  # the first that supports tokenizers
 
-# The schema's enums and union members that occur here.
+# The schema's enums and union members that are used here.
 TENSOR_AXIS_LABELS, VOCABULARY = 2, 5
 FEATURE_PROPERTIES = 1
 BERT_TOKENIZER_OPTIONS = 4
@@ -35,12 +35,12 @@ _DESCRIPTIONS = {
 
 
 def add_metadata(model: Path, labels: Path, vocabulary: Path) -> None:
-    """Puts the metadata and both files into a .tflite file that has none yet.
+    """Adds the metadata and both files to a .tflite file that has no metadata yet.
 
     Args:
-        model: what the converter wrote, with one signature.
-        labels: one a line, in the order of the probabilities.
-        vocabulary: one token a line, in the order of the ids.
+        model: a file that the converter wrote, with one signature.
+        labels: one label per line, in the order of the probabilities.
+        vocabulary: one token per line, in the order of the ids.
     """
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
@@ -53,20 +53,20 @@ def add_metadata(model: Path, labels: Path, vocabulary: Path) -> None:
     packed = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(graph))
     with zipfile.ZipFile(packed, "a", zipfile.ZIP_STORED) as archive:
         for path in (labels, vocabulary):
-            # A date of its own would make each export of the same model another file.
+            # A fixed date, so that exports of the same model are equal.
             archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes())
     model.write_bytes(packed.getvalue())
 
 
 def _names(graph: Any) -> tuple[list[str], list[str]]:
-    """Inputs and outputs as the signature calls them, in the order of the graph."""
+    """Names of inputs and outputs in the signature, in the order of the graph."""
     [signature], [subgraph, *_] = graph.signatureDefs, graph.subgraphs
     called = {entry.tensorIndex: entry.name.decode() for entry in [*signature.inputs, *signature.outputs]}
     return [called[index] for index in subgraph.inputs], [called[index] for index in subgraph.outputs]
 
 
 def _metadata(inputs: Sequence[str], outputs: Sequence[str], labels: str, vocabulary: str) -> bytes:
-    """The flatbuffer. Numbers of fields are their places in the tables of the schema."""
+    """The flatbuffer. Field numbers are positions in the schema's tables."""
     b = flatbuffers.Builder()
     label_file = _file(b, labels, "Labels in the order of the probabilities.", TENSOR_AXIS_LABELS)
     vocabulary_file = _file(b, vocabulary, "WordPiece vocabulary, the id is the line.", VOCABULARY)
@@ -111,7 +111,7 @@ def _file(b: flatbuffers.Builder, name: str, description: str, kind: int) -> int
 
 
 def _table(b: flatbuffers.Builder, offsets: Mapping[int, int], small: Mapping[int, int] | None = None) -> int:
-    """A table of references by their field, and of enums by theirs; everything they refer to is written already."""
+    """A table with references and enums by field number; everything that it refers to is already written."""
     b.StartObject(max([*offsets, *(small or {})], default=-1) + 1)
     for field, offset in offsets.items():
         b.PrependUOffsetTRelativeSlot(field, offset, 0)

@@ -67,7 +67,7 @@ def test_an_npm_that_cannot_reach_its_registry_is_quoted(offline, tmp_path):
     with pytest.raises(NotInstalledError) as told:
         environment(tmp_path / "home")
     assert str(told.value) == (
-        "the TensorFlow.js runtime cannot be fetched, `npm ci` failed: npm error code ENOTFOUND; check the "
+        "the TensorFlow.js runtime could not be downloaded, `npm ci` failed: npm error code ENOTFOUND; check the "
         "network and npm's registry settings"
     )
 
