@@ -1,1 +1,1 @@
-"""What is trained: checkpoints and the axes tokenizers, encoders and tasks. Knows no TFX, no node, no pipeline."""
+"""Models: checkpoints and the axes tokenizers, encoders and tasks. Imports neither TFX nor nodes nor the pipeline."""

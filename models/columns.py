@@ -1,4 +1,4 @@
-"""Raw columns as TFX hands them to a graph: dense, sparse or ragged."""
+"""Raw columns as TFX passes them to a graph: dense, sparse or ragged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Column: TypeAlias = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
 
 
 def one_value(column: Column, default: str) -> tf.Tensor:
-    """One string a row, `default` where there is none: sparse, ragged, [batch] or [batch, 1] -> [batch]."""
+    """One string per row, `default` if it has none: sparse, ragged, [batch] or [batch, 1] -> [batch]."""
     if isinstance(column, tf.RaggedTensor):
         column = column.to_sparse()
     if isinstance(column, tf.SparseTensor):
@@ -23,7 +23,7 @@ def one_value(column: Column, default: str) -> tf.Tensor:
 
 
 def map_values(function: Callable[[tf.Tensor], tf.Tensor], column: Column) -> Column:
-    """The column with `function` applied to its values; its shape stays."""
+    """The column with `function` applied to its values; the shape does not change."""
     if isinstance(column, tf.SparseTensor):
         return column.with_values(function(column.values))
     if isinstance(column, tf.RaggedTensor):

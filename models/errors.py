@@ -1,4 +1,4 @@
-"""Errors that users read: one line that names what is wrong, quotes it and says what to do.
+"""Errors for users: one line that says what is wrong, quotes the value and says what to do.
 
 The runners print the message without a traceback and exit with `exit_code`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class PipelineError(Exception):
-    """The run cannot go on. `str(error)` is the whole message, one line."""
+    """The run cannot continue. `str(error)` is the whole message, one line."""
 
     exit_code = 1
 
@@ -19,11 +19,11 @@ class UsageError(PipelineError):
 
 
 class CheckpointError(PipelineError):
-    """The checkpoint could not be fetched, or its files cannot be used as they are."""
+    """The checkpoint could not be downloaded, or its files cannot be used."""
 
 
 class CheckpointUsageError(CheckpointError, UsageError):
-    """The config names a checkpoint that is not there, or asks for what the checkpoint cannot do."""
+    """The config names a checkpoint that does not exist, or asks for more than the checkpoint supports."""
 
 
 class GateRefused(PipelineError):

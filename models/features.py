@@ -1,17 +1,17 @@
-"""The names of features, files and signatures that more than one node uses.
+"""Names of features, files and signatures that several nodes use.
 
-Raw columns (the text, its pair, the label) are named by the config, because they are the user's;
-everything made from them is named here and nowhere else.
+The config names the raw columns (the text, its pair, the label), which are the user's; everything made
+from them is named here and nowhere else.
 """
 
 from collections.abc import Iterable
 
-# Transformed features, one row each: what Transform writes and the Trainer reads.
+# Transformed features, one row each, which Transform writes and the Trainer reads.
 INPUT_IDS = "input_ids"  # int64, variable length, special tokens included
-TOKEN_TYPE_IDS = "token_type_ids"  # int64, same length as INPUT_IDS; of which text of a pair a token is
-LABEL_ID = "label_id"  # int64 scalar: the line of the label in the label list, from 0
+TOKEN_TYPE_IDS = "token_type_ids"  # int64, same length as INPUT_IDS; which text of a pair a token belongs to
+LABEL_ID = "label_id"  # int64 scalar: the label's line number in the label list, starting at 0
 
-# What the Trainer feeds the encoder beside them; made from the lengths, never stored.
+# A further input of the encoder, derived from the lengths and never stored.
 ATTENTION_MASK = "attention_mask"
 
 # Signatures of the exported SavedModel.
@@ -24,12 +24,12 @@ PROBABILITIES = "probabilities"  # float32 [batch, classes], rows sum to 1
 CLASSES = "all_classes"  # string [batch, classes]: the label of each column; TFMA reads string labels by it
 PREDICTED_LABEL = "label"  # string [batch]: the most probable class
 
-# Files that travel with the model.
-LABELS_FILE = "labels.txt"  # one label a line, UTF-8; the line number is the label id
+# Files shipped with the model.
+LABELS_FILE = "labels.txt"  # one label per line, UTF-8; the line number is the label id
 
 
 def model_inputs(names: Iterable[str]) -> tuple[str, ...]:
-    """The inputs of a model in the order in which they are shown.
+    """The inputs of a model in the order in which they are listed.
 
     >>> model_inputs(["token_type_ids", "input_ids"])
     ('input_ids', 'attention_mask', 'token_type_ids')

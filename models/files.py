@@ -1,7 +1,7 @@
-"""The files of a checkpoint's folder: found without leaving it, and read as what they should hold.
+"""Reads the files of a checkpoint's folder with type checks and without leaving the folder.
 
-Everything that is parsed goes through `read_json` and `typed`, so that a malformed file ends in one line
-that names the file and the key, whatever is in it. No TensorFlow here.
+All parsing goes through `read_json` and `typed`, so that any malformed file gives a one-line error that names the
+file and the key. Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _quote.maxstring = _quote.maxother = 120
 
 
 class FromFile(BaseModel):
-    """Part of a JSON file: types are exact (no text for a number), what is not named is not read."""
+    """Part of a JSON file: types are exact (a string is not a number), and other keys are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -33,7 +33,7 @@ T = TypeVar("T", bound=FromFile)
 
 
 def checkpoint_file(folder: Path, name: str) -> Path:
-    """The file of that name in the folder, or one that is not there.
+    """The path of the named file in the folder, which need not exist.
 
     Raises:
         CheckpointError: the name, or a link of that name, leads out of the folder.
@@ -44,15 +44,15 @@ def checkpoint_file(folder: Path, name: str) -> Path:
         raise CheckpointError(
             f"{folder}: {shown(name)} leads out of the checkpoint's folder; nothing there is read"
         )
-    if not name.isprintable():  # it would be in every message about the file
+    if not name.isprintable():  # the name is part of every message about the file
         raise CheckpointError(
-            f"{folder}: {shown(name)} is no name that a checkpoint's file may have; rename it"
+            f"{folder}: {shown(name)} is not allowed as the name of a checkpoint's file; rename it"
         )
     try:
         target = Path(os.path.realpath(path))
         path.is_file()
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder}: {shown(name)} is no file name: {one_line(error)}") from error
+        raise CheckpointError(f"{folder}: {shown(name)} is not a file name: {one_line(error)}") from error
     if not any(target.is_relative_to(root) for root in _roots(folder)):
         raise CheckpointError(
             f"{path}: a link that leads out of the checkpoint's folder, to {one_line(target)}; copy that file into the folder"
@@ -61,10 +61,10 @@ def checkpoint_file(folder: Path, name: str) -> Path:
 
 
 def check_links(folder: Path) -> None:
-    """Refuses a folder with a link, at any depth, to something outside it: whoever reads the folder would follow it.
+    """Refuses a folder that contains, at any depth, a link out of it, which readers of the folder would follow.
 
     Raises:
-        CheckpointError: there is one; the message names it.
+        CheckpointError: there is such a link; the message names it.
     """
     for parent, folders, files in os.walk(folder):
         for name in [*folders, *files]:
@@ -74,16 +74,16 @@ def check_links(folder: Path) -> None:
 
 
 def _roots(folder: Path) -> list[Path]:
-    """The folder itself; a snapshot in the hub's cache consists of links to the blobs of its own repository."""
+    """The folder itself; for a snapshot in the hub's cache also the blobs of its repository, which it links to."""
     real = Path(os.path.realpath(folder))
     repositories = (p.parent for p in real.parents if p.name == "snapshots")
     return [real, *(r / "blobs" for r in repositories if r.name.startswith("models--"))]
 
 
 def read_text(path: Path) -> str:
-    """Raises CheckpointError when the file is missing or is not UTF-8. Line ends stay as they are."""
-    if not path.is_file():  # a pipe of that name would be waited for
-        raise CheckpointError(f"{path.parent}: {path.name} is missing; a checkpoint folder needs it")
+    """Reads a text; raises CheckpointError if the file is missing or is not UTF-8. Line ends are not changed."""
+    if not path.is_file():  # reading from a pipe would block
+        raise CheckpointError(f"{path.parent}: {path.name} is missing; a checkpoint folder must have it")
     try:
         return path.read_bytes().decode("utf-8")
     except OSError as error:
@@ -95,12 +95,12 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises CheckpointError when the file is missing or holds no JSON object."""
+    """Reads a JSON object; raises CheckpointError if the file is missing or is something else."""
     return parse_json(path, read_text(path))
 
 
 def parse_json(path: Path, text: str) -> dict[str, Any]:
-    """`path` is what the error message names."""
+    """Parses a JSON object; `path` is for the error message."""
     try:
         value = json.loads(text, object_pairs_hook=unique_keys)
     except RecursionError as error:
@@ -113,7 +113,7 @@ def parse_json(path: Path, text: str) -> dict[str, Any]:
 
 
 def typed(kind: type[T], path: Path, value: Mapping[str, Any], where: str = "") -> T:
-    """`value`, parsed from the file at `path` (under the key `where`), as a `kind`.
+    """Validates `value`, read from the file at `path` (under the key `where`), as a `kind`.
 
     Raises:
         CheckpointError: a key is missing or has another type; the message names file, key and value.
@@ -131,11 +131,11 @@ def typed(kind: type[T], path: Path, value: Mapping[str, Any], where: str = "") 
 
 
 def shown(value: object) -> str:
-    """A value of a file as a message quotes it: one line, short however long or deep it is."""
+    """A value from a file, quoted for a message: one short line, however long or deeply nested it is."""
     return one_line(_quote.repr(value))
 
 
 def one_line(text: object) -> str:
-    """`text` in one line, cut where it is very long; what a terminal would obey or not show is escaped."""
+    """`text` on one line, shortened if it is very long; control and invisible characters are escaped."""
     words = " ".join(str(text).split())[:_SHOWN_CHARACTERS]
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)

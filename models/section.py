@@ -1,9 +1,9 @@
-"""What all sections of a config have in common.
+"""The base of all sections of a config.
 
-A node's section stands beside its code (`components/trainer/settings.py`), so that a new setting re-runs
-only the nodes that read it; what several nodes read is in `components/settings.py`. A node gets its
+A node's section is next to its code (`components/trainer/settings.py`), so that a new setting re-runs
+only the nodes that read it; settings that several nodes read are in `components/settings.py`. A node gets its
 section as JSON through `custom_config` or an execution property (the metadata store records every value)
-and validates it back into the class. No TensorFlow is imported.
+and validates it back into the class. Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 def _refuse_address(value: object) -> object:
     if isinstance(value, str) and "://" in value:
-        raise ValueError(f"{value!r} is an address, no path on this machine: copy what it names here first")
+        raise ValueError(f"{value!r} is a URL, not a path on this machine: copy its content here first")
     return value
 
 
-# To be looked at before it is a Path, which would make the folder `gs:/bucket` of `gs://bucket`.
+# Checked before it becomes a Path, which would turn `gs://bucket` into the folder `gs:/bucket`.
 LocalPath = Annotated[Path, BeforeValidator(_refuse_address)]
 
 
 class Section(BaseModel):
-    """A frozen part of the config: unknown keys are errors, every field says what it means."""
+    """A frozen part of the config: unknown keys are errors, and every field has a description."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
-    # Keys of which only one can be given -> the keys that mean something beside that one alone.
+    # Keys that exclude one another -> the keys that apply only with that key.
     alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """pydantic takes `epochs: true` for 1.0."""
+        """Rejects booleans for numbers, because pydantic accepts `epochs: true` as 1.0."""
         if isinstance(value, bool):
             annotation = cls.model_fields[str(info.field_name)].annotation
             if not _takes_bool(annotation):
-                raise ValueError(f"{'true' if value else 'false'} is no value of this key")
+                raise ValueError(f"{'true' if value else 'false'} is not allowed here")
         return value
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values with the keys of the file, from which the class validates the section back."""
+        """JSON values with the keys of the file, which the class can validate back into the section."""
         return self.model_dump(mode="json", by_alias=True)
 
 

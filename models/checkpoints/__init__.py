@@ -1,1 +1,1 @@
-"""Pretrained checkpoints: where their folder is, whether it can be trained, their tensors."""
+"""Pretrained checkpoints: finding their folder, checking that it can be trained, reading their tensors."""

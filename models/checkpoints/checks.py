@@ -1,6 +1,6 @@
-"""Whether a checkpoint can be trained: tokenizer, encoder, weights and settings go together. No TensorFlow here.
+"""Checks that a checkpoint can be trained and that tokenizer, encoder, weights and settings match.
 
-A run with a checkpoint that is wrong ends in a second.
+Imports no TensorFlow, so that a run with an unusable checkpoint ends within a second.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ def check_checkpoint(
     text_pair: bool = False,
     frozen_layers: int = 0,
 ) -> list[str]:
-    """Refuses, without TensorFlow and in the time of reading the weights once, what training would trip over.
+    """Refuses a checkpoint that cannot be trained, without TensorFlow and with one pass over the weights.
 
     Args:
         folder: what `checkpoint_folder` returned.
         allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
-        max_length: most tokens of a row; checked against the position embeddings.
-        text_pair: whether a row has two texts; an encoder that takes token types needs two of them.
+        max_length: maximum tokens per text or pair; checked against the position embeddings.
+        text_pair: whether a row has two texts; an encoder with token types must have two of them.
         frozen_layers: train.freeze.layers.
 
     Returns:
-        What the user should know of a checkpoint that is accepted, one line each; mostly nothing.
+        Notes for the user about an accepted checkpoint, one line each; usually none.
 
     Raises:
         CheckpointError: a file is missing, malformed, cut short or leads out of the folder, the folder is an
-            adapter's, config.json asks for another forward pass, a weight is no finite float, the tokenizer
+            adapter's, config.json asks for another forward pass, a weight is not a finite float, the tokenizer
             cannot be reproduced, one of its ids has no embedding, or the weights are a pickle.
         CheckpointUsageError: `max_length`, `text_pair` or `frozen_layers` asks for more than the checkpoint
             has.
@@ -57,7 +57,7 @@ def check_checkpoint(
     if has_safetensors(folder):
         tensors = encoder_tensors(folder, encoder, allow_pickle)
     else:
-        check_pickle(folder, allow_pickle)  # what is inside is checked when the Trainer loads it
+        check_pickle(folder, allow_pickle)  # the Trainer checks the contents when it loads them
     spec = load_spec(folder)
     _check_embeddings(folder, spec, rows=encoder.facts.sizes(encoder.config).vocabulary)
     _check_settings(folder, encoder, spec, max_length, text_pair, frozen_layers)
@@ -66,11 +66,11 @@ def check_checkpoint(
 
 
 def _check_embeddings(folder: Path, spec: Spec, rows: int) -> None:
-    """Every id that the tokenizer can give needs its row."""
+    """Checks that every token id has a row in the embedding."""
     if len(spec.vocab) > rows:
         raise CheckpointError(
             f"{spec.file}: {len(spec.vocab)} tokens do not fit the embedding of {rows} rows; "
-            "tokenizer and weights are not of one model"
+            "tokenizer and weights belong to different models"
         )
     for token, index in spec.added_tokens:
         if index >= rows:

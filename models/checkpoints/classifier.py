@@ -1,4 +1,4 @@
-"""A checkpoint as the TF model that is trained. TensorFlow is imported."""
+"""Loads a checkpoint as the TF model to train. Imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ def load_classifier(
     allow_pickle: bool = False,
     seed: int = 0,
 ) -> Any:
-    """Builds the TF Hugging Face classifier: the checkpoint's encoder and a fresh head.
+    """Builds the TF Hugging Face classifier: the checkpoint's encoder and a new head.
 
     Args:
         folder: a checkpoint that `models.checkpoints.checks.check_checkpoint` accepts.
         labels: class names; the position is the label id.
         dropout: replaces the checkpoint's dropout before the head.
         allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
-        seed: of the head's (and, where the checkpoint has none, the pooler's) initial weights.
+        seed: seed of the initial weights of the head (and of the pooler, if the checkpoint has none).
 
     Returns:
-        An instance of the family's TF class, as TFBertForSequenceClassification, with `len(labels)` outputs
-        and
-        float32 weights.
+        An instance of the family's TF class, such as TFBertForSequenceClassification, with `len(labels)`
+        outputs and float32 weights.
 
     Raises:
         CheckpointError: config or weights cannot be used; see `encoder_tensors`.
@@ -43,7 +42,7 @@ def load_classifier(
 
 
 def hugging_face_config(folder: Path, labels: Sequence[str], dropout: float | None = None) -> Any:
-    """transformers' config, as BertConfig, of a classifier on this encoder: what `read_encoder` reads, no other key.
+    """transformers' config, such as BertConfig, of a classifier with this encoder; only keys that `read_encoder` reads.
 
     Raises:
         CheckpointError: config.json cannot be used.

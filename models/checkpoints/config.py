@@ -1,4 +1,4 @@
-"""Which encoder a checkpoint's config.json describes. No TensorFlow here."""
+"""Reads which encoder a checkpoint's config.json describes. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def read_encoder(folder: Path) -> Encoder:
     """Reads config.json.
 
     Raises:
-        CheckpointError: it is malformed, the architecture is not known, or a key asks for another forward
-            pass; the message names the key.
+        CheckpointError: the file is malformed, the architecture is unknown, or a key asks for another
+            forward pass; the message names the key.
     """
     path = checkpoint_file(folder, CONFIG_FILE)
     kind, values = read_model_type(folder), read_json(path)
@@ -39,7 +39,7 @@ def read_model_type(folder: Path) -> str:
     """The key of FAMILIES that config.json names.
 
     Raises:
-        CheckpointError: the file is malformed, or names no family that is known.
+        CheckpointError: the file is malformed, or names no known family.
     """
     path = checkpoint_file(folder, CONFIG_FILE)
     kind = read_json(path).get("model_type")
@@ -52,7 +52,7 @@ def read_model_type(folder: Path) -> str:
 
 
 def unread_keys(folder: Path, facts: Facts) -> list[str]:
-    """Keys of config.json that neither transformers' class nor this project reads; they change nothing."""
+    """Keys of config.json that neither transformers' class nor this project reads; they have no effect."""
     known = {*facts.HARMLESS, *facts.REFUSED, *facts.Config.model_fields}
     values = read_json(checkpoint_file(folder, CONFIG_FILE))
     return sorted(key for key in values if key not in known and not key.startswith("_"))

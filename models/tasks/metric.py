@@ -1,4 +1,4 @@
-"""What can be said of a figure without computing it. No TensorFlow."""
+"""Properties of a metric that are known without computing it. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a model on a split; its name in configs and files is its key in the task's `METRICS` or `SCORES`.
+    """A metric of a model on a split; its name in configs and files is its key in the task's `METRICS` or `SCORES`.
 
     Attributes:
-        title: how text and charts name it.
-        computed_by: class of `components/evaluator/metrics.py`, or of TFMA with "tfma." before it; "" for a score of
+        title: name in texts and charts.
+        computed_by: class in `components/evaluator/metrics.py`, or in TFMA with the prefix "tfma."; "" for a score of
             the training loop, which the head computes.
-        highest: end of its range, which begins at 0.
-        lower_is_better: such as a loss.
-        over_classes: an average over classes. In a slice by the label, which has one class, it says nothing.
-        one_against_rest: TFMA computes it for each class against all others, and takes the mean.
-        counts_rows: tells how much was judged, not how good a model is.
+        highest: upper end of its range, which begins at 0.
+        lower_is_better: true for a loss, for example.
+        over_classes: it is an average over classes, which says nothing in a slice by the label, which has one class.
+        one_against_rest: TFMA computes it for each class against all others and averages.
+        counts_rows: it counts the evaluated rows and does not rate the model.
     """
 
     title: str
@@ -31,9 +31,9 @@ class Metric:
 
     @property
     def bounded(self) -> bool:
-        """Whether it is a share of 1."""
+        """Whether its range is 0 to 1."""
         return math.isfinite(self.highest)
 
     def worse_by(self, value: float, baseline: float) -> float:
-        """How much worse `value` is than `baseline`; negative when it is better."""
+        """How much worse `value` is than `baseline`; negative if it is better."""
         return value - baseline if self.lower_is_better else baseline - value

@@ -1,4 +1,4 @@
-"""What a task's figures hand to the report: sections as data, which `components/report` draws. No TensorFlow."""
+"""Sections of the report as data, which a task describes and `components/report` renders. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Point: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True)
 class Judged:
-    """What is known of a model beside the predictions of `rows_predicted` of the `rows_evaluated` rows.
+    """What is known about a model in addition to the predictions of `rows_predicted` of the `rows_evaluated` rows.
 
-    `per_class` and `per_class_baseline`: measure -> label id -> value, by the Evaluator, of the model and of the
+    `per_class` and `per_class_baseline`: measure -> label id -> value, from the Evaluator, of the model and of the
     last blessed one. `rows_of_labels`: label -> rows of the split.
     """
 
@@ -23,24 +23,24 @@ class Judged:
     per_class: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     per_class_baseline: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
-    def rows_told(self) -> str:
-        """A sentence on the rows that were predicted."""
+    def rows_note(self) -> str:
+        """A sentence about the rows that were predicted."""
         if self.rows_predicted < self.rows_evaluated:
             return (
-                f"From {self.rows_predicted:,} of {self.rows_evaluated:,} rows, spread evenly over the split "
+                f"From {self.rows_predicted:,} of {self.rows_evaluated:,} rows, evenly spaced over the split "
                 "(report.max_rows)."
             )
         return f"From all {self.rows_predicted:,} rows."
 
 
 class Name(NamedTuple):
-    """A label, a slice or a column in a cell: cut where it is too long."""
+    """A label, slice or column name in a cell; shortened if it is too long."""
 
     text: str
 
 
 class Share(NamedTuple):
-    """A share of 1, drawn as a meter."""
+    """A share between 0 and 1, drawn as a meter."""
 
     value: float
 
@@ -50,7 +50,7 @@ Cell: TypeAlias = str | int | Name | Share
 
 @dataclass(frozen=True)
 class Table:
-    """`words`: columns beside the first that hold words, not numbers."""
+    """`words`: columns after the first that have words, not numbers."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
@@ -58,16 +58,16 @@ class Table:
 
 
 class MatrixCell(NamedTuple):
-    """A count, the share of its row that it is, and what it says in words."""
+    """A count, its share of the row, and a tooltip."""
 
     value: int
     share: float
-    told: str
+    tooltip: str
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A square of counts, shaded by their shares; on the diagonal they are right."""
+    """A square of counts, shaded by their shares; the diagonal has the correct predictions."""
 
     names: Sequence[str]
     cells: Sequence[Sequence[MatrixCell]]
@@ -75,7 +75,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line in the unit square, over the line of guessing."""
+    """A curve in the unit square, with the diagonal of random guessing."""
 
     title: str
     x_label: str
@@ -83,25 +83,25 @@ class Curve:
 
 
 class ChartBar(NamedTuple):
-    """A bar over [low, high], and what it says in words."""
+    """A bar over [low, high], and its tooltip."""
 
     low: float
     high: float
     height: float
-    told: str
+    tooltip: str
 
 
 class ChartDot(NamedTuple):
-    """A dot, and what it says in words."""
+    """A dot, and its tooltip."""
 
     x: float
     y: float
-    told: str
+    tooltip: str
 
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars over [0, 1], up to `top`; with `ideal`, over the line where both sides are equal."""
+    """Bars over [0, 1], up to `top`; with `ideal`, also the diagonal on which both axes are equal."""
 
     title: str
     x_label: str
@@ -116,7 +116,7 @@ Part: TypeAlias = Table | Matrix | Curve | Bars
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a sentence below it, and parts beside each other."""
+    """A heading, a sentence below it, and parts next to each other."""
 
     title: str
     note: str
@@ -124,10 +124,10 @@ class Section:
 
 
 def shortened(count: int, shown: int) -> str:
-    """`(250, 100) -> ", 100 of 250"`; nothing when all are shown."""
+    """`(250, 100) -> ", 100 of 250"`; "" if all are shown."""
     return f", {shown:,} of {count:,}" if count > shown else ""
 
 
 def difference(value: float | None, before: float | None) -> str:
-    """`(0.75, 0.7) -> "+0.050"`; nothing where one of them is missing."""
+    """`(0.75, 0.7) -> "+0.050"`; "" if one of them is missing."""
     return "" if value is None or before is None else f"{value - before:+.3f}"

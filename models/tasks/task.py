@@ -1,13 +1,13 @@
-"""The tasks, one row each, and what a task consists of. No TensorFlow.
+"""The tasks, one row each, and the modules of a task. Imports no TensorFlow.
 
-A task is a package whose modules are imported by name, only where they are needed, so that the code fingerprint of
-a node names those of the chosen task: an edit of another task re-runs nothing.
+A task is a package whose modules are imported by name, only where they are needed. The code fingerprint of a node
+names the modules of the chosen task, so that an edit of another task re-runs nothing.
 
-`facts`: what is known without TensorFlow (`Facts`).
-`starting`: the thresholds of a first config (`Starting`). No TensorFlow.
+`facts`: facts that need no TensorFlow (`Facts`).
+`starting`: the thresholds of a first config (`Starting`). Imports no TensorFlow.
 `labels`: the raw label column as a feature, and batches of it (`Labels`).
 `head`: the loss, the scores of the training loop and the served outputs (`Head`).
-`figures`: what predictions tell, for the report and for the gate of the exports (`Figures`). NumPy.
+`figures`: figures from predictions, for the report and for the exports' gate (`Figures`). Imports only NumPy.
 
 A metric's name means the same in every task, so that an evaluation can be read without knowing the task.
 """
@@ -36,15 +36,15 @@ class Facts(Protocol):
     """A task's module `facts`.
 
     Attributes:
-        METRICS: metric of the Evaluator -> what it is.
-        SCORES: score of the training loop -> what it is; `LOSS` is one of them.
-        DEFAULT_METRICS: `evaluate.metrics` of a config that does not say.
+        METRICS: metrics of the Evaluator and their properties.
+        SCORES: scores of the training loop and their properties; `LOSS` is one of them.
+        DEFAULT_METRICS: default of `evaluate.metrics`.
         REPORTED: metrics that are always computed.
-        PER_CLASS: what is shown of each class -> the metric whose values by class it is; the last one ranks them.
-        SLICE_METRICS: metrics shown of each slice.
-        RANKS_SLICES: the metric that ranks slices, which one class alone has too.
-        BEST_METRIC: `train.metric_for_best_model` of a config that does not say, a score.
-        EXPORT_METRICS: metrics that an export can be held to; the first one is the default.
+        PER_CLASS: measure shown per class -> the metric that has its values by class; the last one ranks classes.
+        SLICE_METRICS: metrics shown for each slice.
+        RANKS_SLICES: the metric that ranks slices, which must make sense for a single class.
+        BEST_METRIC: default of `train.metric_for_best_model`, a score.
+        EXPORT_METRICS: metrics that exports can be compared by; the first one is the default.
         PROBLEM_TYPE: `problem_type` of a Hugging Face config.
         HUB_TAG: `pipeline_tag` of a model card.
     """
@@ -62,16 +62,16 @@ class Facts(Protocol):
     HUB_TAG: str
 
     def as_label(self, value: bytes | int) -> str | bytes:
-        """A value of the label column as the label list writes it."""
+        """A value of the label column as in the label list."""
 
     def label_fault(self, values: Sequence[Any], labels: frozenset[str]) -> str:
-        """The data gate's rule that a row's label breaks, "" for none."""
+        """The data gate's rule that a row's label breaks, "" if it breaks none."""
 
     def check_integer_labels(self, labels: Sequence[str], label_list: Path, column: str) -> None:
-        """Raises GateRefused where integer labels cannot be the ids of the list."""
+        """Raises GateRefused if integer labels cannot be the ids of the list."""
 
     def card_summary(self, labels: Sequence[str]) -> str:
-        """What the model does, in a sentence of its model card."""
+        """A sentence for the model card about what the model does."""
 
 
 class Starting(Protocol):
@@ -82,28 +82,28 @@ class Starting(Protocol):
 
 
 class Labels(Protocol):
-    """A task's module `labels`. `rows` are parsed examples, `order` int32 [rows] chooses some of them."""
+    """A task's module `labels`. `rows` are parsed examples, `order` int32 [rows] selects some of them."""
 
     def label_feature(self, column: Any, label_list: Path) -> tf.Tensor:
-        """Raw column -> the feature that Transform writes."""
+        """Converts the raw column to the feature that Transform writes."""
 
     def parsing_spec(self) -> dict[str, Any]:
-        """What `tf.io.parse_example` reads back."""
+        """The spec for `tf.io.parse_example`."""
 
     def batch_spec(self) -> dict[str, tf.TensorSpec]:
-        """What `batch` gives, for any number of rows."""
+        """The spec of what `batch` returns, for any number of rows."""
 
     def batch(self, rows: Mapping[str, Any], order: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The labels of the chosen rows."""
+        """The labels of the selected rows."""
 
     def row_weights(self, batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:
         """float32 [rows]: weight in the loss."""
 
     def arrays(self, rows: Mapping[str, Any]) -> list[np.ndarray]:
-        """The labels as they are, for a digest of the data."""
+        """The labels as arrays, for a digest of the data."""
 
     def counts(self, rows: Mapping[str, Any], shard: str, classes: int) -> np.ndarray:
-        """int64 [classes]: how often each label stands there; raises PipelineError for one outside the list."""
+        """int64 [classes]: the number of rows of each label; raises PipelineError for one outside the list."""
 
     def names_table(self, label_list: Path) -> tf.lookup.StaticHashTable:
         """Label id -> label; the list becomes an asset of the graph."""
@@ -113,39 +113,39 @@ class Head(Protocol):
     """A task's module `head`."""
 
     def size(self, labels: Sequence[str]) -> int:
-        """Outputs of the head."""
+        """Number of outputs of the head."""
 
     def row_losses(
         self, logits: tf.Tensor, batch: Mapping[str, tf.Tensor], smoothing: float = 0.0
     ) -> tf.Tensor:
-        """float32 [rows]."""
+        """The loss of each row, float32 [rows]."""
 
     def score_sums(self, logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
-        """float32 [sums] of a batch, which add up over batches and replicas; rows of weight 0 do not count."""
+        """float32 [sums] of a batch, to be added over batches and replicas; rows of weight 0 do not count."""
 
     def scores(self, sums: Sequence[float]) -> dict[str, float]:
-        """The sums of a split -> `SCORES`, in the order in which they are shown."""
+        """Computes `SCORES` from the sums of a split, in the order in which they are shown."""
 
     def served_outputs(self, logits: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Outputs of every signature; `classes` are the labels in order of their ids, string [classes]."""
 
 
 class Figures(Protocol):
-    """A task's module `figures`. What it computes is its own; others hand it on and draw its sections."""
+    """A task's module `figures`. Only the task knows the type of its figures; others pass them on and draw sections."""
 
     MISTAKES_NOTE: str
 
     def label_ids(self, labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-        """The labels of rows as ids; NO_LABEL for one that is none of the classes."""
+        """The labels of rows as ids; NO_LABEL for a label that is not a class."""
 
     def measure(self, metric: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
-        """One of `EXPORT_METRICS`."""
+        """Computes one of `EXPORT_METRICS`."""
 
     def agreement(self, probabilities: np.ndarray, others: np.ndarray) -> float:
         """Share of rows that two models answer alike."""
 
     def figures(self, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> Any:
-        """What the predictions of a split tell."""
+        """Computes the figures of a split's predictions."""
 
     def mistakes(
         self,
@@ -158,9 +158,9 @@ class Figures(Protocol):
         """The rows that the model gets wrong."""
 
     def gravity(self, mistake: Any) -> float:
-        """What the worst mistakes have least of."""
+        """Sort key of mistakes, the worst first."""
 
-    def mistake_told(self, mistake: Any) -> Sequence[tuple[str, str, str]]:
+    def describe_mistake(self, mistake: Any) -> Sequence[tuple[str, str, str]]:
         """`[("labelled", "HUM", "2.1%"), ("predicted", "LOC", "95.0%")]`."""
 
     def scalars(self, figures: Any) -> dict[str, float | None]:
@@ -170,10 +170,10 @@ class Figures(Protocol):
         """Custom properties of `system.ClassificationMetrics`, which Kubeflow draws."""
 
     def answer_sections(self, figures: Any, judged: Judged) -> Iterator[Section]:
-        """What is predicted for what."""
+        """Sections about correct and wrong predictions."""
 
     def confidence_sections(self, figures: Any, judged: Judged) -> Iterator[Section]:
-        """How far the model's own confidence can be trusted."""
+        """Sections about the model's confidence."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Task:
 TASKS = {
     "single_label": Task("single_label", "models.tasks.single_label"),
 }
-DEFAULT_TASK = "single_label"  # of a config that does not say
+DEFAULT_TASK = "single_label"  # for configs that do not set the task
 
 
 @functools.cache
@@ -230,5 +230,5 @@ def every_score() -> Mapping[str, Metric]:
 
 
 def metric(name: str) -> Metric:
-    """What is known of a metric; of one that no task has, nothing but its name."""
+    """The properties of a metric; for an unknown one, only its name."""
     return every_metric().get(name, Metric(name))

@@ -19,7 +19,7 @@ from models.strict_json import DuplicateKeyError, loads
     ],
 )
 def test_key_that_an_object_has_twice_is_refused_at_any_depth(text: str, key: str) -> None:
-    with pytest.raises(DuplicateKeyError, match="is there twice in one object") as caught:
+    with pytest.raises(DuplicateKeyError, match="occurs twice in one object") as caught:
         loads(text)
     assert caught.value.key == key
 

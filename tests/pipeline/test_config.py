@@ -87,7 +87,7 @@ def test_no_threshold_is_refused(write):
 
 @pytest.mark.parametrize("key", ["train.epochs", "train.learning_rate", "report.max_rows"])
 def test_a_boolean_is_no_number(write, key):
-    with pytest.raises(UsageError, match=rf"--set {key}=true: {key}: true is no value of this key"):
+    with pytest.raises(UsageError, match=rf"--set {key}=true: {key}: true is not allowed here"):
         load_config(write(GOOD), [f"{key}=true"])
 
 
@@ -267,7 +267,7 @@ def test_span_that_the_data_cannot_have_is_refused(write, overrides, told):
         ),
         (
             ["model.checkpoint.hub=a/b"],
-            "--set model.checkpoint.hub=a/b: model.checkpoint: hub needs revision",
+            "--set model.checkpoint.hub=a/b: model.checkpoint: hub requires revision",
         ),
         (
             ["train={epochs: 2, max_steps: 3}"],

@@ -1,1 +1,1 @@
-"""One label of a list for each row."""
+"""Single-label classification: each row has one label of a list."""

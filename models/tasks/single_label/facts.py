@@ -1,4 +1,4 @@
-"""What is known of single-label classification without TensorFlow."""
+"""Facts about single-label classification that need no TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METRICS: Mapping[str, Metric] = {
     "macro_f1": Metric("macro F1", "MacroF1", over_classes=True),
     "macro_precision": Metric("macro precision", "MacroPrecision", over_classes=True),
     "macro_recall": Metric("macro recall", "MacroRecall", over_classes=True),
-    "micro_f1": Metric("micro F1", "Accuracy"),  # the same figure, where a row has one label
+    "micro_f1": Metric("micro F1", "Accuracy"),  # equal if each row has one label
     "cross_entropy": Metric(
         "cross-entropy", "tfma.SparseCategoricalCrossentropy", highest=math.inf, lower_is_better=True
     ),
@@ -41,7 +41,7 @@ HUB_TAG = "text-classification"
 
 
 def as_label(value: bytes | int) -> str | bytes:
-    """The label as the label list writes it: `b"DESC" -> "DESC"`, `3 -> "3"`; bytes if not UTF-8."""
+    """The label as in the label list: `b"DESC" -> "DESC"`, `3 -> "3"`; bytes if not UTF-8."""
     if isinstance(value, int):
         return str(value)
     try:
@@ -58,12 +58,12 @@ def label_fault(values: Sequence[Any], labels: frozenset[str]) -> str:
 
 
 def check_integer_labels(labels: Sequence[str], label_list: Path, column: str) -> None:
-    """TFMA takes an integer label for the column of the probabilities, so it must be the label id.
+    """Checks that integer labels are the label ids, because TFMA uses them as columns of the probabilities.
 
     Args:
         labels: the label list.
         label_list: its file.
-        column: raw column with the label.
+        column: raw column of the label.
 
     Raises:
         GateRefused: the label list is not 0, 1, 2 ...
@@ -76,5 +76,5 @@ def check_integer_labels(labels: Sequence[str], label_list: Path, column: str) -
 
 
 def card_summary(labels: Sequence[str]) -> str:
-    """The sentence of the model card: `["a", "b"] -> "A text classifier for 2 labels: a, b."`."""
+    """The summary for the model card: `["a", "b"] -> "A text classifier for 2 labels: a, b."`."""
     return f"A text classifier for {len(labels)} labels: {', '.join(labels)}."

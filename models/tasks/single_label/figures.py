@@ -1,4 +1,4 @@
-"""What the predictions of a classifier tell: confusion matrix, ROC curve, calibration, mistakes. NumPy only."""
+"""Figures from a classifier's predictions: confusion matrix, ROC curve, calibration, mistakes. Imports only NumPy."""
 
 from __future__ import annotations
 
@@ -25,13 +25,11 @@ from models.tasks.sections import (
     shortened,
 )
 
-NO_LABEL = -1  # in label ids: the row's label is not one of the model's classes
-MATRIX_CLASSES = (
-    40  # Kubeflow draws 700 pixels; more classes cannot be read, and metadata grows with the square
-)
+NO_LABEL = -1  # label id of a row whose label is not one of the model's classes
+MATRIX_CLASSES = 40  # Kubeflow draws 700 pixels, too few for more classes, and metadata grows with the square
 OTHERS = "(all others)"
 MISTAKES_NOTE = (
-    "Rows whose own label got the lowest probability: what the model does not know, or what is mislabelled. "
+    "Rows whose own label got the lowest probability: the model has not learned them, or they are mislabelled. "
     "Texts of the data are shown; report.mistakes sets how many."
 )
 _ROC_POINTS = 200
@@ -49,7 +47,7 @@ class ConfusionMatrix:
 
 
 class RocPoint(NamedTuple):
-    """Rates when a row counts as positive from `threshold` on."""
+    """Rates if rows count as positive from `threshold` on."""
 
     threshold: float
     false_positive_rate: float
@@ -58,7 +56,7 @@ class RocPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class RocCurve:
-    """Of the second class against the first. `area` is exact; of the points at most 200 are kept."""
+    """The curve of the second class against the first. `area` is exact; at most 200 points are kept."""
 
     positive: str
     points: tuple[RocPoint, ...]
@@ -66,7 +64,7 @@ class RocCurve:
 
 
 class Bin(NamedTuple):
-    """Rows whose highest probability lies in [low, high); the last bin has 1.0 too."""
+    """Rows whose highest probability is in [low, high); the last bin includes 1.0."""
 
     low: float
     high: float
@@ -77,7 +75,7 @@ class Bin(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far a model's confidence can be trusted; `error` is the expected calibration error (10 bins)."""
+    """How well a model's confidence matches its accuracy; `error` is the expected calibration error (10 bins)."""
 
     bins: tuple[Bin, ...]
     error: float
@@ -85,7 +83,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row that the model gets wrong; texts are cut, bytes that are not UTF-8 replaced."""
+    """A row that the model gets wrong; texts are shortened, and bytes that are not UTF-8 are replaced."""
 
     texts: tuple[str, ...]
     label: str
@@ -96,7 +94,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Figures:
-    """All but the mistakes."""
+    """All figures except the mistakes."""
 
     matrix: ConfusionMatrix
     roc: RocCurve | None
@@ -143,7 +141,7 @@ def confusion_matrix(
 
 
 def folded(matrix: ConfusionMatrix, limit: int = MATRIX_CLASSES) -> ConfusionMatrix:
-    """The same with at most `limit` classes: those with the most mistakes, and all others as one."""
+    """The matrix reduced to at most `limit` classes: those with the most mistakes, and all others as one."""
     count = len(matrix.classes)
     if count <= limit:
         return matrix
@@ -157,7 +155,7 @@ def folded(matrix: ConfusionMatrix, limit: int = MATRIX_CLASSES) -> ConfusionMat
 
 
 def roc_curve(label_ids: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> RocCurve | None:
-    """The curve of a model with two classes; None for others, or when a class has no row."""
+    """The curve of a model with two classes; None for other models, or if a class has no row."""
     known = label_ids >= 0
     positive = label_ids[known] == 1
     if len(classes) != 2 or positive.all() or not positive.any():
@@ -167,7 +165,7 @@ def roc_curve(label_ids: np.ndarray, probabilities: np.ndarray, classes: Sequenc
     last_of_equals = np.append(np.diff(scores[order]) != 0, True)
     hits, alarms = np.cumsum(positive[order])[last_of_equals], np.cumsum(~positive[order])[last_of_equals]
     recall, fall_out = np.append(0, hits / positive.sum()), np.append(0, alarms / (~positive).sum())
-    # The first point takes no row: its threshold is finite, as JSON wants it.
+    # No row is positive at the first point; its threshold is finite because JSON has no infinity.
     thresholds = np.append(1.0, scores[order][last_of_equals])
     kept = np.unique(np.linspace(0, len(recall) - 1, min(_ROC_POINTS, len(recall))).astype(int))
     points = tuple(RocPoint(float(thresholds[i]), float(fall_out[i]), float(recall[i])) for i in kept)
@@ -175,7 +173,7 @@ def roc_curve(label_ids: np.ndarray, probabilities: np.ndarray, classes: Sequenc
 
 
 def calibration(label_ids: np.ndarray, probabilities: np.ndarray) -> Calibration | None:
-    """Confidence against accuracy in ten equal bins, without the empty ones; None without a row."""
+    """Confidence and accuracy in ten equal bins, without empty ones; None if there are no rows."""
     known = label_ids >= 0
     if not known.any():
         return None
@@ -204,23 +202,23 @@ def mistakes(
     probabilities: np.ndarray,
     classes: Sequence[str],
 ) -> Iterator[Mistake]:
-    """The rows whose most probable class is not their label; those whose label is no class are left out.
+    """The rows whose most probable class is not their label, without rows whose label is not a class.
 
     Args:
-        texts: of each row, as they are shown.
-        labels: as the data has them.
-        ids: the same as `label_ids` gives them.
+        texts: the texts of each row, as they are shown.
+        labels: the labels as in the data.
+        ids: the same labels as ids, from `label_ids`.
         probabilities: float32 [rows, classes].
         classes: their names.
     """
-    for row_texts, label, label_id, given in zip(texts, labels, ids, probabilities, strict=True):
-        best = int(given.argmax())
+    for row_texts, label, label_id, row in zip(texts, labels, ids, probabilities, strict=True):
+        best = int(row.argmax())
         if label_id not in (NO_LABEL, best):
-            yield Mistake(tuple(row_texts), label, classes[best], float(given[best]), float(given[label_id]))
+            yield Mistake(tuple(row_texts), label, classes[best], float(row[best]), float(row[label_id]))
 
 
 def gravity(mistake: Mistake) -> float:
-    """The worst mistakes give their own label the least probability."""
+    """Sort key of mistakes, the worst first: the probability of the row's own label."""
     return mistake.label_probability
 
 
@@ -244,7 +242,7 @@ def agreement(probabilities: np.ndarray, others: np.ndarray) -> float:
 
 
 def accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Share of rows with the right label.
+    """Share of rows with the correct label.
 
     >>> accuracy(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]))
     0.75
@@ -253,7 +251,7 @@ def accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean over the classes that occur of 2 tp / (2 tp + fp + fn).
+    """Mean of 2 tp / (2 tp + fp + fn) over the classes that occur.
 
     >>> round(macro_f1(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2])), 4)
     0.7778
@@ -283,7 +281,7 @@ def scalars(figures: Figures) -> dict[str, float | None]:
 
 
 def dashboard(figures: Figures) -> dict[str, Any]:
-    """`confusionMatrix` and, for two classes, `confidenceMetrics`, as Kubeflow's frontend reads them."""
+    """`confusionMatrix` and, for two classes, `confidenceMetrics`, in the form that Kubeflow's frontend reads."""
     drawn: dict[str, Any] = {"confusionMatrix": confusion_metadata(folded(figures.matrix))}
     if figures.roc is not None:
         drawn["confidenceMetrics"] = roc_metadata(figures.roc)
@@ -291,7 +289,7 @@ def dashboard(figures: Figures) -> dict[str, Any]:
 
 
 def confusion_metadata(matrix: ConfusionMatrix) -> dict[str, Any]:
-    """A row is a label, a column a prediction."""
+    """The matrix in Kubeflow's form: rows are labels, columns predictions."""
     return {
         "annotationSpecs": [{"displayName": name} for name in matrix.classes],
         "rows": [{"row": [int(value) for value in row]} for row in matrix.counts],
@@ -299,7 +297,7 @@ def confusion_metadata(matrix: ConfusionMatrix) -> dict[str, Any]:
 
 
 def roc_metadata(curve: RocCurve) -> list[dict[str, float]]:
-    """A dictionary for each point."""
+    """The curve in Kubeflow's form: one dictionary per point."""
     return [
         {
             "confidenceThreshold": point.threshold,
@@ -310,7 +308,7 @@ def roc_metadata(curve: RocCurve) -> list[dict[str, float]]:
     ]
 
 
-def mistake_told(mistake: Mistake) -> Sequence[tuple[str, str, str]]:
+def describe_mistake(mistake: Mistake) -> Sequence[tuple[str, str, str]]:
     """`[("labelled", "ham", "10.0%"), ("predicted", "spam", "90.0%")]`."""
     return [
         ("labelled", mistake.label, f"{mistake.label_probability:.1%}"),
@@ -319,7 +317,7 @@ def mistake_told(mistake: Mistake) -> Sequence[tuple[str, str, str]]:
 
 
 def answer_sections(figures: Figures, judged: Judged) -> Iterator[Section]:
-    """The confusion matrix of the predictions, and the Evaluator's measures of each class."""
+    """The confusion matrix of the predictions, and the Evaluator's metrics of each class."""
     if figures.matrix.counts.any():
         yield _confusion_section(figures.matrix, judged)
     if judged.per_class:
@@ -342,14 +340,14 @@ def _confusion_section(whole: ConfusionMatrix, judged: Judged) -> Section:
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     places = range(len(counts))
     cells = [[_matrix_cell(matrix, shares, i, j) for j in places] for i in places]
-    note = f"Rows are labels, columns predictions. {judged.rows_told()}"
+    note = f"Rows are labels, columns predictions. {judged.rows_note()}"
     return Section("Confusion matrix", note, [Matrix(matrix.classes, cells), *_confusions(whole)])
 
 
 def _matrix_cell(matrix: ConfusionMatrix, shares: np.ndarray, i: int, j: int) -> MatrixCell:
     count, share = int(matrix.counts[i, j]), float(shares[i, j])
-    told = f"{matrix.classes[i]} predicted as {matrix.classes[j]}: {count} rows, {share:.1%} of the label"
-    return MatrixCell(count, share, told)
+    tooltip = f"{matrix.classes[i]} predicted as {matrix.classes[j]}: {count} rows, {share:.1%} of the label"
+    return MatrixCell(count, share, tooltip)
 
 
 def _confusions(matrix: ConfusionMatrix) -> Iterator[Table]:
@@ -370,7 +368,7 @@ def _classes_section(classes: Sequence[str], judged: Judged) -> Section:
     weakest = sorted(last, key=lambda i: last[i])[:_CLASSES_SHOWN]
     before = judged.per_class_baseline.get(measures[-1], {})
     changes = [f"change of {measures[-1]}"] if before else []
-    note = f"By the Evaluator, the weakest first{shortened(len(last), _CLASSES_SHOWN)}."
+    note = f"Computed by the Evaluator, the weakest first{shortened(len(last), _CLASSES_SHOWN)}."
     rows = [_class_row(classes, judged, i, before) for i in weakest]
     return Section("By class", note, [Table(["class", "rows", *measures, *changes, ""], rows)])
 
@@ -397,21 +395,21 @@ def _calibration_section(calibration: Calibration, judged: Judged) -> Section:
     word = "more" if sure > right else "less"
     note = (
         f"On average the model is {sure:.1%} sure and {right:.1%} right: {word} sure than it should be by "
-        f"{abs(sure - right):.1%}. Expected calibration error {error:.4f}. Bars are accuracy, dots stand at the mean "
-        f"confidence; on the dashed line the two are equal. {judged.rows_told()}"
+        f"{abs(sure - right):.1%}. Expected calibration error {error:.4f}. Bars show the accuracy, dots the mean "
+        f"confidence; on the dashed line the two are equal. {judged.rows_note()}"
     )
     return Section("Calibration", note, [_reliability(bins), _confidence(bins)])
 
 
 def _reliability(bins: Sequence[Bin]) -> Bars:
-    """Accuracy for each range of confidence; on the diagonal, the model is as good as it says."""
+    """Accuracy per range of confidence; on the diagonal, accuracy equals confidence."""
     bars = [ChartBar(b.low, b.high, b.accuracy, f"{_range(b)}: accuracy {b.accuracy:.3f}") for b in bins]
     dots = [ChartDot(b.confidence, b.accuracy, f"mean confidence {b.confidence:.3f}") for b in bins]
     return Bars("Accuracy by confidence", "confidence", bars, dots, ideal=True)
 
 
 def _confidence(bins: Sequence[Bin]) -> Bars:
-    """How many rows fall into each range of confidence."""
+    """Number of rows per range of confidence."""
     bars = [ChartBar(b.low, b.high, b.rows, f"{_range(b)}: {b.rows:,} rows") for b in bins]
     return Bars("Rows by confidence", "confidence", bars, top=max(b.rows for b in bins) * 1.06)
 

@@ -1,4 +1,4 @@
-"""Loss, scores and served outputs of a head with one logit for each label."""
+"""Loss, scores and served outputs of a head with one logit per label."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from models.features import CLASSES, LABEL_ID, PREDICTED_LABEL, PROBABILITIES
 
 
 def size(labels: Sequence[str]) -> int:
-    """Logits of a row."""
+    """Number of logits per row."""
     return len(labels)
 
 
@@ -20,7 +20,7 @@ def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], smoothing: flo
     Args:
         logits: float32 [rows, classes].
         batch: with LABEL_ID int32 [rows].
-        smoothing: spreads that share of the target evenly over all classes: with 0.1 and two classes the
+        smoothing: share of the target that is spread evenly over all classes: with 0.1 and two classes the
             target of label 0 is [0.95, 0.05].
     """
     label_ids = batch[LABEL_ID]

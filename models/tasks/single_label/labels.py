@@ -1,4 +1,4 @@
-"""The label of a row as its line in the label list: `["spam"] -> [1]`."""
+"""Labels as line numbers of the label list: `["spam"] -> [1]`."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from models.columns import Column, map_values, one_value
 from models.errors import PipelineError
 from models.features import LABEL_ID
 
-UNKNOWN_LABEL = -1  # the data gate has refused such rows before; -1 keeps a slip visible
+UNKNOWN_LABEL = -1  # the data gate rejects such rows earlier; -1 would make an error visible
 LABELS_ASSET = "labels"
 
 
 def label_feature(column: Column, label_list: Path) -> tf.Tensor:
-    """Labels to their line in the label list, from 0: `["spam"]` -> `[1]`; integer labels as decimals.
+    """Maps labels to their line numbers in the label list: `["spam"]` -> `[1]`; integer labels as decimals.
 
-    The list is read by a table whose file is an asset of the saved graph, so it travels with the model.
+    A lookup table reads the list, whose file is an asset of the saved graph and so is shipped with the model.
 
     Args:
-        column: dense [batch] or [batch, 1], or sparse or ragged with at most one value a row.
-        label_list: one label a line.
+        column: dense [batch] or [batch, 1], or sparse or ragged with at most one value per row.
+        label_list: one label per line.
 
     Returns:
-        int64 [batch], UNKNOWN_LABEL where the label is not in the list or the row has none.
+        int64 [batch], UNKNOWN_LABEL if the label is not in the list or the row has none.
     """
     labels = column if column.dtype == tf.string else map_values(tf.strings.as_string, column)
     tft.annotate_asset(LABELS_ASSET, str(label_list))
@@ -48,7 +48,7 @@ def _ids_table(label_list: Path) -> tf.lookup.StaticHashTable:
 
 
 def names_table(label_list: Path) -> tf.lookup.StaticHashTable:
-    """Label id (int64) -> label (string), "" for an id that is none; the list becomes an asset of the graph."""
+    """Label id (int64) -> label (string), "" for an invalid id; the list becomes an asset of the graph."""
     lines = tf.lookup.TextFileInitializer(
         str(label_list),
         tf.int64,
@@ -70,7 +70,7 @@ def batch_spec() -> dict[str, tf.TensorSpec]:
 
 
 def batch(rows: Mapping[str, Any], order: tf.Tensor) -> dict[str, tf.Tensor]:
-    """LABEL_ID int64 [all rows] -> int32 [rows], those that `order` names."""
+    """LABEL_ID int64 [all rows] -> int32 [rows], for the rows that `order` selects."""
     return {LABEL_ID: tf.cast(tf.gather(rows[LABEL_ID], order), tf.int32)}
 
 
@@ -89,8 +89,8 @@ def counts(rows: Mapping[str, Any], shard: str, classes: int) -> np.ndarray:
 
     Args:
         rows: parsed examples.
-        shard: where they are from, for the message.
-        classes: how many labels there are.
+        shard: the file of the examples, for the error message.
+        classes: number of labels.
 
     Raises:
         PipelineError: a label id is outside [0, classes).

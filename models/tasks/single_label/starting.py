@@ -1,4 +1,4 @@
-"""The thresholds of a first config, from the labels of an imported data set."""
+"""The thresholds of a first config, derived from the labels of an imported dataset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _THRESHOLDS = """\
 
 
 def starting_thresholds(splits: Mapping[str, Mapping[str, int]]) -> str:
-    """Bounds that a model which learned nothing does not hold, as YAML with the reasons.
+    """Bounds that a model which learned nothing does not meet, as YAML with the reasons.
 
     Args:
         splits: split -> label -> rows; "test" is one of them.

@@ -146,7 +146,7 @@ def test_refused_model_has_a_page_that_says_why(changes, told):
 def test_part_of_the_split_is_called_a_part():
     splits = [SplitStatistics("test", 50_000, {}, [])]
     document = page(make_contents(splits=splits, rows_predicted=10_000))
-    assert "From 10,000 of 50,000 rows, spread evenly over the split (report.max_rows)." in document
+    assert "From 10,000 of 50,000 rows, evenly spaced over the split (report.max_rows)." in document
 
 
 def test_model_without_history_rows_slices_or_mistakes_has_a_page():

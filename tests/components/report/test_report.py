@@ -209,7 +209,7 @@ def test_refused_model_is_reported_too(report, verdicts, told):
 def test_settings_bound_the_rows_looked_at_and_the_texts_shown(report):
     made = report(max_rows=3, mistakes=0)
     document = (Path(made["page"].uri) / "index.html").read_text(encoding="utf-8")
-    assert "From 3 of 6 rows, spread evenly over the split (report.max_rows)." in document
+    assert "From 3 of 6 rows, evenly spaced over the split (report.max_rows)." in document
     assert "<blockquote" not in document
     matrix = made["classification"].get_json_value_custom_property("confusionMatrix")
     assert sum(sum(row["row"]) for row in matrix["rows"]) == 3

@@ -80,7 +80,7 @@ def test_key_that_is_there_twice_is_refused(checkpoint: Path) -> None:
     path = checkpoint / "config.json"
     path.write_text(path.read_text().replace("{", '{"is_decoder": true, "is_decoder": false, ', 1))
     assert refusal(checkpoint) == (
-        "config.json: not readable as JSON: the key 'is_decoder' is there twice in one object"
+        "config.json: not readable as JSON: the key 'is_decoder' occurs twice in one object"
     )
 
 

@@ -102,7 +102,7 @@ def test_allowed_pickle_without_torch_says_what_to_install(
 ) -> None:
     (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(CheckpointError, match="needs PyTorch, which is not installed; install torch"):
+    with pytest.raises(CheckpointError, match="requires PyTorch, which is not installed; install torch"):
         check_checkpoint(checkpoint, allow_pickle=True)
 
 
@@ -204,7 +204,7 @@ def test_link_with_a_line_break_in_its_name_is_told_in_one_line(checkpoint: Path
     with pytest.raises(CheckpointError) as error:
         check_checkpoint(checkpoint, allow_pickle=False)
     assert str(error.value) == (
-        f"{checkpoint}: 'a\\nb' is no name that a checkpoint's file may have; rename it"
+        f"{checkpoint}: 'a\\nb' is not allowed as the name of a checkpoint's file; rename it"
     )
 
 

@@ -98,7 +98,7 @@ def test_missing_member_is_named(tmp_path: Path, sha256: str, members: dict | st
 
 
 def test_package_that_cannot_be_had_says_what_to_do(tmp_path: Path, index: Path) -> None:
-    message = r"cannot fetch tinydata==1\.0 with pip: No matching distribution.*or put the wheel at .*/wheels/tinydata-1\.0-0{12}\.whl"
+    message = r"could not download tinydata==1\.0 with pip: No matching distribution.*or put the wheel at .*/wheels/tinydata-1\.0-0{12}\.whl"
     refuses(message, "tinydata", "1.0", "0" * 64, {"a": None}, tmp_path)
 
 

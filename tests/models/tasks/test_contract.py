@@ -213,4 +213,4 @@ def test_a_mistake_says_what_was_right_and_what_was_answered(task, sample):
     assert len(found) == len(labels)
     assert found[0].texts == ("a text",)
     assert 0.0 <= figures.gravity(found[0]) < 0.5
-    assert labels[0] in [label for _, label, _ in figures.mistake_told(found[0])]
+    assert labels[0] in [label for _, label, _ in figures.describe_mistake(found[0])]

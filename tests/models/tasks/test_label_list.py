@@ -18,7 +18,7 @@ def test_line_number_is_the_label_id(tmp_path):
     ("content", "message"),
     [
         (b"a\n\nb\n", ":2: an empty line"),
-        (b"a\nb\na\n", ":3: the label 'a' stands on line 1 already"),
+        (b"a\nb\na\n", ":3: the label 'a' is already on line 1"),
         (b"a\r\nb\r\n", ":1: ends in a carriage return"),
         (b"a\n", "a classifier needs at least two"),
         (b"a\n\xff\n", "cannot be read"),

@@ -176,11 +176,11 @@ def test_json_lines_keep_integers_and_skip_blank_lines(tmp_path: Path) -> None:
         ('["a", "b"]', r"x\.jsonl line 2: not a JSON object: \['a', 'b'\]$"),
         (
             '{"text": "a", "label": 1, "label": 2}',
-            r"line 2: the key 'label' is there twice in one object; remove",
+            r"line 2: the key 'label' occurs twice in one object; remove",
         ),
         (
             '{"text": "a", "label": 1, "x": {"y": 1, "y": 1}}',
-            r"line 2: the key 'y' is there twice in one object",
+            r"line 2: the key 'y' occurs twice in one object",
         ),
         ('{"text": "a"}', r"x\.jsonl line 2: no column 'label'; columns found: 'text'"),
     ],

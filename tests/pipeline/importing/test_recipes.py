@@ -123,7 +123,7 @@ def test_folder_that_no_recipe_made_is_not_replaced(recipe, make, tmp_path: Path
         ({"sha256": "0" * 64}, r"tinydata-1\.0-py3-none-any\.whl has sha256 .*, the recipe pins 0000"),
         ({"member_sha256": "0" * 64}, r"'tinydata/q\.txt' has sha256 .*, the recipe pins 0000"),
         ({"member": "tinydata/x.txt"}, r"tinydata==1\.0 has no file 'tinydata/x\.txt'"),
-        ({"version": "2.0"}, r"cannot fetch tinydata==2\.0 with pip: No matching distribution"),
+        ({"version": "2.0"}, r"could not download tinydata==2\.0 with pip: No matching distribution"),
         ({"rows": 99}, r"recipe\.yaml: rows is 99 but the import leaves 100"),
         ({"sha256": "abc"}, r"recipe\.yaml: sha256: .*got 'abc'"),
         ({"rowz": 1}, r"recipe\.yaml: rowz: Extra inputs are not permitted"),

@@ -73,7 +73,7 @@ def test_address_where_only_a_path_of_this_machine_is_read_is_refused(
     code, _, err = call("config", "tiny.yaml", "--set", f"{key}=gs://bucket/there")
     assert code == 2
     assert err.endswith(
-        f"{key}: 'gs://bucket/there' is an address, no path on this machine: copy what it names here first\n"
+        f"{key}: 'gs://bucket/there' is a URL, not a path on this machine: copy its content here first\n"
     )
 
 

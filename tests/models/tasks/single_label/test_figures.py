@@ -121,4 +121,4 @@ def test_mistakes_leave_out_rows_whose_label_the_model_does_not_have():
     [found] = figures.mistakes([["win!"], ["?"], ["hello"]], labels, ids, probabilities, CLASSES)
     assert found == figures.Mistake(("win!",), "spam", "ham", 0.75, 0.25)
     assert figures.gravity(found) == 0.25
-    assert figures.mistake_told(found) == [("labelled", "spam", "25.0%"), ("predicted", "ham", "75.0%")]
+    assert figures.describe_mistake(found) == [("labelled", "spam", "25.0%"), ("predicted", "ham", "75.0%")]
