@@ -1,4 +1,4 @@
-"""What every test needs before TensorFlow is imported, and the tiny model that many of them train."""
+"""The environment of every test before TensorFlow is imported, and the tiny model that many of them train."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/exit_codes.md is what both command lines do: each cell of its tables is a call here, or a test named here."""
+"""docs/exit_codes.md matches both command lines: each cell of its tables is a call here, or a test named here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make test` says at its end: which step stopped it, and why, on the last lines and in a file."""
+"""The last lines of `make test`: which step stopped it, and why, also in a file."""
 
 from __future__ import annotations
 

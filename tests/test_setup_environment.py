@@ -1,4 +1,4 @@
-"""What the set-up says on a machine that lacks something: the package to install, exit code not 0."""
+"""The set-up on a machine that lacks something: it names the package to install and exits with a non-zero code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark's table, JSON and measured processes, from literal rows; nothing is asserted on time."""
+"""The benchmark's table, JSON and measured processes, from literal rows; nothing is asserted about time."""
 
 from __future__ import annotations
 

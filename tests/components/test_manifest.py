@@ -1,4 +1,4 @@
-"""What a manifest notices of an artifact's files, and what costs a look only."""
+"""Which changes of an artifact's files a manifest detects, and which need no reading."""
 
 from __future__ import annotations
 

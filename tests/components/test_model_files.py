@@ -1,4 +1,4 @@
-"""The digests that a model carries from its export on, and who refuses a model that no longer has them."""
+"""The digests that a model carries after its export, and which nodes refuse a model that no longer matches them."""
 
 from __future__ import annotations
 

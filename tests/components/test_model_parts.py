@@ -1,4 +1,4 @@
-"""What a model is made of is read where the files are, and names them where nodes find them."""
+"""The parts of a model are read from local paths and recorded under the paths that nodes see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""StatisticsGen's options are TFDV's own with sketches, and small data is still counted exactly."""
+"""StatisticsGen's options are TFDV's own plus sketches, and small data is still counted exactly."""
 
 from __future__ import annotations
 

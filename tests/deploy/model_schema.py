@@ -1,4 +1,4 @@
-"""Checks a manifest against the generated models of an API: the `kserve` and `kubernetes` packages.
+"""Checks a manifest against the generated models of an API, from the `kserve` and `kubernetes` packages.
 
 KServe publishes no JSON schema on the package index; its Python models are generated from the same OpenAPI
 document as its resource definition, and name every field with its type. Strict: an unknown field, a value of

@@ -1,4 +1,4 @@
-"""What Dockerfile and its scripts say fits the project; building it is `make test-containers`."""
+"""Dockerfile and its scripts match the project; `make test-containers` builds the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifests of deploy/kubernetes against strict schemas, and against what configs and image say."""
+"""The manifests of deploy/kubernetes match strict schemas, the configs and the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input, run as a user runs it: one line that says what is wrong, the exit code, nothing pushed.
+"""Bad input, run as a user runs it: a one-line error, the exit code, nothing pushed.
 
 The runs share this process (TensorFlow is imported once). Each test starts from good files and breaks one.
 """

@@ -1,4 +1,4 @@
-"""Exports of a pushed model: shipped beside it, refused by a gate of their own, told in the run's result.
+"""Exports of a pushed model: shipped with it, rejected by their own gate, shown in the run's result.
 
 The encoder's embeddings are so small that float16 has only zero for them; LayerNorm makes them as large as any,
 so in float32 the model learns as ever. That one variant has to be refused, then, and the others not.

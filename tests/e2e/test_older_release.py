@@ -1,4 +1,4 @@
-"""What an older release pushed is listed, served, compared with and rolled back to by this one."""
+"""A version pushed by an older release is listed, served, compared with and rolled back to by this release."""
 
 from __future__ import annotations
 

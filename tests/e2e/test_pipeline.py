@@ -1,4 +1,4 @@
-"""The whole pipeline on a tiny random model: pushed, cached, refused, replaced; and what is served.
+"""The whole pipeline on a tiny random model: pushed, cached, rejected, replaced, and what is served.
 
 One story of runs in one folder, told by the `story` fixture; each test looks at a part of it.
 """

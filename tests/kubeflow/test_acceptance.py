@@ -1,4 +1,4 @@
-"""Our packages are what a server takes; what stock TFX writes is refused, each for its own reason."""
+"""A server accepts our packages; stock TFX packages are refused, each for its own reason."""
 
 from __future__ import annotations
 

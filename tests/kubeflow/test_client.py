@@ -1,4 +1,4 @@
-"""submit, schedule, runs, stop and logs: kfp's real client over HTTP against a stub of the server's API.
+"""submit, schedule, runs, stop and logs: kfp's real client over HTTP with a stub of the server's API.
 
 Commands run in this process, as `runner_kubeflow.py` runs them; what runs behind the API is no cluster but the
 script of each test (see `api_stub`).

@@ -1,4 +1,4 @@
-"""The emulator on a package of kfp's own compiler: nested DAGs, conditions and exit tasks, which ours has none of.
+"""The emulator on a package of kfp's own compiler with nested DAGs, conditions and exit tasks, which our packages lack.
 
 No `annotations` import: kfp reads the annotations as objects.
 """

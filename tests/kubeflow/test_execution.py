@@ -1,4 +1,4 @@
-"""The TREC pipeline, compiled and executed step by step as Kubeflow's driver and launcher would (see `emulator`).
+"""The TREC pipeline, compiled and run step by step as Kubeflow's driver and launcher would (see `emulator`).
 
 Rows, schema, labels and config are TREC's own, of `make data`; the encoder is tiny and random.
 """

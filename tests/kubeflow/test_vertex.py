@@ -1,4 +1,4 @@
-"""`compile --target vertex` writes a job that Vertex AI's messages, its SDK and its documented rules take."""
+"""`compile --target vertex` writes a job that Vertex AI's messages, SDK and documented rules accept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw columns in every form that TFX hands them over."""
+"""Raw columns in every form in which TFX passes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A config is checked whole, and an error names the key and the line."""
+"""A config is validated as a whole, and errors name the key and the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A code edit changes the fingerprint of the nodes that use it and of no other."""
+"""A code edit changes the fingerprints of the nodes that use it, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a config names is there, or the command says so before anything is imported, fetched or trained."""
+"""Files that a config names exist, or the command says so before anything is imported, fetched or trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports go one way, importing does nothing heavy, and the wheel holds exactly three packages."""
+"""Imports go one way, importing has no heavy side effects, and the wheel contains exactly three packages."""
 
 from __future__ import annotations
 

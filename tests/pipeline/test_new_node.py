@@ -1,4 +1,4 @@
-"""The recipe for a node in CONTRIBUTING.md: a folder and a stanza; the class says what Kubeflow has to know."""
+"""The recipe for a node in CONTRIBUTING.md: a folder and a stanza; the class has the facts that Kubeflow needs."""
 
 from __future__ import annotations
 

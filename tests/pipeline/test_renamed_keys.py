@@ -1,4 +1,4 @@
-"""Names that a config does not know any more, or that users of the Hugging Face Trainer know."""
+"""Renamed config keys, and names that users of the Hugging Face Trainer know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A headless Chromium, told what to do over its debugging pipe: no driver, no port, no package."""
+"""A headless Chromium, controlled over its debugging pipe, without a driver, a port or a package."""
 
 from __future__ import annotations
 

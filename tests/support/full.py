@@ -1,4 +1,4 @@
-"""What `make test-full` does beyond `make test`: more cases, more repetitions, engines that are slow to start."""
+"""What `make test-full` runs in addition to `make test`: more cases, more repetitions, engines that start slowly."""
 
 from __future__ import annotations
 

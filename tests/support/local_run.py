@@ -1,4 +1,4 @@
-"""Runs a few real nodes through LocalDagRunner and reads back what the metadata store says."""
+"""Runs a few real nodes through LocalDagRunner and reads the metadata store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two tiny exported models that differ, and the real server as a process of its own."""
+"""Two different tiny exported models, and the real server in its own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny random BERT checkpoint and a small learnable dataset, made on the spot."""
+"""A tiny random BERT checkpoint and a small learnable dataset, made for the tests."""
 
 from __future__ import annotations
 

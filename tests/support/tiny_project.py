@@ -1,4 +1,4 @@
-"""A config with everything that it names: shards, schema, label list and the tiny checkpoint."""
+"""A config with all files that it names: shards, schema, label list and the tiny checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tiny exported models of the server's tests, made once for all modules here."""
+"""The tiny exported models of the server's tests, made once for all modules in this folder."""
 
 from __future__ import annotations
 

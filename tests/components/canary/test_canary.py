@@ -1,4 +1,4 @@
-"""The canary on a real exported model and the real server: what it blesses, and why it does not."""
+"""The canary on a real exported model and the real server: which models it blesses, and its reasons to reject others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner of the canary's server: what TFX's InfraValidator asks of one, and that no server outlives it."""
+"""The runner of the canary's server: TFX's InfraValidator interface, and that no server outlives it."""
 
 from __future__ import annotations
 

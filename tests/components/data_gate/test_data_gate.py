@@ -1,4 +1,4 @@
-"""DataGate behind the real ExampleGen, StatisticsGen and ExampleValidator."""
+"""DataGate after the real ExampleGen, StatisticsGen and ExampleValidator."""
 
 from __future__ import annotations
 

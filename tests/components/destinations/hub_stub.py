@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on localhost: as much of its HTTP API as pushing a model takes.
+"""A Hugging Face Hub on localhost, with the part of its HTTP API that pushing a model uses.
 
 Repositories are made, files are asked for (`preupload`), large ones uploaded as LFS does, and a commit takes
 all of them at once. Every call of the API wants the token.

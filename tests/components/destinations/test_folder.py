@@ -1,4 +1,4 @@
-"""A pushed version in a folder on file systems of TensorFlow's: `file://`, and `ram://` as an object store."""
+"""Pushes to a folder on TensorFlow's file systems: `file://`, and `ram://` as an object store."""
 
 from __future__ import annotations
 

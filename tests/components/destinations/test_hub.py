@@ -1,4 +1,4 @@
-"""A pushed version on the Hugging Face Hub: the real client against a stub of the hub's API."""
+"""Pushes to the Hugging Face Hub, with the real client and a stub of the hub's API."""
 
 from __future__ import annotations
 

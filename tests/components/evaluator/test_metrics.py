@@ -1,4 +1,4 @@
-"""Figures and verdicts that TFMA makes of an EvalConfig of ours, against values worked out by hand.
+"""TFMA's figures and verdicts for an EvalConfig of this project, compared with values computed by hand.
 
 The model is a real SavedModel that answers what its text says: "1 0.8" gives class 1 a probability of 0.8.
 """

@@ -1,4 +1,4 @@
-"""What holds of every format whose runtime works in this process."""
+"""Checks that apply to every format whose runtime works in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a conversion could leave behind in the process that runs it."""
+"""Detects what a conversion could leave behind in its process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""classify.py, as it ships beside a model: alone in its folder, on raw text, beside the served model."""
+"""classify.py as it is shipped with a model, alone in its folder, on raw text, compared with the served model."""
 
 from __future__ import annotations
 

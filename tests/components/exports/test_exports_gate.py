@@ -1,4 +1,4 @@
-"""The gate of an export, and how its files appear beside the served versions."""
+"""The gate of an export, and how its files appear next to the served versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to versions after their push: newer runs, promotion, retention, damage; which are the same."""
+"""Versions after their push: newer runs, promotion, retention, damage, equality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VersionedPusher behind nodes with the interfaces of Trainer, Evaluator and InfraValidator."""
+"""VersionedPusher after nodes with the interfaces of Trainer, Evaluator and InfraValidator."""
 
 from __future__ import annotations
 

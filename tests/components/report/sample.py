@@ -1,4 +1,4 @@
-"""A report's contents, made by hand: two classes, a baseline, a refused slice, texts that mean harm."""
+"""A report's contents, made by hand: two classes, a baseline, a rejected slice, malicious texts."""
 
 from __future__ import annotations
 

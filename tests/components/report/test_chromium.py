@@ -1,4 +1,4 @@
-"""The page in a real browser, framed as Kubeflow's run page frames it. Skipped where there is no Chromium."""
+"""The page in a real browser, in a frame like that of Kubeflow's run page. Skipped if there is no Chromium."""
 
 from __future__ import annotations
 

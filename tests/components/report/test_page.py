@@ -1,4 +1,4 @@
-"""The HTML page: nothing in it runs or is fetched, every text arrives, and it stays small."""
+"""The HTML page: nothing in it runs or is fetched, every text is shown, and it stays small."""
 
 from __future__ import annotations
 

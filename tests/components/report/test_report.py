@@ -1,4 +1,4 @@
-"""The node on a real SavedModel and what the real TFMA says of it.
+"""The node on a real SavedModel and real TFMA output.
 
 The model answers what its text says ("1 0.8": class b with a probability of 0.8), so figures are known.
 """

@@ -1,4 +1,4 @@
-"""The two tiny models and the server of tests/support, made once for all modules here."""
+"""The two tiny models and the server of tests/support, made once for all modules in this folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions come and go under load; what is full says so; what dies comes back."""
+"""Versions change under load; a full queue is reported; a process that dies is replaced."""
 
 from __future__ import annotations
 

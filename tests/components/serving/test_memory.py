@@ -1,4 +1,4 @@
-"""Small requests that stand for much are refused before they are decoded, and leave no memory behind."""
+"""Small requests that decode to large ones are rejected before they are decoded, and leave no memory behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TensorFlow remarks while it is loaded is dropped; what matters, last words too, is not."""
+"""TensorFlow's messages during its import are dropped; important ones, including those of a crash, are not."""
 
 from __future__ import annotations
 

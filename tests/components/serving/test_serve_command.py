@@ -1,4 +1,4 @@
-"""`runner_local.py serve` says that it serves when it answers, what it waits for until then, and nothing else."""
+"""`runner_local.py serve` says what it waits for and when it answers, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sub-commands for versions, used beside a running server."""
+"""The sub-commands for versions, used while a server is running."""
 
 from __future__ import annotations
 

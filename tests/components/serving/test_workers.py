@@ -1,4 +1,4 @@
-"""Several server processes behind the same two ports: all answer, all switch, and one that dies is replaced."""
+"""Several server processes on the same two ports: all answer, all switch versions, and one that dies is replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which weights are kept, and what is told of them."""
+"""Which weights are kept, and the message about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe of CONTRIBUTING.md for another encoder: a package of two modules and a row are all that it takes."""
+"""The recipe of CONTRIBUTING.md for another encoder: a package of two modules and a row are sufficient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AdamW and the learning rate: against NumPy and literal values."""
+"""AdamW and the learning rate, compared with NumPy and literal values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""run_fn from transformed examples to a SavedModel that stands alone."""
+"""run_fn from transformed examples to a self-contained SavedModel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled step: accumulation, row weights, frozen parts, other ways to compute."""
+"""The compiled step: accumulation, row weights, frozen parts, precision and compilation modes."""
 
 from __future__ import annotations
 

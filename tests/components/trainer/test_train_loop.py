@@ -1,4 +1,4 @@
-"""The loop on a tiny model: learns, repeats by seed, keeps the best, resumes, spreads over replicas."""
+"""The loop on a tiny model: it learns, is reproducible, keeps the best weights, resumes, and uses replicas."""
 
 from __future__ import annotations
 

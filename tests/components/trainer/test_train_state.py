@@ -1,4 +1,4 @@
-"""States of several runs in one folder: whole, apart, and gone when their time is over."""
+"""States of several runs in one folder: complete, separate, and removed when they expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokenizers of tests/support, made on the spot."""
+"""The tokenizers of tests/support, made for these tests."""
 
 from __future__ import annotations
 

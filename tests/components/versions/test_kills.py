@@ -1,4 +1,4 @@
-"""kill -9 of the pipeline in its push step, at random moments: whole and loadable versions only."""
+"""kill -9 of the pipeline in its push step, at random moments, leaves only complete and loadable versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny checkpoint, and copies of it that a test may damage."""
+"""A tiny checkpoint, and copies of it that tests may damage."""
 
 from __future__ import annotations
 

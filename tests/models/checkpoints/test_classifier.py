@@ -1,4 +1,4 @@
-"""A checkpoint becomes the TF model that transformers would make of it, without torch."""
+"""A checkpoint is loaded as the TF model that transformers would make of it, without torch."""
 
 from __future__ import annotations
 

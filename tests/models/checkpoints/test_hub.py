@@ -1,4 +1,4 @@
-"""Checkpoints of the Hugging Face Hub: the real client against a stub of the hub's API on this machine."""
+"""Checkpoints from the Hugging Face Hub: the real client with a local stub of the hub's API."""
 
 from __future__ import annotations
 

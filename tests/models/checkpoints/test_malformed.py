@@ -1,4 +1,4 @@
-"""Malformed checkpoints: whatever a file holds, it is accepted or one CheckpointError of one line."""
+"""Malformed checkpoints: any file is either accepted or gives a one-line CheckpointError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: found, verified, refused before TensorFlow is imported."""
+"""Checkpoints are found, verified and refused before TensorFlow is imported."""
 
 from __future__ import annotations
 

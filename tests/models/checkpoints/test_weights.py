@@ -1,4 +1,4 @@
-"""Weights: finite floats of the encoder that config.json describes, all of it and nothing else."""
+"""Weights: finite floats for exactly the tensors of the encoder that config.json describes."""
 
 from __future__ import annotations
 

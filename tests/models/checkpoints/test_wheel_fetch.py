@@ -1,4 +1,4 @@
-"""Wheels fetched through pip from a local folder: verified, unpacked, kept."""
+"""Wheels fetched through pip from a local folder: verified, unpacked, cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every task must do, from the raw label to what the report shows; each row of TASKS runs all of it."""
+"""The contract of a task, from the raw label to the report; each row of TASKS runs all of it."""
 
 from __future__ import annotations
 

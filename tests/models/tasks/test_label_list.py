@@ -1,4 +1,4 @@
-"""The label list is read strictly: a mistake in it would shift every label id."""
+"""The label list is read strictly, because an error in it would shift every label id."""
 
 from __future__ import annotations
 

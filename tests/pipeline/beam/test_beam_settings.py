@@ -1,4 +1,4 @@
-"""The `beam` section: what contradicts itself is refused at its key and line; the rest becomes Beam's options."""
+"""The `beam` section: contradictions are refused with key and line; the rest becomes Beam's options."""
 
 from __future__ import annotations
 

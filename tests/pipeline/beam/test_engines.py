@@ -1,4 +1,4 @@
-"""ExampleGen and Transform on Beam's engines with worker processes: what comes out is what one process makes."""
+"""ExampleGen and Transform on Beam's engines with worker processes give the output of a single process."""
 
 from __future__ import annotations
 

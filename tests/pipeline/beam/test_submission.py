@@ -1,4 +1,4 @@
-"""What happens before a Beam job is submitted: is the engine there, and which code goes with it."""
+"""Checks before a Beam job is submitted: whether the engine is reachable, and which code is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading back what the importer wrote, without TensorFlow (test_tensorflow_reads.py compares with it)."""
+"""Reads back what the importer wrote, without TensorFlow (test_tensorflow_reads.py compares with it)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder per class: nothing outside of it is read, and what is not read is told."""
+"""One folder per class: nothing outside it is read, and files that are not read are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encodings and separators: found out where the file tells, told to the user, or named by him."""
+"""Encodings and separators: detected if the file allows it and reported, or set by the user."""
 
 from __future__ import annotations
 

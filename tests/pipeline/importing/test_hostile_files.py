@@ -1,4 +1,4 @@
-"""Files broken at random places: one line that names the file, or a dataset; nothing else, and nothing left over."""
+"""Files damaged at random places give either a one-line error that names the file, or a dataset, and no leftovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels of an import: alike, rare, missing, of other types, or no classes at all."""
+"""Labels of an import: look-alike, rare, missing, of other types, or not classes at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of rows: kept, merged, dropped, refused; and what stands in the folder afterwards."""
+"""How rows are kept, merged, dropped or refused, and what is in the folder afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which label columns are classes, and what the others are taken for."""
+"""Which label columns are classes, and how others are recognized."""
 
 from __future__ import annotations
 

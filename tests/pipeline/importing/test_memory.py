@@ -1,4 +1,4 @@
-"""Importing is light, and its memory does not grow with the rows."""
+"""Importing loads little, and its memory does not grow with the rows."""
 
 from __future__ import annotations
 

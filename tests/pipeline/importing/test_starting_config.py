@@ -1,4 +1,4 @@
-"""The config that an import writes: thresholds from the labels, slices from the further columns, valid YAML."""
+"""The config that an import writes: thresholds from the labels, slices from the other columns, valid YAML."""
 
 from __future__ import annotations
 

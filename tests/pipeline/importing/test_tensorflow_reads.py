@@ -1,4 +1,4 @@
-"""TensorFlow, TFDV and the config loader take what the importer writes. The one heavy module here."""
+"""TensorFlow, TFDV and the config loader accept what the importer writes. The only slow module in this folder."""
 
 from __future__ import annotations
 

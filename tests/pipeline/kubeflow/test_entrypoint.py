@@ -1,4 +1,4 @@
-"""What a step tells when it cannot do its work."""
+"""The errors of a step that cannot do its work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The day that a run stands for, and the span of the data that it takes."""
+"""The day of a run, and the span of the data that it uses."""
 
 from __future__ import annotations
 

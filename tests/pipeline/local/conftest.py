@@ -1,4 +1,4 @@
-"""The smallest config that the command line takes."""
+"""The smallest config that the command line accepts."""
 
 from __future__ import annotations
 

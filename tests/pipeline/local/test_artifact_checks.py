@@ -1,4 +1,4 @@
-"""Damaged artifacts are made anew, by their own node. (No `annotations` import: `@component` reads them.)"""
+"""Damaged artifacts are made again by their own node. (No `annotations` import: `@component` reads them.)"""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What killed runs leave, over ten of them, and what of other runs stays."""
+"""The leftovers of killed runs over ten runs, and which files of other runs are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A metadata store that was lost, broken or is in use: one line, a way out, and numbers that do not collide."""
+"""A metadata store that is lost, damaged or in use: a one-line message, a remedy, and numbers that do not collide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what TFMA and TFDV write; their messages are made here with their own classes."""
+"""Reads the output of TFMA and TFDV; their messages are made here with their own classes."""
 
 import dataclasses
 import io

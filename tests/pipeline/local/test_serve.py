@@ -1,4 +1,4 @@
-"""`runner_local.py serve` as a process: what it says, how it is configured, how it stops."""
+"""`runner_local.py serve` as a process: its messages, its configuration, and how it stops."""
 
 from __future__ import annotations
 

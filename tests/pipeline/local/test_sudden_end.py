@@ -1,4 +1,4 @@
-"""A run that cannot tell how it ended: the process that waits for it does."""
+"""The process that waits for a run reports its end if the run cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sub-commands for versions say when something is not as it should be: one line and an exit code."""
+"""The errors of the sub-commands for versions: one line and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command line ends when something outside of it goes wrong: one line on stderr and the code."""
+"""External failures end a command line with one line on stderr and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exit code of a process that ran nodes is its own, whatever crashes while Python takes itself apart."""
+"""The exit code of a process that ran nodes is its own, even if Python crashes during its shutdown."""
 
 from __future__ import annotations
 

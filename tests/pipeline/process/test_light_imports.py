@@ -1,4 +1,4 @@
-"""What a run imports. Subprocesses, because imports are a property of the whole process."""
+"""Which modules a run imports. Subprocesses, because imports are a property of the whole process."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A runner in an interpreter that has not what it needs says so in one line, with the command to paste."""
+"""A runner whose interpreter lacks something says so in one line, with the command to run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a self-hosted Kubeflow Pipelines server (2.5 to 2.17) takes, checked without one.
+"""Checks what a self-hosted Kubeflow Pipelines server (2.5 to 2.17) accepts, without a server.
 
 Written from the rules of the API server and its Argo compiler; where a rule comes from is named beside it
 (paths in the kubeflow/pipelines repository, at 2.17.0). The SDK's own loader is no such check: it takes

@@ -1,4 +1,4 @@
-"""What the stub of the API keeps, and the server's rules for what it takes (see `api_stub`)."""
+"""The objects of the API stub, and the server's rules for accepting them (see `api_stub`)."""
 
 from __future__ import annotations
 

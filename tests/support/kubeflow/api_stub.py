@@ -1,4 +1,4 @@
-"""A Kubeflow Pipelines API server (v2beta1), as far as our commands use it, over HTTP on localhost.
+"""A Kubeflow Pipelines API server (v2beta1) on localhost, with the calls that our commands use.
 
 Written from backend/api/v2beta1/*.proto and backend/src/apiserver of kubeflow/pipelines 2.17.0. Strict where the
 real one is: unknown fields and enum values, ids that must exist, parameters checked against the package,

@@ -1,4 +1,4 @@
-"""Conditions of tasks as Kubeflow's driver takes them: CEL over the ExecutorInput, type-checked, and a boolean.
+"""Task conditions as Kubeflow's driver evaluates them: CEL over the ExecutorInput, type-checked, with a boolean result.
 
 Written from backend/src/v2/expression/expression.go of kubeflow/pipelines 2.17.0. The checker here is the C++
 one; the server's is the Go one, which is stricter with numbers (the last rule below).

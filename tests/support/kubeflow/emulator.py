@@ -1,4 +1,4 @@
-"""Kubeflow's driver and launcher, without Kubeflow: executes a compiled package, each step its own process.
+"""Kubeflow's driver and launcher without Kubeflow: executes a compiled package, each step in its own process.
 
 Written from backend/src/v2/{driver,component,metadata,objectstore,cacheutils} of kubeflow/pipelines 2.17.0.
 What the real ones do and this does too:

@@ -1,4 +1,4 @@
-"""What Kubeflow's run page draws of a step's outputs, checked without a browser.
+"""What Kubeflow's run page shows of a step's outputs, checked without a browser.
 
 Written from frontend/src/components/viewers/MetricsVisualizations.tsx (and ROCCurveHelper.tsx,
 lib/ReservedArtifactProperties.ts) of kubeflow/pipelines 2.17.0: an artifact is found by the name of its type,

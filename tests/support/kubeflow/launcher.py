@@ -1,4 +1,4 @@
-"""Kubeflow's launcher: what is around the command of a step in its container.
+"""Kubeflow's launcher: what it does before and after the command of a step in its container.
 
 Written from backend/src/v2/{component,objectstore} of kubeflow/pipelines 2.17.0. The container's root is this
 machine's: artifacts get a `customPath`, which the launcher honours too, instead of `/minio/...`.

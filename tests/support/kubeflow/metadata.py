@@ -1,4 +1,4 @@
-"""What Kubeflow's metadata store makes of an artifact: backend/src/v2/metadata of kubeflow/pipelines 2.17.0."""
+"""How Kubeflow's metadata store records an artifact: backend/src/v2/metadata of kubeflow/pipelines 2.17.0."""
 
 from __future__ import annotations
 

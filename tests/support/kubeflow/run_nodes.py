@@ -1,4 +1,4 @@
-"""The nodes of a run as the server tells them (see `pipeline.kubeflow.client.run_state`)."""
+"""The nodes of a run as the server reports them (see `pipeline.kubeflow.client.run_state`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Vertex AI Pipelines takes, checked without Google Cloud.
+"""The rules of Vertex AI Pipelines, checked without Google Cloud.
 
 The messages are Vertex AI's own (google-cloud-aiplatform) and the PipelineSpec's, parsed strictly; the rules
 beyond them are those of the API's reference for PipelineJob and of its Python SDK. What no document says,

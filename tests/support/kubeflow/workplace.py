@@ -1,4 +1,4 @@
-"""The files that compiling reads, as small as they may be."""
+"""The smallest files with which the compiler works."""
 
 from __future__ import annotations
 

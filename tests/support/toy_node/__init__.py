@@ -1,1 +1,1 @@
-"""A node that follows the recipe of CONTRIBUTING.md: a gate that asks for a split."""
+"""A node that follows the recipe of CONTRIBUTING.md: a gate that requires a split."""

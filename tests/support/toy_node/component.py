@@ -1,4 +1,4 @@
-"""SplitGate: no training without a split."""
+"""SplitGate: stops the run before training if a split is missing."""
 
 from __future__ import annotations
 

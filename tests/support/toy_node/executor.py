@@ -1,4 +1,4 @@
-"""What SplitGate does."""
+"""Executor of SplitGate."""
 
 from __future__ import annotations
 

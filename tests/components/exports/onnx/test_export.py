@@ -1,4 +1,4 @@
-"""ONNX variants beside the served signature, and what they are made of."""
+"""ONNX variants compared with the served signature, and their contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a visitor of the shipped page does, in a real browser."""
+"""Uses the shipped page in a real browser, as a visitor would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is fetched for TensorFlow.js is pinned; what is missing is told in one line."""
+"""The files fetched for TensorFlow.js are pinned; a missing one gives a one-line error."""
 
 from __future__ import annotations
 

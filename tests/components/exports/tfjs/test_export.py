@@ -1,4 +1,4 @@
-"""TensorFlow.js: converted, answered by Node on the WebAssembly backend, and in a real browser."""
+"""TensorFlow.js models, run by Node.js on the WebAssembly backend and in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped folder on TREC's own questions, in Node and in a browser, beside the answers of the real server.
+"""The shipped folder on TREC's own questions, in Node.js and in a browser, compared with the real server's answers.
 
 The encoder is tiny and random; its vocabulary is that of all-MiniLM-L6-v2.
 """

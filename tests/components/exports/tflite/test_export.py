@@ -1,4 +1,4 @@
-"""TFLite variants beside the served signature, what they are made of, and the metadata that readers look for."""
+"""TFLite variants compared with the served signature, their contents, and the metadata that readers look for."""
 
 from __future__ import annotations
 

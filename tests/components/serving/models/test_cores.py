@@ -1,4 +1,4 @@
-"""The cores that a process may use, of its affinity and of its container's quota."""
+"""The cores that a process may use, from its CPU affinity and its container's quota."""
 
 from __future__ import annotations
 

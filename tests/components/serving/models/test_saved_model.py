@@ -1,4 +1,4 @@
-"""One loaded version: its requests share batches, and its own warm-up requests are run before it answers."""
+"""One loaded version: requests share batches, and its recorded warm-up requests run before it answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is 4xx or right, and the next good request is answered."""
+"""The answer to any request is 4xx or correct, and the next good request is answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers are few and short, and whoever sends more reads why, also while still sending."""
+"""Headers are limited in number and size, and clients that exceed a limit can read the reason, even while sending."""
 
 from __future__ import annotations
 

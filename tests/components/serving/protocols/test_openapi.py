@@ -1,4 +1,4 @@
-"""The served OpenAPI document is true: requests made from it get the answers that it names, and no others."""
+"""The served OpenAPI document is correct: requests made from it get the documented answers, and no others."""
 
 from __future__ import annotations
 

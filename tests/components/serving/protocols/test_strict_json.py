@@ -1,4 +1,4 @@
-"""JSON that two parsers could read differently is refused, in every body that the server takes."""
+"""JSON that two parsers could interpret differently is rejected in every body that the server accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TF Serving's gRPC: tensors that contradict themselves are refused by the field; what TensorFlow repeats is repeated."""
+"""TF Serving's gRPC: contradictory tensors are rejected and the field is named; short forms work as in TensorFlow."""
 
 from __future__ import annotations
 

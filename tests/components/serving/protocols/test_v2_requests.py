@@ -1,4 +1,4 @@
-"""V2 requests that contradict themselves, or ask for what is not done, are refused by the field; the others are right."""
+"""V2 requests: contradictory or unsupported ones are rejected and the field is named; the others are answered."""
 
 from __future__ import annotations
 

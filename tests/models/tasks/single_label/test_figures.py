@@ -1,4 +1,4 @@
-"""Figures worked out by hand, and their form held against what Kubeflow's own SDK writes."""
+"""Figures computed by hand, and their form compared with what Kubeflow's own SDK writes."""
 
 from __future__ import annotations
 

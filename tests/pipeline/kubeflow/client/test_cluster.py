@@ -1,4 +1,4 @@
-"""`check` asks a Kubernetes API for what the config names; here a server that knows four objects."""
+"""`check` asks a Kubernetes API for what the config names; here a server with four objects."""
 
 from __future__ import annotations
 

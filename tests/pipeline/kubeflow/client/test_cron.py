@@ -1,4 +1,4 @@
-"""Cron as Kubeflow's scheduler reads it, and a cron of one time zone on a scheduler that has another."""
+"""Cron as Kubeflow's scheduler reads it, and a cron in one time zone on a scheduler in another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one target has no place for is refused by its key, before TensorFlow is imported."""
+"""Settings that a target does not support are refused by key, before TensorFlow is imported."""
 
 from __future__ import annotations
 

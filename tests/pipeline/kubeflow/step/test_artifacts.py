@@ -1,4 +1,4 @@
-"""Artifacts between Kubeflow's launcher and TFX executors, there and back."""
+"""Artifacts passed between Kubeflow's launcher and TFX executors, in both directions."""
 
 from __future__ import annotations
 

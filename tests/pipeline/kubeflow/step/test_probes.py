@@ -1,4 +1,4 @@
-"""What the probe in front of an ExampleGen finds, for the span and the day of a run."""
+"""What the probe before an ExampleGen finds for the span and the day of a run."""
 
 from __future__ import annotations
 
