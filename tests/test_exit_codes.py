@@ -28,7 +28,7 @@ from tests.support.tiny_project import shard, write_project, write_records
 
 PAGE = (PROJECT_DIR / "docs" / "exit_codes.md").read_text(encoding="utf-8")
 RUNNERS = {"runner_local.py": local_cli, "runner_kubeflow.py": kubeflow_cli}
-# Cells that need more than a second, and the tests that hold them.
+# Cells that need more than a second, and the tests that cover them.
 ELSEWHERE = {
     "local run 0": "tests/e2e/test_pipeline.py::test_first_run_pushes_version_1",
     "local serve 0": "tests/pipeline/local/test_serve.py::test_server_with_workers_stops_them_on_sigterm_while_it_waits_for_the_first_version",
@@ -259,7 +259,7 @@ users: [{name: me, user: {token: t}}]
 
 
 def filled(place: Place, argument: str) -> str:
-    """An argument of a case, with what its capital words stand for."""
+    """An argument of a case, with its upper-case words replaced."""
     text = place.config.read_text()
     if argument in ("KUBEFLOW", "FETCHED"):
         recipe = text.replace("path: encoder", "recipe: all-MiniLM-L6-v2")

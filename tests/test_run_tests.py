@@ -22,7 +22,7 @@ esac
 
 @pytest.fixture
 def run_tests(tmp_path: Path):
-    """Runs the script with a Python that does what the test says at each step."""
+    """Runs the script with a Python whose behaviour at each step is set by the test."""
 
     def run(data: str = ":", tfjs: str = ":", pytest: str = ":", *options: str) -> tuple[int, list[str]]:
         shutil.copy(PROJECT_DIR / "run_tests.sh", tmp_path)

@@ -87,7 +87,7 @@ exit 2
 
 @pytest.fixture
 def set_up(machine, tmp_path):
-    """A machine with all that is needed, where uv fails the given number of times and waiting takes no time."""
+    """A machine with everything installed, where uv fails the given number of times and waiting takes no time."""
 
     def run(failures: int) -> subprocess.CompletedProcess[str]:
         scripts = {"python3.11": PYTHON, "uv": UV.format(failures=failures), "sleep": "#!/usr/bin/env bash\n"}
@@ -106,7 +106,7 @@ def test_download_that_fails_twice_is_tried_a_third_time(set_up, tmp_path):
     assert done.stderr.splitlines()[-1] == "setup: installing the packages of .venv failed; once more in 30 s"
     calls = (tmp_path / "calls").read_text().splitlines()
     assert len(calls) == 3
-    # Beside other work a file's bytecode takes longer than uv's minute: no limit.
+    # On a busy machine, compiling a file's bytecode can take longer than uv's limit of a minute, so there is no limit.
     assert calls[0].startswith("0 sync --quiet --python ")
 
 

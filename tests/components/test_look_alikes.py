@@ -41,7 +41,7 @@ def test_labels_that_look_the_same_are_one_group(labels: list[str]) -> None:
         ["café", "cafe"],
         ["a-b", "a_b", "a b", "ab"],
         ["1", "10", "100", "-1", "1.1"],
-        ["1_0", "10"],  # int() takes underscores
+        ["1_0", "10"],  # int() accepts underscores
         ["e", "1e", "e1", "1e1x"],
         ["1234567890123456789012345678901234567890", "1234567890123456789012345678901234567891"],
         ["1.0.0", "1.0"],

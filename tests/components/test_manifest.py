@@ -32,7 +32,7 @@ def rewrite(path: Path, content: bytes) -> None:
 
 
 def accept_stamp(artifact: Path, name: str) -> None:
-    """As if the file's bytes had changed on the disk itself: nothing that `stat` tells differs."""
+    """Changes a file's bytes as a disk error would: `stat` shows no difference."""
     manifest = manifest_path(artifact)
     content = json.loads(manifest.read_text())
     status = (artifact / name).stat()

@@ -223,7 +223,7 @@ def test_integer_labels_that_are_no_label_ids(refused, folder):
 
 
 def test_served_model_is_not_replaced_by_one_that_was_not_compared_with_it(refused):
-    """The served version comes from another --root, so there is no baseline to hold max_drop against."""
+    """The served version was pushed from another --root, so there is no baseline for max_drop."""
     assert "version 1 of" in refused(3, "evaluate.thresholds.accuracy.min=0")
 
 
@@ -294,7 +294,7 @@ def interrupt(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def test_ctrl_c_during_training_exits_130_and_the_next_run_goes_on(folder):
     process, first_step = start_training(folder)
-    # Another run of this pipeline is refused while this one holds it.
+    # Another run of this pipeline is refused while this one has the lock.
     other = subprocess.run(
         [sys.executable, str(PROJECT_DIR / "runner_local.py"), *LONG_RUN],
         cwd=folder,

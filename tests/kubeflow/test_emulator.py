@@ -30,19 +30,19 @@ pathlib.Path(given["outputs"]["parameters"]["told"]["outputFile"]).write_text(
 
 @dsl.container_component
 def say(text: str, said: dsl.OutputPath(str)):
-    """Says what it is given."""
+    """Prints its input."""
     return dsl.ContainerSpec(image="a/b:1", command=["python", "-c", SAY], args=["{{$}}"])
 
 
 @dsl.container_component
 def tell(status: dsl.PipelineTaskFinalStatus, told: dsl.OutputPath(str)):
-    """Tells how the run ended."""
+    """Prints how the run ended."""
     return dsl.ContainerSpec(image="a/b:1", command=["python", "-c", TELL], args=["{{$}}"])
 
 
 @dsl.pipeline(name="story")
 def story(word: str = "stop"):
-    """Says a word, once more if it is `go`, and tells how that ended."""
+    """Prints a word, again if it is `go`, and prints how that ended."""
     with dsl.ExitHandler(tell()):
         first = say(text=word)
         with dsl.If(first.outputs["said"] == "go"):

@@ -184,7 +184,7 @@ def test_pushed_version_names_the_run_and_holds_a_model(story, site):
 def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story):
     run, served = story["again"]
     ran = [task for task, state in states(run).items() if state != "cached"]
-    # The Report tells what the Canary found now.
+    # The Report shows what the Canary found now.
     assert sorted(ran) == [
         "Baseline-probe",
         "Canary",

@@ -131,7 +131,7 @@ RERUN = {
     "models/tasks/single_label/labels.py": ["Transform", "Trainer", "Pusher", *EXPORTS],
     "models/tasks/single_label/head.py": ["Trainer", "Pusher"],
     "models/tasks/single_label/figures.py": ["Report", *EXPORTS],
-    "models/checkpoints/checks.py": [],  # asked before a run only
+    "models/checkpoints/checks.py": [],  # only used before a run
     "components/trainer/train_loop.py": ["Trainer", "Pusher"],
     "components/trainer/export.py": ["Trainer", "Pusher"],
     "components/trainer/settings.py": ["Trainer", "Pusher"],
@@ -151,7 +151,7 @@ RERUN = {
         "Pusher",
         "Report",
     ],
-    # How a node is made is no code that it runs.
+    # The code that creates a node is not code that it runs.
     "components/pusher/component.py": [],
     "components/fingerprints.py": [],
 }

@@ -225,7 +225,7 @@ def test_what_is_known_of_a_task_and_its_figures_need_no_tensorflow(module):
     assert shown.stdout.strip() == ""
 
 
-# The example that ships with an export has nothing of this project beside it.
+# The example that is shipped with an export runs without the rest of this project.
 KNOWS_ANSWERS = {"components/exports/classify.py": {"argmax"}}
 
 

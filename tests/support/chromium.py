@@ -125,7 +125,7 @@ def chromium(program: str) -> Iterator[Page]:
 
 
 def _pipe() -> tuple[int, int]:
-    """A pipe whose descriptors are above those that the shell is told to use."""
+    """A pipe whose descriptors are above those that the shell uses."""
     read, write = os.pipe()
     moved = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 20) for end in (read, write))
     os.close(read)

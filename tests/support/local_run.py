@@ -51,7 +51,7 @@ def states_of_last_run(root: Path) -> dict[str, str]:
 
 
 def last_artifact(root: Path, type_name: str, key: str = "") -> Any:
-    """The artifact of `type_name` that the last execution gave out, under output `key` if given."""
+    """The artifact of `type_name` that the last execution output, under output `key` if given."""
     from ml_metadata.proto import metadata_store_pb2 as mlmd
 
     store = open_store(root)

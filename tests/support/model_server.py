@@ -129,7 +129,7 @@ def push(model: Path, serving_dir: Path) -> int:
 
 @pytest.fixture(scope="session")
 def server(exported: tuple[Exported, Exported], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serves the first model as version 1; it is asked to stop at the end, and must."""
+    """Serves the first model as version 1; at the end it has to stop when asked to."""
     serving_dir = tmp_path_factory.mktemp("serving") / "models"
     push(exported[0].path, serving_dir)
     limits = {

@@ -23,7 +23,7 @@ class TinyExport(NamedTuple):
 
 
 def export_tiny(folder: Path, pairs: bool = False, words: Sequence[str] = (), seed: int = 0) -> TinyExport:
-    """A model that nobody trained, and that gives different texts different labels all the same."""
+    """An untrained model that nevertheless gives different texts different labels."""
     from components.settings import DataSettings
     from components.trainer.export import ServingModel, export_model
     from models.checkpoints.classifier import load_classifier

@@ -91,7 +91,7 @@ def InfraJudge(
     verdict: Parameter[int],
     with_model: Parameter[int] = 0,
 ) -> None:
-    """What an InfraValidator leaves: a verdict and, if asked, a copy of the model with warm-up requests."""
+    """The output of an InfraValidator: a verdict and, if requested, a copy of the model with warm-up requests."""
     blessing.set_int_custom_property("blessed", verdict)
     blessing.set_int_custom_property("has_model", with_model)
     if with_model:

@@ -7,7 +7,7 @@ import unicodedata
 
 WORDS = ["the", "cat", "sat", "##s", "un", "##believ", "##able", "who", "was", "1", "##2", "3", "Cat", "THE"]
 
-# Some of each script and trap; a range is taken whole.
+# Some of each script and pitfall; ranges are used completely.
 ALPHABETS: dict[str, str] = {
     "ascii": "".join(map(chr, range(0x20, 0x7F))),
     "controls": "\t\n\r\x0b\x0c\x00\x01\x1b\x1c\x1f\x7f\x80\x85\x9f",
@@ -108,7 +108,7 @@ def _piece(rng: random.Random) -> str:
                 [rng.randrange(0x20, 0xD800), rng.randrange(0xE000, 0x20000), rng.randrange(0xE000, 0x110000)]
             )
         )
-    # Around the limit of 100 characters, with marks that normalization takes away.
+    # Around the limit of 100 characters, with marks that normalization removes.
     return "".join(
         rng.choice("abcé\u0301ñαж한") for _ in range(rng.choice([33, 34, 98, 99, 100, 101, 102, 130]))
     )

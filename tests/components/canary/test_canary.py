@@ -282,7 +282,7 @@ def test_answer_that_is_not_a_number_is_refused_with_its_row(tmp_path: Path) -> 
 
 
 class Interrupted(LocalProcessRunner):
-    """SIGTERM comes when its server was just started."""
+    """SIGTERM arrives just after the canary's server was started."""
 
     pids: ClassVar[list[int]] = []
 

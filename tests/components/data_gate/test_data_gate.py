@@ -32,7 +32,7 @@ ALL_WARN = {
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Good train, eval and test splits of 12 rows; schema and labels beside them."""
+    """Good train, eval and test splits of 12 rows, with schema and labels."""
     for split in ("train", "eval", "test"):
         write(tmp_path, split, good(12))
     (tmp_path / "schema.pbtxt").write_text(SCHEMA)

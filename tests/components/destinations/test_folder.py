@@ -17,13 +17,13 @@ from tests.components.versions.test_store import make_model
 
 @pytest.fixture(params=["file", "ram"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty folder of its own."""
+    """A new empty folder."""
     return f"file://{tmp_path}/store" if request.param == "file" else f"ram://{uuid.uuid4()}"
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> str:
-    """`ram://` cannot remove a folder beside one of a like name."""
+    """`ram://` cannot remove a folder if another one has a similar name."""
     return f"file://{tmp_path}/store"
 
 
@@ -106,7 +106,7 @@ def test_lower_number_than_the_stores_is_refused_and_nothing_there_changes(
     for content in ("one", "two", "three"):
         pushed = version(tmp_path / "old", content)
     push_to_folder(pushed, store, "trec", 2)
-    restarted = version(tmp_path / "new", "four")  # a serving folder that was made anew: version 1
+    restarted = version(tmp_path / "new", "four")  # the serving folder was recreated: version 1
     with pytest.raises(PipelineError, match=r"trec already has version 3, .* instead of 1; use another"):
         push_to_folder(restarted, store, "trec", 2)
     assert read(f"{store}/trec/3/saved_model.pb") == b"three"

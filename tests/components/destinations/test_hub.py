@@ -155,7 +155,7 @@ def test_files_load_back_into_a_model_with_the_same_answers(
 ) -> None:
     write_hub_files(version, checkpoint, "tiny", 16, "single_label", tmp_path)
     model = load_classifier(tmp_path, LABELS, seed=99)
-    head = load_file(tmp_path / "model.safetensors")  # the project always trains a head of its own
+    head = load_file(tmp_path / "model.safetensors")  # the project always trains its own head
     model.classifier.kernel.assign(head["classifier.weight"].T)
     model.classifier.bias.assign(head["classifier.bias"])
     ids = np.array([[2, 7, 20, 3], [2, 30, 3, 0]], np.int64)

@@ -18,7 +18,7 @@ from models.tasks.task import TASKS
 from pipeline.eval_config import make_eval_config
 
 LABELS = ["a", "b", "c"]
-# Label and what the model says. 0.4 is the most probable class although it is below 0.5.
+# Label and prediction. The class with 0.4 is the most probable one although 0.4 is below 0.5.
 ROWS = [("a", "0 0.9"), ("a", "0 0.4"), ("a", "1 0.8"), ("b", "1 0.9"), ("b", "1 0.5"), ("c", "0 0.7")]
 
 

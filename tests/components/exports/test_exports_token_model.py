@@ -11,7 +11,7 @@ from models.errors import PipelineError
 from tests.components.exports.conftest import batch
 from tests.support.tiny_export import TinyExport, serve
 
-# Everything that a BERT classifier is made of, and nothing that needs a string, a table or tensorflow-text.
+# All ops of a BERT classifier, none of which needs strings, tables or tensorflow-text.
 COMPUTATION = {
     *(
         "AddV2",

@@ -242,7 +242,7 @@ def test_damage_of_a_version_is_named(three: Path) -> None:
     assert damage(version, info) == f"{WEIGHTS} has 4999 bytes, 5000 were pushed"
     weights.write_bytes(whole[:-1] + b"x")
     assert damage(version, info) == f"{WEIGHTS} is not the file that was pushed"
-    os.utime(weights, ns=times)  # only reading it tells now
+    os.utime(weights, ns=times)  # only reading the file reveals it now
     assert damage(version, info) == ""
     assert damage(version, info, thorough=True) == f"{WEIGHTS} is not the file that was pushed"
     weights.write_bytes(whole)
@@ -264,7 +264,7 @@ def test_newest_whole_version_is_kept_when_all_that_would_stay_are_damaged(three
     assert store.prune(three, "trec", 1, dry_run=True) == [1]
     assert store.prune(three, "trec", 1) == [1]
     assert sorted(contents(three)) == [2, 3]
-    (three / "trec/2/saved_model.pb").unlink()  # none is whole: there is nothing to spare
+    (three / "trec/2/saved_model.pb").unlink()  # no version is intact: there is nothing to keep
     assert store.prune(three, "trec", 1) == [2]
 
 
@@ -368,6 +368,6 @@ def test_push_rollback_and_promotion_tell_who_did_it(
 def test_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr("os.getuid", lambda: 4_000_000)  # as in a container: no such entry in passwd
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)  # as in a container without an entry in passwd
     monkeypatch.setattr("socket.gethostname", lambda: "pod-1")
     assert who() == "4000000@pod-1"

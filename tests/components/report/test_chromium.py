@@ -37,7 +37,7 @@ document.getElementById("f").onload = () => {{
 
 
 def told_by_the_browser(folder: Path, width: int) -> dict:
-    """What a script beside the frame finds in it."""
+    """What a script outside the frame finds in it."""
     framed = folder / "frame.html"
     framed.write_text(FRAME.format(width=width, page=html.escape(page(make_contents()))), encoding="utf-8")
     shown = subprocess.run(
@@ -70,4 +70,4 @@ def test_page_is_drawn_whole_and_runs_and_fetches_nothing(tmp_path, width):
     assert told["wide"] <= told["room"] <= width
     assert len(told["charts"]) == 5
     assert all(min(width, 540) * 0.5 < wide <= width for wide in told["charts"])
-    assert told["font"] == "15px"  # the style sheet is in force under the page's own policy
+    assert told["font"] == "15px"  # the page's own policy allows the style sheet

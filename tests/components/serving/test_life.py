@@ -39,7 +39,7 @@ CLIENTS, SWITCHES = 16, cases(6, full=20)
 
 
 class Load:
-    """Clients in a closed loop; every answer is held against the model that its version holds."""
+    """Clients in a closed loop; every answer is compared with the model of its version."""
 
     def __init__(self, server: Server, models: tuple[Exported, Exported]) -> None:
         self.server, self.models = server, models
@@ -99,7 +99,7 @@ def test_switches_under_load_fail_no_request_and_leave_no_memory(
 
 
 def memory_at_last(server: Server, bound: float) -> int:
-    """Once it is within the bound; the old version is given back a moment after the new one answers."""
+    """Memory once it is within the bound; the old version is freed shortly after the new one answers."""
     deadline = time.monotonic() + 20
     while (found := server.memory()) > bound and time.monotonic() < deadline:
         time.sleep(0.1)

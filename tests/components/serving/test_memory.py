@@ -143,7 +143,7 @@ def wide_example() -> bytes:
 
 
 def asks(server: Server, channel: grpc.Channel, client: httpx.Client) -> Iterator[Ask]:
-    """One of each, of every call that takes more than a name."""
+    """One request for every call that takes more than a name."""
     serving = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     models = model_service_pb2_grpc.ModelServiceStub(channel)
     kserve = grpc_predict_v2_pb2_grpc.GRPCInferenceServiceStub(channel)

@@ -86,13 +86,13 @@ def workers_of(server: Server) -> set[int]:
 
 
 def requests_log(server: Server) -> list[dict[str, Any]]:
-    """The whole lines of the access log; the first line tells the ports."""
+    """The complete lines of the access log; the first line has the ports."""
     lines = server.log.with_suffix(".out").read_text().split("\n")[1:-1]
     return [json.loads(line) for line in lines]
 
 
 def ask(server: Server) -> dict[str, Any]:
-    """A good request on a connection of its own."""
+    """A good request on a new connection."""
     answer = server.predict({"instances": TEXTS})
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -191,7 +191,7 @@ def supervisor(serving_dir: Path, **settings: Any) -> subprocess.Popen[str]:
 
 
 def errors_of(process: subprocess.Popen[str]) -> str:
-    """What it says until it ends by itself; its stdin stays open, or it would stop."""
+    """Its output until it ends by itself; its stdin stays open, because closing it would stop the server."""
     assert process.stderr is not None
     return process.stderr.read()
 

@@ -15,7 +15,7 @@ from components.trainer.dataset import Batching
 from models.errors import PipelineError
 from tests.components.trainer.conftest import INPUTS
 
-# Row i holds the token i + 10 as often as its length says, so that a batch tells which rows it has.
+# Row i has the token i + 10, repeated for its length, so that a batch shows which rows it has.
 LENGTHS = [3 + (i * 7) % 20 for i in range(230)]
 ROWS = [([i + 10] * length, i % 3) for i, length in enumerate(LENGTHS)]
 

@@ -81,6 +81,6 @@ def test_history_reads_back_as_it_was_written(tmp_path):
 
 
 def test_history_of_another_release_is_read():
-    """Without the key `best_metric`, which came later, and with one that is not known here."""
+    """Without the key `best_metric`, which was added later, and with an unknown key."""
     read = history_of({"step": 3, "best": {"accuracy": 1.0}, "later": 1})
     assert (read.step, read.best, read.best_metric) == (3, {"accuracy": 1.0}, "accuracy")

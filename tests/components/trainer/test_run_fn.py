@@ -124,7 +124,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, write_rows: Callable[..., 
 
 @pytest.fixture(scope="module")
 def answers(trained: Path) -> dict[str, Any]:
-    """What the model says when nothing but its own folder is left."""
+    """The model's answers when only its own folder is left."""
     texts = [text for text, _ in rows(50, seed=9)]
     requests = {
         "serving_default texts": {"text": texts},

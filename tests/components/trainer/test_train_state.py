@@ -44,7 +44,7 @@ folder, mark, value = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 own = 0
 for step in range(40):
     save_state(folder, mark, {"step": step, "value": value}, arrays(value + step))
-    progress, found = load_state(folder, mark)  # raises for one that is not whole
+    progress, found = load_state(folder, mark)  # raises for an incomplete state
     own += progress == {"step": step, "value": value} and bool((found["weight/0"] == value + step).all())
 print(own)
 """

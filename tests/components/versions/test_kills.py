@@ -18,7 +18,7 @@ from components.versions import store
 
 KILLS = 20
 
-# The push step of a run, over and over with the models given, a line for each push, until it is killed.
+# Repeats the push step of a run with the given models, one line per push, until it is killed.
 _PUSH_FOREVER = """
 import itertools, pathlib, sys
 from pipeline.process import light_imports

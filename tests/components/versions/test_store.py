@@ -26,7 +26,7 @@ def make_model(folder: Path, content: str, size: int = 1000) -> Path:
 
 
 def contents(serving: Path) -> dict[int, str]:
-    """number -> what its saved_model.pb says, of every number a model server would see."""
+    """number -> content of its saved_model.pb, for every version that a model server would see."""
     folders = (
         [p for p in (serving / "trec").iterdir() if p.name.isdigit()] if (serving / "trec").is_dir() else []
     )

@@ -44,7 +44,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.fixture
 def hub(files: dict[str, bytes]) -> Iterator[ThreadingHTTPServer]:
-    """Has one repository, `team/tiny`, at one commit; `asked` lists the files that were fetched."""
+    """Has one repository, `team/tiny`, with one commit; `asked` lists the downloaded files."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -129,6 +129,6 @@ def test_what_the_hub_does_not_have_is_one_line_with_id_and_revision(
 
 
 def test_unreachable_hub_is_one_line(tmp_path: Path) -> None:
-    folder, error, exit_code = fetch(9, tmp_path)  # the discard port: nobody listens
+    folder, error, exit_code = fetch(9, tmp_path)  # the discard port, on which nothing listens
     assert (folder, exit_code) == ("", 1)
     assert error.startswith(f"model.checkpoint.hub: team/tiny at revision {COMMIT} could not be downloaded")

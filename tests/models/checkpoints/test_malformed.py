@@ -96,7 +96,7 @@ def content(original: Any, drawn: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Without tokenizer.json, so that vocab.txt and the files beside it count; that one is `whole.json`."""
+    """Without tokenizer.json, which is kept as `whole.json`, so that vocab.txt and the other files are read."""
     folder = write_checkpoint(
         tmp_path_factory.mktemp("malformed") / "tiny", hidden=4, layers=1, words=["the", "cat", "dog"]
     )

@@ -40,7 +40,7 @@ def edit_header(folder: Path, change: Callable[[dict[str, Any]], bytes]) -> None
 
 
 def relabel(folder: Path, name: str, dtype: str, shape: list[int]) -> None:
-    """Says in the header that the bytes of a tensor are of another dtype, which NumPy may not have."""
+    """Changes a tensor's dtype in the header to one that NumPy may not have."""
 
     def change(header: dict[str, Any]) -> bytes:
         header[name] |= {"dtype": dtype, "shape": shape}
@@ -212,11 +212,11 @@ def test_header_in_another_encoding_is_refused(checkpoint: Path, encoding: str) 
     assert refusal(checkpoint) == "model.safetensors: not a safetensors file (its header cannot be read)"
 
 
-# --- shards, and where they may lie -------------------------------------------------------------------
+# --- shards, and where they may be --------------------------------------------------------------------
 
 
 def shard(folder: Path, names: dict[str, str]) -> None:
-    """Splits the weights in two halves, under the given file names."""
+    """Splits the weights into two files with the given names."""
     tensors = load_file(folder / "model.safetensors")
     keys = sorted(tensors)
     halves = {"first": keys[:20], "second": keys[20:]}

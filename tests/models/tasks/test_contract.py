@@ -114,7 +114,7 @@ def test_a_name_means_the_same_in_every_task(task):
 def test_every_metric_names_a_class_that_computes_it(task):
     for known in task.facts().METRICS.values():
         name = known.computed_by.removeprefix("tfma.")
-        # TFMA takes the metrics of Keras, too.
+        # TFMA also accepts metrics of Keras.
         places = [own_metrics] if name == known.computed_by else [tfma.metrics, tf.keras.metrics]
         assert any(hasattr(place, name) for place in places), known
 

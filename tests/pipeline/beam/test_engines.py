@@ -49,7 +49,7 @@ _PATIENCE_SECONDS = 180
 
 @dataclass(frozen=True)
 class Site:
-    """A small dataset and encoder; each run has a root of its own."""
+    """A small dataset and encoder; each run has its own root."""
 
     folder: Path
 
@@ -90,7 +90,7 @@ def in_process(site: Site) -> dict[str, NodeRun]:
 
 @dataclass(frozen=True)
 class JobService:
-    """Beam's portable job service in a process of its own, which starts workers in processes of theirs."""
+    """Beam's portable job service in its own process, which starts workers in further processes."""
 
     port: int
     worker_log: Path
@@ -240,7 +240,7 @@ def test_where_a_node_runs_is_no_part_of_its_cache_key(site, in_process):
 
 
 def test_engine_that_is_not_there_fails_the_node_with_one_line(site, in_process):
-    # Port 1 of the loopback address: nobody listens there.
+    # Port 1 of the loopback address, on which nothing listens.
     nowhere = "{runner: flink, job_endpoint: 'localhost:1', environment: loopback}"
     with pytest.raises(NodeFailed) as caught:
         site.run("nowhere", *_on(nowhere), nodes=["TFRecordExampleGen"])

@@ -19,7 +19,7 @@ def read(folder: Path, notes: ReadNotes | None = None, **options) -> list[Row]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """data/ with the classes neg and pos, two texts each; beside it secret.txt and the folder secrets."""
+    """data/ with the classes neg and pos, two texts each; next to it secret.txt and the folder secrets."""
     for label in ("neg", "pos"):
         (tmp_path / "data" / label).mkdir(parents=True)
         for number in (1, 2):

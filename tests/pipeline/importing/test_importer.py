@@ -360,7 +360,7 @@ import_files([Path(sys.argv[1])], out_dir=Path(sys.argv[2]))
 def test_killed_import_leaves_nothing_visible_and_the_next_one_tidies_up(
     import_csv, plain_csv, tmp_path: Path
 ) -> None:
-    # A pipe that never ends stands for a long file: the import hangs in the middle of reading it.
+    # A pipe that never ends acts as a long file: the import hangs in the middle of reading it.
     os.mkfifo(tmp_path / "pipe.csv")
     folder = tmp_path / "sets"
     command = [sys.executable, "-c", _ENDLESS_IMPORT, str(tmp_path / "pipe.csv"), str(folder / "out")]

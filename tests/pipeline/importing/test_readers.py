@@ -242,7 +242,7 @@ def test_parquet_text_that_its_writer_did_not_check_names_the_row(tmp_path: Path
     pq.write_table(pa.table({"text": pa.Array.from_buffers(pa.string(), 4, buffers)}), path)
     with pytest.raises(PipelineError, match=r"x\.parquet row 3: 'text' is not UTF-8 at byte 3 \(e9\)"):
         list(read_rows(path, "parquet", ["text"]))
-    # Only the text that is not what its column says is of another encoding.
+    # Only the value that does not fit its column has another encoding.
     rows = read_rows(path, "parquet", ["text"], ReadOptions(encoding="cp1252"))
     assert [values for _, values in rows] == [("ok",), ("né",), ("café",), (None,)]
 

@@ -44,7 +44,7 @@ def Apart(statistics: OutputArtifact[ExampleStatistics]):
 
 
 class Told(list):
-    """Lines that the runner says, and the states of the nodes that ended."""
+    """The runner's messages, and the states of the nodes that ended."""
 
     states: dict[str, str]
 

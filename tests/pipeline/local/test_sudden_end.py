@@ -15,7 +15,7 @@ import pytest
 from components.project import PROJECT_DIR
 from pipeline.local.sudden_end import explain
 
-# `act` is what the run's process does once it has said that the Trainer is running.
+# `act` is what the run's process does once it has reported that the Trainer is running.
 RUN = """
 import os, signal, sys, time
 from pathlib import Path

@@ -16,7 +16,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def home(config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of versions 1 and 2 of tiny.yaml, which lies in the current folder."""
+    """The folder of versions 1 and 2 of tiny.yaml, which is in the current folder."""
     monkeypatch.chdir(tmp_path)
     for content in ("one", "two"):
         (tmp_path / content).mkdir()

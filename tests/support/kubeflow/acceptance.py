@@ -166,7 +166,7 @@ def _producer_problem(
         yield f"unknown producer task {producer!r}"
         return
     reference = tasks[producer].component_ref.name
-    if reference not in spec.components:  # told where the producer itself is looked at
+    if reference not in spec.components:  # reported when the producer itself is checked
         return
     made = spec.components[reference].output_definitions
     if key not in (made.parameters if parameter else made.artifacts):

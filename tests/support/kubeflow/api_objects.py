@@ -111,7 +111,7 @@ class ObjectStore:
         return self._keep_version(query["pipelineid"], query["name"], query.get("description", ""), package)
 
     def _keep_version(self, pipeline_id: str, name: str, description: str, package: str) -> Json:
-        if not _DNS_1123.fullmatch(name):  # in Kubernetes-native mode; the database takes any
+        if not _DNS_1123.fullmatch(name):  # in Kubernetes-native mode; the database accepts any name
             raise Refused(400, 3, f"Invalid pipeline version name {name!r}: a lowercase RFC 1123 subdomain")
         if any(v["name"] == name for v in self.versions_of(pipeline_id)):
             raise Refused(409, 6, f"Already exist error: a version named {name}")

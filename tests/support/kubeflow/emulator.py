@@ -231,7 +231,7 @@ class _Run:
             _check_type(key, declared, value)
 
     def _final_status(self, dag: _Dag, task: pb.PipelineTaskSpec) -> struct_pb2.Value:
-        """What an exit task is told of the task that it follows: a state of the metadata store, and an empty error."""
+        """What an exit task learns about the task that it follows: a state of the metadata store, and an empty error."""
         followed = task.dependent_tasks[0]
         state = "FAILED" if self.results[dag.path + followed].state == "failed" else "COMPLETE"
         told = struct_pb2.Value()

@@ -29,7 +29,7 @@ def confusion_matrix(artifact: mlmd.Artifact) -> tuple[list[str], list[list[floa
 
 
 def roc_curve(artifact: mlmd.Artifact) -> list[tuple[float, float, float]] | None:
-    """(threshold, false positive rate, recall) of each point; None when there is no curve to draw."""
+    """(threshold, false positive rate, recall) of each point; None if there is no curve to draw."""
     if "confidenceMetrics" not in artifact.custom_properties:
         return None
     points = [

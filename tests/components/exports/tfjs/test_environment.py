@@ -19,7 +19,7 @@ def program(folder: Path, name: str, script: str) -> None:
 
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is the whole PATH, and no package index."""
+    """A folder that is the only entry of PATH, and no package index."""
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
@@ -81,7 +81,7 @@ def test_npm_is_tried_a_second_time(offline, tmp_path):
         f"[ -e {home}/tried ] && exit 0; : >{home}/tried; echo 'npm error ECONNRESET' >&2; exit 1",
     )
     with pytest.raises(NotInstalledError, match="needs its converter: could not download tensorflowjs"):
-        environment(home)  # npm went well; the wheel that comes next cannot be fetched here
+        environment(home)  # npm succeeds; the wheel that comes next cannot be downloaded here
 
 
 def test_a_folder_that_cannot_be_made_is_named(offline, tmp_path):

@@ -144,7 +144,7 @@ def test_a_model_with_an_op_that_tensorflow_js_lacks_is_refused_by_its_name(tmp_
 
 
 def check(told: list[tuple[str, dict[str, float]]], served: dict[str, np.ndarray]) -> None:
-    """Raises unless the page says what the served model says."""
+    """Raises unless the page gives the served model's answers."""
     labels = [label.decode() for label in served[features.PREDICTED_LABEL]]
     assert [label for label, _ in told] == [next(iter(shown)) for _, shown in told] == labels
     shown = [[bars[label] for label in LABELS] for _, bars in told]

@@ -54,7 +54,7 @@ def folder(model: TinyExport, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(model: TinyExport, texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Answers:
-    """What the server tells its clients."""
+    """The server's answers."""
     serving_dir = tmp_path_factory.mktemp("serving") / "models"
     push(model.saved_model, serving_dir)
     with running(serving_dir, 1) as server:
@@ -95,7 +95,7 @@ def test_the_questions_are_those_of_the_eval_split_and_get_different_labels(text
 
 
 def clear(labels, served):
-    """Labels of the rows that are no near tie, where the last digits of another processor decide."""
+    """Labels of the rows without near ties, which rounding on another processor could decide differently."""
     best = np.sort(served[1], axis=1)
     chosen = [label for label, gap in zip(labels, best[:, -1] - best[:, -2], strict=True) if gap > 1e-4]
     assert len(chosen) > 480
@@ -114,7 +114,7 @@ def test_node_gives_the_label_and_the_probabilities_of_the_server(in_node, serve
 def test_smaller_weights_change_the_probabilities_a_little(
     variant, largest_difference, equal_labels, in_node, served
 ):
-    # Nobody trained the model: its labels are nearly as probable as one another, so small changes are seen.
+    # The model is untrained: its labels are almost equally probable, so small changes are visible.
     labels, probabilities = in_node[variant]
     assert np.abs(probabilities - served[1]).max() < largest_difference
     assert np.mean([one == other for one, other in zip(labels, served[0], strict=True)]) > equal_labels

@@ -83,7 +83,7 @@ def test_token_ids_are_these(make_tokenizer: MakeTokenizer) -> None:  # noqa: F8
         "w\u0000h\u200bo\ufffd": [2, 5, 3],
         "who\u00a0was\u3000who": [2, 5, 6, 5, 3],
         "👩‍💻🏳‍🌈": [2, 1, 3],
-        "who\ud83d was": [2, 5, 6, 3],  # half a surrogate pair: U+FFFD, which the clean-up takes away
+        "who\ud83d was": [2, 5, 6, 3],  # half a surrogate pair: U+FFFD, which the clean-up removes
     }
     assert in_javascript(make_tokenizer(WORDS), list(wanted)) == list(wanted.values())
 

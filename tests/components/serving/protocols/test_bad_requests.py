@@ -177,7 +177,7 @@ def test_every_request_gets_a_4xx(server: Server) -> None:
             try:
                 answer = client.request(method, path, content=body, headers=headers)
             except (httpx.RemoteProtocolError, httpx.ReadError):
-                hung_up += 1  # on a header that is no HTTP
+                hung_up += 1  # on a header that is not HTTP
                 continue
             status = answer.status_code
             if status >= 500 or (status < 400 and path in (PREDICT, INFER)):
@@ -309,7 +309,7 @@ def test_headers_that_trickle_get_408(server: Server, begin: bytes) -> None:
 
 
 def trickle(connection: socket.socket, data: bytes) -> bytes:
-    """Sends `data` again and again until something comes back."""
+    """Sends `data` repeatedly until there is an answer."""
     for _ in range(300):
         connection.sendall(data)
         with contextlib.suppress(TimeoutError):

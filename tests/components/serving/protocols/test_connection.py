@@ -30,7 +30,7 @@ def exchange(server: Server, data: bytes) -> list[tuple[int, str]]:
     """(status, the body's error, or the body) of every answer until the server closes; the client never does."""
     received = b""
     with socket.create_connection(("127.0.0.1", server.rest), timeout=30) as connection:
-        with contextlib.suppress(BrokenPipeError):  # after 64 MB that nobody reads
+        with contextlib.suppress(BrokenPipeError):  # after 64 MB that are not read
             connection.sendall(data)
         while part := connection.recv(65536):
             received += part

@@ -203,7 +203,7 @@ def test_metadata_over_the_limit_is_refused(channel: grpc.Channel) -> None:
         assert error.value.code().name == code
 
 
-# --- texts that are no text -----------------------------------------------------------------------
+# --- texts that are not UTF-8 ---------------------------------------------------------------------
 
 LATIN = "naïve".encode("latin-1")
 REASON = "input 'text', row 1 is not UTF-8 at byte 2"

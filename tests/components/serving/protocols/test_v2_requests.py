@@ -230,7 +230,7 @@ def test_header_with_the_length_of_the_json_is_sent_once(server: Server) -> None
 
 
 def outputs_of(answer: httpx.Response) -> dict[str, Any]:
-    """Name -> values, whether they came as JSON or as bytes."""
+    """Name -> values, whether they were sent as JSON or as bytes."""
     assert answer.status_code == 200, answer.text
     length = int(answer.headers.get(LENGTH, len(answer.content)))
     body, rest, found = json.loads(answer.content[:length]), answer.content[length:], {}
@@ -322,7 +322,7 @@ def stub(server: Server) -> grpc_predict_v2_pb2_grpc.GRPCInferenceServiceStub:
 
 
 def infer(given: Any = None, **other: Any) -> v2.ModelInferRequest:
-    """A request with two texts, and with other fields of its input, or of its own."""
+    """A request with two texts, with other fields in its input or in itself."""
     one = {"name": "text", "datatype": "BYTES", "shape": [2], "contents": {"bytes_contents": [b"a", b"b"]}}
     one |= given or {}
     if one["contents"] is None:

@@ -42,7 +42,7 @@ def test_roc_curve_goes_from_no_row_to_every_row_and_its_area_counts_the_pairs_i
     assert curve.positive == "spam"
     rates = [(round(p.false_positive_rate, 3), round(p.true_positive_rate, 3)) for p in curve.points]
     assert rates == [(0, 0), (0, 0.333), (0, 0.667), (0.25, 0.667), (0.25, 1), (0.5, 1), (0.75, 1), (1, 1)]
-    # Of the 4 * 3 pairs of ham and spam, only (0.7, 0.4) stands in the wrong order.
+    # Of the 4 * 3 pairs of ham and spam, only (0.7, 0.4) is in the wrong order.
     assert curve.area == pytest.approx(11 / 12)
 
 
