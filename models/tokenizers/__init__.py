@@ -1,1 +1,1 @@
-"""Tokenization in the graph, read from a checkpoint's own files, one folder per family."""
+"""Tokenization in the graph, read from a checkpoint's own files; one folder per family."""

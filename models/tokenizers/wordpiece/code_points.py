@@ -1,18 +1,17 @@
-"""What BERT's normalizer and pre-tokenizer do to every Unicode code point, frozen into a table.
+"""A table of what BERT's normalizer and pre-tokenizer do to every Unicode code point.
 
 Clean-up, spaces around CJK, NFD without accents, lower-casing and splitting at white space and
-punctuation all look at one code point at a time. So the Rust tokenizer itself is asked once about each
-of the 1,112,064 code points and the graph only looks up the answers: it needs no Unicode tables of its
-own, and no difference between Unicode versions (Rust's, ICU's, a serving binary's) can show.
+punctuation all depend on a single code point. So the Rust tokenizer itself is called once for each of the
+1,112,064 code points, and the graph only looks up the results: it needs no Unicode tables, and differences
+between Unicode versions (of Rust, ICU or a serving binary) have no effect.
 
-The one step that looks at neighbours is NFD's sorting of combining marks. It can only show where two marks
-that survive the stripping, of different combining classes and both in the vocabulary, stand side by side;
+The only step that depends on neighbours is NFD's sorting of combining marks. It matters only if two marks
+that survive the stripping, of different combining classes and both in the vocabulary, are adjacent;
 `reordered_marks` finds such pairs of a vocabulary (BERT's English one has none).
 
-The table writes text over a small private alphabet: printable ASCII as it is, every other character of
-the vocabulary as a private-use stand-in, every character outside the vocabulary as the one UNKNOWN.
-Splits are made explicit by spaces, so what reads the result has nothing to decide beyond ASCII.
-No TensorFlow here.
+The table writes text in a small private alphabet: printable ASCII unchanged, every other character of
+the vocabulary as a private-use stand-in, every character outside the vocabulary as UNKNOWN.
+Spaces mark all splits, so that later steps handle only ASCII. Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ LOGGER = logging.getLogger(__name__)
 CODE_POINTS = 0x110000
 SURROGATES = range(0xD800, 0xE000)
 PAGE = 256
-BATCH = 4096  # code points asked about at a time
+BATCH = 4096  # code points per call of the Rust tokenizer
 
 # Letters for every reader (category Co), so nothing splits at them.
 PRIVATE_USE = [*range(0xE000, 0xF900), *range(0xF0000, 0xFFFFE)]
@@ -46,8 +45,8 @@ UNREACHABLE = chr(PRIVATE_USE[1])  # starts the entries that no text can give
 
 PREFIX = "##"  # what `CodePointTable.vocab` writes before a continuing piece
 
-# Special tokens found in raw text become these before the table is read; raw ones become NEUTRAL,
-# which Hugging Face treats alike (both private use), so a text cannot forge a special token.
+# Special tokens found in raw text become these before the table is applied; such characters in the text become
+# NEUTRAL, which Hugging Face treats the same way (both private use), so a text cannot forge a special token.
 MARKERS = RESERVED[:-1]
 NEUTRAL = RESERVED[-1]
 
@@ -59,9 +58,9 @@ class CodePointTable:
     """Code point c becomes `codes[splits[s]:splits[s + 1]]` with `s = cells[pages[c >> 8], c & 255]`.
 
     int32 (`splits` int64): `pages` [4352], `cells` [pages, 256], `splits` [spans + 1], `codes` [...]. `vocab` is the
-    vocabulary over the same alphabet: added tokens and unreachable entries replaced, ids unchanged; past its end
-    are special tokens that are words as well, with `second_ids`. `found` are the added tokens that are looked for
-    after normalization: (what a text has in this alphabet, what it becomes).
+    vocabulary in the same alphabet, with added tokens and unreachable entries replaced and ids unchanged; after its
+    end are special tokens that are also words, with `second_ids`. `found` are the added tokens that are searched
+    after normalization: (form in this alphabet, replacement).
     """
 
     pages: npt.NDArray[np.int32]
@@ -73,14 +72,14 @@ class CodePointTable:
     found: tuple[tuple[str, str], ...] = ()
 
     def spell(self, text: str) -> str:
-        """What the graph makes of `text`, in Python: `"Café, 中"` -> `"cafe, <stand-in>"`."""
+        """Does in Python what the graph does to `text`: `"Café, 中"` -> `"cafe, <stand-in>"`."""
         spans = [self.cells[self.pages[ord(c) >> 8], ord(c) & 255] for c in text]
         return "".join(chr(code) for s in spans for code in self.codes[self.splits[s] : self.splits[s + 1]])
 
 
 @functools.lru_cache(maxsize=8)
 def code_point_table(spec: WordpieceSpec) -> CodePointTable:
-    """Builds the table for one tokenization; about a second, then kept.
+    """Builds the table for one tokenization, in about a second, and caches it.
 
     Raises:
         PipelineError: the vocabulary uses more characters than there are stand-ins.
@@ -111,13 +110,13 @@ def code_point_table(spec: WordpieceSpec) -> CodePointTable:
 def normalized_code_points(
     clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lower_case: bool
 ) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-    """What the Rust BertNormalizer makes of each code point, and the texts that are not one character.
+    """The Rust BertNormalizer's result for each code point, and the results that are not one character.
 
-    `[ord("É")]` -> `ord("e")`; of several characters or none: -1 - index into the texts, so `[0]` -> -1 for
-    `""`. int32 [0x110000]. Surrogates, which no UTF-8 text holds, count as U+FFFD, what decoding makes of them.
+    `[ord("É")]` -> `ord("e")`; for several characters or none: -1 - index into the texts, so `[0]` -> -1 for
+    `""`. int32 [0x110000]. Surrogates, which do not occur in UTF-8, count as U+FFFD, to which they are decoded.
     """
     normalizer = normalizers.BertNormalizer(clean_text, handle_chinese_chars, strip_accents, lower_case)
-    separator = "\u2581"  # itself under every setting, a starter, and no other code point becomes it
+    separator = "\u2581"  # unchanged by every setting, a starter, and not the result of any other code point
     asked = [chr(c) if c not in SURROGATES else "\ufffd" for c in range(CODE_POINTS)]
     asked[ord(separator)] = "a"  # put right below
     texts: dict[str, int] = {"": 0}
@@ -148,7 +147,7 @@ def character_kinds() -> npt.NDArray[np.uint8]:
 
 
 def reordered_marks(spec: WordpieceSpec) -> set[tuple[str, str]]:
-    """Pairs of vocabulary characters that NFD swaps when they are neighbours; empty: the table is exact."""
+    """Pairs of vocabulary characters that NFD swaps if they are adjacent; if there are none, the table is exact."""
     if not spec.strip_accents:
         return set()
     normalize = normalizers.BertNormalizer(*_switches(spec)).normalize_str
@@ -163,7 +162,7 @@ def _switches(spec: WordpieceSpec) -> tuple[bool, bool, bool, bool]:
 
 
 def _normalized_characters(spec: WordpieceSpec) -> set[str]:
-    """The characters that must keep their identity because added tokens are looked for among them."""
+    """The characters that must keep their identity because added tokens contain them."""
     normalize = normalizers.BertNormalizer(*_switches(spec)).normalize_str
     return {character for token, _ in spec.normalized_tokens for character in normalize(token)}
 
@@ -173,12 +172,12 @@ def _is_plain(character: str) -> bool:
 
 
 def _body(spec: WordpieceSpec, token: str) -> str:
-    """`"##ing"` -> `"ing"`; the prefix alone is a word of its own."""
+    """`"##ing"` -> `"ing"`; the prefix alone is a word."""
     return token.removeprefix(spec.continuing_prefix) or token
 
 
 def _is_reachable(spec: WordpieceSpec, token: str, kinds: npt.NDArray[np.uint8]) -> bool:
-    """Whether some text has the word, or word part, that this entry stands for."""
+    """Whether any text can contain the word, or word part, of this entry."""
     body = _body(spec, token)
     if len(token) == 1:
         return bool(kinds[ord(token)] != SPACE)
@@ -186,7 +185,7 @@ def _is_reachable(spec: WordpieceSpec, token: str, kinds: npt.NDArray[np.uint8])
 
 
 def _stand_ins(spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]) -> tuple[dict[str, str], dict[str, str]]:
-    """Character of the vocabulary, and added token -> the private-use character that replaces it."""
+    """Vocabulary character, and added token -> the private-use character that replaces it."""
     reachable = (token for token in spec.vocab if _is_reachable(spec, token, kinds))
     written = {*_normalized_characters(spec), *(c for token in reachable for c in _body(spec, token))}
     characters = sorted(c for c in written if not _is_plain(c))
@@ -204,9 +203,9 @@ def _stand_ins(spec: WordpieceSpec, kinds: npt.NDArray[np.uint8]) -> tuple[dict[
 def _spans_and_cells(
     spec: WordpieceSpec, kinds: npt.NDArray[np.uint8], stand_ins: dict[str, str], markers: dict[int, str]
 ) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """The different spellings, and for each code point which of them it gets (int32 [0x110000])."""
+    """The distinct spellings, and the index of each code point's spelling (int32 [0x110000])."""
     normalized, texts = normalized_code_points(*_switches(spec))
-    # Few normalized characters are in the vocabulary; of all others only the kind matters.
+    # Few normalized characters are in the vocabulary; for all others only the kind matters.
     by_kind = [UNKNOWN, f" {UNKNOWN} ", " "]  # in the order of LETTER, ISOLATED, SPACE
     known = [*map(chr, range(0x20, 0x7F)), *stand_ins]
     spelled = {text: _spell(text, kinds, stand_ins) for text in [*known, *texts]}
@@ -247,10 +246,10 @@ def _recoded_vocab(
     stand_ins: dict[str, str],
     tokens: dict[str, str],
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The vocabulary over the table's alphabet, with PREFIX for the continuing prefix; index = id.
+    """The vocabulary in the table's alphabet, with PREFIX for the continuing prefix; index = id.
 
-    "WHO" is read as the word who even where "who" is a special token, and "whos" as who, ##s even where "##s" is
-    an added one: such a token has a second entry past the end, and its id is told beside.
+    "WHO" is read as the word who even if "who" is a special token, and "whos" as who, ##s even if "##s" is an
+    added token: such a token has a second entry after the end, and its id is returned too.
     """
     recoded = [f"{UNREACHABLE}{i}" for i in range(len(spec.tokens))]
     for i, token in enumerate(spec.vocab):

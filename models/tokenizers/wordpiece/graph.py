@@ -4,9 +4,9 @@
     tokenize(tf.constant(["Who was Galileo ?"]), spec)
     # <tf.RaggedTensor [[2040, 2001, 21514, 1029]]>
 
-Works eagerly, in `tf.function`, in a `preprocessing_fn` and in exported SavedModels, where everything
-it needs is a constant of the graph. Ops beyond core TensorFlow: FastWordpieceTokenizeWithOffsets alone.
-`docs/decisions/0003-tokenization.md` says why it is built like this.
+Works eagerly, in `tf.function`, in a `preprocessing_fn` and in exported SavedModels, where all its data are
+constants of the graph. Only one op is not in core TensorFlow: FastWordpieceTokenizeWithOffsets.
+`docs/decisions/0003-tokenization.md` explains the design.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from models.tokenizers.wordpiece.code_points import (
 )
 from models.tokenizers.wordpiece.spec import WordpieceSpec
 
-UTF8_BYTES = 4  # the most bytes of one code point
-OPEN, CLOSE = chr(MARKERS[-2]), chr(MARKERS[-1])  # around a token that was found, until it is replaced
+UTF8_BYTES = 4  # maximum bytes of a code point
+OPEN, CLOSE = chr(MARKERS[-2]), chr(MARKERS[-1])  # enclose a token that was found, until it is replaced
 
 
 def tokenize(texts: tf.Tensor, spec: WordpieceSpec) -> tf.RaggedTensor:
@@ -49,7 +49,7 @@ def tokenize(texts: tf.Tensor, spec: WordpieceSpec) -> tf.RaggedTensor:
         int64 [batch, None], all tokens of every text.
 
     Raises:
-        PipelineError: the vocabulary cannot be written over the table's alphabet.
+        PipelineError: the vocabulary cannot be written in the table's alphabet.
     """
     table = code_point_table(spec)
     simple = tf.strings.regex_full_match(texts, _simple_text(spec, table))
@@ -65,7 +65,7 @@ def tokenize(texts: tf.Tensor, spec: WordpieceSpec) -> tf.RaggedTensor:
 
 
 def _respell(texts: tf.Tensor, spec: WordpieceSpec, table: CodePointTable) -> tf.Tensor:
-    """Texts over the table's alphabet: string [n] -> string [n]."""
+    """Rewrites texts in the table's alphabet: string [n] -> string [n]."""
     codes = tf.strings.unicode_decode(_marked(texts, spec), "UTF-8", errors="replace")
     page = tf.gather(tf.constant(table.pages), tf.bitwise.right_shift(codes.flat_values, 8))
     cell = page * PAGE + tf.bitwise.bitwise_and(codes.flat_values, PAGE - 1)
@@ -78,15 +78,15 @@ def _respell(texts: tf.Tensor, spec: WordpieceSpec, table: CodePointTable) -> tf
 
 
 def _marked(texts: tf.Tensor, spec: WordpieceSpec) -> tf.Tensor:
-    """Special tokens found literally become their markers; markers that a text holds are disarmed first."""
+    """Replaces special tokens in raw text by their markers; markers that a text contains are neutralized first."""
     texts = tf.strings.regex_replace(texts, f"[{chr(MARKERS[0])}-{chr(MARKERS[-1])}]", chr(NEUTRAL))
     return _replaced(texts, {token: chr(MARKERS[i]) for i, (token, _) in enumerate(spec.special_tokens)})
 
 
 def _replaced(texts: tf.Tensor, found: Mapping[str, str]) -> tf.Tensor:
-    """Each key becomes its value: from the left, the longest where several begin, as Hugging Face finds tokens."""
+    """Replaces each key by its value, from the left and the longest match first, as Hugging Face finds tokens."""
     if _may_overlap(list(found)):
-        # RE2 takes the first alternative that fits.
+        # RE2 uses the first alternative that matches.
         longest_first = sorted(found, key=len, reverse=True)
         texts = tf.strings.regex_replace(texts, "|".join(map(re.escape, longest_first)), f"{OPEN}\\0{CLOSE}")
         found = {f"{OPEN}{token}{CLOSE}": written for token, written in found.items()}
@@ -96,7 +96,7 @@ def _replaced(texts: tf.Tensor, found: Mapping[str, str]) -> tf.Tensor:
 
 
 def _may_overlap(tokens: Sequence[str]) -> bool:
-    """Whether two different finds can share characters of a text: `["[a]", "]"]`, `["ab", "bc"]`."""
+    """Whether matches of two tokens can overlap in a text: `["[a]", "]"]`, `["ab", "bc"]`."""
     pairs = ((one, other) for one in tokens for other in tokens if one != other)
     return any(
         one in other or any(one.endswith(other[:k]) for k in range(1, len(other))) for one, other in pairs
@@ -104,7 +104,7 @@ def _may_overlap(tokens: Sequence[str]) -> bool:
 
 
 def _simple_text(spec: WordpieceSpec, table: CodePointTable) -> str:
-    """RE2 for texts whose only normalization is lower-casing ASCII: no way to start an added token."""
+    """RE2 for texts that only need lower-casing of ASCII and cannot contain an added token."""
     normalized = {written[0] for written, _ in table.found if written.isascii()}
     starts = {token[0] for token, _ in spec.special_tokens} | normalized | {c.upper() for c in normalized}
     plain = [c for c in ["\t", "\n", "\r", *map(chr, range(0x20, 0x7F))] if c not in starts]
@@ -112,7 +112,7 @@ def _simple_text(spec: WordpieceSpec, table: CodePointTable) -> str:
 
 
 def _too_long_word(spec: WordpieceSpec) -> str:
-    """RE2 for words that Hugging Face makes one [UNK] for their length, counted in characters."""
+    """RE2 for words that become a single [UNK] in Hugging Face because they have too many characters."""
     parting = "".join(f"\\x{ord(c):02x}" for c in [*" \t\n\r", *string.punctuation])
     return f"[^{parting}]{{{spec.max_input_chars_per_word}}}[^{parting}]+"
 
