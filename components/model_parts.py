@@ -33,7 +33,11 @@ class ModelParts:
 
 
 def read_parts(
-    task: Task, checkpoint_dir: Path, label_list: Path, readable: Callable[[Path], Path] = Path
+    task: Task,
+    checkpoint_dir: Path,
+    label_list: Path,
+    readable: Callable[[Path], Path] = Path,
+    forward: str = encoders.AUTO,
 ) -> ModelParts:
     """Reads the label list, and which tokenizer and encoder the checkpoint's files name.
 
@@ -42,6 +46,7 @@ def read_parts(
         checkpoint_dir: folder of the pretrained encoder.
         label_list: one label a line.
         readable: maps a path that nodes see to the same file on this machine.
+        forward: the config's model.forward.
 
     Raises:
         UsageError: the label list cannot be used.
@@ -52,7 +57,7 @@ def read_parts(
     return ModelParts(
         task=task,
         tokenizer=tokenizers.family_of(checkpoint),
-        encoder=encoders.FAMILIES[read_model_type(checkpoint)],
+        encoder=encoders.FAMILIES[read_model_type(checkpoint)].by(forward),
         checkpoint_dir=checkpoint_dir,
         checkpoint_fingerprint=content_fingerprint(checkpoint),
         label_list=label_list,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import keyword
 import re
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from components.example_gen.spans import has_spans, is_dated
 from components.project import PROJECT_DIR
 from models.checkpoints.settings import CheckpointSettings
+from models.encoders.families import AUTO
 from models.section import Fraction, LocalPath, Section, Severity
 
 # --- data -------------------------------------------------------------------------------------------
@@ -151,6 +152,11 @@ class ModelSettings(Section):
     checkpoint: CheckpointSettings = Field(description="Where the pretrained encoder comes from.")
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
         None, description="Dropout before the head; null: the checkpoint's own."
+    )
+    forward: Literal["auto", "reference"] = Field(
+        AUTO,
+        description="Forward pass: `auto` is this project's own where the encoder has one, else the class of transformers; "
+        "`reference` is that class in any case (slower).",
     )
 
 

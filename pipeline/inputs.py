@@ -24,7 +24,9 @@ from components.example_gen.tfrecord import broken, read_records
 from components.settings import DataSettings
 from components.trainer.settings import label_weights
 from models.checkpoints.checks import check_checkpoint
+from models.checkpoints.config import read_model_type
 from models.checkpoints.source import cached_folder, checkpoint_folder
+from models.encoders.families import FAMILIES
 from models.errors import GateRefused, PipelineError, UsageError
 from models.tasks.label_list import read_labels
 from models.tokenizers.family import family_of
@@ -421,8 +423,22 @@ def check_encoder(config: Config, folder: Path) -> list[str]:
         text_pair=config.data.text_pair is not None,
         frozen_layers=config.train.freeze.layers,
     )
+    _check_forward(config, folder)
     _check_exports(config, folder)
     return notes
+
+
+def _check_forward(config: Config, folder: Path) -> None:
+    """The classes of transformers compute in float32 only."""
+    kind, precision = read_model_type(folder), config.train.mixed_precision
+    if precision != "none" and not FAMILIES[kind].by(config.model.forward).has_own_forward:
+        advice = "set it to none"
+        if FAMILIES[kind].has_own_forward:
+            advice += ", or model.forward to auto"
+        raise UsageError(
+            f"train.mixed_precision is {precision}, but model_type {kind!r} is trained through the class of transformers, "
+            f"which computes in float32; {advice}"
+        )
 
 
 def _check_exports(config: Config, folder: Path) -> None:

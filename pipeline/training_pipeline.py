@@ -51,7 +51,9 @@ def create_pipeline(
         UsageError, CheckpointError: of `read_parts`.
     """
     data = config.data
-    parts = read_parts(task_of(config), paths.checkpoint_dir, data.label_list, paths.readable)
+    parts = read_parts(
+        task_of(config), paths.checkpoint_dir, data.label_list, paths.readable, config.model.forward
+    )
 
     example_gen = TFRecordExampleGen(input_base=str(data.path), splits=data.splits, span=data.span)
 

@@ -44,6 +44,7 @@ def run_fn(fn_args: FnArgs) -> None:
             dropout=model_settings.dropout,
             allow_pickle=model_settings.checkpoint.allow_pickle,
             seed=settings.seed,
+            forward=model_settings.forward,
         )
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     inputs = model_inputs(transform.transformed_feature_spec())

@@ -10,6 +10,7 @@ from typing import Any
 from models.checkpoints.config import read_encoder
 from models.checkpoints.weights import encoder_tensors, finite_values
 from models.encoders import weights
+from models.encoders.families import AUTO
 
 
 def load_classifier(
@@ -19,6 +20,7 @@ def load_classifier(
     dropout: float | None = None,
     allow_pickle: bool = False,
     seed: int = 0,
+    forward: str = AUTO,
 ) -> Any:
     """Builds the TF Hugging Face classifier: the checkpoint's encoder and a new head.
 
@@ -28,6 +30,7 @@ def load_classifier(
         dropout: replaces the checkpoint's dropout before the head.
         allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
         seed: seed of the initial weights of the head (and of the pooler, if the checkpoint has none).
+        forward: AUTO, or REFERENCE for the class of transformers even if there is another forward pass.
 
     Returns:
         An instance of the family's TF class, such as TFBertForSequenceClassification, with `len(labels)`
@@ -38,7 +41,7 @@ def load_classifier(
     """
     tensors = encoder_tensors(folder, read_encoder(folder), allow_pickle)
     readers = {name: functools.partial(finite_values, tensor) for name, tensor in tensors.items()}
-    return weights.build_classifier(hugging_face_config(folder, labels, dropout), readers, seed)
+    return weights.build_classifier(hugging_face_config(folder, labels, dropout), readers, seed, forward)
 
 
 def hugging_face_config(folder: Path, labels: Sequence[str], dropout: float | None = None) -> Any:

@@ -1,18 +1,18 @@
 """The families of encoders, one row each: `model_type` of config.json -> its package. No TensorFlow here.
 
-A family is a package with two modules. They are imported by name, only for the family that a checkpoint is of, so
-that an edit of one family re-trains the models of that family alone:
+A family has two modules. They are imported by name, only for the family that a checkpoint is of, so that an edit of
+one family re-trains the models of that family alone:
 
 `facts`: what `Facts` lists; it imports no TensorFlow.
-`forward`: what `Forward` lists.
+`forward`: what `Forward` lists. A family that has none is trained by the reference way, `models.encoders.reference`.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from models.encoders.config import Sizes
 from models.files import FromFile
@@ -76,30 +76,51 @@ class Forward(Protocol):
         """
 
     def embeddings(self, model: Any) -> Any:
-        """The Keras layer with all embeddings, for `train.freeze.embeddings`."""
+        """The Keras layer with all embeddings, or the like with `variables`, for `train.freeze.embeddings`."""
 
     def layers(self, model: Any) -> Sequence[Any]:
-        """The encoder's Keras layers from the embeddings on, for `train.freeze.layers`."""
+        """The encoder's Keras layers, or the like, from the embeddings on, for `train.freeze.layers`."""
 
     def is_decayed(self, variable: tf.Variable) -> bool:
         """Whether weight decay applies: to matrices and embeddings, not to biases and layer norms."""
 
 
+# Values of the config's model.forward.
+AUTO: Final = "auto"
+REFERENCE: Final = "reference"
+_REFERENCE_PACKAGE = "models.encoders.reference"
+
+
 @dataclass(frozen=True)
 class Family:
-    """Where a family of encoders lies."""
+    """Where a family of encoders lies.
+
+    `facts_name`: the module of the package with its facts. `way`: AUTO, or REFERENCE for the class of transformers
+    although the package has a forward pass of its own.
+    """
 
     package: str
+    facts_name: str = "facts"
+    way: str = AUTO
 
     @property
     def facts_module(self) -> str:
         """Dotted path: a fingerprint of code that loads the facts has to name it."""
-        return f"{self.package}.facts"
+        return f"{self.package}.{self.facts_name}"
 
     @property
     def forward_module(self) -> str:
         """Dotted path: a fingerprint of code that loads the forward pass has to name it."""
-        return f"{self.package}.forward"
+        return f"{_REFERENCE_PACKAGE if self.way == REFERENCE else self.package}.forward"
+
+    @property
+    def has_own_forward(self) -> bool:
+        """Whether its forward pass is not the class of transformers."""
+        return not self.forward_module.startswith(f"{_REFERENCE_PACKAGE}.")
+
+    def by(self, way: str) -> Family:
+        """The same family with the forward pass that `model.forward` asks for."""
+        return self if way == self.way else replace(self, way=way)
 
     def facts(self) -> Facts:
         """Imports the module."""
@@ -115,4 +136,4 @@ FAMILIES = {"bert": Family("models.encoders.bert")}
 
 def forward_of(model: Any) -> Forward:
     """The forward pass for a model that `models.encoders.weights.build_classifier` made."""
-    return FAMILIES[model.config.model_type].forward()
+    return FAMILIES[model.config.model_type].by(model.forward_way).forward()

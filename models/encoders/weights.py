@@ -11,12 +11,12 @@ import tensorflow as tf
 import transformers
 from transformers.modeling_tf_pytorch_utils import TransposeType, convert_tf_weight_name_to_pt_weight_name
 
-from models.encoders.families import FAMILIES
+from models.encoders.families import AUTO, FAMILIES
 
 Readers = Mapping[str, Callable[[], npt.NDArray[np.float32]]]
 
 
-def build_classifier(config: Any, tensors: Readers, seed: int = 0) -> Any:
+def build_classifier(config: Any, tensors: Readers, seed: int = 0, way: str = AUTO) -> Any:
     """An instance of the family's TF class, as TFBertForSequenceClassification, with float32 weights.
 
     Args:
@@ -24,9 +24,11 @@ def build_classifier(config: Any, tensors: Readers, seed: int = 0) -> Any:
       tensors: PyTorch's name without the model's prefix, `encoder.layer.0.output.dense.weight` -> what reads the
         values, float32. They are read one by one.
       seed: of the initial weights of variables without a tensor: the head's, and the pooler's where there is none.
+      way: the forward pass that `forward_of` finds for the model: AUTO or REFERENCE.
     """
     facts = FAMILIES[config.model_type].facts()
     model = getattr(transformers, facts.TF_CLASS)(config)
+    model.forward_way = way
     model.build_in_name_scope()
     fresh = _assign(model.variables, tensors, facts.PREFIX)
     _initialize(fresh, config.initializer_range, seed)

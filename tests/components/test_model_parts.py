@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.model_parts import ModelParts, read_parts
+from models.encoders.families import AUTO, REFERENCE
 from models.encoders.families import FAMILIES as ENCODERS
 from models.errors import UsageError
 from models.tasks.task import TASKS
@@ -14,11 +15,9 @@ from models.tokenizers.family import FAMILIES as TOKENIZERS
 from tests.support.tiny_model import write_checkpoint
 
 
-def read(folder: Path) -> ModelParts:
-    there = Path("/there")
-    return read_parts(
-        TASKS["single_label"], there / "encoder", there / "labels.txt", lambda path: folder / path.name
-    )
+def read(folder: Path, forward: str = AUTO) -> ModelParts:
+    there, task = Path("/there"), TASKS["single_label"]
+    return read_parts(task, there / "encoder", there / "labels.txt", lambda path: folder / path.name, forward)
 
 
 @pytest.fixture
@@ -34,6 +33,13 @@ def test_parts_of_a_checkpoint_and_a_label_list(folder):
     assert parts.tokenizer is TOKENIZERS["wordpiece"]
     assert parts.encoder is ENCODERS["bert"]
     assert (str(parts.checkpoint_dir), str(parts.label_list)) == ("/there/encoder", "/there/labels.txt")
+
+
+def test_reference_way_changes_the_forward_pass_only(folder):
+    parts = read(folder, REFERENCE)
+    assert parts.encoder.facts_module == "models.encoders.bert.facts"
+    assert parts.encoder.forward_module == "models.encoders.reference.forward"
+    assert parts.encoder.by(AUTO) == ENCODERS["bert"]
 
 
 def test_fingerprints_follow_the_content(folder):

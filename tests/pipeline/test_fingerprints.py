@@ -116,6 +116,7 @@ RERUN = {
     "models/tokenizers/wordpiece/javascript.py": ["TFJSExport"],
     "models/tokenizers/packing.py": ["Transform", "Pusher"],
     "models/encoders/bert/forward.py": ["Trainer", "Pusher"],
+    "models/encoders/reference/forward.py": [],
     "models/encoders/bert/facts.py": ["Trainer", "Pusher", "SecondPusher"],
     "models/tasks/single_label/facts.py": [
         "DataGate",

@@ -335,6 +335,15 @@ def test_checkpoint_that_does_not_fit_the_config_is_refused(good, override, told
     assert str(caught.value).startswith(told)
 
 
+def test_half_precision_is_refused_where_the_class_of_transformers_trains(good):
+    half, reference = "train.mixed_precision=bfloat16", "model.forward=reference"
+    assert check_inputs(load(good, half)).unchecked == check_inputs(load(good, reference)).unchecked == []
+    assert problem(good, half, reference) == (
+        "train.mixed_precision is bfloat16, but model_type 'bert' is trained through the class of transformers, which "
+        "computes in float32; set it to none, or model.forward to auto"
+    )
+
+
 def test_export_that_cannot_ship_the_tokenizer_is_refused(folder, monkeypatch):
     monkeypatch.setitem(FAMILIES, "words", WORDS_FAMILY)
     encoder = folder / "encoder"

@@ -16,8 +16,8 @@ from transformers.modeling_tf_pytorch_utils import convert_tf_weight_name_to_pt_
 from models import features
 from models.checkpoints.classifier import load_classifier
 from models.checkpoints.config import read_encoder
-from models.encoders import reference
-from models.encoders.families import FAMILIES, Facts, Forward, forward_of
+from models.encoders.families import FAMILIES, REFERENCE, Facts, Forward, forward_of
+from models.encoders.reference import forward as reference
 from tests.support.tiny_encoders import CONFIGS, token_batch, write_encoder
 
 LABELS = ["animal", "number", "place"]
@@ -198,3 +198,57 @@ def test_embeddings_and_layers_are_separate_parts_of_the_model(model: Any) -> No
     assert set(inside) < {variable.ref() for variable in model.trainable_variables}
     rest = [v.name for v in model.trainable_variables if v.ref() not in set(inside)]
     assert all("classifier" in name or "pooler" in name for name in rest), rest
+
+
+# --- the reference way ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def by_reference(folders: dict[str, Path], model_type: str) -> Any:
+    return load_classifier(folders[model_type], LABELS, forward=REFERENCE)
+
+
+def test_reference_way_gives_a_row_the_logits_that_its_class_gives_it_alone(
+    by_reference: Any, batch: dict[str, tf.Tensor]
+) -> None:
+    lengths = batch[features.ATTENTION_MASK].numpy().sum(axis=1)
+    alone = [
+        by_reference(**{name: values[i : i + 1, :length] for name, values in batch.items()}).logits[0]
+        for i, length in enumerate(lengths)
+    ]
+    np.testing.assert_allclose(forward_of(by_reference).classify(by_reference, batch), alone, atol=2e-6)
+
+
+def test_dropout_of_the_reference_way_follows_its_seed_alone(
+    by_reference: Any, batch: dict[str, tf.Tensor]
+) -> None:
+    @tf.function
+    def compiled(seed: tf.Tensor) -> tf.Tensor:
+        return forward_of(by_reference).classify(by_reference, batch, seed)
+
+    first, again, other = (compiled(tf.constant([5, n], tf.int64)).numpy() for n in (0, 0, 4096))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-4
+    # In another process it would count its calls, not follow the seed.
+    stateful = {"RandomUniform", "RandomUniformInt", "RandomStandardNormal", "StatefulUniform"}
+    operations = compiled.get_concrete_function(tf.TensorSpec([2], tf.int64)).graph.get_operations()
+    assert {operation.type for operation in operations} & stateful == set()
+
+
+def test_reference_way_decays_and_freezes_what_the_own_forward_pass_does(
+    model: Any, by_reference: Any
+) -> None:
+    own, reference_way = forward_of(model), forward_of(by_reference)
+    for variable, other in zip(model.variables, by_reference.variables, strict=True):
+        assert own.is_decayed(variable) == reference_way.is_decayed(other), variable.name
+    for part, other in zip(
+        [own.embeddings(model), *own.layers(model)],
+        [reference_way.embeddings(by_reference), *reference_way.layers(by_reference)],
+        strict=True,
+    ):
+        assert {name_in_model(v) for v in part.variables} == {name_in_model(v) for v in other.variables}
+
+
+def name_in_model(variable: Any) -> str:
+    """Without the name of the model, which Keras numbers."""
+    return str(variable.name.partition("/")[2])

@@ -10,10 +10,10 @@ import pytest
 import transformers
 
 from models.checkpoints.classifier import load_classifier
-from models.encoders import reference
 from models.encoders.bert.facts import INPUTS
 from models.encoders.config import ACTIVATIONS
 from models.encoders.families import forward_of
+from models.encoders.reference import forward as reference
 from tests.support.tiny_encoders import CONFIGS, token_batch, write_encoder
 
 LABELS = ["animal", "number", "place"]
