@@ -24,8 +24,10 @@ from models.tokenizers.tokenizer_files import (
     MAP_FILE,
     TOKENIZER_FILE,
     AddedToken,
+    SerializedToken,
     TokenizerConfig,
     TokenizerFiles,
+    refused,
 )
 
 # In the order in which transformers adds them.
@@ -39,7 +41,8 @@ class Token:
     """A token with flags, as a file serializes it: where in texts it is found, before they are split into words.
 
     `normalized`: in the text as the normalizer leaves it, not in the raw one; None: unless it is special.
-    `index`: the id that the file says it has.
+    `index`: the id that the file says it has. `lstrip`, `rstrip`: with the white space on that side.
+    `of_class`: the flags are those of the tokenizer's class, which win over those of a file.
     """
 
     file: Path
@@ -48,9 +51,29 @@ class Token:
     normalized: bool | None = None
     special: bool = False
     index: int | None = None
+    lstrip: bool = False
+    rstrip: bool = False
+    of_class: bool = False
+
+
+@dataclass(frozen=True)
+class FoundToken:
+    """A token as `segments.py` finds it in texts, with its final id and flags."""
+
+    content: str
+    id: int
+    lstrip: bool = False
+    rstrip: bool = False
+    normalized: bool = False
+
+
+class _Serialized(FromFile):
+    added_tokens: list[SerializedToken]
 
 
 Named: TypeAlias = "str | Token"  # files name a special token by its text, or with flags
+# Role -> the flags that a tokenizer class gives a token that is named by its text; without them it stays a text.
+Wrapped: TypeAlias = Mapping[str, Mapping[str, bool]]
 
 
 class _Decoder(FromFile):
@@ -124,9 +147,21 @@ def _token(files: TokenizerFiles, role: str, file: Path, value: object) -> Named
 
 
 def special_tokens(
-    files: TokenizerFiles, config: TokenizerConfig, added: Sequence[Token], defaults: Mapping[str, str]
+    files: TokenizerFiles,
+    config: TokenizerConfig,
+    added: Sequence[Token],
+    defaults: Mapping[str, str],
+    wrapped: Wrapped,
 ) -> dict[str, list[Named]]:
-    """Role -> its tokens, in the order in which transformers adds them; no role without a token."""
+    """Role -> its tokens, in the order in which transformers adds them; no role without a token.
+
+    Args:
+        files: of the checkpoint.
+        config: tokenizer_config.json.
+        added: what `listed_tokens` returns.
+        defaults: of the tokenizer's class, where no file names a token for a role.
+        wrapped: of the tokenizer's class.
+    """
     listed_first = TOKENIZER_FILE if not files.is_newer else CONFIG_FILE
     listed = {token.content: token for token in added if token.file.name == listed_first}
     found: dict[str, list[Named]] = {}
@@ -138,6 +173,13 @@ def special_tokens(
             found[role] = [defaults[role]]
         elif role == "pad_token" and files.tokenizer is not None and files.tokenizer.padding is not None:
             found[role] = [files.tokenizer.padding.pad_token]
+    for role, flags in wrapped.items():
+        found[role] = [
+            Token(Path(CONFIG_FILE), token, of_class=True, **flags)
+            if isinstance(token, str) and token
+            else token
+            for token in found.get(role, [])
+        ]
     found[_ADDITIONAL] = _named(files, _ADDITIONAL)
     _check_named_once(files, found)
     if _EXTRA in files.map:  # transformers takes it for a token there, and fails
@@ -178,8 +220,15 @@ def in_order(added: Sequence[Token], specials: Mapping[str, list[Named]], copied
             yield Token(Path(CONFIG_FILE), named, special=True)
 
 
-def with_ids(vocab: Sequence[str], tokens: Iterable[Token]) -> list[dict[str, Any]]:
+def with_ids(
+    vocab: Sequence[str], tokens: Iterable[Token], white_space: bool = False
+) -> list[dict[str, Any]]:
     """The tokens as tokenizer.json lists them: what is in no vocabulary gets the next free id.
+
+    Args:
+        vocab: the index is the id.
+        tokens: in the order in which they are added.
+        white_space: whether the family's ids depend on it, so that files must agree about lstrip and rstrip.
 
     Raises:
         CheckpointError: two files say different things of one token.
@@ -189,11 +238,14 @@ def with_ids(vocab: Sequence[str], tokens: Iterable[Token]) -> list[dict[str, An
     for token in tokens:
         normalized = not token.special if token.normalized is None else token.normalized
         flags = {"single_word": token.single_word, "normalized": normalized}
+        strips = {"lstrip": token.lstrip, "rstrip": token.rstrip}
         if token.content not in found:
             index = ids.setdefault(token.content, len(ids))
-            found[token.content] = token, {"content": token.content, "id": index, **flags}
+            found[token.content] = token, {"content": token.content, "id": index, **flags, **strips}
         first, entry = found[token.content]
-        _check_agreement(first, token, entry, flags)
+        if token.of_class:
+            entry.update(flags | strips)
+        _check_agreement(first, token, entry, flags | strips if white_space else flags)
     return [entry for _, entry in found.values()]
 
 
@@ -212,7 +264,16 @@ def _check_agreement(first: Token, token: Token, entry: Mapping[str, Any], flags
 
 
 def _flagged(file: Path, token: AddedToken, index: int | None = None) -> Token:
-    return Token(file, token.content, token.single_word, token.normalized, token.special, index)
+    return Token(
+        file,
+        token.content,
+        token.single_word,
+        token.normalized,
+        token.special,
+        index,
+        token.lstrip,
+        token.rstrip,
+    )
 
 
 def content_of(token: Named) -> str:
@@ -222,3 +283,56 @@ def content_of(token: Named) -> str:
 def as_json(value: object) -> str:
     """A flag as its file has it."""
     return json.dumps(value) if isinstance(value, bool | None) else shown(value)
+
+
+# --- the tokens that the graph finds -------------------------------------------------------------------
+
+MOST_ADDED_TOKENS = 1000  # all of them are one regular expression
+
+
+def found_tokens(title: str, file: Path, state: Mapping[str, Any]) -> tuple[FoundToken, ...]:
+    """The added tokens of a tokenizer.json by their ids, if `segments.tokenize_between` finds them as Hugging Face does.
+
+    Args:
+        title: of the tokenizer family, for messages.
+        file: where `state` comes from, for messages.
+        state: the content of tokenizer.json.
+
+    Raises:
+        CheckpointError: flags that are not reproduced, or tokens that are too many.
+    """
+    added = typed(_Serialized, file, state).added_tokens
+    for token in added:
+        if token.single_word:
+            raise refused(title, file, f"added token {shown(token.content)} single_word", True, "false")
+    if len(added) > MOST_ADDED_TOKENS:
+        raise refused(title, file, "the number of added tokens", len(added), f"up to {MOST_ADDED_TOKENS}")
+    found = [
+        FoundToken(token.content, token.id, token.lstrip, token.rstrip, token.normalized) for token in added
+    ]
+    for normalized in (False, True):
+        _check_white_space(title, file, [token for token in found if token.normalized is normalized])
+    return tuple(sorted(found, key=lambda token: token.id))
+
+
+def _check_white_space(title: str, file: Path, tokens: Sequence[FoundToken]) -> None:
+    """Whether a token is found at the place where its white space begins, too, and the same token there."""
+    strips = [token for token in tokens if token.lstrip or token.rstrip]
+    for token in tokens:
+        if strips and token.content != token.content.strip():
+            raise refused(
+                title,
+                file,
+                f"added token {shown(strips[0].content)} {'lstrip' if strips[0].lstrip else 'rstrip'}",
+                True,
+                f"false beside the added token {shown(token.content)}, which has white space at an end",
+            )
+        for prefix in tokens:
+            if prefix.lstrip and not token.lstrip and token.content.startswith(prefix.content):
+                raise refused(
+                    title,
+                    file,
+                    f"added token {shown(prefix.content)} lstrip",
+                    True,
+                    f"false beside the added token {shown(token.content)}, which begins with it",
+                )

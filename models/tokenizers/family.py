@@ -25,11 +25,17 @@ FIRST, SECOND = "A", "B"  # a text in a template
 Template: TypeAlias = tuple[tuple[str | int, int], ...]
 
 
+def special_tokens(template: Template) -> int:
+    """How many tokens of a row are not of a text."""
+    return sum(isinstance(piece, int) for piece, _ in template)
+
+
 class Spec(Protocol):
     """A checkpoint's tokenization, as its family's graph reproduces it: a frozen, hashable dataclass.
 
     `file` is named in messages. `vocab[i]` is the token with the id i; `added_tokens`, (token, id) pairs, may have
-    ids past its end, and `tokens` is all of them by id. `token_types`: whether a pair's texts have different ones.
+    ids past its end, and `tokens` is all of them by id. `token_types`: whether the tokenizer gives token types; they
+    are an input of the model where a template has others than 0.
     """
 
     @property
@@ -87,7 +93,8 @@ class Graph(Protocol):
 class Family:
     """How a family is recognized, and where its code is.
 
-    `title`: its name in messages. `model_type`: model.type in its tokenizer.json. `vocabulary_files`: what a
+    `title`: its name in messages. `model_type`: model.type in its tokenizer.json; `pre_tokenizer`: the type of a
+    pre-tokenizer beside it, alone or in a Sequence, where families share a model. `vocabulary_files`: what a
     checkpoint without tokenizer.json has of it. `spec`, `graph`: dotted paths of its modules. `exports`: each
     export format that it can ship -> the module of the family that the format's exporter runs.
     """
@@ -98,6 +105,7 @@ class Family:
     spec: str
     graph: str
     exports: Mapping[str, str]
+    pre_tokenizer: str | None = None
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -183,11 +191,28 @@ def _load(folder: Path, stamps: Stamps) -> Spec:
 
 
 def _family(files: TokenizerFiles) -> Family:
-    """By tokenizer.json's model where there is that file, else by the vocabulary file."""
-    model = files.state.get("model")
-    kind = model.get("type") if isinstance(model, dict) else None
-    for family in FAMILIES.values():
-        named = (files.has(name) for name in family.vocabulary_files)
-        if family.model_type == kind if files.tokenizer is not None else any(named):
-            return family
-    return FAMILIES[_REFUSING]
+    """By tokenizer.json's model and pre-tokenizer where there is that file, else by the vocabulary file.
+
+    Files of no family get one of the same model, or WordPiece, whose `read_spec` says what is wrong with them.
+    """
+    if files.tokenizer is None:
+        for family in FAMILIES.values():
+            if any(files.has(name) for name in family.vocabulary_files):
+                return family
+        return FAMILIES[_REFUSING]
+    kinds, steps = _types(files.state.get("model")), _types(files.state.get("pre_tokenizer"))
+    of_model = [family for family in FAMILIES.values() if family.model_type in kinds]
+    of_both = [family for family in of_model if family.pre_tokenizer in (None, *steps)]
+    return (*of_both, *of_model, FAMILIES[_REFUSING])[0]
+
+
+def _types(part: object) -> list[object]:
+    """`{"type": "ByteLevel"}` -> `["ByteLevel"]`; of a Sequence, those of its steps."""
+    if not isinstance(part, dict):
+        return []
+    steps = part.get("pretokenizers")
+    return (
+        [part.get("type"), *(kind for step in steps for kind in _types(step))]
+        if isinstance(steps, list)
+        else [part.get("type")]
+    )

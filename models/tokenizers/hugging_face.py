@@ -24,6 +24,8 @@ from models.tokenizers.family import (
     load_spec,
 )
 
+_IN_ANY_ORDER = ("special_tokens", "normalized_tokens", "added_tokens")
+
 
 def hugging_face_tokenizer(folder: Path, **options: Any) -> Any:
     """`AutoTokenizer.from_pretrained(folder)`.
@@ -60,7 +62,7 @@ def _verified(folder: Path, stamps: Stamps) -> Spec:
     resolved = _resolved(spec.file, hugging_face_tokenizer(folder))
     theirs = family_of(folder).load_spec_module().make_spec(resolved)
     for field in dataclasses.fields(cast(Any, spec)):
-        ours, other = (_comparable(getattr(one, field.name)) for one in (spec, theirs))
+        ours, other = (_comparable(field.name, getattr(one, field.name)) for one in (spec, theirs))
         if ours != other:
             raise CheckpointError(
                 f"{spec.file}: {field.name} was read as {_difference(ours, other)}, transformers makes it "
@@ -90,10 +92,9 @@ def _resolved(file: Path, tokenizer: Any) -> ResolvedTokenizer:
     )
 
 
-def _comparable(value: Any) -> Any:
+def _comparable(field: str, value: Any) -> Any:
     """The order in which tokens were added says nothing of the ids."""
-    is_found = isinstance(value, tuple) and value and isinstance(value[0], tuple)
-    return tuple(sorted(value)) if is_found else value
+    return tuple(sorted(value)) if field in _IN_ANY_ORDER else value
 
 
 def _difference(one: Any, other: Any) -> str:

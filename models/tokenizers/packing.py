@@ -16,8 +16,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from models.errors import PipelineError
 from models.features import INPUT_IDS, TOKEN_TYPE_IDS
-from models.tokenizers.family import FIRST, SECOND, Spec, Template
+from models.tokenizers.family import FIRST, SECOND, Spec, Template, special_tokens
 
 
 def encode(
@@ -36,19 +37,26 @@ def encode(
             Hugging Face's `truncation=True` does.
 
     Returns:
-        INPUT_IDS, and TOKEN_TYPE_IDS for pairs if the tokenizer gives their texts different types; both int64
-        [batch, <= max_length].
+        INPUT_IDS, and TOKEN_TYPE_IDS if the tokenizer gives token types and the template has others than 0; both
+        int64 [batch, <= max_length].
+
+    Raises:
+        PipelineError: the special tokens alone are more than `max_length`.
     """
     template = spec.single if len(texts) == 1 else spec.pair
+    room = max_length - special_tokens(template)
+    if room < 0:
+        raise PipelineError(
+            f"a maximum of {max_length} tokens has no room for {max_length - room} special tokens"
+        )
     tokens = _tokens(texts, tokenize, spec)
-    room = max_length - sum(isinstance(piece, int) for piece, _ in template)
     kept = _kept([part.row_lengths() for part in tokens], room)
     parts = dict(zip((FIRST, SECOND), map(_head, tokens, kept), strict=False))
     ids = tf.concat(
         [_constant(piece, texts[0]) if isinstance(piece, int) else parts[piece] for piece, _ in template],
         axis=1,
     )
-    if len(texts) == 1 or not spec.token_types:
+    if not spec.token_types or not any(kind for _, kind in template):
         return {INPUT_IDS: ids}
     types = _token_types(template, dict(zip((FIRST, SECOND), kept, strict=False)))
     return {INPUT_IDS: ids, TOKEN_TYPE_IDS: ids.with_flat_values(types)}

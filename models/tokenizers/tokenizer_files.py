@@ -5,9 +5,9 @@ No TensorFlow and no transformers here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -21,7 +21,45 @@ ADDED_FILE = "added_tokens.json"
 MODEL_CONFIG_FILE = "config.json"
 FILES = (TOKENIZER_FILE, CONFIG_FILE, MAP_FILE, ADDED_FILE, MODEL_CONFIG_FILE)  # of every family
 
+P = TypeVar("P", bound=FromFile)
+
 GENERIC_CLASS = "PreTrainedTokenizerFast"  # takes tokenizer.json as it is
+
+# model_type of config.json -> the class, without "Fast", that transformers picks where no file names one.
+_CLASSES = {
+    "albert": "AlbertTokenizer",
+    "bart": "BartTokenizer",
+    "bert": "BertTokenizer",
+    "camembert": "CamembertTokenizer",
+    "convbert": "ConvBertTokenizer",
+    "ctrl": "CTRLTokenizer",
+    "deberta": "DebertaTokenizer",
+    "deberta-v2": "DebertaV2Tokenizer",
+    "distilbert": "DistilBertTokenizer",
+    "electra": "ElectraTokenizer",
+    "esm": "EsmTokenizer",
+    "flaubert": "FlaubertTokenizer",
+    "funnel": "FunnelTokenizer",
+    "gpt-sw3": "GPTSw3Tokenizer",
+    "gpt2": "GPT2Tokenizer",
+    "gptj": "GPT2Tokenizer",
+    "layoutlm": "LayoutLMTokenizer",
+    "layoutlmv3": "LayoutLMv3Tokenizer",
+    "longformer": "LongformerTokenizer",
+    "mistral": "LlamaTokenizer",
+    "mobilebert": "MobileBertTokenizer",
+    "mpnet": "MPNetTokenizer",
+    "openai-gpt": "OpenAIGPTTokenizer",
+    "rembert": "RemBertTokenizer",
+    "roberta": "RobertaTokenizer",
+    "roberta-prelayernorm": "RobertaTokenizer",
+    "roformer": "RoFormerTokenizer",
+    "tapas": "TapasTokenizer",
+    "transfo-xl": "TransfoXLTokenizer",
+    "xlm": "XLMTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer",
+    "xlnet": "XLNetTokenizer",
+}
 
 # Keys of tokenizer_config.json that change the ids and are not reproduced -> the values that do no harm.
 _REFUSED: dict[str, tuple[object, ...]] = {
@@ -84,6 +122,7 @@ class TokenizerConfig(FromFile):
 
 class _ModelConfig(FromFile):
     tokenizer_class: str | None = None
+    model_type: str | None = None
 
 
 class TokenizerFiles:
@@ -148,14 +187,33 @@ def check_keys(files: TokenizerFiles) -> None:
 
 
 def named_class(files: TokenizerFiles) -> tuple[Path, str | None]:
-    """The tokenizer class that the files name, None where they name none, and the file that counts."""
+    """The tokenizer class that AutoTokenizer picks, without "Fast" unless it is GENERIC_CLASS, and the file that says so.
+
+    None: neither tokenizer_config.json nor config.json names one, and config.json has no model_type that is known.
+    """
     file, name = files.path(CONFIG_FILE), files.config.get("tokenizer_class")
     if name is None and files.has(MODEL_CONFIG_FILE):
         file = files.path(MODEL_CONFIG_FILE)
-        name = typed(_ModelConfig, file, read_json(file)).tokenizer_class
-    return file, name
+        config = typed(_ModelConfig, file, read_json(file))
+        name = config.tokenizer_class or _CLASSES.get(config.model_type or "")
+    if name is not None and f"{name.removesuffix('Fast')}Fast" != GENERIC_CLASS:
+        return file, name.removesuffix("Fast")
+    return file, name and GENERIC_CLASS
 
 
 def refused(title: str, file: Path, key: str, found: object, wanted: str) -> CheckpointError:
     """`{file}: model.type is 'BPE'; in-graph WordPiece reproduces only 'WordPiece'`; `title`: of the family."""
     return CheckpointError(f"{file}: {key} is {shown(found)}; in-graph {title} reproduces only {wanted}")
+
+
+def part(title: str, file: Path, state: Mapping[str, Any], key: str, wanted: str, kind: type[P]) -> P:
+    """`state[key]` of the type `wanted`, as a `kind`.
+
+    Raises:
+        CheckpointError: it has another type: `normalizer.type is 'NFC'; in-graph WordPiece reproduces only 'BertNormalizer'`.
+    """
+    value = state.get(key)
+    name = value.get("type") if isinstance(value, dict) else value
+    if not isinstance(value, dict) or name != wanted:
+        raise refused(title, file, f"{key}.type", name, repr(wanted))
+    return typed(kind, file, value, key)

@@ -11,6 +11,7 @@ import functools
 import io
 import string
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from models.errors import CheckpointError
 from models.files import FromFile, read_text, shown, typed
 from models.tokenizers.added_tokens import (
     Named,
+    Wrapped,
     as_json,
     content_of,
     in_order,
@@ -39,18 +41,61 @@ from models.tokenizers.tokenizer_files import refused as refused_by
 
 VOCABULARY_FILE = "vocab.txt"
 
-# Classes of transformers whose code is BertTokenizerFast's, without "Fast" -> whether they give token types.
-BERT_CLASSES = {"BertTokenizer": True, "DistilBertTokenizer": False, "ElectraTokenizer": True}
-BERT_CLASSES |= {"MobileBertTokenizer": True}
-BERT_SPECIAL_TOKENS = {
+
+@dataclass(frozen=True)
+class BertClass:
+    """What a class of transformers has of its own.
+
+    `defaults`: role -> its token, where no file names one. `token_types`: whether it gives token types. `wrapped`: how
+    the class makes AddedTokens of texts; `wrapped_slow`: how the class does that reads vocab.txt. `single`, `pair`: what its
+    converter makes, CLS:0 A:0 SEP:0.
+    """
+
+    defaults: Mapping[str, str]
+    token_types: bool = True
+    wrapped: Wrapped = field(default_factory=dict)
+    wrapped_slow: Wrapped = field(default_factory=dict)
+    single: str = "CLS:0 A:0 SEP:0"
+    pair: str = "CLS:0 A:0 SEP:0 B:1 SEP:1"
+
+
+_BERT = {
     "unk_token": "[UNK]",
     "sep_token": "[SEP]",
     "pad_token": "[PAD]",
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
+_MPNET = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "[UNK]",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "mask_token": "<mask>",
+}
+_FUNNEL = {**_MPNET, "unk_token": "<unk>", "sep_token": "<sep>", "cls_token": "<cls>"}
+# Without "Fast". What differs from BertTokenizer is in the code of transformers 4.57.
+BERT_CLASSES = {
+    "BertTokenizer": BertClass(_BERT),
+    "DistilBertTokenizer": BertClass(_BERT, token_types=False),
+    "ElectraTokenizer": BertClass(_BERT),
+    "MobileBertTokenizer": BertClass(_BERT),
+    "ConvBertTokenizer": BertClass(_BERT),
+    "LayoutLMTokenizer": BertClass(_BERT),
+    "MPNetTokenizer": BertClass(
+        _MPNET,
+        token_types=False,
+        wrapped={role: {"lstrip": role == "mask_token"} for role in _MPNET},
+        wrapped_slow={role: {"lstrip": role == "mask_token", "special": True} for role in _MPNET},
+        pair="CLS:0 A:0 SEP:0 SEP:0 B:1 SEP:1",
+    ),
+    "FunnelTokenizer": BertClass(_FUNNEL, single="CLS:2 A:0 SEP:0", pair="CLS:2 A:0 SEP:0 B:1 SEP:1"),
+}
 
-refused = functools.partial(refused_by, "WordPiece")
+TITLE = "WordPiece"
+refused = functools.partial(refused_by, TITLE)
 
 
 class BertTokenizerConfig(TokenizerConfig):
@@ -72,16 +117,16 @@ def resolve_tokenizer(files: TokenizerFiles) -> ResolvedTokenizer:
     """
     check_keys(files)
     config = typed(BertTokenizerConfig, files.path(CONFIG_FILE), files.values)
-    name = _class_name(files)
-    generic = name == GENERIC_CLASS
+    known = _known_class(files)
     added = listed_tokens(files)
-    specials = special_tokens(files, config, added, {} if generic else BERT_SPECIAL_TOKENS)
+    wrapped = {} if known is None else known.wrapped_slow if files.tokenizer is None else known.wrapped
+    specials = special_tokens(files, config, added, known.defaults if known else {}, wrapped)
     if files.tokenizer is not None:
-        state = _state_of_json(files, None if generic else config)
-    elif files.has(VOCABULARY_FILE) and not generic:
-        state = _state_of_vocabulary(files, config, specials)
+        state = _state_of_json(files, config if known else None)
+    elif files.has(VOCABULARY_FILE) and known:
+        state = _state_of_vocabulary(files, config, specials, known)
     else:
-        wanted = TOKENIZER_FILE if generic else f"{TOKENIZER_FILE} and no {VOCABULARY_FILE}"
+        wanted = f"{TOKENIZER_FILE} and no {VOCABULARY_FILE}" if known else TOKENIZER_FILE
         raise CheckpointError(
             f"{files.folder}: no {wanted}; give a checkpoint folder with its tokenizer files"
         )
@@ -97,7 +142,7 @@ def resolve_tokenizer(files: TokenizerFiles) -> ResolvedTokenizer:
         file=file,
         state={**state, "added_tokens": tokens},
         pad_token=content_of(pad[0]) if pad else None,
-        token_types=BERT_CLASSES.get(name, True) if names is None else "token_type_ids" in names,
+        token_types=(known is None or known.token_types) if names is None else "token_type_ids" in names,
     )
 
 
@@ -119,15 +164,14 @@ def _check_found_in_normalized_text(files: TokenizerFiles, tokens: Sequence[Mapp
             )
 
 
-def _class_name(files: TokenizerFiles) -> str:
-    """The class that AutoTokenizer picks; without "Fast" where it is one of BERT's."""
-    file, named = named_class(files)
-    name = "BertTokenizer" if named is None else named.removesuffix("Fast")
-    if f"{name}Fast" == GENERIC_CLASS:
-        return GENERIC_CLASS
-    if name not in BERT_CLASSES:
+def _known_class(files: TokenizerFiles) -> BertClass | None:
+    """The class that AutoTokenizer picks; None: the generic one, which takes tokenizer.json as it is."""
+    file, name = named_class(files)
+    if name == GENERIC_CLASS:
+        return None
+    if name is not None and name not in BERT_CLASSES:
         raise refused(file, "tokenizer_class", name, ", ".join([*BERT_CLASSES, GENERIC_CLASS]))
-    return name
+    return BERT_CLASSES[name or "BertTokenizer"]
 
 
 def ordered_vocabulary(file: Path, state: Mapping[str, Any]) -> tuple[str, ...]:
@@ -174,9 +218,12 @@ def _switches(config: BertTokenizerConfig) -> Iterator[tuple[str, str, bool | No
 
 
 def _state_of_vocabulary(
-    files: TokenizerFiles, config: BertTokenizerConfig, specials: Mapping[str, list[Named]]
+    files: TokenizerFiles,
+    config: BertTokenizerConfig,
+    specials: Mapping[str, list[Named]],
+    known: BertClass,
 ) -> Mapping[str, Any]:
-    """What transformers' BertConverter makes of vocab.txt."""
+    """What transformers' converter of the class makes of vocab.txt."""
     for role in ("unk_token", "cls_token", "sep_token"):
         if role not in specials:
             raise refused(files.of_key(role), role, None, "tokenizers that have one")
@@ -189,8 +236,8 @@ def _state_of_vocabulary(
                 token,
                 "tokens that fit transformers' template: no space, ':' or '$'",
             )
-    first = [_piece(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, _piece(sep, 0)]
-    second = [{"Sequence": {"id": "B", "type_id": 1}}, _piece(sep, 1)]
+    names = {"CLS": cls, "SEP": sep}
+    single, pair = ([_step(step, names) for step in steps.split()] for steps in (known.single, known.pair))
     return {
         "model": {
             "type": "WordPiece",
@@ -199,12 +246,15 @@ def _state_of_vocabulary(
         },
         "normalizer": {"type": "BertNormalizer", **{key: value for key, _, value in _switches(config)}},
         "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {"type": "TemplateProcessing", "single": first, "pair": [*first, *second]},
+        "post_processor": {"type": "TemplateProcessing", "single": single, "pair": pair},
     }
 
 
-def _piece(token: str, type_id: int) -> dict[str, Any]:
-    return {"SpecialToken": {"id": token, "type_id": type_id}}
+def _step(step: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """`"A:0"` -> `{"Sequence": {"id": "A", "type_id": 0}}`; CLS and SEP are special tokens."""
+    name, _, type_id = step.partition(":")
+    kind = "SpecialToken" if name in names else "Sequence"
+    return {kind: {"id": names.get(name, name), "type_id": int(type_id)}}
 
 
 def _lines(file: Path) -> dict[str, int]:

@@ -35,8 +35,8 @@ def tokenizer_data(spec: WordpieceSpec, max_length: int) -> dict[str, Any]:
     """
     return {
         "max_length": max_length,
-        "cls_id": spec.cls_id,
-        "sep_id": spec.sep_id,
+        "single": spec.single,
+        "pair": spec.pair,
         "pad_id": spec.pad_id,
         "unk_id": spec.unk_id,
         "continuing_prefix": spec.continuing_prefix,

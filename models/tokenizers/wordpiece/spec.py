@@ -12,15 +12,19 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-
-from pydantic import Field
+from typing import Any
 
 from models.errors import CheckpointError
 from models.files import FromFile, shown, typed
-from models.tokenizers.family import FIRST, SECOND, ResolvedTokenizer, Template
-from models.tokenizers.tokenizer_files import TokenizerFiles
-from models.tokenizers.wordpiece.bert_tokenizer import ordered_vocabulary, refused, resolve_tokenizer
+from models.tokenizers.family import ResolvedTokenizer, Template
+from models.tokenizers.templates import as_text, read_templates
+from models.tokenizers.tokenizer_files import TokenizerFiles, part
+from models.tokenizers.wordpiece.bert_tokenizer import (
+    TITLE,
+    ordered_vocabulary,
+    refused,
+    resolve_tokenizer,
+)
 
 # RE2 refuses larger counted repetitions, and the long-word rule is one.
 LONGEST_WORD_LIMIT = 1000
@@ -33,16 +37,18 @@ Found = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True)
 class WordpieceSpec:
-    """One BERT tokenization: [CLS] A [SEP], or [CLS] A [SEP] B [SEP] for pairs.
+    """One BERT tokenization, with the templates of a text and of a pair: [CLS] A [SEP], [CLS] A [SEP] B [SEP].
 
     `vocab[i]` is the token with id i; added tokens may have ids past its end. `special_tokens` are (token, id)
     pairs that are found literally in the raw text, before any normalization; `normalized_tokens` are found in what
     normalization leaves of the pieces between those. Both win over words, as in Hugging Face fast tokenizers.
     `strip_accents` is resolved: where the files say null it follows `lower_case`. `token_types`: whether the
-    tokenizer gives a pair's second text another token type. `file` is named in error messages.
+    tokenizer gives token types. `file` is named in error messages.
     """
 
     vocab: tuple[str, ...]
+    single: Template
+    pair: Template
     lower_case: bool = True
     strip_accents: bool = True
     handle_chinese_chars: bool = True
@@ -50,21 +56,11 @@ class WordpieceSpec:
     max_input_chars_per_word: int = 100
     continuing_prefix: str = "##"
     unk_token: str = "[UNK]"
-    cls_token: str = "[CLS]"
-    sep_token: str = "[SEP]"
     pad_token: str = "[PAD]"
     special_tokens: Found = ()
     normalized_tokens: Found = ()
     token_types: bool = True
     file: Path = Path()
-
-    @property
-    def cls_id(self) -> int:
-        return self._ids[self.cls_token]
-
-    @property
-    def sep_id(self) -> int:
-        return self._ids[self.sep_token]
 
     @property
     def pad_id(self) -> int:
@@ -73,14 +69,6 @@ class WordpieceSpec:
     @property
     def unk_id(self) -> int:
         return self._ids[self.unk_token]
-
-    @property
-    def single(self) -> Template:
-        return (self.cls_id, 0), (FIRST, 0), (self.sep_id, 0)
-
-    @property
-    def pair(self) -> Template:
-        return *self.single, (SECOND, 1), (self.sep_id, 1)
 
     @property
     def added_tokens(self) -> Found:
@@ -122,31 +110,6 @@ class _Empty(FromFile):
     """A part that has nothing to read but its type."""
 
 
-class _Piece(FromFile):
-    id: str
-    type_id: int
-
-
-class _Step(FromFile):
-    SpecialToken: _Piece | None = None
-    Sequence: _Piece | None = None
-
-
-class _Ids(FromFile):
-    ids: list[int]
-
-
-class _Template(FromFile):
-    single: list[_Step]
-    pair: list[_Step]
-    special_tokens: dict[str, _Ids] | None = None  # None: those of the vocabulary
-
-
-class _BertProcessing(FromFile):
-    cls: Annotated[list[Any], Field(min_length=2, max_length=2)]
-    sep: Annotated[list[Any], Field(min_length=2, max_length=2)]
-
-
 class _Added(FromFile):
     id: int
     content: str
@@ -156,9 +119,6 @@ class _Added(FromFile):
 
 class _AddedTokens(FromFile):
     added_tokens: list[_Added]
-
-
-P = TypeVar("P", bound=FromFile)
 
 
 def read_spec(files: TokenizerFiles) -> WordpieceSpec:
@@ -175,12 +135,12 @@ def make_spec(resolved: ResolvedTokenizer) -> WordpieceSpec:
     """Raises CheckpointError where the graph could only nearly reproduce the tokenizer."""
     file, state = resolved.file, resolved.state
     vocab = ordered_vocabulary(file, state)
-    model = _part(file, state, "model", "WordPiece", _WordPiece)
-    normalizer = _part(file, state, "normalizer", "BertNormalizer", _Normalizer)
-    _part(file, state, "pre_tokenizer", "BertPreTokenizer", _Empty)
+    model = part(TITLE, file, state, "model", "WordPiece", _WordPiece)
+    normalizer = part(TITLE, file, state, "normalizer", "BertNormalizer", _Normalizer)
+    part(TITLE, file, state, "pre_tokenizer", "BertPreTokenizer", _Empty)
     added = typed(_AddedTokens, file, state).added_tokens
     ids = {token: i for i, token in enumerate(vocab)} | {token.content: token.id for token in added}
-    cls, sep = _template(file, state, ids)
+    single, pair = _templates(file, state, ids)
     if resolved.pad_token is None:
         raise refused(file, "pad_token", None, "tokenizers that have one")
     _check_model(file, model, vocab)
@@ -198,22 +158,14 @@ def make_spec(resolved: ResolvedTokenizer) -> WordpieceSpec:
         max_input_chars_per_word=model.max_input_chars_per_word,
         continuing_prefix=model.continuing_subword_prefix,
         unk_token=model.unk_token,
-        cls_token=cls,
-        sep_token=sep,
+        single=single,
+        pair=pair,
         pad_token=resolved.pad_token,
         special_tokens=special,
         normalized_tokens=normalized,
         token_types=resolved.token_types,
         file=file,
     )
-
-
-def _part(file: Path, state: Mapping[str, Any], key: str, wanted: str, kind: type[P]) -> P:
-    part = state.get(key)
-    found = part.get("type") if isinstance(part, dict) else part
-    if not isinstance(part, dict) or found != wanted:
-        raise refused(file, f"{key}.type", found, repr(wanted))
-    return typed(kind, file, part, key)
 
 
 def _check_model(file: Path, model: _WordPiece, vocab: Sequence[str]) -> None:
@@ -228,47 +180,18 @@ def _check_model(file: Path, model: _WordPiece, vocab: Sequence[str]) -> None:
         raise refused(file, "max_input_chars_per_word", limit, f"1 to {LONGEST_WORD_LIMIT}")
 
 
-def _template(file: Path, state: Mapping[str, Any], ids: Mapping[str, int]) -> tuple[str, str]:
-    """The [CLS] and [SEP] tokens of a post-processor that makes [CLS] A [SEP] and [CLS] A [SEP] B [SEP]."""
-    post = state.get("post_processor")
-    if isinstance(post, dict) and post.get("type") == "BertProcessing":
-        ends = typed(_BertProcessing, file, post, "post_processor")
-        for name, index in (ends.cls, ends.sep):
-            if not isinstance(name, str) or ids.get(name) != index:
-                raise refused(file, "post_processor", [name, index], "tokens with the ids of the vocabulary")
-        return ends.cls[0], ends.sep[0]
-    template = _part(file, state, "post_processor", "TemplateProcessing", _Template)
-    single, pair = (list(map(_step, steps)) for steps in (template.single, template.pair))
-    names = [name for name, _ in single]
-    if len(names) == 3 and names[1] == "A":
-        cls, sep = names[0], names[2]
-        wanted = [(cls, 0), ("A", 0), (sep, 0)]
-        if single == wanted and pair == [*wanted, ("B", 1), (sep, 1)]:
-            for name in (cls, sep):
-                _check_template_ids(file, name, ids, template.special_tokens)
-            return cls, sep
-    found = " and ".join(" ".join(f"{name}:{kind}" for name, kind in steps) for steps in (single, pair))
-    raise refused(file, "post_processor", found, "[CLS] A [SEP] and [CLS] A [SEP] B [SEP]")
-
-
-def _step(step: _Step) -> tuple[str, int]:
-    part = step.SpecialToken or step.Sequence
-    return (part.id, part.type_id) if part is not None else ("", 0)
-
-
-def _check_template_ids(
-    file: Path, name: str, ids: Mapping[str, int], special: Mapping[str, _Ids] | None
-) -> None:
-    if name not in ids:
-        raise CheckpointError(f"{file}: post_processor: {shown(name)} is not in the vocabulary")
-    if special is not None and (name not in special or special[name].ids != [ids[name]]):
-        found = special[name].ids if name in special else None
+def _templates(file: Path, state: Mapping[str, Any], ids: Mapping[str, int]) -> tuple[Template, Template]:
+    """Those of the post-processor; an encoder with WordPiece reads the text's meaning at a first special token."""
+    if state.get("post_processor") is None:
+        raise refused(file, "post_processor.type", None, "tokenizers that add special tokens")
+    templates = read_templates(TITLE, file, state, ids)
+    if not all(isinstance(template[0][0], int) for template in templates):
+        tokens = {index: token for token, index in ids.items()}
+        found = " and ".join(as_text(template, tokens) for template in templates)
         raise refused(
-            file,
-            f"post_processor.special_tokens.{shown(name)}.ids",
-            found,
-            f"[{ids[name]}], its id elsewhere",
+            file, "post_processor", found, "templates that begin with a special token: [CLS] A [SEP]"
         )
+    return templates
 
 
 # --- the tokens that are added ------------------------------------------------------------------------

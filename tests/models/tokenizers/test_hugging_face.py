@@ -254,7 +254,10 @@ def test_folders_that_are_accepted_give_the_ids_of_transformers(
         ({"special_tokens": ()}, "special_tokens was read as [], transformers makes it [('[CLS]', 2), "),
         ({"lower_case": False}, "lower_case was read as False, transformers makes it True"),
         ({"vocab": tuple(VOCAB[:-1])}, "vocab was read as [], transformers makes it ['[E1]']"),
-        ({"cls_token": "[SEP]"}, "cls_token was read as '[SEP]', transformers makes it '[CLS]'"),
+        (
+            {"single": ((2, 0), ("A", 0), (4, 0))},
+            "single was read as [(4, 0)], transformers makes it [(3, 0)]",
+        ),
     ],
 )
 def test_a_tokenizer_that_was_read_otherwise_than_by_transformers_stops_transform(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from models.errors import PipelineError
 from models.tokenizers.family import Template
 from models.tokenizers.packing import encode
 
@@ -31,8 +32,37 @@ def packed(*texts: list[str], spec: Any = Templates(), max_length: int = 16) -> 
     return {name: rows.to_list() for name, rows in encode(columns, tokenize, spec, max_length).items()}
 
 
-def test_one_text_has_no_token_types() -> None:
+def test_one_text_has_no_token_types_where_all_are_0() -> None:
     assert packed(["a bb", ""]) == {"input_ids": [[101, 1, 2, 102], [101, 102]]}
+
+
+def test_one_text_has_the_token_types_of_its_template() -> None:
+    spec = Templates(single=((5, 2), ("A", 0), (6, 0)))
+    assert packed(["a bb", ""], spec=spec) == {
+        "input_ids": [[5, 1, 2, 6], [5, 6]],
+        "token_type_ids": [[2, 0, 0, 0], [2, 0]],
+    }
+
+
+def test_special_tokens_may_follow_the_text_alone() -> None:
+    spec = Templates(single=(("A", 0), (4, 0), (3, 2)))
+    assert packed(["a bb ccc dddd"], spec=spec, max_length=5) == {
+        "input_ids": [[1, 2, 3, 4, 3]],
+        "token_type_ids": [[0, 0, 0, 0, 2]],
+    }
+
+
+def test_texts_without_special_tokens_are_rows_of_their_own() -> None:
+    spec = Templates(single=(("A", 0),), pair=(("A", 0), ("B", 1)), token_types=False)
+    assert packed(["a bb", ""], spec=spec) == {"input_ids": [[1, 2], []]}
+    assert packed(["a bb"], ["ccc"], spec=spec) == {"input_ids": [[1, 2, 3]]}
+
+
+def test_special_tokens_are_never_cut() -> None:
+    spec = Templates(pair=((0, 0), ("A", 0), (2, 0), (2, 0), ("B", 0), (2, 0)))
+    assert packed(["a"], ["bb"], spec=spec, max_length=4) == {"input_ids": [[0, 2, 2, 2]]}
+    with pytest.raises(PipelineError, match="a maximum of 3 tokens has no room for 4 special tokens"):
+        packed(["a"], ["bb"], spec=spec, max_length=3)
 
 
 @pytest.mark.parametrize(

@@ -44,19 +44,17 @@
       return ids;
     }
 
-    /** [CLS] A [SEP], or [CLS] A [SEP] B [SEP] when there is a second text; what is too long is cut.
+    /** One text, or two: [CLS] A [SEP], [CLS] A [SEP] B [SEP] with most models; what is too long is cut.
         The longer of two texts is cut first. Returns plain arrays of one length. */
     encode(first, second = null, maxLength = this.data.max_length) {
-      const { cls_id: cls, sep_id: sep } = this.data;
+      const template = second === null ? this.data.single : this.data.pair;
       const a = this.tokenize(first);
-      if (second === null) {
-        const kept = a.slice(0, maxLength - 2);
-        return row([cls, ...kept, sep], kept.length + 2, kept.length < a.length);
-      }
-      const b = this.tokenize(second);
-      const [keptA, keptB] = longestFirst(a.length, b.length, maxLength - 3);
-      const ids = [cls, ...a.slice(0, keptA), sep, ...b.slice(0, keptB), sep];
-      return row(ids, keptA + 2, keptA + keptB < a.length + b.length);
+      const b = second === null ? [] : this.tokenize(second);
+      const room = maxLength - template.filter(([piece]) => typeof piece === "number").length;
+      const kept = second === null ? [Math.min(a.length, room), 0] : longestFirst(a.length, b.length, room);
+      const [A, B] = [a.slice(0, kept[0]), b.slice(0, kept[1])];
+      const pieces = template.map(([piece, type]) => [{ A, B }[piece] ?? [piece], type]);
+      return row(pieces, A.length + B.length < a.length + b.length);
     }
 
     addWords(spelled, ids) {
@@ -118,11 +116,13 @@
     return batch;
   }
 
-  function row(ids, firstOfSecond, cut) {
+  /** [[ids, token type], ...] -> the inputs of a row. */
+  function row(pieces, cut) {
+    const ids = pieces.flatMap(([ids]) => ids);
     return {
       input_ids: ids,
       attention_mask: ids.map(() => 1),
-      token_type_ids: ids.map((_, i) => (i < firstOfSecond ? 0 : 1)),
+      token_type_ids: pieces.flatMap(([ids, type]) => ids.map(() => type)),
       cut,
     };
   }

@@ -43,7 +43,9 @@ def test_tokenizer_json_gives_the_whole_spec(make_tokenizer: MakeTokenizer) -> N
         False,
         True,
     )
-    assert (spec.pad_id, spec.unk_id, spec.cls_id, spec.sep_id) == (0, 1, 2, 3)
+    assert (spec.pad_id, spec.unk_id) == (0, 1)
+    assert spec.single == ((2, 0), ("A", 0), (3, 0))
+    assert spec.pair == ((2, 0), ("A", 0), (3, 0), ("B", 1), (3, 1))
     assert (spec.max_input_chars_per_word, spec.continuing_prefix) == (100, "##")
     assert sorted(spec.special_tokens) == [
         ("[CLS]", 2),
