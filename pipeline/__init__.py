@@ -1,1 +1,1 @@
-"""What runs, in which order, and on which orchestrator. Importing this package imports nothing else."""
+"""Which nodes run, in which order, and on which orchestrator. Importing this package imports nothing else."""

@@ -1,7 +1,7 @@
-"""One YAML file per trained model, read into a typed and frozen tree.
+"""Reads a config, one YAML file per trained model, into a typed and immutable tree.
 
-`load_config` is the only way in: it finds unknown keys, wrong types and contradictory values and
-names the key and the line of the file (or the `--set` option) they come from.
+`load_config` is the only entry point. It reports unknown keys, wrong types and contradictory values with the key and
+the line of the file (or the `--set` option) that they come from.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pipeline.renamed_keys import advice
 
 Location = tuple[str | int, ...]
 
-# Fields that hold a path; relative ones are relative to the config file.
+# Keys with paths; relative paths are relative to the config file.
 PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("data", "path"),
     ("data", "schema"),
@@ -58,14 +58,18 @@ class Config(Section):
     train: TrainSettings = Field(TrainSettings(), description="Fine-tuning.")
     evaluate: EvaluateSettings = Field(description="Metrics, thresholds and slices.")
     canary: CanarySettings = Field(
-        CanarySettings(), description="The trial on the model server before a push."
+        CanarySettings(), description="The test on the model server before a push."
     )
-    push: PushSettings = Field(description="Where a blessed model goes.")
-    export: ExportSettings = Field(ExportSettings(), description="Further formats of a pushed model.")
-    report: ReportSettings = Field(ReportSettings(), description="The report on a run, blessed or not.")
-    beam: BeamSettings = Field(BeamSettings(), description="The engine of the nodes that are Beam pipelines.")
+    push: PushSettings = Field(description="Where a blessed model is pushed.")
+    export: ExportSettings = Field(
+        ExportSettings(), description="Formats to which a pushed model is exported as well."
+    )
+    report: ReportSettings = Field(
+        ReportSettings(), description="The report on a run, whether the model is blessed or not."
+    )
+    beam: BeamSettings = Field(BeamSettings(), description="The Beam runner of the nodes that use Beam.")
     kubeflow: KubeflowSettings | None = Field(
-        None, description="Self-hosted Kubeflow Pipelines; null: this model runs locally only."
+        None, description="Self-hosted Kubeflow Pipelines; null: this model is trained locally only."
     )
     serve: ServeSettings = Field(ServeSettings(), description="The model server.")
 
@@ -81,14 +85,16 @@ class Config(Section):
                 f"canary.split must be one of data.splits {sorted(self.data.splits)}, got {self.canary.split!r}"
             )
         if self.evaluate.split == "train":
-            raise ValueError("evaluate.split must not be 'train': a model is not judged on what it has seen")
+            raise ValueError(
+                "evaluate.split must not be 'train': a model is not evaluated on its training data"
+            )
         for number, slicing in enumerate(self.evaluate.slices):
             averages = sorted(name for name in slicing.thresholds if metric(name).over_classes)
             if self.data.label_column in slicing.columns and averages:
                 raise ValueError(
-                    f"evaluate.slices.{number}.thresholds: {averages[0]} is an average over classes, which says "
-                    f"nothing in slices by {self.data.label_column!r}: each has one class; bound "
-                    f"{task_of(self).facts().RANKS_SLICES} there"
+                    f"evaluate.slices.{number}.thresholds: {averages[0]} is an average over classes, which has no "
+                    f"meaning in slices by {self.data.label_column!r}, because each has one class; use a threshold "
+                    f"of {task_of(self).facts().RANKS_SLICES} there"
                 )
         return self
 
@@ -104,14 +110,14 @@ def task_of(config: Config) -> Task:
 
 
 class _Source(NamedTuple):
-    """A config file's content, and where each key of it stands."""
+    """The content of a config file, with the line of each key."""
 
     path: Path
     content: dict[str, Any]
     lines: dict[Location, int]
 
     def place(self, location: Location) -> str:
-        """`configs/trec.yaml:12` for a key of the file, its section's line for one that is not there."""
+        """`configs/trec.yaml:12` for a key of the file; for a missing key, the line of its section."""
         while location:
             if location in self.lines:
                 return f"{self.path}:{self.lines[location]}"
@@ -119,7 +125,7 @@ class _Source(NamedTuple):
         return str(self.path)
 
     def overridden(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The content with the `--set` options and absolute paths; this one stays as it is."""
+        """Returns a copy of the content with the `--set` options applied and absolute paths."""
         content = _unshared(self.content)
         for option in overrides:
             _override(content, option)
@@ -141,14 +147,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         return Config.model_validate(source.overridden(overrides))
     except ValidationError as error:
         by_key: dict[Location, list[ErrorDetails]] = {}
-        for found in error.errors():
-            by_key.setdefault(_location(found), []).append(found)
+        for detail in error.errors():
+            by_key.setdefault(_location(detail), []).append(detail)
         lines = [_message(_place(source, overrides, same[0]), same) for same in by_key.values()]
         raise UsageError("\n".join(lines)) from None
 
 
 def _place(source: _Source, overrides: Sequence[str], error: ErrorDetails) -> str:
-    """Where an error comes from: the file's line, or the first `--set` option that brings it about."""
+    """Where an error comes from: the line of the file, or the first `--set` option that causes it."""
     for count in range(len(overrides)):
         try:
             Config.model_validate(source.overridden(overrides[:count]))
@@ -172,25 +178,25 @@ def _read(path: Path) -> _Source:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(node, yaml.MappingNode):
-            raise UsageError(f"{path}:1: a config is a mapping of keys to values")
+            raise UsageError(f"{path}:1: a config must be a mapping of keys to values")
         return _Source(path, lines=_lines(path, node), content=yaml.safe_load(text))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{path}:{line}: not valid YAML: {error.problem}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    except ValueError as error:  # a day that no calendar has, such as 2026-02-30
+    except ValueError as error:  # a date that does not exist, such as 2026-02-30
         raise UsageError(f"{path}: not valid YAML: {error}; put the value in quotes if it is text") from None
 
 
 def _lines(path: Path, node: yaml.Node) -> dict[Location, int]:
-    """Key -> its line in the file."""
+    """Returns the line of each key in the file."""
     lines: dict[Location, int] = {}
     try:
         for location, line, twice in _walk(node):
             if twice:
                 first = lines[location]
-                raise UsageError(f"line {line}: {_dotted(location)} is given twice; first on line {first}")
+                raise UsageError(f"line {line}: {_dotted(location)} is set twice; first on line {first}")
             lines[location] = line
     except UsageError as error:
         raise UsageError(f"{path}:{str(error).removeprefix('line ')}") from None
@@ -200,7 +206,7 @@ def _lines(path: Path, node: yaml.Node) -> dict[Location, int]:
 def _walk(
     node: yaml.Node, location: Location = (), above: tuple[yaml.Node, ...] = ()
 ) -> Iterator[tuple[Location, int, bool]]:
-    """Yields (key, its line, whether the key stood there before) for the whole tree."""
+    """Yields (key, its line, whether the key is a duplicate) for the whole tree."""
     if node in above:  # an alias of a node inside itself
         raise UsageError(f"line {node.start_mark.line + 1}: {_dotted(location)} contains itself")
     above, seen = (*above, node), set()
@@ -220,7 +226,7 @@ def _walk(
 
 
 def _override(content: dict[str, Any], option: str) -> None:
-    """Sets the key that a `--set` option names; of alternatives, the last one given is the one that counts."""
+    """Sets the key that a `--set` option names; of mutually exclusive keys, the last option wins."""
     dotted, equals, value = option.partition("=")
     keys = dotted.strip().split(".")
     if not equals or not all(keys):
@@ -234,7 +240,7 @@ def _override(content: dict[str, Any], option: str) -> None:
         if child is None:
             child = content[key] = {}
         if not isinstance(child, dict):
-            raise UsageError(f"--set {option}: {key} holds {child!r}, it has no key {keys[-1]!r}")
+            raise UsageError(f"--set {option}: {key} is {child!r}, so it has no key {keys[-1]!r}")
         content = child
     content[keys[-1]] = parsed
     section = _section_at(tuple(keys[:-1]))
@@ -243,7 +249,7 @@ def _override(content: dict[str, Any], option: str) -> None:
 
 
 def _ruled_out(section: type[BaseModel], key: str) -> Iterator[str]:
-    """The keys that mean nothing beside `key`: `path -> recipe, hub, revision` of a checkpoint."""
+    """The keys that cannot be combined with `key`: `path -> recipe, hub, revision` of a checkpoint."""
     alternatives = section.alternatives if issubclass(section, Section) else {}
     if key in alternatives:
         for other, companions in alternatives.items():
@@ -251,7 +257,7 @@ def _ruled_out(section: type[BaseModel], key: str) -> Iterator[str]:
 
 
 def _unshared(value: Any) -> Any:
-    """A copy in which YAML's aliases are values of their own: an override changes the one that it names."""
+    """Returns a copy in which YAML aliases are separate values, so that an override changes only the key it names."""
     if isinstance(value, dict):
         return {key: _unshared(child) for key, child in value.items()}
     return [_unshared(child) for child in value] if isinstance(value, list) else value
@@ -264,9 +270,9 @@ def _absolute_paths(content: dict[str, Any], config_path: Path) -> dict[str, Any
         for key in parents:
             section = section.get(key) if isinstance(section, dict) else None
         value = section.get(last) if isinstance(section, dict) else None
-        # A URL stays as it is for the section's own check: as a path, it would be a folder beside the config.
+        # URLs are left for the section's own check: as paths they would become folders beside the config.
         if isinstance(value, str) and "://" not in value:
-            # normpath, not resolve: links stay as the user named them.
+            # normpath, not resolve: links keep the names that the user gave.
             section[last] = os.path.normpath(base / Path(value).expanduser())
     return content
 
@@ -276,7 +282,7 @@ def _dotted(location: Location) -> str:
 
 
 def _location(error: ErrorDetails) -> Location:
-    """The key of the file: pydantic adds the name of a union's branch, `data.span.date`."""
+    """The key in the file, without the name of a union's branch that pydantic appends: `data.span.date -> data.span`."""
     location = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
     section = _section_at(location[:-2])
     fields = (
@@ -289,14 +295,14 @@ def _location(error: ErrorDetails) -> Location:
 
 
 def _holds_many(annotation: Any) -> bool:
-    """Whether values of a type have keys or places of their own."""
+    """Whether values of a type are containers, whose items have locations of their own."""
     if typing.get_origin(annotation) in (dict, list, tuple):
         return True
     return any(_holds_many(argument) for argument in typing.get_args(annotation))
 
 
 def _message(where: str, errors: Sequence[ErrorDetails]) -> str:
-    """One line; of a union of types, the errors of all branches."""
+    """One line for the errors of one key; a union of types has an error for each branch."""
     error, known = errors[0], _location(errors[0])
     key = _dotted(known) or "config"
     if error["type"] == "extra_forbidden":
@@ -320,22 +326,22 @@ def _short(value: Any) -> str:
 
 
 def _suggestion(location: Location) -> str:
-    told = advice(_dotted(location))
-    if told:
-        return f"; {told}"
+    hint = advice(_dotted(location))
+    if hint:
+        return f"; {hint}"
     section = _section_at(location[:-1])
     if section is None:
         return ""
     names = [_key(name, field) for name, field in section.model_fields.items()]
     close = difflib.get_close_matches(str(location[-1]), names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(names)}"
+    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(names)}"
 
 
 def _description(location: Location) -> str:
     section = _section_at(location[:-1])
     for name, field in section.model_fields.items() if section else ():
         if _key(name, field) == location[-1]:
-            return f"it says: {field.description}"
+            return f"its meaning: {field.description}"
     return "add it"
 
 
@@ -354,9 +360,9 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
         return annotation if issubclass(annotation, BaseModel) else None
     for argument in typing.get_args(annotation):
-        found = _section_of(argument)
-        if found is not None:
-            return found
+        section = _section_of(argument)
+        if section is not None:
+            return section
     return None
 
 
@@ -374,7 +380,7 @@ class FieldHelp(NamedTuple):
 
 
 def explain(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[FieldHelp]:
-    """Yields every key of the tree with its type, default and meaning, in the order of the file."""
+    """Yields every key of the tree with its type, default and meaning, in the order of declaration."""
     for name, field in section.model_fields.items():
         key = prefix + _key(name, field)
         child = _section_of(field.annotation)

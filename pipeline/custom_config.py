@@ -1,4 +1,4 @@
-"""What `preprocessing_fn` and `run_fn` are told: JSON values, so that the metadata store records every one."""
+"""The `custom_config` of `preprocessing_fn` and `run_fn`: JSON values, which the metadata store records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def trainer_config(config: Config, paths: PipelinePaths, parts: ModelParts) -> d
 
 
 def preprocessing_code(parts: ModelParts) -> tuple[str, ...]:
-    """The modules that Transform runs: its own, and those of the tokenizer and the task, loaded by name."""
+    """The modules that Transform uses: its own, and those of the tokenizer and the task, which are loaded by name."""
     return (
         "components.transform.preprocessing",
         *parts.tokenizer.modules,
@@ -36,7 +36,7 @@ def preprocessing_code(parts: ModelParts) -> tuple[str, ...]:
 
 
 def training_code(parts: ModelParts) -> tuple[str, ...]:
-    """The modules that the Trainer runs: its own, and those of the encoder and the task, loaded by name."""
+    """The modules that the Trainer uses: its own, and those of the encoder and the task, which are loaded by name."""
     return (
         "components.trainer.run_fn",
         parts.encoder.facts_module,

@@ -1,4 +1,4 @@
-"""Thresholds, metrics and slices of a config as a `tfma.EvalConfig`."""
+"""Converts the metrics, thresholds and slices of a config into a `tfma.EvalConfig`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _TFMA = "tfma."
 def make_eval_config(
     task: Task, settings: EvaluateSettings, label_column: str, labels: Sequence[str]
 ) -> config_pb2.EvalConfig:
-    """Builds the EvalConfig of a classifier, with a fingerprint of the metrics' code in it.
+    """Builds the EvalConfig of a classifier, which contains a fingerprint of the metrics' code.
 
     Args:
         task: what the model learned.
         settings: the config's `evaluate` section.
         label_column: raw column with the label, as a string.
-        labels: the label list; a prediction's column i stands for labels[i].
+        labels: the label list; column i of a prediction belongs to labels[i].
     """
     config = config_pb2.EvalConfig()
     code = code_fingerprint(METRICS_MODULE, MODEL_MODULE, *task.modules("facts"))
@@ -34,7 +34,7 @@ def make_eval_config(
         config.model_specs.add(
             name=name,
             is_baseline=is_baseline,
-            # A plain SavedModel: Keras would load it a second time for its own metrics.
+            # Loaded as a plain SavedModel: as a Keras model it would be loaded twice, for metrics of its own.
             model_type="tf_generic",
             signature_name=features.SERVING_SIGNATURE,
             label_key=label_column,
@@ -51,12 +51,12 @@ def make_eval_config(
 def _add_metrics(
     config: config_pb2.EvalConfig, task: Task, settings: EvaluateSettings, classes: int, code: str
 ) -> None:
-    # Those that are always computed are what the summary shows.
-    wanted = dict.fromkeys([*task.facts().REPORTED, *settings.metrics, *settings.thresholds])
+    # REPORTED metrics are always computed, because the summary shows them.
+    names = dict.fromkeys([*task.facts().REPORTED, *settings.metrics, *settings.thresholds])
     for slicing in settings.slices:
-        wanted.update(dict.fromkeys(slicing.thresholds))
+        names.update(dict.fromkeys(slicing.thresholds))
     plain = config.metrics_specs.add()
-    for name in wanted:
+    for name in names:
         if metric(name).one_against_rest:
             spec = config.metrics_specs.add()
             spec.aggregate.macro_average = True
@@ -78,7 +78,7 @@ def _add_metric(
         class_name=class_name.removeprefix(_TFMA), module=module, config=json.dumps(options)
     )
     if name in settings.thresholds:
-        # Not `metric.threshold`: TFMA holds that one against every slice, not only the whole split.
+        # Not `metric.threshold`: TFMA applies that one to every slice, not only to the whole split.
         _add_slice_threshold(added, settings.thresholds[name], columns=())
     for slicing in settings.slices:
         if name in slicing.thresholds:
@@ -88,7 +88,7 @@ def _add_metric(
 def _add_slice_threshold(
     configured: config_pb2.MetricConfig, bounds: ThresholdSettings, columns: Sequence[str]
 ) -> None:
-    """Bounds for every slice of `columns`; without columns for the whole split."""
+    """Adds bounds for every slice by `columns`, or for the whole split if there are no columns."""
     bound = configured.per_slice_thresholds.add()
     bound.slicing_specs.add(feature_keys=columns)
     bound.threshold.CopyFrom(_threshold(json.loads(configured.config)["name"], bounds))

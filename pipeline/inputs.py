@@ -1,7 +1,7 @@
-"""What can be known of a run's inputs in milliseconds: config, schema, label list, data and checkpoint agree.
+"""Checks within milliseconds that config, schema, label list, data and checkpoint of a run agree.
 
-`runner_local.py config` and the start of `run` ask all of it, `compile` and `submit` what lies on the machine
-that compiles. No TensorFlow is imported; only `encoder_of` fetches.
+`runner_local.py config` and the start of `run` check everything; `compile` and `submit` check what is on the machine
+that compiles. TensorFlow is not imported; only `encoder_of` downloads anything.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from pipeline.importing.tfrecord import decode_example
 from pipeline.kubeflow_settings import OPTIONAL_STEPS
 from pipeline.paths import CHECKPOINTS_DIR, DATASETS_DIR, RECIPES_DIR
 
-_SHOWN = 12  # names in a message
-# Type of a column in the schema -> kind of a tf.Example's list.
+_SHOWN = 12  # maximum number of names in a message
+# Type of a column in the schema -> kind of list in a tf.Example.
 _KINDS = {schema_pb2.BYTES: "bytes", schema_pb2.INT: "int64", schema_pb2.FLOAT: "float"}
 
 
 class Findings(NamedTuple):
-    """What a config that holds leaves to be said."""
+    """What there is to report about a valid config."""
 
-    unchecked: list[str]  # what the run makes or fetches first: a clause for each
+    unchecked: list[str]  # what could not be checked because the run creates or downloads it, a phrase each
     notes: list[str]  # about the checkpoint, one line each
 
 
@@ -53,7 +53,7 @@ def check_inputs(config: Config) -> Findings:
     """Checks everything that a local run reads.
 
     Raises:
-        PipelineError: as the functions below.
+        PipelineError: for the reasons given at the functions below.
     """
     check_places(config)
     check_settings(config)
@@ -62,13 +62,13 @@ def check_inputs(config: Config) -> Findings:
     if Path(fixed_folder(str(config.data.path))[0]).is_dir():
         check_examples(config)
     else:
-        unchecked.append(f"the rows that the recipe {config.data.recipe!r} makes in {config.data.path}")
+        unchecked.append(f"the rows that the recipe {config.data.recipe!r} creates in {config.data.path}")
     checkpoint = cached_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
     if checkpoint is not None:
         notes = check_encoder(config, checkpoint)
     else:
-        named = config.model.checkpoint.recipe or config.model.checkpoint.hub
-        unchecked.append(f"the checkpoint {named!r}, which is not fetched yet")
+        name = config.model.checkpoint.recipe or config.model.checkpoint.hub
+        unchecked.append(f"the checkpoint {name!r}, which has not been downloaded yet")
     return Findings(unchecked, notes)
 
 
@@ -76,10 +76,10 @@ def check_inputs(config: Config) -> Findings:
 
 
 def check_settings(config: Config) -> None:
-    """Checks what the config names against the schema and the label list.
+    """Checks the columns and labels of the config against the schema and the label list.
 
     Raises:
-        UsageError: a file is not there or cannot be read, or it lacks a column or label of the config.
+        UsageError: a file is missing or cannot be read, or it lacks a column or label of the config.
     """
     schema, labels = read_schema(config.data.data_schema), read_labels(config.data.label_list)
     _check_comparators(schema, config.data.data_schema)
@@ -94,7 +94,7 @@ def read_schema(path: Path) -> schema_pb2.Schema:
     """Reads a curated schema.
 
     Raises:
-        UsageError: the file is not there, or is no TFMD schema.
+        UsageError: the file is missing or is not a TFMD schema.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -108,7 +108,7 @@ def read_schema(path: Path) -> schema_pb2.Schema:
 
 
 def _check_comparators(schema: schema_pb2.Schema, path: Path) -> None:
-    """Each run's data is judged by itself: a bound on its difference from other data would never be looked at."""
+    """Refuses drift and skew comparators: a run's data is never compared with other data, so they would have no effect."""
     messages = [(f"feature {feature.name!r}", feature) for feature in schema.feature]
     messages.append(("dataset_constraints", schema.dataset_constraints))
     for where, message in messages:
@@ -121,11 +121,11 @@ def _check_comparators(schema: schema_pb2.Schema, path: Path) -> None:
 
 
 class _Reference(NamedTuple):
-    """A column that the config names."""
+    """A column that the config refers to."""
 
     key: str
     column: str
-    kinds: tuple[str, ...] = ()  # of values that it may hold there; none for a slice: any
+    kinds: tuple[str, ...] = ()  # kinds of values that the key allows; empty if it allows any
 
 
 def _references(config: Config) -> Iterator[_Reference]:
@@ -147,7 +147,7 @@ def _check_column(reference: _Reference, schema: schema_pb2.Schema, path: Path) 
     if kind and reference.kinds and kind not in reference.kinds:
         raise UsageError(
             f"{reference.key}: column {reference.column!r} is of type {_type(kind)} in {path}, "
-            f"it must be {' or '.join(map(_type, reference.kinds))}"
+            f"but must be {' or '.join(map(_type, reference.kinds))}"
         )
 
 
@@ -161,7 +161,7 @@ def _check_labels(config: Config, schema: schema_pb2.Schema, labels: Sequence[st
     if feature.type == schema_pb2.INT:
         try:
             task_of(config).facts().check_integer_labels(labels, data.label_list, data.label_column)
-        except GateRefused as refusal:  # no data yet: the config's files disagree
+        except GateRefused as refusal:  # no data has been read: it is the config's files that disagree
             raise UsageError(str(refusal)) from None
     allowed = _domain(feature, schema)
     refused = [label for label in labels if label not in allowed]
@@ -173,7 +173,7 @@ def _check_labels(config: Config, schema: schema_pb2.Schema, labels: Sequence[st
 
 
 def _domain(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> frozenset[str]:
-    """The texts that a column may hold; empty where the schema allows others too."""
+    """The strings that a column may contain; empty if the schema allows others too."""
     if feature.distribution_constraints.min_domain_mass < 1:
         return frozenset()
     named = (domain for domain in schema.string_domain if domain.name == feature.domain)
@@ -181,7 +181,10 @@ def _domain(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> frozenset
 
 
 def _check_optional_steps(config: Config) -> None:
-    """Not for a local run, which may switch an export off: `compile` compares with the steps themselves."""
+    """Refuses settings for optional steps that the config does not have.
+
+    Not called by a local run, which may switch an export off; `compile` compares with the compiled steps.
+    """
     chosen = {f"export.{name}" for name in config.export.chosen()}
     chosen |= {"push.destinations"} if config.push.destinations else set()
     for step in config.kubeflow.steps if config.kubeflow is not None else ():
@@ -191,9 +194,9 @@ def _check_optional_steps(config: Config) -> None:
 
 def _named(name: str, known: Iterable[str]) -> str:
     """`_named("labl", ["text", "label"]) -> "'labl'; did you mean 'label'? it has label, text"`."""
-    there = sorted(set(known))
-    close = difflib.get_close_matches(name, there, n=1)
-    return f"{name!r};{f' did you mean {close[0]!r}?' if close else ''} it has {_some(there)}"
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"{name!r};{f' did you mean {close[0]!r}?' if close else ''} it has {_some(names)}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -205,10 +208,10 @@ def _some(names: Sequence[str]) -> str:
 
 
 def check_places(config: Config) -> None:
-    """Checks the folders and files of this machine that the config names, the data's rows apart.
+    """Checks the folders and files on this machine that the config names, but not the rows of the data.
 
     Raises:
-        UsageError: one is not there, or cannot be written where a run must.
+        UsageError: one is missing, or a run could not write to it.
     """
     _check_recipe(config)
     _check_data_path(config)
@@ -216,7 +219,7 @@ def check_places(config: Config) -> None:
     for number, destination in enumerate(config.push.destinations):
         token = destination.token_file
         if token is not None and not (token.is_file() and os.access(token, os.R_OK)):
-            raise UsageError(f"push.destinations.{number}.token_file: {token} is not there or cannot be read")
+            raise UsageError(f"push.destinations.{number}.token_file: {token} is missing or cannot be read")
 
 
 def _check_data_path(config: Config) -> None:
@@ -226,20 +229,20 @@ def _check_data_path(config: Config) -> None:
         made_by = None if data.recipe is None else recipe_of(folder)
         if made_by not in (None, data.recipe):
             raise UsageError(
-                f"data.path: {folder} holds the dataset of the recipe {made_by!r}, data.recipe is {data.recipe!r}"
+                f"data.path: {folder} contains the dataset of the recipe {made_by!r}, but data.recipe is {data.recipe!r}"
             )
         return
-    what = "is a file, no folder" if folder.exists() else f"no folder at {folder}"
+    what = f"{folder} is a file, not a folder" if folder.exists() else f"no folder at {folder}"
     if data.recipe is None:
-        kubeflow = "" if config.kubeflow is None else " (for Kubeflow alone, `compile` checks a config)"
+        kubeflow = "" if config.kubeflow is None else " (`compile` checks a config that is only for Kubeflow)"
         raise UsageError(
-            f"data.path: {what}; make it with `runner_local.py import`, or name a recipe{kubeflow}"
+            f"data.path: {what}; create it with `runner_local.py import`, or set data.recipe{kubeflow}"
         )
     home = DATASETS_DIR / data.recipe
     if folder.exists() or folder.resolve() != home.resolve():
         raise UsageError(
-            f"data.path: {what}; data.recipe {data.recipe!r} makes {home} and no other folder: correct data.path, or "
-            f"make it elsewhere with `runner_local.py data {data.recipe} --out FOLDER`"
+            f"data.path: {what}; data.recipe {data.recipe!r} creates {home} only: correct data.path, or "
+            f"create the dataset elsewhere with `runner_local.py data {data.recipe} --out FOLDER`"
         )
 
 
@@ -252,19 +255,19 @@ def _check_recipe(config: Config) -> None:
         raise UsageError(f"data.recipe: {RECIPES_DIR} has no recipe {_named(name, known)}")
     recipe = load_recipe(RECIPES_DIR / name / RECIPE_FILE)
     for reference in _references(config):
-        made = (TEXT, LABEL, recipe.split_by)
-        if reference.column not in made and not folder.exists():  # else the rows themselves are looked at
+        columns = (TEXT, LABEL, recipe.split_by)
+        if reference.column not in columns and not folder.exists():  # otherwise the rows are checked
             raise UsageError(
-                f"{reference.key}: the recipe {name!r} makes no column {_named(reference.column, made)}"
+                f"{reference.key}: the recipe {name!r} creates no column {_named(reference.column, columns)}"
             )
 
 
 def _check_serving_dir(folder: Path) -> None:
-    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise UsageError(f"push.serving_dir: {there} is no folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(f"push.serving_dir: this user may not write to {there}")
+    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise UsageError(f"push.serving_dir: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"push.serving_dir: this user cannot write to {existing}")
 
 
 # --- the first rows ------------------------------------------------------------------------------------
@@ -275,7 +278,7 @@ def check_examples(config: Config) -> None:
 
     Raises:
         UsageError: no file matches any of data.splits, or one matches two.
-        GateRefused: a split has no file, or its first row would stop the data gate.
+        GateRefused: a split has no file, or the data gate would reject its first row.
         PipelineError: a record cannot be read.
     """
     try:
@@ -286,32 +289,32 @@ def check_examples(config: Config) -> None:
 
 def _check_examples(config: Config) -> None:
     data, schema = config.data, read_schema(config.data.data_schema)
-    found = {split: find_shards(data, split) for split in data.splits}
-    if not any(found.values()):
+    shards_of = {split: find_shards(data, split) for split in data.splits}
+    if not any(shards_of.values()):
         raise UsageError(
             f"data.path: no file matches {', '.join(data.splits.values())} in {data.path}; it has "
-            f"{_listing(data)}: correct data.path or data.splits, or make shards with `runner_local.py import`"
+            f"{_listing(data)}: correct data.path or data.splits, or create shards with `runner_local.py import`"
         )
-    _check_apart(found)
-    for split, shards in found.items():
+    _check_disjoint(shards_of)
+    for split, shards in shards_of.items():
         if not shards and (data.gate.missing_split == "error" or split in _needed(config)):
             raise GateRefused(
                 f"data.splits.{split}: no file matches {data.splits[split]!r} in {data.path}; it has "
-                f"{_listing(data)}: correct the pattern, or make the shards"
+                f"{_listing(data)}: correct the pattern, or create the shards"
             )
         row = _first_row(shards)
         if row is not None:
             _check_row(config, schema, split, *row)
 
 
-def _check_apart(found: Mapping[str, Sequence[Path]]) -> None:
-    """A model that is judged on rows it was trained on always looks good."""
-    home: dict[Path, str] = {}
-    for split, shards in found.items():
+def _check_disjoint(shards_of: Mapping[str, Sequence[Path]]) -> None:
+    """Refuses a shard in two splits: a model evaluated on its training data looks better than it is."""
+    split_of: dict[Path, str] = {}
+    for split, shards in shards_of.items():
         for shard in shards:
-            if home.setdefault(shard, split) != split:
+            if split_of.setdefault(shard, split) != split:
                 raise UsageError(
-                    f"data.splits: {shard} is in the splits {home[shard]!r} and {split!r}; correct the patterns"
+                    f"data.splits: {shard} is in the splits {split_of[shard]!r} and {split!r}; correct the patterns"
                 )
 
 
@@ -325,14 +328,16 @@ def _listing(data: DataSettings) -> str:
 
 
 def find_shards(data: DataSettings, split: str) -> list[Path]:
-    """The files of a split; of several spans, those of all, the newest first."""
+    """The files of a split; if there are several spans, the files of all spans, the newest first."""
     pattern = f"{data.path}/{data.splits[split]}"
-    found = glob.glob(span_glob(pattern, data.span), recursive=True, include_hidden=True)
-    return sorted((path for path in map(Path, found) if path.is_file()), key=_natural, reverse="{" in pattern)
+    matches = glob.glob(span_glob(pattern, data.span), recursive=True, include_hidden=True)
+    return sorted(
+        (path for path in map(Path, matches) if path.is_file()), key=_natural, reverse="{" in pattern
+    )
 
 
 def _natural(path: Path) -> list[Any]:
-    """Orders `span-9` before `span-10`."""
+    """A sort key that orders `span-9` before `span-10`."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(path))]
 
 
@@ -366,12 +371,12 @@ def _check_row(
         if not values and gate.missing_column == "error":
             raise GateRefused(
                 f"{where}: {reference.key} is {reference.column!r}, which this row does not have; it has "
-                f"{_some(sorted(row))}: correct the config and {config.data.data_schema}, or make the data again"
+                f"{_some(sorted(row))}: correct the config and {config.data.data_schema}, or create the data again"
             )
         if values and feature.type in _KINDS and kind != _KINDS[feature.type] and gate.wrong_type == "error":
             raise GateRefused(
-                f"{where}: column {reference.column!r} ({reference.key}) holds {kind}, "
-                f"{config.data.data_schema} says {_type(_KINDS[feature.type])}; correct the one that is wrong"
+                f"{where}: column {reference.column!r} ({reference.key}) contains {kind}, but "
+                f"{config.data.data_schema} says {_type(_KINDS[feature.type])}; correct the data or the schema"
             )
     _check_label(config, where, row.get(config.data.label_column, ("", []))[1])
 
@@ -391,14 +396,14 @@ def _check_label(config: Config, where: str, values: Sequence[Any]) -> None:
 
 
 def encoder_of(config: Config, say: Callable[[str], None]) -> Path:
-    """Returns the checkpoint's folder, fetched if need be and checked against the config.
+    """Downloads the checkpoint if necessary, checks it against the config and returns its folder.
 
     Args:
         config: the model.
-        say: told what the user should know of a checkpoint that is accepted, one line each.
+        say: called with each line that the user should read about an accepted checkpoint.
 
     Raises:
-        PipelineError: it cannot be fetched; and as `check_encoder`.
+        PipelineError: it could not be downloaded, or for the reasons given at `check_encoder`.
     """
     folder = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
     for note in check_encoder(config, folder):
@@ -410,11 +415,11 @@ def check_encoder(config: Config, folder: Path) -> list[str]:
     """Checks a checkpoint's folder against the config.
 
     Returns:
-        What the user should know of a checkpoint that is accepted, one line each; mostly nothing.
+        The lines that the user should read about an accepted checkpoint; usually none.
 
     Raises:
         PipelineError: it cannot be trained, its tokenizer cannot be reproduced or shipped with an export, or it has
-            less than the config asks for.
+            fewer positions, segments or layers than the config requires.
     """
     notes = check_checkpoint(
         folder,
@@ -442,7 +447,7 @@ def _check_forward(config: Config, folder: Path) -> None:
 
 
 def _check_exports(config: Config, folder: Path) -> None:
-    """An export ships its tokenizer, and not every family has one for every format."""
+    """Refuses formats that the checkpoint's tokenizer does not support: an export contains its tokenizer."""
     chosen = config.export.chosen()
     if not chosen:
         return
@@ -451,6 +456,6 @@ def _check_exports(config: Config, folder: Path) -> None:
         if name not in family.exports:
             formats = ", ".join(family.exports) or "none"
             raise UsageError(
-                f"export.{name}: {folder} has a {family.title} tokenizer, which this format cannot ship; its formats: "
-                f"{formats}. Remove the key, or take another checkpoint"
+                f"export.{name}: {folder} has a {family.title} tokenizer, which this format does not support; supported "
+                f"formats: {formats}. Remove the key, or use another checkpoint"
             )

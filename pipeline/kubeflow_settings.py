@@ -1,7 +1,7 @@
-"""The `kubeflow:` section of a config: where steps find data, and what each step's pod gets.
+"""The `kubeflow:` section of a config: where steps find their data, and the resources of each step's pod.
 
-No TensorFlow is imported. Hosts, namespaces and tokens are no part of it: they belong to a command, not
-to a model.
+TensorFlow is not imported. Hosts, namespaces and tokens are not part of the section, because they belong to a command,
+not to a model.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from components.exports.format import FORMATS
 from models.section import Section
 
-# The steps of `pipeline.training_pipeline`, and the key without which an optional one is not there; a test holds
-# both to the compiled pipeline.
+# The steps of `pipeline.training_pipeline`; a test compares these and OPTIONAL_STEPS with the compiled pipeline.
 STEPS = (
     "TFRecordExampleGen",
     "StatisticsGen",
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     StepName = str
 else:
     StepName = Literal[STEPS]
-# Step -> the key of the config that makes it.
+# Step -> the config key that adds it.
 OPTIONAL_STEPS: Mapping[str, str] = {
     "SecondPusher": "push.destinations",
     **{format_.node_id: f"export.{name}" for name, format_ in FORMATS.items()},
@@ -70,33 +69,35 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def _quantity(value: str) -> str:
     if not _QUANTITY.fullmatch(value):
-        raise ValueError(f"write a Kubernetes quantity such as 16Gi, 512Mi, 2 or 500m, got {value!r}")
+        raise ValueError(f"must be a Kubernetes quantity such as 16Gi, 512Mi, 2 or 500m, got {value!r}")
     return value
 
 
 def _dns_name(value: str) -> str:
     if len(value) > 253 or not _DNS_NAME.fullmatch(value):
-        raise ValueError(f"Kubernetes takes lower case letters, digits, - and . in a name, got {value!r}")
+        raise ValueError(
+            f"a Kubernetes name may contain lower case letters, digits, - and . only, got {value!r}"
+        )
     return value
 
 
 def _env_name(value: str) -> str:
     if not _ENV_NAME.fullmatch(value):
-        raise ValueError(f"not a name of an environment variable: {value!r}")
+        raise ValueError(f"not a valid name of an environment variable: {value!r}")
     return value
 
 
 def _accelerator(value: str) -> str:
     if not is_resource_name(value) and value not in VERTEX_ACCELERATORS:
         raise ValueError(
-            f"unknown accelerator {value!r}; Kubernetes knows it by resource name: {', '.join(ACCELERATORS)}; "
-            f"Vertex AI as {', '.join(VERTEX_ACCELERATORS)}"
+            f"unknown accelerator {value!r}; resource names in Kubernetes: {', '.join(ACCELERATORS)}; "
+            f"names in Vertex AI: {', '.join(VERTEX_ACCELERATORS)}"
         )
     return value
 
 
 def is_resource_name(accelerator: str) -> bool:
-    """Whether Kubernetes knows an accelerator by this name; otherwise it is one of Vertex AI's."""
+    """Whether an accelerator's name is a Kubernetes resource name; otherwise it is a name of Vertex AI."""
     return accelerator in ACCELERATORS or _MIG.fullmatch(accelerator) is not None
 
 
@@ -113,20 +114,20 @@ ContainerPath = Annotated[str, AfterValidator(_container_path)]
 
 
 class GpuSettings(Section):
-    """Accelerators of one step."""
+    """The accelerators of one step."""
 
     type: Annotated[str, AfterValidator(_accelerator)] = Field(
         "nvidia.com/gpu",
-        description="Resource name of the accelerator in the cluster; on Vertex AI its name there.",
+        description="Resource name of the accelerator in the cluster; on Vertex AI its accelerator type.",
     )
-    count: int = Field(1, ge=1, le=64, description="How many the step gets.")
+    count: int = Field(1, ge=1, le=64, description="Number of accelerators for the step.")
 
 
 class TolerationSettings(Section):
     """A taint that the step's pod tolerates."""
 
     key: str | None = Field(None, description="Taint key; null with `Exists` tolerates every taint.")
-    operator: Literal["Exists", "Equal"] = Field("Equal", description="How `value` is compared.")
+    operator: Literal["Exists", "Equal"] = Field("Equal", description="How the taint is matched.")
     value: str | None = Field(None, description="Taint value, with `Equal`.")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="Taint effect; null: all."
@@ -142,42 +143,49 @@ class TolerationSettings(Section):
 
 
 class StepSettings(Section):
-    """One step's pod. In `steps` a null means: as in `defaults`."""
+    """The pod of one step. In `steps`, null means the value of `defaults`."""
 
     cpu: Quantity | None = Field(None, description="CPU limit, such as 2 or 500m.")
     cpu_request: Quantity | None = Field(None, description="CPU request.")
     memory: Quantity | None = Field(None, description="Memory limit, such as 8Gi.")
     memory_request: Quantity | None = Field(None, description="Memory request.")
     gpu: GpuSettings | None = Field(None, description="Accelerators.")
-    retries: int | None = Field(None, ge=0, le=10, description="Runs again after a failure; gates never do.")
-    backoff_seconds: int | None = Field(
-        None, ge=0, le=3600, description="Wait before the first retry, doubled each time; null: 30."
+    retries: int | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Maximum retries after a failure; a rejection by a gate is not retried.",
     )
-    cache: bool | None = Field(None, description="Reuse the outputs of an equal earlier step; null: true.")
-    env: dict[EnvName, str] | None = Field(None, description="Environment variables, not for secrets.")
+    backoff_seconds: int | None = Field(
+        None, ge=0, le=3600, description="Wait before the first retry, doubled for each retry; null: 30."
+    )
+    cache: bool | None = Field(
+        None, description="Reuse the outputs of an identical earlier step; null: true."
+    )
+    env: dict[EnvName, str] | None = Field(None, description="Environment variables; not for secrets.")
     node_selector: dict[str, str] | None = Field(None, description="Labels that the node must have.")
-    tolerations: list[TolerationSettings] | None = Field(None, description="Taints that are tolerated.")
-    deadline_seconds: int | None = Field(None, ge=1, description="The pod is stopped after this long.")
+    tolerations: list[TolerationSettings] | None = Field(None, description="Taints that the pod tolerates.")
+    deadline_seconds: int | None = Field(None, ge=1, description="Seconds after which the pod is stopped.")
     shared_memory: Quantity | None = Field(None, description="Size of /dev/shm, such as 2Gi.")
 
 
 class VolumeSettings(Section):
-    """A persistent volume claim, mounted into every step."""
+    """A persistent volume claim that is mounted into every step."""
 
     claim: DnsName = Field(description="Name of the PersistentVolumeClaim.")
-    mount_path: ContainerPath = Field(description="Where steps see it.")
+    mount_path: ContainerPath = Field(description="Where it is mounted in the containers.")
     sub_path: str = Field(
-        "", description="Folder of the volume to mount; servers before 2.16 mount all of it all the same."
+        "", description="Folder of the volume to mount; servers before 2.16 mount the whole volume anyway."
     )
 
 
 class SecretSettings(Section):
-    """A Kubernetes secret for every step, as environment variables or as files."""
+    """A Kubernetes secret that every step gets, as environment variables or as files."""
 
     name: DnsName = Field(description="Name of the Secret.")
     env: dict[str, EnvName] | None = Field(None, description="Key of the secret -> environment variable.")
     mount_path: ContainerPath | None = Field(None, description="Folder with a file for each key.")
-    optional: bool = Field(False, description="Start the step also when the secret does not exist.")
+    optional: bool = Field(False, description="Start the step even if the secret does not exist.")
 
     @model_validator(mode="after")
     def _one_way(self) -> SecretSettings:
@@ -187,16 +195,16 @@ class SecretSettings(Section):
 
 
 class KubeflowSettings(Section):
-    """What self-hosted Kubeflow Pipelines needs beyond the rest of the config. Paths are container paths."""
+    """What self-hosted Kubeflow Pipelines needs in addition to the rest of the config. Paths are container paths."""
 
-    data_path: ContainerPath = Field(description="Folder of the TFRecord shards, as steps see it.")
+    data_path: ContainerPath = Field(description="Folder with the TFRecord shards, in the containers.")
     serving_dir: ContainerPath = Field(description="Folder that the model server watches, on a volume.")
     image_dir: ContainerPath = Field(
-        "/app", description="Folder of the image with a copy of the project: schemas, labels, checkpoints."
+        "/app", description="The project's folder in the image, with schemas, labels and checkpoints."
     )
     state_dir: ContainerPath = Field(
         "/tmp/training_state",
-        description="Training state; on a volume, a retried Trainer goes on where the first attempt stopped.",
+        description="Training state; if it is on a volume, a retried Trainer resumes where the first attempt stopped.",
     )
     volumes: list[VolumeSettings] = Field(default_factory=list, description="Claims mounted into all steps.")
     secrets: list[SecretSettings] = Field(default_factory=list, description="Secrets given to all steps.")
@@ -206,22 +214,22 @@ class KubeflowSettings(Section):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
         None, description="When nodes pull the image; null: the cluster's default."
     )
-    defaults: StepSettings = Field(StepSettings(), description="What every step's pod gets.")
+    defaults: StepSettings = Field(StepSettings(), description="Settings of every step's pod.")
     steps: dict[StepName, StepSettings] = Field(
-        default_factory=dict, description="Step, such as Trainer -> what differs from `defaults`."
+        default_factory=dict, description="Step, such as Trainer -> settings that differ from `defaults`."
     )
 
     @model_validator(mode="after")
     def _check(self) -> KubeflowSettings:
         if not self.on_volume(self.serving_dir) and not in_bucket(self.serving_dir):
             raise ValueError(
-                f"serving_dir {self.serving_dir!r} is below no mount_path of volumes: "
-                "what is pushed there would vanish with the pod"
+                f"serving_dir {self.serving_dir!r} is not below a mount_path of volumes: "
+                "models pushed there would be lost when the pod ends"
             )
         kept = self.on_volume(self.data_path) or in_bucket(self.data_path)
         if not kept and not _below(self.data_path, self.image_dir):
             raise ValueError(
-                f"data_path {self.data_path!r} is below no mount_path of volumes and not in the image "
+                f"data_path {self.data_path!r} is neither below a mount_path of volumes nor in the image "
                 f"({self.image_dir}): no step could read it"
             )
         _check_mounts(
@@ -231,11 +239,11 @@ class KubeflowSettings(Section):
         return self
 
     def on_volume(self, path: str) -> bool:
-        """Whether a container path lies on a mounted claim."""
+        """Whether a container path is on a mounted claim."""
         return any(_below(path, volume.mount_path) for volume in self.volumes)
 
     def step(self, name: str) -> StepSettings:
-        """`defaults` with what `steps[name]` changes; dictionaries are merged by key."""
+        """Returns `defaults` with the changes of `steps[name]`; dictionaries are merged by key."""
         own_settings: dict[Any, StepSettings] = dict(self.steps)
         changed = own_settings.get(name, StepSettings())
         merged = {}
@@ -247,19 +255,19 @@ class KubeflowSettings(Section):
 
 
 def in_bucket(path: str) -> bool:
-    """Whether a container path lies in a bucket that Vertex AI mounts: `/gcs/my-bucket/serving`."""
+    """Whether a container path is in a bucket that Vertex AI mounts: `/gcs/my-bucket/serving`."""
     return len(PurePosixPath(path).parts) > 2 and _below(path, BUCKETS_DIR)
 
 
 def _check_mounts(mounts: list[tuple[str, str]]) -> None:
-    """Checks (name of a claim or secret, mount path). The server names a pod's volume after each."""
+    """Checks (name of a claim or secret, mount path) pairs. The server names the pod's volumes after these names."""
     names, paths = [name for name, _ in mounts], [path for _, path in mounts]
     for name, path in mounts:
         if paths.count(path) > 1:
             raise ValueError(f"mount_path {path!r} is used twice")
         if names.count(name) > 1:
             raise ValueError(
-                f"{name!r} is mounted twice, which no pod can have: mount it once, above both folders"
+                f"{name!r} is mounted twice, which a pod does not allow: mount it once, above both folders"
             )
         if "." in name or len(name) > _LONGEST_VOLUME_NAME:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""What the pipeline knows, when it is built, about the model that it will push: for push.json."""
+"""The facts about a model that are known when the pipeline is built, for push.json."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from models.checkpoints.settings import CheckpointSettings
 from pipeline.config import Config
 from pipeline.custom_config import preprocessing_code, training_code
 
-# Where a model is made and where it goes is not what it is.
+# Sections that say where a model is trained or pushed do not describe the model.
 _LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report"}
 
 
 def model_facts(config: Config, parts: ModelParts) -> dict[str, Any]:
-    """Returns JSON values: the resolved config, the checkpoint, and a hash of the code that makes a model.
+    """Returns JSON values: the resolved config, the checkpoint, and a hash of the code that produces the model.
 
-    A config holds no secrets, only the names of files and variables that do.
+    A config contains no secrets, only the names of files and variables that contain them.
     """
     return {
         "config": config.model_dump(mode="json", by_alias=True, exclude=_LEFT_OUT),

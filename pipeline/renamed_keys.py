@@ -1,8 +1,8 @@
-"""Keys that a config once had, and those of Hugging Face's TrainingArguments that are called otherwise here."""
+"""Renamed config keys, and keys of Hugging Face's TrainingArguments that have another name here."""
 
 from __future__ import annotations
 
-# Key of an earlier release -> its name now.
+# Key of an earlier release -> its current name.
 _RENAMED = {
     "data.label": "data.label_column",
     "data.labels": "data.label_list",
@@ -14,36 +14,36 @@ _RENAMED = {
     "train.steps": "train.max_steps",
 }
 
-# Key of TrainingArguments (transformers 4.57) -> what it is here.
+# Key of TrainingArguments (transformers 4.57) -> the corresponding key here.
 _TRAINING_ARGUMENTS = {
     "bf16": "train.mixed_precision: bfloat16",
     "data_seed": "train.seed",
-    "dataloader_drop_last": "nothing, every row is trained on in every epoch",
+    "dataloader_drop_last": "no key: every epoch uses every row",
     "ddp_backend": "train.strategy",
-    "do_eval": "nothing, the eval split is always looked at",
-    "do_train": "nothing, `run` trains where something changed",
+    "do_eval": "no key: the eval split is always evaluated",
+    "do_train": "no key: `run` trains if something changed",
     "early_stopping_patience": "train.early_stopping.patience",
     "early_stopping_threshold": "train.early_stopping.min_delta",
     "eval_steps": "train.evaluations_per_epoch",
     "eval_strategy": "train.evaluations_per_epoch",
     "evaluation_strategy": "train.evaluations_per_epoch",
     "fp16": "train.mixed_precision: float16",
-    "greater_is_better": "nothing, the metric says it",
-    "group_by_length": "nothing, batches hold rows of alike length always",
-    "load_best_model_at_end": "nothing, the best weights are kept always",
+    "greater_is_better": "no key: it follows from the metric",
+    "group_by_length": "no key: batches always contain rows of similar length",
+    "load_best_model_at_end": "no key: the best weights are always kept",
     "logging_dir": "train.tensorboard",
     "lr_scheduler_kwargs": "train.lr_scheduler_type and train.warmup_ratio",
     "num_train_epochs": "train.epochs",
-    "optim": "nothing, the optimizer is AdamW",
+    "optim": "no key: the optimizer is AdamW",
     "output_dir": "push.serving_dir, and --root for the runs",
-    "overwrite_output_dir": "nothing, versions only grow",
+    "overwrite_output_dir": "no key: every push creates a new version",
     "per_device_eval_batch_size": "train.eval_batch_size",
     "per_device_train_batch_size": "train.batch_size, over all replicas",
     "per_gpu_eval_batch_size": "train.eval_batch_size",
     "per_gpu_train_batch_size": "train.batch_size, over all replicas",
     "push_to_hub": "push.destinations",
     "report_to": "train.tensorboard",
-    "resume_from_checkpoint": "nothing, an interrupted training is resumed",
+    "resume_from_checkpoint": "no key: an interrupted training is always resumed",
     "save_strategy": "train.save_steps or train.save_minutes",
     "save_total_limit": "push.keep",
     "torch_compile": "train.xla",
@@ -147,16 +147,16 @@ _WITHOUT_COUNTERPART = frozenset(
 
 
 def advice(key: str) -> str:
-    """What to write in place of an unknown key: `"train.clip_norm"` -> `"it is called train.max_grad_norm"`; "" for most.
+    """What to write instead of an unknown key: `"train.clip_norm"` -> `"it is now train.max_grad_norm"`; "" for most.
 
     Args:
         key: dotted, `train.num_train_epochs`.
     """
     if key in _RENAMED:
-        return f"it is called {_RENAMED[key]}"
+        return f"it is now {_RENAMED[key]}"
     section, _, name = key.rpartition(".")
     if section in ("", "train") and name in _TRAINING_ARGUMENTS:
-        return f"{name} of TrainingArguments is here {_TRAINING_ARGUMENTS[name]}"
+        return f"the TrainingArguments key {name} corresponds to {_TRAINING_ARGUMENTS[name]}"
     if section in ("", "train") and name in _WITHOUT_COUNTERPART:
-        return f"{name} of TrainingArguments has no counterpart here; remove it"
+        return f"the TrainingArguments key {name} has no counterpart here; remove it"
     return ""

@@ -1,4 +1,4 @@
-"""The training pipeline: one stanza per node, in execution order. The only place nodes meet."""
+"""The training pipeline: one stanza per node, in execution order. Only here are nodes connected."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def create_pipeline(
 
     Args:
         config: the model.
-        paths: where it keeps its state.
-        find_baseline: makes the node whose output `model` the candidate is held against; by default the last
+        paths: where the pipeline keeps its state.
+        find_baseline: returns the node whose output `model` the candidate is compared with; by default the last
             blessed model of the metadata store.
-        force_push: push also over the model of a newer run, or over a rollback.
+        force_push: push even if a newer run's model or a rollback is being served.
 
     Raises:
         UsageError, CheckpointError: of `read_parts`.
@@ -122,7 +122,7 @@ def create_pipeline(
         task=parts.task,
         info=model_facts(config, parts),
         force=force_push,
-        # A baseline that is looked for in the serving folder cannot miss what is served.
+        # A `find_baseline` of Kubeflow looks in the serving folder, so it cannot miss the served version.
         needs_baseline=find_baseline is None and config.needs_baseline(),
     )
 
@@ -149,7 +149,7 @@ def create_pipeline(
         for format_name in config.export.chosen()
     ]
 
-    # Nothing depends on it, and among equals nodes run by name: after the Pusher.
+    # No node depends on the report. Nodes of the same layer run in order of their names: after the Pusher.
     report = Report(
         examples=example_gen.outputs["examples"],
         statistics=statistics_gen.outputs["statistics"],

@@ -1,4 +1,4 @@
-"""From the `beam:` section to Beam's pipeline options."""
+"""Converts the `beam:` section into Beam's pipeline options."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.beam.settings import BeamRunnerSettings
 
-# Beam's portable DirectRunner first tries to download a "prism" binary; this one needs nothing.
+# Beam's portable DirectRunner first tries to download a "prism" binary; the FnApiRunner downloads nothing.
 _FN_API = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _PROCESSES = "--runner=pipeline.beam.processes.ProcessesRunner"
-# TFX ships a source package of itself (3 s for each node, and not our code) unless a worker image or a
-# setup file is named. Only Dataflow starts the image; elsewhere the flag is a hint to TFX.
+# TFX ships a source package of itself (3 s per node, without this project's code) unless a worker image or a
+# setup file is set. Only Dataflow starts the image; for other runners the option only affects TFX.
 _NO_PACKAGE_OF_TFX = "--sdk_container_image=none"
-# Worker processes import it first; a node's own process has done so by itself.
+# Imported by worker processes before anything else; a node's own process has imported it already.
 _FIRST_IMPORT = "--beam_plugins=pipeline.beam.worker"
 _WORKERS = {
     "direct": "direct_num_workers",
@@ -25,7 +25,7 @@ _WORKERS = {
 
 
 def beam_arguments(settings: BeamRunnerSettings, project_dir: str) -> list[str]:
-    """Pipeline options of one node.
+    """Returns the pipeline options of one node.
 
     `runner: direct -> ["--runner=...FnApiRunner", "--direct_running_mode=in_memory", ...]`
 
@@ -33,9 +33,9 @@ def beam_arguments(settings: BeamRunnerSettings, project_dir: str) -> list[str]:
         settings: of the node.
         project_dir: where the node's process finds this project.
     """
-    made = {"direct": _direct, "dataflow": _dataflow}.get(settings.runner, _portable)(settings)
+    options = {"direct": _direct, "dataflow": _dataflow}.get(settings.runner, _portable)(settings)
     sources = [f"--setup_file={project_dir}/setup.py"] if settings.setup_file else []
-    return [*made, *sources, _FIRST_IMPORT, *settings.args]
+    return [*options, *sources, _FIRST_IMPORT, *settings.args]
 
 
 def _direct(settings: BeamRunnerSettings) -> Iterator[str]:
@@ -48,7 +48,7 @@ def _direct(settings: BeamRunnerSettings) -> Iterator[str]:
 
 
 def _portable(settings: BeamRunnerSettings) -> Iterator[str]:
-    # Also for Flink and Spark: Beam's runners of these names start a job server of their own, from a jar.
+    # Used for Flink and Spark too: Beam's FlinkRunner and SparkRunner start their own job server from a jar.
     yield "--runner=PortableRunner"
     yield f"--job_endpoint={settings.job_endpoint}"
     if settings.environment is not None:
@@ -80,12 +80,12 @@ LOCAL_BEAM_ARGS = tuple(beam_arguments(BeamRunnerSettings(), ""))
 
 
 def option(arguments: Sequence[str], name: str) -> str | None:
-    """The value of a pipeline option: `option(["--runner=X"], "runner") -> "X"`; None when not given."""
+    """The value of a pipeline option, `option(["--runner=X"], "runner") -> "X"`; None if it is not set."""
     values = [arg.partition("=")[2] for arg in arguments if arg.startswith(f"--{name}=")]
     return values[-1] if values else None
 
 
 def works_here(arguments: Sequence[str]) -> bool:
-    """Whether all of the node's work is done on this machine, so that its local files can be read."""
+    """Whether all of the node's work is done on this machine, so that workers can read its local files."""
     runner = f"--runner={option(arguments, 'runner')}"
     return runner in (_FN_API, _PROCESSES) or option(arguments, "environment_type") == "LOOPBACK"

@@ -1,4 +1,4 @@
-"""Beam's direct runner with worker processes that know the pipeline options."""
+"""Beam's direct runner with worker processes that receive the pipeline options."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 
 class ProcessesRunner(FnApiRunner):
-    """FnApiRunner starts worker processes without options: they would not do their `--beam_plugins` imports."""
+    """An FnApiRunner that passes the options to its worker processes, which need them for `--beam_plugins`."""
 
     def run_pipeline(self, pipeline: Any, options: PipelineOptions) -> Any:
-        """Runs a pipeline; workers get the options as those of a job service do."""
+        """Runs a pipeline; workers get the options in the same way as those of a job service."""
         encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
         self._provision_info = ExtendedProvisionInfo(
             beam_provision_api_pb2.ProvisionInfo(

@@ -1,6 +1,6 @@
-"""The `beam:` section of a config: the engine of the nodes that are Beam pipelines. No Beam is imported.
+"""The `beam:` section of a config: the Beam runner of the nodes that use Beam. Beam is not imported.
 
-It says where work is done, never what comes out: none of it is part of a node's cache key.
+The section says where work is done and does not affect its result, so it is not part of a node's cache key.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from models.errors import UsageError
 from models.section import Section
 
-# The nodes of `pipeline.training_pipeline` that are Beam pipelines; a test holds the two together.
+# The nodes of `pipeline.training_pipeline` that use Beam; a test compares the two.
 BeamNode = Literal["TFRecordExampleGen", "StatisticsGen", "Transform", "Evaluator"]
 Runner = Literal["direct", "flink", "spark", "portable", "dataflow"]
 
 _PORTABLE = ("flink", "spark", "portable")
-# Key -> the runners that read it.
+# Key -> the runners that use it.
 _READ_BY: dict[str, tuple[str, ...]] = {
     "direct_running_mode": ("direct",),
     "job_endpoint": _PORTABLE,
@@ -35,9 +35,9 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_PORTABLE, ("job_endpoint",)),
     "dataflow": ("project", "region", "temp_location", "image"),
 }
-# Environment -> the key that says where its workers come from.
+# Environment -> the key that specifies its workers.
 _WORKERS_FROM = {"docker": "image", "process": "command", "external": "address"}
-# Beam's own options that a key above stands for.
+# Beam's own options -> the key of this section that sets them.
 _OPTION_KEYS = {
     "runner": "runner",
     "direct_running_mode": "direct_running_mode",
@@ -58,19 +58,19 @@ _ENVIRONMENT_OPTIONS = ("environment_type", "environment_config", "environment_o
 def _endpoint(value: str) -> str:
     host, _, port = value.rpartition(":")
     if not host or "/" in value or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"write host:port, such as flink-jobs:8099, got {value!r}")
+        raise ValueError(f"must be host:port, such as flink-jobs:8099, got {value!r}")
     return value
 
 
 def _gcs(value: str) -> str:
     if not re.fullmatch(r"gs://[a-z0-9][-_.a-z0-9]+(/.*)?", value):
-        raise ValueError(f"Dataflow keeps it in Cloud Storage: gs://bucket/folder, got {value!r}")
+        raise ValueError(f"Dataflow needs a folder in Cloud Storage, gs://bucket/folder, got {value!r}")
     return value
 
 
 def _option(value: str) -> str:
     if not re.fullmatch(r"--[A-Za-z]\w*(=.*)?", value, re.DOTALL):
-        raise ValueError(f"write each as --name=value, got {value!r}")
+        raise ValueError(f"each must be --name=value, got {value!r}")
     return value
 
 
@@ -78,42 +78,45 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
 class BeamRunnerSettings(Section):
-    """One engine and how its workers come about."""
+    """One Beam runner and its workers."""
 
     runner: Runner = Field(
-        "direct", description="direct: this machine. portable: any Beam job service; flink and spark are two."
+        "direct",
+        description="direct: this machine. portable: any Beam job service, including those of flink and spark.",
     )
     direct_running_mode: Literal["in_memory", "multi_threading", "multi_processing"] | None = Field(
-        None, description="How direct works; null: in_memory, one thread in the node's own process."
+        None, description="Mode of the direct runner; null: in_memory, one thread in the node's own process."
     )
     workers: int | None = Field(
         None,
         ge=1,
         le=10_000,
         description="direct: threads or processes; flink: the job's parallelism; spark, portable: worker "
-        "processes on each machine; dataflow: most machines. null: the engine's default; direct: all cores.",
+        "processes per machine; dataflow: maximum number of machines. null: the runner's default; direct: all cores.",
     )
-    job_endpoint: Endpoint | None = Field(None, description="host:port of the engine's Beam job service.")
+    job_endpoint: Endpoint | None = Field(None, description="host:port of the runner's Beam job service.")
     environment: Literal["docker", "process", "external", "loopback"] | None = Field(
-        None, description="Where the workers' Python comes from: image, command, a worker pool, this process."
+        None, description="Where workers run: in an image, by a command, in a worker pool, in this process."
     )
     image: str | None = Field(
         None,
         min_length=1,
-        description="Worker image of docker and dataflow: this project's, with Beam's boot.",
+        description="Worker image for docker and dataflow: this project's image, with Beam's boot program.",
     )
-    command: str | None = Field(None, min_length=1, description="Boot program of `process`, on each worker.")
-    address: Endpoint | None = Field(None, description="host:port of the worker pool of `external`.")
+    command: str | None = Field(
+        None, min_length=1, description="Boot program for `process`, on each worker machine."
+    )
+    address: Endpoint | None = Field(None, description="host:port of the worker pool for `external`.")
     setup_file: bool | None = Field(
-        None, description="Ship this checkout's code to workers whose image has the environment only."
+        None, description="Ship this checkout's code to workers whose image does not contain it."
     )
     project: str | None = Field(None, min_length=1, description="Google Cloud project.")
     region: str | None = Field(None, min_length=1, description="Google Cloud region.")
     temp_location: Annotated[str, AfterValidator(_gcs)] | None = Field(
-        None, description="gs:// folder of Dataflow's temporary files."
+        None, description="gs:// folder for Dataflow's temporary files."
     )
     args: list[Annotated[str, AfterValidator(_option)]] = Field(
-        default_factory=list, description="More Beam pipeline options, --name=value."
+        default_factory=list, description="Further Beam pipeline options, --name=value."
     )
 
     @field_validator("workers")
@@ -123,7 +126,7 @@ class BeamRunnerSettings(Section):
         if direct and (value or 1) > 1 and info.data.get("direct_running_mode") in (None, "in_memory"):
             raise ValueError(
                 f"{value} workers need direct_running_mode multi_threading or multi_processing: "
-                "in_memory is one"
+                "in_memory has one"
             )
         return value
 
@@ -132,7 +135,7 @@ class BeamRunnerSettings(Section):
     def _read_by_the_runner(cls, value: Any, info: ValidationInfo) -> Any:
         runner, readers = info.data.get("runner"), _READ_BY[info.field_name or ""]
         if value is not None and runner is not None and runner not in readers:
-            raise ValueError(f"is read by {', '.join(readers)}; the runner here is {runner}")
+            raise ValueError(f"is used by {', '.join(readers)} only; the runner is {runner}")
         return value
 
     @field_validator("image", "command", "address", "setup_file")
@@ -143,9 +146,9 @@ class BeamRunnerSettings(Section):
         if value is None or info.data.get("runner") not in _PORTABLE:
             return value
         if owner is not None and environment != owner:
-            raise ValueError(f"goes with environment {owner}, got environment {environment or 'null'}")
+            raise ValueError(f"needs environment {owner}, got environment {environment or 'null'}")
         if key == "setup_file" and environment in ("external", "loopback"):
-            raise ValueError(f"environment {environment} installs nothing: its workers are already there")
+            raise ValueError(f"environment {environment} installs nothing: its workers are running already")
         return value
 
     @field_validator("args")
@@ -157,7 +160,7 @@ class BeamRunnerSettings(Section):
             if name in _ENVIRONMENT_OPTIONS and info.data.get("environment") is not None:
                 key = "environment"
             if key is not None:
-                raise ValueError(f"{arg!r} is said by the key {key!r}; set that instead")
+                raise ValueError(f"{arg!r} is set by the key {key!r}; use that instead")
         return value
 
     @model_validator(mode="after")
@@ -170,7 +173,7 @@ class BeamRunnerSettings(Section):
         if self.environment is None and not any(arg.startswith("--environment_type=") for arg in self.args):
             raise ValueError(
                 f"runner {self.runner} needs environment: docker, process, external or loopback; Beam's "
-                "default is its own image, which has no TFX"
+                "default is its own image, which does not contain TFX"
             )
         source = _WORKERS_FROM.get(self.environment or "")
         if source is not None and getattr(self, source) is None:
@@ -179,31 +182,31 @@ class BeamRunnerSettings(Section):
 
 
 class BeamSettings(BeamRunnerSettings):
-    """The engine of all Beam nodes, and of some that are to have another."""
+    """The Beam runner of all Beam nodes, and those of single nodes."""
 
     nodes: dict[BeamNode, BeamRunnerSettings] = Field(
-        default_factory=dict, description="Beam node -> its own engine, in place of the whole section above."
+        default_factory=dict, description="Beam node -> its own settings, which replace the whole section."
     )
 
     @model_validator(mode="after")
     def _readable(self) -> BeamSettings:
         if self.node("TFRecordExampleGen").runner == "dataflow":
             raise ValueError(
-                "Dataflow cannot read data.path, a folder; add nodes: {TFRecordExampleGen: {runner: direct}}"
+                "Dataflow cannot read data.path, a local folder; add nodes: {TFRecordExampleGen: {runner: direct}}"
             )
         return self
 
     def node(self, name: str) -> BeamRunnerSettings:
-        """The engine of one node."""
-        found: dict[Any, BeamRunnerSettings] = dict(self.nodes)
-        return found.get(name, self)
+        """The Beam runner of one node."""
+        own_settings: dict[Any, BeamRunnerSettings] = dict(self.nodes)
+        return own_settings.get(name, self)
 
 
 def check_local(settings: BeamSettings) -> None:
-    """Refuses what cannot run from a local folder of artifacts.
+    """Refuses runners that cannot read the artifacts of a local run.
 
     Raises:
-        UsageError: a node's engine is Dataflow.
+        UsageError: a node's Beam runner is Dataflow.
     """
     for key, chosen in (("beam", settings), *((f"beam.nodes.{n}", s) for n, s in settings.nodes.items())):
         if chosen.runner == "dataflow":

@@ -1,4 +1,4 @@
-"""What is done on the machine that submits a Beam job, just before it does."""
+"""Checks and prepares a Beam job on the machine that submits it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.errors import PipelineError
 from pipeline.beam.arguments import option
 
 _CONNECT_SECONDS = 10
-# No dependencies: they are in the worker's image, at versions that pip's resolver would not leave alone.
+# Without dependencies: they are in the worker's image, and pip's resolver would change their versions.
 _SETUP = """\
 from setuptools import find_packages, setup
 
@@ -21,27 +21,27 @@ setup(name="tfx-huggingface-pipeline", version="0", packages=find_packages())
 
 
 def ready_to_submit(node_id: str, arguments: Sequence[str], scratch: Path) -> list[str]:
-    """Returns the pipeline options as Beam is to get them.
+    """Checks the job endpoint, prepares the source package and returns the pipeline options for Beam.
 
     Args:
         node_id: for messages.
-        arguments: as `beam_arguments` made them.
-        scratch: folder for the source package; must stay until the job has ended.
+        arguments: from `beam_arguments`.
+        scratch: folder for the source package; must exist until the job has ended.
 
     Raises:
-        PipelineError: nothing listens at the job endpoint, or the project's sources are not where the options say.
+        PipelineError: nothing listens at the job endpoint, or the options name a folder without the project's sources.
     """
     _check_endpoint(node_id, option(arguments, "job_endpoint"))
     setup_file = option(arguments, "setup_file")
     if setup_file is None:
         return list(arguments)
-    # Beam builds the package in the folder of the setup file, which may be read-only or a checkout.
+    # A copy, because Beam builds the package beside the setup file, which may be in a read-only folder or a checkout.
     copy = _source_package(node_id, Path(setup_file).parent, scratch / "sources")
     return [f"--setup_file={copy}" if a == f"--setup_file={setup_file}" else a for a in arguments]
 
 
 def _check_endpoint(node_id: str, endpoint: str | None) -> None:
-    """Beam itself would wait for five minutes, and then say nothing of use."""
+    """Fails at once if nothing listens; Beam itself would wait five minutes and fail with an unhelpful message."""
     if endpoint is None:
         return
     host, _, port = endpoint.rpartition(":")

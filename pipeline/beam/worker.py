@@ -1,4 +1,4 @@
-"""What a Beam worker process imports before it gets work: Beam's `--beam_plugins` names this module."""
+"""Imported by Beam worker processes before they get work, through Beam's `--beam_plugins`."""
 
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
-import tfx  # noqa: F401  # puts in place a module of tfx_bsl that TFDV imports and the wheel lacks
+import tfx  # noqa: F401  # adds a module that TFDV imports but tfx_bsl's wheel lacks

@@ -1,1 +1,1 @@
-"""The pipeline on this machine: LocalDagRunner, its console and its sub-commands."""
+"""Runs the pipeline on this machine: LocalDagRunner, console output and sub-commands."""

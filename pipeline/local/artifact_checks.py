@@ -1,11 +1,11 @@
-"""Holds every artifact that a run uses to the digests that were recorded when it was written.
+"""Compares every artifact that a run uses with the digests that were recorded when it was written.
 
-- A node's outputs are recorded before they are published.
-- TFX takes outputs from its cache as long as they exist; here they must also be whole. A look at each file's
-  size, times and inode is enough for that; `--verify` reads them all.
-- What a node is about to read is read once before, unless this run has done so.
+- The digests of a node's outputs are recorded before the outputs are published.
+- TFX reuses cached outputs as long as they exist; here they must also be undamaged. Normally each file's size, times
+  and inode are compared; `--verify` reads all files.
+- A node's inputs are read in full before the node runs, unless this run has already read them.
 
-A damaged artifact is marked DELETED in the metadata store. The cache and the resolvers pass over it, so the node
+A damaged artifact is marked DELETED in the metadata store. The cache and the resolvers skip it, so the node
 that made it runs again.
 """
 
@@ -31,22 +31,22 @@ class ArtifactChecks:
     Args:
         store: the metadata store.
         pipeline_root: folder with a folder for each node.
-        say: told of each artifact that a node has to make again.
-        thorough: read cached artifacts whole instead of looking at their files' stamps.
+        say: called with one line for each artifact that a node has to make again.
+        thorough: read cached artifacts in full instead of comparing their files' sizes, times and inodes.
     """
 
     def __init__(self, store: Any, pipeline_root: Path, say: Callable[[str], None], thorough: bool) -> None:
         self.pipeline_root = pipeline_root
         self._store, self._say, self._thorough = store, say, thorough
-        self._read: set[Path] = set()  # artifacts whose bytes this run has seen
-        self.cached_read = 0  # artifacts taken from the cache that were read whole
+        self._read: set[Path] = set()  # artifacts that this run has read in full
+        self.cached_read = 0  # number of cached artifacts that were read in full
 
     @contextlib.contextmanager
     def of_cached_outputs(self) -> Iterator[None]:
-        """Inside, TFX passes over cached outputs that are damaged, as it does over those that are gone."""
-        exist = artifact_utils.verify_artifacts
+        """Inside this context, TFX treats damaged cached outputs like missing ones: the node runs again."""
+        verify_existence = artifact_utils.verify_artifacts
 
-        def exist_and_are_whole(artifacts: Artifacts) -> None:
+        def verify_content(artifacts: Artifacts) -> None:
             for artifact in _all(artifacts):
                 problem = self._problem(artifact, self._thorough)
                 if problem:
@@ -54,33 +54,33 @@ class ArtifactChecks:
                     self._say(f"{self._producer(artifact)}: its cached output {problem}; it runs again")
                     raise RuntimeError(problem)  # as TFX's own check does
                 self.cached_read += self._thorough
-            exist(artifacts)  # after: it says nothing to the user
+            verify_existence(artifacts)  # last, because it reports nothing to the user
 
-        # The launcher has no hook between the choice of cached outputs and their use.
-        artifact_utils.verify_artifacts = exist_and_are_whole
+        # The launcher has no hook between choosing cached outputs and using them.
+        artifact_utils.verify_artifacts = verify_content
         try:
             yield
         finally:
-            artifact_utils.verify_artifacts = exist
+            artifact_utils.verify_artifacts = verify_existence
 
     def before_use(self, node_id: str, inputs: Artifacts) -> None:
-        """Raises PipelineError when an input is not what its node has written."""
+        """Raises PipelineError if an input differs from what its node wrote."""
         for artifact in _all(inputs):
             problem = self._problem(artifact, thorough=True)
             if problem:
                 self._forget(artifact)
                 raise PipelineError(
                     f"{self._producer(artifact)}: its output {problem}, so {node_id} cannot use it; run the same "
-                    "command again to make it anew"
+                    "command again to recreate it"
                 )
 
     def after_failure(self, node_id: str, inputs: Artifacts) -> None:
-        """As `before_use`: what failed may have read bytes that changed since."""
+        """Checks the inputs again: the node may have failed because they changed after `before_use`."""
         self._read -= {Path(artifact.uri) for artifact in _all(inputs)}
         self.before_use(node_id, inputs)
 
     def record(self, uris: Iterable[str]) -> None:
-        """Keeps the digests of what a node has just written."""
+        """Records the digests of the artifacts that a node has just written."""
         for uri in map(Path, uris):
             manifest.record(uri)
             self._read.add(uri)
@@ -90,7 +90,7 @@ class ArtifactChecks:
         problem = manifest.damage(uri, thorough and uri not in self._read)
         if thorough and not problem:
             self._read.add(uri)
-        return problem.replace(f"{Path.cwd()}/", "")  # shorter to read where it is below the current folder
+        return problem.replace(f"{Path.cwd()}/", "")  # relative paths are shorter to read
 
     def _forget(self, artifact: Any) -> None:
         artifact.mlmd_artifact.state = mlmd.Artifact.DELETED

@@ -1,4 +1,4 @@
-"""The command line of `runner_local.py`. Only `run` and `serve` import TensorFlow, and only when they must."""
+"""The command line of `runner_local.py`. Only `run` and `serve` import TensorFlow, and only when they need it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     epilog=EXIT_CODES,
-    help="Train, evaluate and push a text classifier: labelled text in, a blessed model out.",
+    help="Train, evaluate and push a text classifier.",
 )
 
 
 def main() -> None:
-    """Entry point: exits with the code of the sub-command, or of the error that it raised for the user."""
+    """Runs the sub-command and exits with its exit code, or with that of the error that it raised."""
     call(app)
 
 
@@ -44,33 +44,39 @@ def run(
     config: ConfigPath,
     set_: Overrides = None,
     root: Annotated[
-        Path, typer.Option(help="Folder of all pipelines' artifacts, metadata, logs and training state.")
+        Path,
+        typer.Option(help="Folder for the artifacts, metadata, logs and training state of all pipelines."),
     ] = Path("runs"),
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every step, changed or not.")] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Run every step, even if nothing changed.")
+    ] = False,
     json_: Annotated[
         bool,
-        typer.Option("--json", help="Print one JSON object as the last line on stdout; the rest on stderr."),
+        typer.Option(
+            "--json", help="Print one JSON object as the last line of stdout; all else goes to stderr."
+        ),
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show everything that goes to the log.")
+        bool, typer.Option("--verbose", "-v", help="Also print everything that goes to the log.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for another run of this pipeline instead of refusing.")
+        bool, typer.Option("--wait", help="Wait until another run of this pipeline ends, instead of failing.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Push also over the model of a newer run, or over a rollback.")
+        bool,
+        typer.Option("--force", help="Push even if a newer run's model or a rollback is being served."),
     ] = False,
     verify: Annotated[
         bool,
         typer.Option(
-            "--verify", help="Read all that is cached and what is served, and make anew what is damaged."
+            "--verify", help="Check all cached and served files in full, and recreate the damaged ones."
         ),
     ] = False,
 ) -> None:
     """Run the whole pipeline; unchanged steps are cached.
 
-    Exit code: 0 pushed (or cached and pushed before), 3 rejected by a gate, 2 bad usage or config, 130 Ctrl-C,
-    1 anything else.
+    Exit code: 0 pushed (or pushed by an earlier run and cached), 3 rejected by a gate, 2 invalid command line or
+    config, 130 Ctrl-C, 1 any other failure.
     """
     request = run_command.RunRequest(
         config, tuple(set_ or ()), root, not no_cache, json_, verbose, wait, force, verify
@@ -82,42 +88,48 @@ def run(
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(help="CSV, TSV, JSON Lines or Parquet files, or folders with a folder per class."),
+        typer.Argument(
+            help="CSV, TSV, JSON Lines or Parquet files, or folders that contain one folder per class."
+        ),
     ],
     text: Annotated[str, typer.Option(help="Column with the text.")],
     label: Annotated[str, typer.Option(help="Column with the label.")],
-    out: Annotated[Path, typer.Option(help="Folder to make: shards, label list, schema, starting config.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to create, with shards, label list, schema and a starting config.")
+    ],
     text_pair: Annotated[str | None, typer.Option(help="Column with the second text of a pair task.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values stay together in one split.")] = None,
     extra: Annotated[
-        list[str] | None, typer.Option(help="Further column to keep, to slice the evaluation by. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Another column to keep, for slicing the evaluation. Repeatable."),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the pipeline; default: the folder's name.")
     ] = None,
     delimiter: Annotated[
         str | None,
-        typer.Option(help="Character between the columns of CSV and TSV, or tab; default: found out."),
+        typer.Option(help="Column separator of CSV and TSV, a character or `tab`; default: detected."),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Encoding of text files, such as cp1252; default: UTF-8 or UTF-16.")
+        str | None,
+        typer.Option(help="Encoding of text files, such as cp1252; default: UTF-8 or UTF-16, detected."),
     ] = None,
     replace_undecodable: Annotated[
         bool,
-        typer.Option("--replace-undecodable", help="Take U+FFFD for bytes that the encoding does not have."),
+        typer.Option("--replace-undecodable", help="Replace bytes that cannot be decoded with U+FFFD."),
     ] = False,
     merge_labels: Annotated[
-        bool, typer.Option("--merge-labels", help="Make one label of those that look the same.")
+        bool, typer.Option("--merge-labels", help="Merge labels that look the same.")
     ] = False,
     as_classes: Annotated[
         bool,
-        typer.Option("--as-classes", help="Take numbers, dates, ids and lists of labels for classes."),
+        typer.Option("--as-classes", help="Treat numbers, dates, ids and lists of labels as classes."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT when it exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Import labelled text of your own; writes a config that `run` takes next.
+    """Import your own labelled text and write a config for `run`.
 
-    Exit code: 2 for a path, column or option that cannot be meant, 1 for files whose content cannot be used.
+    Exit code: 0 imported, 2 invalid path, column or option, 1 files whose content cannot be used.
     """
     from pipeline.importing.importer import import_files
     from pipeline.importing.rows import ReadOptions
@@ -148,19 +160,19 @@ def import_(
 
 @app.command()
 def data(
-    names: Annotated[list[str] | None, typer.Argument(help="Recipes of data/; default: all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Recipes in data/; default: all.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the datasets; default: the project's datasets/.")
+        Path | None, typer.Option(help="Folder for the datasets; default: the project's datasets/.")
     ] = None,
 ) -> None:
-    """Make the datasets of data/ and fetch the default checkpoints, all verified by sha256."""
+    """Create the datasets of data/ and download the default checkpoints, all verified by sha256."""
     from models.checkpoints.settings import CheckpointSettings
     from models.checkpoints.source import checkpoint_folder
     from pipeline.importing.recipes import RECIPE_FILE, make_dataset
 
     console = Console()
     recipes, folder = RECIPES_DIR, out or DATASETS_DIR
-    for name in names or sorted(found.parent.name for found in recipes.glob(f"*/{RECIPE_FILE}")):
+    for name in names or sorted(recipe.parent.name for recipe in recipes.glob(f"*/{RECIPE_FILE}")):
         with _counting() as progress:
             report = make_dataset(name, recipes, folder / name, CACHE_DIR, progress)
         _print_import(console, report)
@@ -180,14 +192,14 @@ def config(
         bool, typer.Option("--explain", help="List every key with its type, default and meaning.")
     ] = False,
 ) -> None:
-    """Check a config against the schema, labels, data and checkpoint that it names, or tell what one can hold.
+    """Check a config against its schema, labels, data and checkpoint, or document the config keys.
 
-    Exit code: 0 `run` would start, 2 the config is wrong, 3 the data gate would refuse, 1 anything else, as of `run`.
+    Exit code: 0 `run` would start, 2 invalid config, 3 the data gate would reject the data, 1 any other failure.
     """
     from pipeline.config import Config, load_config
 
     if (config_path is not None) + schema + explain != 1:
-        raise UsageError("config: give a CONFIG to validate, or --schema, or --explain")
+        raise UsageError("config: give either a CONFIG to check, --schema or --explain")
     if schema:
         print(json.dumps(Config.model_json_schema(by_alias=True), indent=2))
     elif explain:
@@ -220,22 +232,24 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port of REST; default: serve.port.")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="Port of gRPC; default: serve.grpc_port.")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that share the ports; default: serve.workers.")
+        int | None, typer.Option(help="Number of server processes; default: serve.workers.")
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what TensorFlow and the server's libraries say.")
+        bool,
+        typer.Option("--verbose", "-v", help="Show the logs of TensorFlow and of the server's libraries."),
     ] = False,
 ) -> None:
-    """Serve the newest pushed version: TF Serving's and KServe's protocols, REST and gRPC.
+    """Serve the newest pushed version with the protocols of TF Serving and KServe, REST and gRPC.
 
-    A newer version takes over when it is pushed. Ctrl-C or SIGTERM stops, after what was accepted is answered.
+    When a newer version is pushed, the server switches to it. After Ctrl-C or SIGTERM, the server answers the requests
+    that it has accepted, then exits.
     """
     from pipeline.config import load_config
     from pipeline.local.serve import serve_config
 
-    given = {"host": host, "port": port, "grpc_port": grpc_port, "workers": workers}
-    options = [f"serve.{key}={value}" for key, value in given.items() if value is not None]
-    serve_config(load_config(config, [*(set_ or ()), *options]), config, verbose)
+    options = {"host": host, "port": port, "grpc_port": grpc_port, "workers": workers}
+    overrides = [f"serve.{key}={value}" for key, value in options.items() if value is not None]
+    serve_config(load_config(config, [*(set_ or ()), *overrides]), config, verbose)
 
 
 def _print_explained(console: Console) -> None:
@@ -254,11 +268,11 @@ def _print_explained(console: Console) -> None:
 
 
 def _print_import(console: Console, report: ImportReport) -> None:
-    """What was read, dropped and written."""
+    """Prints what was read, dropped and written."""
     rows = {split: sum(labels.values()) for split, labels in report.splits.items()}
-    told = ", ".join(f"{split} {count:,}" for split, count in rows.items())
+    splits = ", ".join(f"{split} {count:,}" for split, count in rows.items())
     console.print(
-        Text(f"{report.name}: {report.rows_written:,} rows ({told}) in {report.out_dir}"), soft_wrap=True
+        Text(f"{report.name}: {report.rows_written:,} rows ({splits}) in {report.out_dir}"), soft_wrap=True
     )
     dropped = {
         "blank texts": report.blank_texts,
@@ -278,7 +292,7 @@ def _print_import(console: Console, report: ImportReport) -> None:
 
 @contextlib.contextmanager
 def _counting() -> Iterator[Callable[[int], None] | None]:
-    """A counter of rows on a terminal; nothing elsewhere."""
+    """Yields a callback that shows the number of rows read on a terminal; None if there is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None

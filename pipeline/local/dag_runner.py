@@ -1,7 +1,7 @@
-"""TFX's LocalDagRunner, one node at a time, telling an observer what happens to each.
+"""TFX's LocalDagRunner, which reports the state of each node to an observer.
 
-Node executors are imported only when a node really runs, so that a cached run imports none. What a node reads and
-what it takes from the cache is checked first (see `artifact_checks`).
+Node executors are imported only when a node really runs, so a cached run imports none. A node's inputs and its cached
+outputs are checked before they are used (see `artifact_checks`).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
     """Runs a pipeline; `observe` is called when a node starts and when it has ended.
 
     Args:
-        run_id: name of the run in the metadata store; never used before.
+        run_id: name of the run in the metadata store; must be new.
         observe: called in the thread that runs the nodes.
-        say: told in one line of each artifact that is damaged and made anew.
-        verify: read all cached outputs whole.
+        say: called with one line for each artifact that is damaged and made again.
+        verify: read all cached outputs in full.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
     def run_with_ir(
         self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None
     ) -> None:
-        """Runs all nodes in order; those that do not depend on a failed one run too, as on Kubeflow.
+        """Runs all nodes in order, including those that do not depend on a failed one, as on Kubeflow.
 
-        Where the machine has no memory or disk left, the run ends at once.
+        If the machine runs out of memory or disk space, the run ends at once.
 
         Raises:
-            NodeFailed: a node raised, the first one that did.
+            NodeFailed: one or more nodes failed; it names the first.
         """
         if run_options:
-            raise NotImplementedError("partial runs are not offered: unchanged nodes are cached")
+            raise NotImplementedError("partial runs are not supported: unchanged nodes are cached")
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
         )
@@ -72,25 +72,25 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
             killed = _cancel_unfinished(connection.store, root)
             if killed:
                 self._say(
-                    f"The run before was killed in {', '.join(killed)}, or the machine stopped: what it left there is "
-                    "removed, and the step runs again"
+                    f"The previous run was killed in {', '.join(killed)}, or the machine stopped. Its incomplete "
+                    "output is removed, and the step runs again"
                 )
             checks = ArtifactChecks(connection.store, root, self._say, self._verify)
             failures: list[NodeFailed] = []
-            without: set[str] = set()  # failed, or left out because of it
+            not_done: set[str] = set()  # nodes that failed, or were skipped because of a failed one
             for node in (n.pipeline_node for n in pipeline.nodes):
-                if without & set(node.upstream_nodes):
-                    without.add(node.node_info.id)
+                if not_done & set(node.upstream_nodes):
+                    not_done.add(node.node_info.id)
                     continue
                 try:
                     self._run_node(node, pipeline, deployment, connection, checks)
                 except NodeFailed as error:
-                    if lacking(error):  # memory or disk: the next node would fail for it too, or hang
+                    if lacking(error):  # without memory or disk space the next node would fail too, or hang
                         raise
                     failures.append(error)
-                    without.add(node.node_info.id)
+                    not_done.add(node.node_info.id)
         if self._verify:
-            self._say(f"--verify: the sha256 of {checks.cached_read} cached outputs is that of their nodes")
+            self._say(f"--verify: {checks.cached_read} cached outputs have the recorded sha256")
         if failures:
             raise failures[0]
 
@@ -120,7 +120,7 @@ class ObservedDagRunner(local_dag_runner.LocalDagRunner):
 
 
 class _OneConnection(metadata.Metadata):
-    """A metadata handle that stays open: TFX opens the store anew several times for each node."""
+    """A metadata handle that stays open; TFX itself reopens the store several times for each node."""
 
     def __enter__(self) -> metadata.Metadata:
         if self._store is None:
@@ -130,7 +130,7 @@ class _OneConnection(metadata.Metadata):
 
 
 class _CheckedLauncher(launcher.Launcher):
-    """Takes from the cache only what is whole."""
+    """A launcher that uses cached outputs only if they are undamaged."""
 
     def __init__(self, checks: ArtifactChecks, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -142,7 +142,7 @@ class _CheckedLauncher(launcher.Launcher):
 
 
 class _ImportedWhenRun(base_executor_operator.BaseExecutorOperator):
-    """Stands for an executor operator, which would import the executor also for a cached node."""
+    """Stands in for an executor operator, which would import the executor even for a cached node."""
 
     def __init__(self, node_id: str, checks: ArtifactChecks, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -152,7 +152,7 @@ class _ImportedWhenRun(base_executor_operator.BaseExecutorOperator):
         raise NotImplementedError
 
     def run_executor(self, execution_info: Any) -> Any:
-        """Checks the inputs, imports the executor and runs it, as the launcher asks; records the outputs."""
+        """Checks the inputs, imports the executor, runs it and records the outputs' digests."""
         self._checks.before_use(self._node_id, execution_info.input_dict)
         light_imports.release()
         operator = self._operator()(self._executor_spec, self._platform_config)
@@ -181,7 +181,7 @@ class _PythonOperator(_ImportedWhenRun):
 
 
 class _BeamOperator(_ImportedWhenRun):
-    """Runs a Beam node with the pipeline options that were kept out of its cache key."""
+    """Runs a Beam node with the pipeline options, which are not part of its cache key."""
 
     SUPPORTED_EXECUTOR_SPEC_TYPE: ClassVar = [executable_spec_pb2.BeamExecutableSpec]
     SUPPORTED_PLATFORM_CONFIG_TYPE: ClassVar[list[Any]] = []
@@ -196,7 +196,7 @@ class _BeamOperator(_ImportedWhenRun):
         return beam_executor_operator.BeamExecutorOperator
 
     def run_executor(self, execution_info: Any) -> Any:
-        """Imports the executor and runs it, as the launcher asks."""
+        """Adds the pipeline options to the executor spec and runs the executor."""
         with tempfile.TemporaryDirectory() as scratch:
             for argument in ready_to_submit(self._node_id, self._arguments, Path(scratch)):
                 self._executor_spec.beam_pipeline_args_placeholders.add().value.string_value = argument
@@ -204,7 +204,10 @@ class _BeamOperator(_ImportedWhenRun):
 
 
 def _without_beam_arguments(executor_spec: Any) -> tuple[Any, list[str]]:
-    """Takes them out: TFX hashes the spec into the cache key, and where a node runs is not what it makes."""
+    """Returns the spec without Beam's options, and these.
+
+    TFX hashes the spec into the cache key, but where a node runs does not affect its output.
+    """
     if not isinstance(executor_spec, executable_spec_pb2.BeamExecutableSpec):
         return executor_spec, []
     arguments = list(executor_spec.beam_pipeline_args)
@@ -243,12 +246,12 @@ def _launch(
     ).launch()
     [execution] = connection.store.get_executions_by_id([info.execution_id])
     if execution.last_known_state == mlmd.Execution.FAILED:
-        # The launcher records inputs that it could not resolve, and returns as if all were well.
+        # If inputs cannot be resolved, the launcher records the failure and returns normally.
         raise RuntimeError(_error_message(execution) or "an input of the node could not be resolved")
     outputs = _outputs(connection.store, info.execution_id)
     cached = execution.last_known_state == mlmd.Execution.CACHED
     if executor_spec is None:
-        # A resolver always runs; it counts as cached when it found what it had found before.
+        # A resolver always runs; it counts as cached if it resolves to the same artifacts as before.
         cached = outputs == _previous_outputs(connection.store, node, info.execution_id)
     return "cached" if cached else "done", outputs
 
@@ -273,7 +276,7 @@ def _outputs(store: Any, execution_id: int) -> dict[str, list[OutputArtifact]]:
 def _previous_outputs(
     store: Any, node: pipeline_pb2.PipelineNode, execution_id: int
 ) -> Mapping[str, Sequence[OutputArtifact]] | None:
-    """What the node put out when it succeeded last, None if it never did."""
+    """The outputs of the node's last successful execution; None if it never succeeded."""
     [name] = [c.name.field_value.string_value for c in node.contexts.contexts if c.type.name == "node"]
     context = store.get_context_by_type_and_name("node", name)
     succeeded = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
@@ -296,9 +299,9 @@ def _connection_config(deployment: Any) -> Any:
 
 
 def _cancel_unfinished(store: Any, pipeline_root: Path) -> list[str]:
-    """Closes what a killed run left RUNNING, and removes its outputs; returns the nodes.
+    """Marks executions that a killed run left RUNNING as canceled and removes their outputs; returns the nodes.
 
-    The caller holds the pipeline's lock, so nothing runs now.
+    The caller holds the pipeline's lock, so nothing is really running.
     """
     running = mlmd.Execution.State.Name(mlmd.Execution.RUNNING)
     unfinished = store.get_executions(ListOptions(filter_query=f"last_known_state = {running}"))

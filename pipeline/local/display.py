@@ -1,4 +1,4 @@
-"""What a person sees while the run goes on: a live list on a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a live list on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from components.trainer.progress import TrainProgress
     from pipeline.local.node_run import NodeRun
 
-_SECONDS_BETWEEN_LINES = 15.0  # of training progress, where every line stays
+_SECONDS_BETWEEN_LINES = 15.0  # of training progress, when output is plain lines
 
 
 class Display(AbstractContextManager["Display"], Protocol):
-    """Told of every event of a run, in the thread that runs the nodes."""
+    """Receives every event of a run, in the thread that runs the nodes."""
 
     def say(self, line: str) -> None:
-        """Shows one line that stays."""
+        """Prints one permanent line."""
 
     def start(self, node_ids: Sequence[str]) -> None:
         """Shows the list of nodes."""
 
     def node(self, run: NodeRun) -> None:
-        """A node started or ended."""
+        """Shows that a node has started or ended."""
 
     def training(self, progress: TrainProgress) -> None:
-        """The training loop has made progress."""
+        """Shows the progress of the training loop."""
 
 
 def make_display(console: Console) -> Display:
@@ -60,15 +60,15 @@ class PlainDisplay:
         return None
 
     def say(self, line: str) -> None:
-        """Prints it."""
+        """Prints the line."""
         self._print(line)
 
     def start(self, node_ids: Sequence[str]) -> None:
-        """Prints how many nodes there are."""
+        """Prints the number of nodes."""
         self._print(f"{len(node_ids)} steps")
 
     def node(self, run: NodeRun) -> None:
-        """`Trainer: started`, `Trainer: done in 201 s`, `Trainer: cached`."""
+        """Prints `Trainer: started`, `Trainer: done in 201 s` or `Trainer: cached`."""
         if run.state == "running":
             self._print(f"{run.id}: started")
         elif run.state == "cached":
@@ -77,7 +77,7 @@ class PlainDisplay:
             self._print(f"{run.id}: {run.state} in {duration(run.seconds)}")
 
     def training(self, progress: TrainProgress) -> None:
-        """A line every few seconds, and one for each evaluation."""
+        """Prints a line every few seconds, and one for each evaluation."""
         now = time.monotonic()
         if progress.eval_metrics is None and now - self._last_progress < _SECONDS_BETWEEN_LINES:
             return
@@ -89,7 +89,7 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """The list of nodes with a spinner, times, and the training's progress bar."""
+    """The list of nodes with a spinner, times and a progress bar for training."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -113,12 +113,12 @@ class LiveDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # After a whole run the summary shows the list again; after an error this one stays.
+        # After a complete run the summary shows the list again; after an error this list stays.
         self._live.transient = kind is None
         self._live.__exit__(kind, error, trace)
 
     def say(self, line: str) -> None:
-        """Prints it above the list."""
+        """Prints the line above the list."""
         self._console.print(Text(line), soft_wrap=True)
 
     def start(self, node_ids: Sequence[str]) -> None:
@@ -137,7 +137,7 @@ class LiveDisplay:
         self._training = progress
         if progress.eval_metrics is not None:
             self._evaluations.append(evaluation_line(progress))
-            self._training = replace(progress, eval_metrics=None)  # told in a line of its own
+            self._training = replace(progress, eval_metrics=None)  # shown in a separate line
 
     def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
@@ -155,8 +155,8 @@ class LiveDisplay:
             seconds = time.monotonic() - self._began[node_id]
             return self._spinner, Text(node_id, "bold"), Text(duration(seconds), "dim")
         symbol, style = SYMBOLS[run.state]
-        told = "cached" if run.state == "cached" else duration(run.seconds)
-        return Text(symbol, style), Text(node_id), Text(told, "cyan" if run.state == "cached" else "")
+        result = "cached" if run.state == "cached" else duration(run.seconds)
+        return Text(symbol, style), Text(node_id), Text(result, "cyan" if run.state == "cached" else "")
 
 
 def _training_bar(progress: TrainProgress) -> RenderableType:
@@ -184,5 +184,5 @@ def training_line(progress: TrainProgress) -> str:
 def evaluation_line(progress: TrainProgress) -> str:
     """`epoch 1.0: eval loss 0.31`."""
     metrics = (progress.eval_metrics or {}).items()
-    told = ", ".join(f"eval {name} {value:.4f}" for name, value in metrics)
-    return f"epoch {progress.epoch:.1f}: {told}"
+    values = ", ".join(f"eval {name} {value:.4f}" for name, value in metrics)
+    return f"epoch {progress.epoch:.1f}: {values}"

@@ -1,9 +1,9 @@
-"""From what a node raised to the one line that the user reads and the exit code."""
+"""Turns the exception of a node into one line for the user and an exit code."""
 
 from __future__ import annotations
 
 import errno
-import resource  # here: where memory is short, nothing can be imported any more
+import resource  # at module level: when memory runs out, nothing more can be imported
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from models.errors import PipelineError
 from pipeline.process.start import is_incomplete, remedy
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-# In the text of errors that libraries raise: TensorFlow, Arrow, safetensors, the dynamic linker, Python's threads.
+# Found in the errors of TensorFlow, Arrow, safetensors, the dynamic linker and Python's threads.
 _NO_SPACE_WORDS = ("No space left on device", "Disk quota exceeded", "StorageFull")
 _NO_MEMORY_WORDS = (
     "std::bad_alloc",
@@ -26,7 +26,7 @@ _NO_MEMORY_WORDS = (
 
 
 class NodeFailed(Exception):
-    """A node of the pipeline raised; the cause is `__cause__`."""
+    """A node of the pipeline raised an exception, which is the `__cause__`."""
 
     def __init__(self, node_id: str) -> None:
         super().__init__(node_id)
@@ -35,7 +35,7 @@ class NodeFailed(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """`reason` is one line; `expected` when we raised it for the user, whom a traceback does not help."""
+    """Why a run failed: `reason` is one line; `expected` is true for errors that need no traceback."""
 
     reason: str
     exit_code: int
@@ -43,7 +43,7 @@ class Failure:
 
 
 def explain(error: BaseException, log_path: Path) -> Failure:
-    """Finds the line for the user.
+    """Returns the line for the user and the exit code.
 
     `NodeFailed("Trainer") from ValueError("bad shape\\n...") ->
     Failure("node Trainer failed: ValueError: bad shape (details: logs/1.log)", 1, False)`
@@ -54,20 +54,20 @@ def explain(error: BaseException, log_path: Path) -> Failure:
     """
     node = f"node {error.node_id}" if isinstance(error, NodeFailed) else "the run"
     chain = list(causes(error))
-    # Beam's workers hand an exception over as the text of its traceback.
+    # Beam's workers pass an exception on as the text of its traceback.
     for known in (*chain, original_error(error)):
         if isinstance(known, PipelineError):
             return Failure(str(known), known.exit_code, True)
-    short_of = lacking(error)
-    if short_of:
-        return Failure(f"{node} failed: {short_of} (details: {log_path})", 1, False)
+    shortage = lacking(error)
+    if shortage:
+        return Failure(f"{node} failed: {shortage} (details: {log_path})", 1, False)
     root = next((c for c in chain if not isinstance(c, NodeFailed)), error)
-    told = f"{node} failed: {type(root).__name__}: {_line(root)} (details: {log_path})"
-    return Failure(f"{told}; {remedy()}" if is_incomplete(root) else told, 1, False)
+    reason = f"{node} failed: {type(root).__name__}: {_line(root)} (details: {log_path})"
+    return Failure(f"{reason}; {remedy()}" if is_incomplete(root) else reason, 1, False)
 
 
 def lacking(error: BaseException) -> str:
-    """What the machine ran out of, and what to do; "" for all other errors."""
+    """What the machine ran out of and what to do about it; "" for all other errors."""
     return next(filter(None, map(_lacking, causes(error))), "")
 
 
@@ -75,27 +75,27 @@ def _lacking(error: BaseException) -> str:
     number, text = getattr(error, "errno", None), str(error)
     if number in _NO_SPACE or any(words in text for words in _NO_SPACE_WORDS):
         where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        return f"{where}disk full; free some space and run again, what is done stays ({_line(error)})"
+        return f"{where}disk full; free some space and run again, finished steps are kept ({_line(error)})"
     if isinstance(error, MemoryError) or number == errno.ENOMEM or any(w in text for w in _NO_MEMORY_WORDS):
         return f"not enough memory{memory_advice()} ({type(error).__name__}: {_line(error)})"
     return ""
 
 
 def memory_advice() -> str:
-    """What to do about it, with the limit of this process if it has one."""
+    """What to do when memory runs out, with the limit of this process if it has one."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     limit = "" if soft == resource.RLIM_INFINITY else f", `ulimit -v` is {soft // 1024}"
-    return f"{limit}; lower train.batch_size or transform.max_length, or give it more, and run again"
+    return f"{limit}; lower train.batch_size or transform.max_length, or provide more memory, and run again"
 
 
 def _line(error: BaseException) -> str:
-    """The first line of the message; of a traceback that came as text, the last."""
+    """The first line of the message; the last line if the message is a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
     return lines[-1] if lines[0].startswith("Traceback ") else lines[0]
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception, and what it was raised from or while handling, to the first one."""
+    """Yields the exception and the chain of its causes and contexts, down to the first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

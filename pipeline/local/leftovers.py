@@ -1,7 +1,7 @@
-"""What a run leaves outside of its artifacts: a temporary folder of its own, and what a killed one left behind.
+"""Gives a run its own temporary folder and removes what killed runs left behind.
 
-Everything here lies below the pipeline's folder and is touched only while the pipeline's lock is held: whoever
-left it is no longer running.
+Everything here lies below the pipeline's folder and is touched only while the pipeline's lock is held, when no other
+run can be using it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from components.manifest import manifest_path
 from components.trainer.state_files import remove_files_aside
 from pipeline.paths import PipelinePaths
 
-_VARIABLE = "TMPDIR"  # what Python, TensorFlow, Beam and child processes ask
+_VARIABLE = "TMPDIR"  # read by Python, TensorFlow, Beam and child processes
 
 
 @contextlib.contextmanager
 def temporary_folder(folder: Path) -> Iterator[None]:
-    """Inside, this process and its children put temporary files into `folder`, which is removed at the end.
+    """Inside this context, this process and its children put temporary files into `folder`, which is removed at the end.
 
-    AutoGraph's generated sources, Beam's staging, the canary's and the exporters' folders are among them. The kernel
-    removes nothing when a run is killed: the next one does.
+    These include AutoGraph's generated sources, Beam's staging files and the folders of the canary and the exporters.
+    If a run is killed, the next run removes its folder.
     """
     before, before_cached = os.environ.get(_VARIABLE), tempfile.tempdir
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def temporary_folder(folder: Path) -> Iterator[None]:
 
 
 def remove_leftovers(paths: PipelinePaths) -> None:
-    """Removes what killed runs left: temporary files, TFX's working folders, states half written."""
+    """Removes what killed runs left: temporary files, TFX's working folders, incomplete training state."""
     shutil.rmtree(paths.temp_dir, ignore_errors=True)
     remove_files_aside(paths.state_dir)
     for pattern in (
@@ -55,7 +55,7 @@ def remove_leftovers(paths: PipelinePaths) -> None:
 
 
 def remove_outputs(pipeline_root: Path, executions: Iterable[int]) -> None:
-    """Removes what executions that did not come to their end have written."""
+    """Removes the outputs of executions that did not finish."""
     for number in executions:
         outputs = list(pipeline_root.glob(f"*/*/{number}"))
         _remove(map(manifest_path, outputs))
@@ -63,8 +63,8 @@ def remove_outputs(pipeline_root: Path, executions: Iterable[int]) -> None:
         _remove(pipeline_root.glob(f"*/.system/executor_execution/{number}"))
 
 
-def _remove(found: Iterable[Path]) -> None:
-    for path in found:
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -1,7 +1,7 @@
-"""The metadata store of one pipeline: looked at before it is used, set aside when it is broken.
+"""Checks the metadata store of a pipeline before it is used, and moves it aside if it is broken.
 
-What is served does not depend on it. A lost store costs the cache: all steps run again, under numbers above those of
-all folders that earlier runs left, and the served model is the baseline that the new one is held against.
+Serving does not depend on the store. If the store is lost, so is the cache: all steps run again, with execution numbers
+above those of all existing folders, and the new model is compared with the served one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NODE_COLUMNS = "id type_id name external_id create_time_since_epoch last_update
 _PROPERTY_COLUMNS = (
     "name is_custom_property int_value double_value string_value byte_value proto_value bool_value"
 )
-# A byte that flips in a name of these leaves a database that SQLite finds in order.
+# SQLite's integrity check does not notice a flipped byte in one of these names.
 _COLUMNS = {
     "Artifact": f"{_NODE_COLUMNS} uri state",
     "ArtifactProperty": f"{_PROPERTY_COLUMNS} artifact_id",
@@ -39,7 +39,7 @@ _COLUMNS = {
     "ParentType": "type_id parent_type_id",
     "MLMDEnv": "schema_version",
 }
-# Rows that refer to rows which are not there.
+# Queries for rows that refer to missing rows.
 _ORPHANS = (
     "SELECT 1 FROM Execution WHERE type_id NOT IN (SELECT id FROM Type) LIMIT 1",
     "SELECT 1 FROM Artifact WHERE type_id NOT IN (SELECT id FROM Type) LIMIT 1",
@@ -47,9 +47,9 @@ _ORPHANS = (
     "SELECT 1 FROM Event WHERE artifact_id NOT IN (SELECT id FROM Artifact) LIMIT 1",
     "SELECT 1 FROM Association WHERE context_id NOT IN (SELECT id FROM Context) LIMIT 1",
 )
-_COMPANIONS = ("-journal", "-wal", "-shm")  # SQLite's, beside the database
+_COMPANIONS = ("-journal", "-wal", "-shm")  # suffixes of SQLite's files beside the database
 _LOCKED_SECONDS = 30.0
-# Words in what ML Metadata raises over its file -> what is wrong with it.
+# Words in ML Metadata's errors about its file -> what is wrong with the file.
 _STORE_ERRORS = {
     "Concurrent writes aborted": "locked by another process",
     "database is locked": "locked by another process",
@@ -60,51 +60,51 @@ _STORE_ERRORS = {
     "readonly database": "not writable",
     "unable to open database file": "cannot be opened",
 }
-# How it begins when it is a RuntimeError, raised over the opening of the file.
+# How such an error begins if it is a RuntimeError, raised when the file is opened.
 _OPENING_ERRORS = ("Error when executing query", "Cannot connect sqlite3", "Concurrent writes aborted")
 
 
 class _Broken(Exception):
-    """The store can be given up; the message says what it is."""
+    """The store cannot be used and may be replaced; the message says what is wrong with it."""
 
 
 def prepare(
     path: Path, pipeline_root: Path, aside: str, say: Callable[[str], None], seconds: float = _LOCKED_SECONDS
 ) -> None:
-    """Leaves a store at `path` that can be used; the caller holds the pipeline's lock.
+    """Makes sure that there is a usable store at `path`; the caller holds the pipeline's lock.
 
     Args:
         path: the SQLite file.
-        pipeline_root: folder of the artifacts; numbers of new ones will be above all that are there.
-        aside: what the name of a broken store ends in when it is moved aside.
-        say: told in one line when the store was lost or broken, or is locked.
-        seconds: how long a locked store is waited for.
+        pipeline_root: folder of the artifacts; new execution numbers will be above all existing ones.
+        aside: suffix for the name of a broken store that is moved aside.
+        say: called with one line if the store was lost or broken, or is locked.
+        seconds: how long to wait for a locked store.
 
     Raises:
-        PipelineError: the store is locked, cannot be read or written, or is of another version of ML Metadata.
+        PipelineError: the store is locked, cannot be read or written, or was made by another version of ML Metadata.
     """
     highest = _highest_number(pipeline_root)
     try:
         _check(path, say, seconds)
         lost = "is empty" if highest and _is_empty(path) else ""
     except FileNotFoundError:
-        lost = "is gone" if highest else ""
+        lost = "is missing" if highest else ""
     except _Broken as error:
         lost = f"{error} and was moved to {_move_aside(path, aside).name}"
     if lost:
         say(
-            f"{path}: the metadata store {lost}. It starts anew: all steps run again, what is served stays, and what "
-            f"earlier runs left in {pipeline_root} is no longer used"
+            f"{path}: the metadata store {lost}. A new one is created: all steps run again, the served version stays, "
+            f"and the artifacts of earlier runs in {pipeline_root} are no longer used"
         )
     if not path.exists():
-        _move_aside(path, aside)  # a journal of a store that is gone belongs to no other
+        _move_aside(path, aside)  # SQLite must not apply the journal of a missing store to the new one
         _make(path)
     if _last_number(path) < highest:
         _start_above(path, highest)
 
 
 def explained(error: BaseException, path: Path) -> PipelineError | None:
-    """The line for the user when ML Metadata raised over its file, else None."""
+    """Returns the error for the user if ML Metadata failed because of its file, else None."""
     for cause in causes(error):
         if not (type(cause).__module__ == "ml_metadata.errors" or str(cause).startswith(_OPENING_ERRORS)):
             continue
@@ -119,26 +119,26 @@ def explained(error: BaseException, path: Path) -> PipelineError | None:
 
 def _advice(meaning: str) -> str:
     return {
-        "locked by another process": "end what uses it",
+        "locked by another process": "end that process",
         "disk full": "free some space",
-    }.get(meaning, "check the disk and the rights of the file")
+    }.get(meaning, "check the disk and the permissions of the file")
 
 
 def _check(path: Path, say: Callable[[str], None], seconds: float) -> None:
-    """Raises _Broken, FileNotFoundError, or PipelineError for what the user has to change."""
+    """Raises _Broken, FileNotFoundError, or PipelineError for problems that the user has to solve."""
     if not path.is_file():
         if path.exists():
-            raise _Broken("is no file")
+            raise _Broken("is not a file")
         raise FileNotFoundError(path)
     if not path.stat().st_size:
         raise _Broken("is empty (0 bytes)")
     for needed in (path, path.parent):
         if not os.access(needed, os.R_OK | os.W_OK, effective_ids=True):
             raise PipelineError(
-                f"{needed}: the metadata store cannot be written by this user; give it the right to, or use another "
+                f"{needed}: the metadata store cannot be written by this user; change its permissions, or use another "
                 "--root"
             )
-    deadline, told = time.monotonic() + seconds, False
+    deadline, announced = time.monotonic() + seconds, False
     while True:
         try:
             return _check_content(path)
@@ -152,38 +152,40 @@ def _check(path: Path, say: Callable[[str], None], seconds: float) -> None:
                     f"{path}: the metadata store is locked by another process{_holders(path)}; end it and run the same "
                     "command again"
                 ) from None
-        if not told:
+        if not announced:
             say(f"{path}: locked by another process{_holders(path)}; waiting up to {seconds:.0f} s")
-            told = True
+            announced = True
         time.sleep(0.1)
 
 
 def _check_content(path: Path) -> None:
     with _opened(path) as database:
         try:
-            # As a node will; a journal that a killed run left is rolled back.
+            # Locks the store as a node does; a journal that a killed run left is rolled back.
             database.execute("BEGIN IMMEDIATE")
-            found = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            if found != "ok":
-                raise _Broken(f"is damaged ({found})")
+            result = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if result != "ok":
+                raise _Broken(f"is damaged ({result})")
             for table, columns in _COLUMNS.items():
-                there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
-                if not there >= set(columns.split()):
-                    raise _Broken(f"is damaged ({'columns' if there else 'tables'} are missing)")
+                existing = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+                if not existing >= set(columns.split()):
+                    raise _Broken(f"is damaged ({'columns' if existing else 'tables'} are missing)")
             versions = database.execute("SELECT schema_version FROM MLMDEnv").fetchall()
             if not versions or any(database.execute(query).fetchone() for query in _ORPHANS):
                 raise _Broken("is damaged (rows are missing)")
             if not all(isinstance(version, int) for (version,) in versions):
-                raise _Broken("is damaged (its schema version is no number)")
-        except sqlite3.OperationalError:  # locks, rights and disks: nothing that the store says of itself
+                raise _Broken("is damaged (its schema version is not a number)")
+        except (
+            sqlite3.OperationalError
+        ):  # about locks, permissions or the disk, not about the store's content
             raise
         except sqlite3.DatabaseError as error:
             raise _Broken(f"is damaged ({error})") from error
     if versions != [(_SCHEMA_VERSION,)]:
         raise PipelineError(
-            f"{path}: the metadata store has schema version {versions[0][0]}, and this ML Metadata knows "
-            f"{_SCHEMA_VERSION}; run with the environment that made it, move the file away to run all steps "
-            "again (what is served stays), or use another --root"
+            f"{path}: the metadata store has schema version {versions[0][0]}, but this ML Metadata supports "
+            f"{_SCHEMA_VERSION}; run in the environment that created it, move the file away to run all steps "
+            "again (the served version stays), or use another --root"
         )
 
 
@@ -199,7 +201,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _text(content: bytes) -> str:
-    """Names in a damaged store can be anything."""
+    """Decodes any bytes: names in a damaged store may not be UTF-8."""
     return content.decode(errors="replace")
 
 
@@ -209,7 +211,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _last_number(path: Path) -> int:
-    """The highest number an execution ever had."""
+    """The highest execution number ever assigned."""
     with _opened(path) as database:
         row = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'Execution'").fetchone()
     return row[0] if row else 0
@@ -222,7 +224,7 @@ def _start_above(path: Path, number: int) -> None:
 
 
 def _highest_number(pipeline_root: Path) -> int:
-    """Of the folders `<node>/<output>/<number>` and `<node>/.system/executor_execution/<number>`; 0 without any."""
+    """The highest number in `<node>/<output>/<number>` and `<node>/.system/executor_execution/<number>`, or 0."""
     folders = (*pipeline_root.glob("*/*/"), *pipeline_root.glob("*/.system/executor_execution/"))
     names = (path.name for folder in folders if folder.is_dir() for path in folder.iterdir())
     return max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)
@@ -238,12 +240,12 @@ def _make(path: Path) -> None:
     except RuntimeError as error:
         line = " ".join(str(error).split())[:200]
         raise explained(error, path) or PipelineError(
-            f"{path}: no metadata store can be made: {line}"
+            f"{path}: the metadata store cannot be created: {line}"
         ) from error
 
 
 def _move_aside(path: Path, suffix: str) -> Path:
-    """Moves the store, if there is one, and what SQLite left beside it; returns the new path of the store."""
+    """Moves the store, if there is one, and SQLite's files beside it; returns the store's new path."""
     target = path.with_name(f"{path.name}.{suffix}")
     for companion in ("", *_COMPANIONS):
         with contextlib.suppress(FileNotFoundError):
@@ -252,7 +254,7 @@ def _move_aside(path: Path, suffix: str) -> Path:
 
 
 def _holders(path: Path) -> str:
-    """` (process 4711, sqlite3)` of those that hold a lock on the file; "" when the kernel does not tell."""
+    """` (process 4711, sqlite3)` for the processes that lock the file; "" if they are unknown."""
     try:
         inode, locks = path.stat().st_ino, Path("/proc/locks").read_text(encoding="ascii").splitlines()
         fields = [line.split() for line in locks]

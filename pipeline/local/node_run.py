@@ -1,4 +1,4 @@
-"""What happens to the nodes of a run, as the runner tells it. No TFX is imported."""
+"""The state of a run's nodes, as the runner reports it. TFX is not imported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OutputArtifact:
 
 @dataclass(frozen=True)
 class NodeRun:
-    """What happened to a node; `seconds` is wall time, `outputs` only after `done` and `cached`."""
+    """The state of a node; `seconds` is wall time, `outputs` are known after `done` and `cached` only."""
 
     id: str
     state: NodeState

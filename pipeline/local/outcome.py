@@ -1,4 +1,4 @@
-"""What came out of a run, read from the nodes' outputs: a light reading, without TFMA or TensorFlow."""
+"""The outcome of a run, read from the nodes' outputs without TFMA or TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from components.report.data_statistics import SplitStatistics
 
 Status = Literal["pushed", "cached", "refused", "failed", "interrupted"]
-_REFUSALS_TOLD = 6  # in the one-line reason; slices can make it hundreds
+_REFUSALS_SHOWN = 6  # in the one-line reason; with slices there can be hundreds
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that the summary and `--json` tell. `version` is the pushed one, None if none was."""
+    """Everything that the summary and `--json` show. `version` is the pushed one, None if nothing was pushed."""
 
     run_id: str
     status: Status
     seconds: float
     nodes: Sequence[NodeRun] = ()
     splits: Sequence[SplitStatistics] = ()
-    warnings: Sequence[str] = ()  # of the data gate, and of slices without a row
+    warnings: Sequence[str] = ()  # from the data gate, and about slices without rows
     evaluation: Evaluation = field(default_factory=Evaluation)
     blessed: bool | None = None
     pushed: bool = False
@@ -37,11 +37,11 @@ class Outcome:
     serving_dir: str = ""
     reason: str | None = None
     exports: Sequence[ExportReport] = ()
-    report: str = ""  # path of the HTML page, relative where it is below the current folder
+    report: str = ""  # path of the HTML page, relative if it is below the current folder
 
     @property
     def all_cached(self) -> bool:
-        """Whether no node did any work."""
+        """Whether every node was cached."""
         return bool(self.nodes) and all(node.state == "cached" for node in self.nodes)
 
 
@@ -54,14 +54,14 @@ def gather(
     evaluate: EvaluateSettings,
     failure: tuple[Status, str] | None = None,
 ) -> Outcome:
-    """Reads what the finished nodes left.
+    """Reads the outputs of the finished nodes.
 
     Args:
         nodes: every node of the pipeline in order, with its final state.
         label_column: raw column with the label.
         serving_dir: folder of the model's versions.
         evaluate: the config's section.
-        failure: status and reason when the run did not come to its end.
+        failure: status and reason if the run did not finish.
     """
     by_id = {node.id: node for node in nodes}
     blessing = _only(by_id, "Evaluator", "blessing")
@@ -104,25 +104,25 @@ def _verdict(
         return "refused", f"not blessed: {_listed(evaluation.refusals)}"
     refused = _canary_refusal(nodes)
     if refused:
-        return "refused", f"not pushed, the canary refuses the model: {refused}"
+        return "refused", f"not pushed, rejected by the canary: {refused}"
     return "refused", "the Pusher pushed nothing"
 
 
 def _after_the_gates(failure: str, nodes: Mapping[str, NodeRun], version: str, refusal: str | None) -> str:
-    """A node that fails behind the Pusher, the Report, changes nothing of what the gates decided."""
+    """Adds the gates' decision to the reason if a node after the Pusher, such as the Report, failed."""
     if "Pusher" not in nodes or nodes["Pusher"].state not in ("done", "cached"):
         return failure
-    return f"{failure}; before that: {refusal or f'pushed as version {version}'}"
+    return f"{failure.removesuffix('.')}; before that: {refusal or f'pushed as version {version}'}"
 
 
 def _exports(nodes: Sequence[NodeRun]) -> Iterator[ExportReport]:
-    """What the Exporters tried; nothing of those that had no pushed model."""
+    """Yields the reports of the Exporters that had a pushed model."""
     for artifact in (a for node in nodes for a in node.outputs.get("exported_model", ())):
         from components.exports.report import read_report
 
-        found = read_report(Path(artifact.uri))
-        if found.variants:
-            yield found
+        report = read_report(Path(artifact.uri))
+        if report.variants:
+            yield report
 
 
 def _report(nodes: Mapping[str, NodeRun]) -> str:
@@ -136,7 +136,7 @@ def _report(nodes: Mapping[str, NodeRun]) -> str:
 
 
 def _canary_refusal(nodes: Mapping[str, NodeRun]) -> str:
-    """What the canary has against the model; "" when it blessed it or did not run."""
+    """Why the canary rejected the model; "" if it blessed it or did not run."""
     blessing = _only(nodes, "Canary", "blessing")
     if blessing is None or blessing.properties.get("blessed") == 1:
         return ""
@@ -146,9 +146,9 @@ def _canary_refusal(nodes: Mapping[str, NodeRun]) -> str:
 
 
 def _listed(refusals: Sequence[str]) -> str:
-    told = refusals[:_REFUSALS_TOLD]
-    more = [f"and {len(refusals) - len(told)} more"] if len(refusals) > len(told) else []
-    return "; ".join([*told, *more]) or "the evaluation gave no reason"
+    shown = refusals[:_REFUSALS_SHOWN]
+    more = [f"and {len(refusals) - len(shown)} more"] if len(refusals) > len(shown) else []
+    return "; ".join([*shown, *more]) or "the evaluation gave no reason"
 
 
 def _only(nodes: Mapping[str, NodeRun], node_id: str, key: str) -> OutputArtifact | None:
@@ -183,7 +183,7 @@ def _evaluation(nodes: Mapping[str, NodeRun], label_column: str) -> Evaluation:
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
-    """The object that `run --json` prints; a metric that is not a number is null."""
+    """The object that `run --json` prints; a metric that is NaN or infinite is null."""
     return {
         "run_id": outcome.run_id,
         "status": outcome.status,

@@ -1,4 +1,4 @@
-"""The `run` command: config -> pipeline -> outcome, and the exit code."""
+"""The `run` command: reads the config, runs the pipeline, prints the outcome and returns the exit code."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from pipeline.local.outcome import Outcome
 
 INTERRUPTED = 130
-_WIDTH = 120  # of output that is no terminal
+_WIDTH = 120  # of output that does not go to a terminal
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     config_path: str
     overrides: Sequence[str] = ()
@@ -50,13 +50,16 @@ class RunRequest:
 
 @dataclass
 class _Progress:
-    """What is known of the nodes so far, in the pipeline's order."""
+    """The states of the nodes so far, in the pipeline's order."""
 
     nodes: dict[str, NodeRun] = field(default_factory=dict)
 
 
 def run(request: RunRequest) -> int:
-    """Runs the pipeline; returns the exit code: 0 pushed, 1 failed, 2 bad config, 3 refused, 130 Ctrl-C."""
+    """Runs the pipeline and returns the exit code.
+
+    0: pushed, 1: failed, 2: invalid config, 3: rejected by a gate, 130: Ctrl-C.
+    """
     run_id = new_run_id()
     started, paths = time.monotonic(), None
     try:
@@ -70,16 +73,16 @@ def run(request: RunRequest) -> int:
             return session.run()
     except PipelineError as error:
         return _fail(request, run_id, str(error), error.exit_code, time.monotonic() - started)
-    except Exception as error:  # noqa: BLE001 - where memory is short, even an end that is told can fail
-        told = explain(error, paths.logs_dir if paths else request.root)
-        return _fail(request, run_id, told.reason, told.exit_code, time.monotonic() - started)
+    except Exception as error:  # noqa: BLE001 - when memory runs out, even reporting a failure can fail
+        failure = explain(error, paths.logs_dir if paths else request.root)
+        return _fail(request, run_id, failure.reason, failure.exit_code, time.monotonic() - started)
 
 
 def _log_folder(root: Path, paths: PipelinePaths) -> Path:
     try:
         paths.logs_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"--root {root}: no folder can be made there: {error.strerror}") from None
+        raise UsageError(f"--root {root}: no folder can be created there: {error.strerror}") from None
     return paths.logs_dir
 
 
@@ -91,7 +94,7 @@ def _fail(request: RunRequest, run_id: str, reason: str, exit_code: int, seconds
 
 
 def json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]:
-    """What `--json` prints of a run of whose nodes nothing is known."""
+    """What `--json` prints for a run that failed before its nodes were known."""
     return {
         "run_id": run_id,
         "status": "failed",
@@ -111,7 +114,7 @@ def json_of_failure(run_id: str, reason: str, seconds: float) -> dict[str, Any]:
 
 @dataclass
 class _Session:
-    """One run with its console and log in place."""
+    """One run, after its console and log have been set up."""
 
     request: RunRequest
     config: Config
@@ -167,7 +170,7 @@ class _Session:
             pipeline.enable_cache = False
         node_ids = [component.id for component in pipeline.components]
         progress.nodes = {node_id: NodeRun(node_id, "waiting") for node_id in node_ids}
-        _forget_what_no_longer_counts(self.paths, self.request.verify, display.say)
+        _forget_outdated_results(self.paths, self.request.verify, display.say)
         display.start(node_ids)
 
         with _training_shown(display), interrupts.remembered(at_once=True) as check_interrupt:
@@ -220,32 +223,32 @@ class _Session:
 
 
 def _explain(failure: BaseException | None, log_path: Path) -> tuple[tuple[Any, str] | None, int]:
-    """((status, reason), exit code) of a run that did not come to its end."""
+    """((status, reason), exit code) of a run that did not finish."""
     if failure is None:
         return None, 0
     if isinstance(failure, KeyboardInterrupt):
-        return ("interrupted", "interrupted; the next run goes on from here"), INTERRUPTED
-    told = explain(failure, _relative(log_path))
-    return ("refused" if told.exit_code == 3 else "failed", told.reason), told.exit_code
+        return ("interrupted", "Interrupted. Run the same command to resume."), INTERRUPTED
+    explained = explain(failure, _relative(log_path))
+    return ("refused" if explained.exit_code == 3 else "failed", explained.reason), explained.exit_code
 
 
 def _print_failure(console: Console, outcome: Outcome) -> None:
-    word, style = {
-        "refused": ("refused", "bold yellow"),
-        "interrupted": ("stopped", "yellow"),
-    }.get(outcome.status, ("error", "bold red"))
-    console.print(f"{word}: {outcome.reason}", style=style, markup=False, highlight=False, soft_wrap=True)
+    prefix, style = {
+        "refused": ("refused: ", "bold yellow"),
+        "interrupted": ("", "yellow"),
+    }.get(outcome.status, ("error: ", "bold red"))
+    console.print(f"{prefix}{outcome.reason}", style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _relative(path: Path) -> Path:
-    """Shorter to read where it is below the current folder."""
+    """The path relative to the current folder if it is below it, which is shorter to read."""
     with contextlib.suppress(ValueError):
         return path.relative_to(Path.cwd())
     return path
 
 
 def _with_inputs(config: Config, paths: PipelinePaths, display: Display) -> PipelinePaths:
-    """Makes or checks what the pipeline reads, before anything heavy is imported."""
+    """Creates or checks the pipeline's inputs before anything heavy is imported."""
     from pipeline import inputs
 
     inputs.check_places(config)
@@ -263,17 +266,17 @@ def _make_data(config: Config, display: Display) -> None:
     exists = config.data.path.exists()
     if not exists:
         display.say(f"Making the dataset {config.data.recipe} in {config.data.path}")
-    if not exists or is_made_by_recipe(config.data.path):  # else it is the user's own
+    if not exists or is_made_by_recipe(config.data.path):  # otherwise it is the user's own data
         make_dataset(config.data.recipe, RECIPES_DIR, config.data.path, CACHE_DIR)
 
 
-def _forget_what_no_longer_counts(paths: PipelinePaths, verify: bool, say: Callable[[str], None]) -> None:
-    """A cached push counts only while its version is still served; a refusing canary is asked again.
+def _forget_outdated_results(paths: PipelinePaths, verify: bool, say: Callable[[str], None]) -> None:
+    """Removes cached results that no longer hold: pushes whose version is not served any more, and canary rejections.
 
     Args:
         paths: of the pipeline.
-        verify: read what was pushed and exported whole, instead of looking at sizes and times.
-        say: told in one line of each version that is served and damaged.
+        verify: read all pushed and exported files in full, instead of comparing sizes and times.
+        say: called with one line for each served version that is damaged.
     """
     from ml_metadata import MetadataStore
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
@@ -288,7 +291,7 @@ def _forget_what_no_longer_counts(paths: PipelinePaths, verify: bool, say: Calla
         broken = version_damage(version, verify) if version.is_dir() else ""
         if broken:
             say(
-                f"{_relative(version)}: the version is damaged: {broken}; pushed again by a run of its config"
+                f"{_relative(version)}: the version is damaged: {broken}; a run of its config pushes it again"
             )
     forget_refusals(store)
     forget_lost_exports(store, verify)
@@ -310,7 +313,7 @@ def _training_shown(display: Display) -> Iterator[None]:
 
 
 def leave(exit_code: int) -> NoReturn:
-    """Ends the process; at once when it was interrupted: Beam's worker threads would keep it waiting."""
+    """Ends the process; after an interruption at once, because Beam's worker threads would delay it."""
     if exit_code == INTERRUPTED:
         leave_now(exit_code)
     raise SystemExit(exit_code)

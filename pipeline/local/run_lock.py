@@ -1,4 +1,4 @@
-"""One run of a pipeline at a time. The kernel drops the lock of a killed process."""
+"""Allows one run of a pipeline at a time. The kernel releases the lock of a killed process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple, TextIO
 from models.errors import PipelineError
 from pipeline.local.sudden_end import process_id
 
-_KILLED_SECONDS = 30.0  # to wait for what a killed run still holds
+_KILLED_SECONDS = 30.0  # how long to wait for the lock of a killed run
 
 
 @contextlib.contextmanager
@@ -21,8 +21,8 @@ def hold(path: Path, run_id: str, wait: bool, on_wait: Callable[[str], None]) ->
     """Holds the lock file while the block runs.
 
     Args:
-        path: the lock file; made when missing, never removed.
-        run_id: written into it, so that the next one can say who holds it.
+        path: the lock file; created if missing, never removed.
+        run_id: written into the file, so that the next run can say which run holds the lock.
         wait: wait for the holder instead of refusing.
         on_wait: called once with the holder's description before waiting.
 
@@ -70,7 +70,7 @@ class _Holder(NamedTuple):
         return f"process {self.pid} (run {self.run_id})" if self.pid else "another process"
 
     def was_killed(self) -> bool:
-        """Its process is gone. The kernel opens the lock only after it has taken the run's memory back."""
+        """Whether its process is gone. The kernel releases the lock only after it has freed the process's memory."""
         return self.pid > 0 and not Path("/proc", str(self.pid)).exists()
 
 
@@ -79,5 +79,5 @@ def _holder(file: TextIO) -> _Holder:
     try:
         holder = json.load(file)
         return _Holder(int(holder["pid"]), str(holder["run_id"]))
-    except (ValueError, KeyError, TypeError):  # it has the lock and has not written its name yet
+    except (ValueError, KeyError, TypeError):  # the holder has not written its name yet
         return _Holder(0, "")

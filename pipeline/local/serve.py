@@ -1,4 +1,4 @@
-"""The `serve` sub-command: what was pushed, on this machine."""
+"""The `serve` sub-command: serves the pushed model on this machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def serve_config(config: Config, config_path: str, verbose: bool) -> None:
     """Serves the pushed versions of a config until SIGTERM or Ctrl-C.
 
     Args:
-        config_path: where it was read, for the command that would push a version.
-        verbose: whether TensorFlow and the server's libraries say on stderr what they do.
+        config_path: where the config was read, for the message with the command that pushes a version.
+        verbose: whether TensorFlow and the server's libraries write their logs to stderr.
 
     Raises:
         PipelineError: the serving folder cannot be read, a port cannot be listened on, or a worker cannot be
@@ -41,7 +41,7 @@ def serve_config(config: Config, config_path: str, verbose: bool) -> None:
 
 
 class _Console:
-    """What a person reads: whether the server answers, and what it waits for while it does not."""
+    """Prints whether the server is ready, and what it waits for until then."""
 
     def __init__(self, config: Config, config_path: str) -> None:
         self._folder = config.push.serving_dir / config.name
@@ -59,7 +59,7 @@ class _Console:
         if self._waits:
             command = f"python runner_local.py run {shlex.quote(self._config_path)}"
             _say(
-                f"{self._folder}: nothing was pushed yet; waiting for the first version (`{command}` pushes one). "
+                f"{self._folder}: nothing has been pushed yet; waiting for the first version (`{command}` pushes one). "
                 f"Until then requests get 503: {self._where}"
             )
 
@@ -70,5 +70,5 @@ class _Console:
 
 
 def _say(message: str) -> None:
-    # Not on stdout, which is the access log's.
+    # Not on stdout, which is for the access log.
     print(message, file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
-"""Tells how a run ended that cannot tell it any more: killed, or aborted by a library that got no memory.
+"""Reports how a run ended that cannot report it itself: killed, or aborted by a library that ran out of memory.
 
-The run is a child process; this one waits for it, hands signals on and exits with its code. It imports next to
-nothing, so it is no candidate of the kernel's out-of-memory killer, and it dies never before the child.
+The run is a child process; this process waits for it, forwards signals and exits with its code. It imports next to
+nothing, so the kernel's out-of-memory killer does not choose it, and it never ends before the child.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 _PR_SET_PDEATHSIG = 1
 _KNOWN_BYTES = 4096
 _TAIL_BYTES = 8192
-_HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-# What libraries say when they get no memory, in the log before the end.
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+# What libraries write to the log when they run out of memory.
 _NO_MEMORY = (
     "bad_alloc",
     "Cannot allocate memory",
@@ -30,29 +30,29 @@ _NO_MEMORY = (
     "out of memory",
     "pthread_create",
 )
-_TELLING = (*_NO_MEMORY, "terminate called", "Check failed", "Fatal Python error")
+_CRASH_WORDS = (*_NO_MEMORY, "terminate called", "Check failed", "Fatal Python error")
 _LOG_PREFIX = re.compile(r"^[FEWI]\d{4} [\d:.]+\s+\d+ ")  # of TensorFlow's lines
 
-_known: mmap.mmap | None = None  # shared by both processes: what the child last said of itself, JSON
+_known: mmap.mmap | None = None  # shared by both processes: the child's latest facts about itself, as JSON
 
 
 def watch(arguments: list[str]) -> None:
-    """For a command that runs nodes: returns in a child process; this one tells how that ended and exits.
+    """For `run`: returns in a child process, while this process waits, reports how it ended and exits.
 
     Args:
-        arguments: of the command line, without the program.
+        arguments: of the command line, without the program's name.
     """
     global _known
     if arguments[:1] != ["run"]:
         return
     _known = mmap.mmap(-1, _KNOWN_BYTES)
     started, killed_before = time.monotonic(), _out_of_memory_kills()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody could be waited for
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*_HANDED_ON, signal.SIGCHLD})
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it were ignored, no child could be waited for
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_FORWARDED, signal.SIGCHLD})
     parent, child = os.getpid(), os.fork()
     if not child:
         _die_with(parent)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_HANDED_ON, signal.SIGCHLD})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_FORWARDED, signal.SIGCHLD})
         return
     status = _wait(child)
     if os.WIFEXITED(status):
@@ -61,12 +61,12 @@ def watch(arguments: list[str]) -> None:
 
 
 def process_id() -> int:
-    """The process that the user started: the one to signal, and the one that `ps` and shells show."""
+    """The process that the user started, which `ps` and shells show and which signals are sent to."""
     return os.getpid() if _known is None else os.getppid()
 
 
 def know(**facts: Any) -> None:
-    """Called by the run: JSON values that `run_id`, `log`, `json` and `node` are now; the others stay."""
+    """Called by the run: sets some of `run_id`, `log`, `json` and `node` to JSON values."""
     if _known is not None:
         content = json.dumps(_read() | facts).encode()
         if len(content) < _KNOWN_BYTES:
@@ -84,16 +84,16 @@ def _read() -> dict[str, Any]:
 
 
 def _die_with(parent: int) -> None:
-    """The kernel kills this process when its parent is gone: a run must not outlive a `kill -9` of what was started."""
+    """Makes the kernel kill this process when its parent ends: a run must not survive a `kill -9` of its parent."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def _wait(child: int) -> int:
-    """Returns the child's wait status. Signals of a terminal reach both processes by themselves."""
+    """Waits for the child and returns its wait status. Signals from a terminal reach both processes by themselves."""
     while True:
-        caught = signal.sigwaitinfo({*_HANDED_ON, signal.SIGCHLD})
+        caught = signal.sigwaitinfo({*_FORWARDED, signal.SIGCHLD})
         if caught.si_signo == signal.SIGCHLD:
             pid, status = os.waitpid(child, os.WNOHANG)
             if pid:
@@ -105,13 +105,14 @@ def _wait(child: int) -> int:
 def _tell(number: int, seconds: float, out_of_memory: bool) -> NoReturn:
     known = _read()
     if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        reason, word, exit_code = f"interrupted by {_name(number)}", "stopped", 128 + number
+        reason = f"Interrupted by {_name(number)}. Run the same command to resume."
+        prefix, exit_code = "", 128 + number
     else:
-        reason, word, exit_code = explain(number, known, out_of_memory), "error", 1
+        reason, prefix, exit_code = explain(number, known, out_of_memory), "error: ", 1
     stream = sys.stderr if known.get("json") else sys.stdout
     if stream.isatty():
         print("\x1b[?25h", file=stream)  # the live display had hidden the cursor
-    print(f"{word}: {reason}", file=stream, flush=True)
+    print(f"{prefix}{reason}", file=stream, flush=True)
     if known.get("json"):
         from pipeline.local.run import json_of_failure
 
@@ -120,39 +121,37 @@ def _tell(number: int, seconds: float, out_of_memory: bool) -> NoReturn:
 
 
 def explain(number: int, known: dict[str, Any], out_of_memory: bool) -> str:
-    """The line for the user.
+    """Returns the line for the user.
 
     Args:
         number: of the signal that ended the run.
-        known: what the run said of itself.
-        out_of_memory: whether the kernel killed a process for lack of memory meanwhile.
+        known: the run's facts about itself.
+        out_of_memory: whether the kernel killed a process for lack of memory during the run.
     """
     from pipeline.local.failures import memory_advice
 
     node = f"node {known['node']}" if known.get("node") else "the run"
     last_words = _last_words(known.get("log", ""))
     if number == signal.SIGKILL:
-        kernel = "by the kernel, which had no memory left"
-        told = (
-            f"was killed {kernel if out_of_memory else 'by someone, or for lack of memory'}{memory_advice()}"
-        )
+        killer = "by the kernel for lack of memory" if out_of_memory else "by a user, or for lack of memory"
+        reason = f"was killed {killer}{memory_advice()}"
     elif any(words in last_words for words in _NO_MEMORY):
-        told = f"got no more memory or threads{memory_advice()} ({_name(number)}: {last_words})"
+        reason = f"ran out of memory or threads{memory_advice()} ({_name(number)}: {last_words})"
     else:
-        told = f"ended with {_name(number)}{': ' if last_words else ''}{last_words}; run again to go on"
-    return f"{node} {told} (details: {known.get('log', 'no log')})"
+        reason = f"ended with {_name(number)}{': ' if last_words else ''}{last_words}; run again to resume"
+    return f"{node} {reason} (details: {known.get('log', 'no log')})"
 
 
 def _last_words(log: str) -> str:
-    """The last line of the log that tells of an end; "" without one."""
+    """The last line of the log that explains a crash; "" if there is none."""
     try:
         with Path(log).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
     except OSError:
         return ""
-    telling = [line for line in lines if any(words in line for words in _TELLING)]
-    return _LOG_PREFIX.sub("", telling[-1])[:300] if telling else ""
+    matches = [line for line in lines if any(words in line for words in _CRASH_WORDS)]
+    return _LOG_PREFIX.sub("", matches[-1])[:300] if matches else ""
 
 
 def _name(number: int) -> str:
@@ -160,7 +159,7 @@ def _name(number: int) -> str:
 
 
 def _out_of_memory_kills() -> int:
-    """How many processes of this machine the kernel has killed for lack of memory."""
+    """Number of processes that the kernel of this machine has killed for lack of memory."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The last thing that a run prints: data, steps, metrics, where the model went, what to do next."""
+"""The summary at the end of a run: data, steps, metrics, where the model was pushed, what to do next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.local.outcome import Outcome
 from pipeline.process.command_line import to_paste
 from pipeline.process.shown import SYMBOLS, duration
 
-_LABELS_SHOWN = 20  # of a long label list, the weakest classes
+_LABELS_SHOWN = 20  # of a long label list only the weakest classes are shown
 
 
 def print_summary(
@@ -30,11 +30,11 @@ def print_summary(
     config: Sequence[str],
     log_path: Path,
 ) -> None:
-    """Prints the summary of a run that came to its end, blessed or not.
+    """Prints the summary of a run that finished, blessed or not.
 
     Args:
         task: what the model learned.
-        config: what names the config on a command line, `["tiny.yaml", "--set", "train.epochs=1"]`.
+        config: the config's arguments on the command line, `["tiny.yaml", "--set", "train.epochs=1"]`.
     """
     for title, body in (
         ("Data", _data(outcome)),
@@ -42,7 +42,7 @@ def print_summary(
         (f"Metrics on the {evaluate.split} split", _metrics(outcome.evaluation, evaluate)),
         ("By class", _classes(outcome.evaluation, labels)),
         ("By slice", _slices(outcome.evaluation, task)),
-        ("Exports, held to the served model on the eval split", _exports(outcome.exports)),
+        ("Exports, compared with the served model on the eval split", _exports(outcome.exports)),
     ):
         if body is not None:
             console.print(Text(f"\n{title}", "bold"))
@@ -56,10 +56,10 @@ def print_summary(
 
 
 def _table(*columns: str, whole_names: bool = False) -> Table:
-    """A table whose first column names the rows: on a narrow terminal a name goes on in the next line, never cut.
+    """A table whose first column names the rows: on a narrow terminal a long name is wrapped, never cut.
 
     Args:
-        whole_names: the names are short, and other columns give way to them.
+        whole_names: never wrap the names, because they are short; other columns become narrower instead.
     """
     table = Table(box=None, padding=(0, 1, 0, 2), header_style="dim")
     first, *others = columns
@@ -87,9 +87,9 @@ def _steps(outcome: Outcome) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for node in outcome.nodes:
         symbol, style = SYMBOLS.get(node.state, ("·", "dim"))
-        told = duration(node.seconds) if node.state in ("done", "failed", "interrupted") else node.state
+        result = duration(node.seconds) if node.state in ("done", "failed", "interrupted") else node.state
         table.add_row(
-            Text(f"  {symbol}", style), node.id, Text(told, style if node.state == "cached" else "")
+            Text(f"  {symbol}", style), node.id, Text(result, style if node.state == "cached" else "")
         )
     return table
 
@@ -228,13 +228,13 @@ def _verdict(outcome: Outcome, config: Sequence[str], log_path: Path) -> Iterato
 
 
 def _put_on_top(outcome: Outcome) -> Iterator[RenderableType]:
-    """A line when a person's rollback or promotion is served instead of the push."""
+    """Yields a line if a rollback or promotion is served instead of the push."""
     home = Path(outcome.serving_dir)
     for newest in versions(home.parent, home.name)[-1:]:
         if not newest.is_push:
             yield Text(
-                f"What is served is version {newest.number}, which a rollback or promotion put on top of it; "
-                "`run --force` pushes over that",
+                f"The served version is {newest.number}, from a later rollback or promotion; `run --force` pushes "
+                "this model on top of it",
                 "yellow",
             )
 

@@ -1,4 +1,4 @@
-"""The sub-commands for what was pushed: versions, rollback, promote, prune. No TensorFlow is imported."""
+"""The sub-commands for pushed versions: versions, rollback, promote, prune. TensorFlow is not imported."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def versions(
     set_: Overrides = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON list instead.")] = False,
 ) -> None:
-    """List the served versions of a model, the newest last: when, by which run, from what, how good."""
+    """List the pushed versions of a model, the newest last, with time, run, origin and metrics."""
     from components.versions.store import versions as list_versions
     from pipeline.config import load_config
     from pipeline.local.version_list import as_json, as_lines
 
     loaded = load_config(config, set_ or ())
-    found = list_versions(loaded.push.serving_dir, loaded.name)
+    pushed = list_versions(loaded.push.serving_dir, loaded.name)
     if json_:
-        print(json.dumps(as_json(found), indent=2))
-    elif found:
+        print(json.dumps(as_json(pushed), indent=2))
+    elif pushed:
         console = Console()
-        for line in as_lines(found):
+        for line in as_lines(pushed):
             console.print(line, soft_wrap=True)
     else:
         folder = loaded.push.serving_dir / loaded.name
-        _say(f"{folder}: nothing was pushed yet")
+        _say(f"{folder}: nothing has been pushed yet")
 
 
 def rollback(config: ConfigPath, set_: Overrides = None) -> None:
-    """Put the version before the newest back, as a new and newest version."""
+    """Restore the previous version, as a new version with the highest number."""
     from components.versions.store import read_info
     from components.versions.store import rollback as roll_back
     from pipeline.config import load_config
@@ -59,15 +59,15 @@ def promote(
     to: Annotated[
         str | None,  # a Path would make the folder gs:/bucket of gs://bucket
         typer.Option(
-            help="Serving folder to put it into, such as production's; default: on top of its own folder."
+            help="Serving folder to copy the version to, such as production's; default: its own folder."
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also over a newer run's model in another folder.")
+        bool, typer.Option("--force", help="Promote even if the other folder serves a newer run's model.")
     ] = False,
     set_: Overrides = None,
 ) -> None:
-    """Put one version on top, in its own serving folder or in another one, as a new and newest version."""
+    """Make one version the newest, in its own serving folder or in another one, under a new number."""
     from components.versions.store import promote as promote_version
     from pipeline.config import load_config
 
@@ -82,8 +82,10 @@ def promote(
 
 def prune(
     config: ConfigPath,
-    keep: Annotated[int | None, typer.Option(help="Newest versions that stay; default: push.keep.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    keep: Annotated[
+        int | None, typer.Option(help="Number of newest versions to keep; default: push.keep.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
     set_: Overrides = None,
 ) -> None:
     """Remove all but the newest versions."""
@@ -92,15 +94,16 @@ def prune(
 
     loaded = load_config(config, set_ or ())
     keep = loaded.push.keep if keep is None else keep
-    gone = prune_versions(loaded.push.serving_dir, loaded.name, keep, dry_run)
-    told = ", ".join(map(str, gone)) or "none"
-    _say(f"{'would be removed' if dry_run else 'removed'}: {told}")
+    removed = prune_versions(loaded.push.serving_dir, loaded.name, keep, dry_run)
+    numbers = ", ".join(map(str, removed)) or "none"
+    _say(f"{'would be removed' if dry_run else 'removed'}: {numbers}")
 
 
 def _say_what_stays(push: PushSettings) -> None:
     if push.destinations:
         _say(
-            f"not changed, push.destinations get what a run pushes: {', '.join(map(str, push.destinations))}"
+            "not changed, because only a run pushes to push.destinations: "
+            f"{', '.join(map(str, push.destinations))}"
         )
 
 

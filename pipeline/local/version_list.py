@@ -1,4 +1,4 @@
-"""How `versions` tells what is served: for people, and as JSON."""
+"""The output of `versions`, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rich.text import Text
 
 from components.versions.store import ServedVersion
 
-_SHORT = 12  # digits of a digest that tell versions apart at a glance
-_BULKY = ("files", "config")  # in push.json for machines; the hash and the path stand for them here
+_SHORT = 12  # digits of a digest that are shown
+_BULKY = ("files", "config")  # keys of push.json that are left out: the hash and the path stand for them
 
 
 def as_lines(served: Sequence[ServedVersion]) -> Iterator[Text]:
-    """A block of lines for each version, the newest last."""
+    """Yields a block of lines for each version, the newest last."""
     for version in served:
         info = version.info
         head = (
             str(version.number),
-            info.get("pushed_at") or "copied there by hand",
+            info.get("pushed_at") or "copied by hand",
             info.get("run_id") or "",
         )
         yield Text("  ".join(head).rstrip(), "bold") + Text(
@@ -30,7 +30,7 @@ def as_lines(served: Sequence[ServedVersion]) -> Iterator[Text]:
 
 
 def as_json(served: Sequence[ServedVersion]) -> list[dict[str, Any]]:
-    """push.json of each version, with its folder and what is damaged in it (null when nothing is)."""
+    """The content of each version's push.json, with the version's folder and damage (null if undamaged)."""
     return [
         {
             **{key: value for key, value in version.info.items() if key not in _BULKY},
@@ -63,9 +63,9 @@ def _details(version: ServedVersion) -> Iterator[tuple[str, str]]:
         "config": info.get("config_sha256"),
         "model": info.get("model_sha256"),
     }
-    told = [f"{what} {str(value)[:_SHORT]}" for what, value in hashes.items() if value]
-    if told:
-        yield "hashes", ", ".join(told)
+    shown = [f"{what} {str(value)[:_SHORT]}" for what, value in hashes.items() if value]
+    if shown:
+        yield "hashes", ", ".join(shown)
     yield "folder", str(version.path)
 
 

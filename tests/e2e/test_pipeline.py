@@ -147,7 +147,7 @@ def test_run_after_a_comparison_with_a_baseline_is_fully_cached_too(story):
 def test_model_that_is_too_slow_on_the_server_is_refused_by_the_canary(story):
     done, served = story["too slow"]
     assert (done.exit_code, done.result["blessed"], done.result["pushed"]) == (3, True, False)
-    assert "the canary refuses the model: p99 latency " in done.result["reason"]
+    assert "rejected by the canary: p99 latency " in done.result["reason"]
     assert "Traceback" not in done.stderr
     assert [node for node, state in done.states().items() if state == "done"] == [
         "Canary",

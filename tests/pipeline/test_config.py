@@ -77,7 +77,7 @@ def test_wrong_type_names_line_and_value(write):
 
 def test_missing_section_says_what_it_is_for(write):
     path = write(GOOD.replace("push:\n  serving_dir: serving\n", ""))
-    assert error_of(path) == f"{path}: push is missing; it says: Where a blessed model goes."
+    assert error_of(path) == f"{path}: push is missing; its meaning: Where a blessed model is pushed."
 
 
 def test_no_threshold_is_refused(write):
@@ -121,7 +121,7 @@ def test_test_split_that_is_not_there_is_refused(write):
 
 def test_key_given_twice_names_both_lines(write):
     path = write(GOOD + "name: other\n")
-    assert error_of(path) == f"{path}:16: name is given twice; first on line 1"
+    assert error_of(path) == f"{path}:16: name is set twice; first on line 1"
 
 
 def test_broken_yaml_names_the_line(write):
@@ -341,8 +341,8 @@ def test_an_override_changes_one_use_of_a_yaml_anchor_only(write):
 def test_average_over_classes_is_no_bound_of_a_slice_by_the_label(write, columns):
     bound = f"evaluate.slices=[{{columns: {columns}, thresholds: {{macro_f1: {{min: 0.5}}}}}}]"
     assert error_of(write(GOOD), bound) == (
-        f"--set {bound}: evaluate.slices.0.thresholds: macro_f1 is an average over classes, which says nothing in "
-        "slices by 'label': each has one class; bound accuracy there"
+        f"--set {bound}: evaluate.slices.0.thresholds: macro_f1 is an average over classes, which has no meaning in "
+        "slices by 'label', because each has one class; use a threshold of accuracy there"
     )
     assert load_config(write(GOOD), [bound.replace("macro_f1", "accuracy")]).evaluate.slices
     assert load_config(write(GOOD), [bound.replace(columns, "[lang]")]).evaluate.slices

@@ -87,7 +87,7 @@ def test_column_of_a_type_that_cannot_be_used_is_refused(folder, column, kind, k
         folder / "data/schema.pbtxt", f'name: "{column}"\n  type: BYTES', f'name: "{column}"\n  type: {kind}'
     )
     assert problem(folder) == (
-        f"{key}: column {column!r} is of type {kind} in {folder}/data/schema.pbtxt, it must be {wanted}"
+        f"{key}: column {column!r} is of type {kind} in {folder}/data/schema.pbtxt, but must be {wanted}"
     )
 
 
@@ -95,7 +95,7 @@ def test_text_column_that_the_first_row_does_not_have_is_named_with_those_that_e
     write_records(shard(folder, "eval"), [example(body=b"a text", label=b"animal")])
     assert problem(folder, error=GateRefused) == (
         f"{shard(folder, 'eval')}: record 0: data.text is 'text', which this row does not have; it has body, label: "
-        f"correct the config and {folder}/data/schema.pbtxt, or make the data again"
+        f"correct the config and {folder}/data/schema.pbtxt, or create the data again"
     )
 
 
@@ -120,7 +120,7 @@ def test_optional_slice_column_may_be_missing_in_the_first_row(folder):
 def test_column_of_another_type_than_the_schema_says_is_refused(folder):
     write_records(shard(folder), [example(text=b"a text", label=3)])
     assert problem(folder, error=GateRefused).startswith(
-        f"{shard(folder)}: record 0: column 'label' (data.label_column) holds int64, {folder}/data/schema.pbtxt says BYTES"
+        f"{shard(folder)}: record 0: column 'label' (data.label_column) contains int64, but {folder}/data/schema.pbtxt says BYTES"
     )
 
 
@@ -208,26 +208,28 @@ def test_file_that_cannot_be_used_is_named(folder, name, content, told):
 
 def test_data_path_that_is_not_there_is_refused_also_with_a_recipe(good, tmp_path):
     assert problem(good, f"data.path={tmp_path}/nope").startswith(
-        f"data.path: no folder at {tmp_path}/nope; make"
+        f"data.path: no folder at {tmp_path}/nope; create"
     )
     told = problem(good, f"data.path={tmp_path}/nope", "data.recipe=trec")
     assert told == (
-        f"data.path: no folder at {tmp_path}/nope; data.recipe 'trec' makes {DATASETS_DIR}/trec and no other folder: "
-        "correct data.path, or make it elsewhere with `runner_local.py data trec --out FOLDER`"
+        f"data.path: no folder at {tmp_path}/nope; data.recipe 'trec' creates {DATASETS_DIR}/trec only: "
+        "correct data.path, or create the dataset elsewhere with `runner_local.py data trec --out FOLDER`"
     )
     near = problem(good, f"data.path={PROJECT_DIR}/datasets/trek", "data.recipe=trec")
     assert near.startswith(f"data.path: no folder at {PROJECT_DIR}/datasets/trek; data.recipe")
     file = problem(good, f"data.path={good}/tiny.yaml", "data.recipe=trec")
-    assert file.startswith("data.path: is a file, no folder; ")
+    assert file.startswith(f"data.path: {good}/tiny.yaml is a file, not a folder; ")
 
 
 def test_recipe_makes_its_own_folder_and_says_what_is_not_checked_yet(good, tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "DATASETS_DIR", tmp_path)
     assert check_inputs(load(good, f"data.path={tmp_path}/trec", "data.recipe=trec")).unchecked == [
-        f"the rows that the recipe 'trec' makes in {tmp_path}/trec"
+        f"the rows that the recipe 'trec' creates in {tmp_path}/trec"
     ]
     told = problem(folder_with_region(good, tmp_path), f"data.path={tmp_path}/trec", "data.recipe=trec")
-    assert told == "evaluate.slices.0.columns: the recipe 'trec' makes no column 'region'; it has label, text"
+    assert (
+        told == "evaluate.slices.0.columns: the recipe 'trec' creates no column 'region'; it has label, text"
+    )
 
 
 def folder_with_region(good: Path, tmp_path: Path) -> Path:
@@ -247,7 +249,7 @@ def test_folder_that_another_recipe_made_is_not_replaced(folder):
     (folder / "data/made_from.sha256").write_text("0" * 64)
     edit(folder / "data/import_report.json", '"name": "data"', '"name": "sms_spam"')
     assert problem(folder, "data.recipe=trec") == (
-        f"data.path: {folder}/data holds the dataset of the recipe 'sms_spam', data.recipe is 'trec'"
+        f"data.path: {folder}/data contains the dataset of the recipe 'sms_spam', but data.recipe is 'trec'"
     )
 
 
@@ -306,12 +308,12 @@ def test_record_that_is_no_example_names_the_shard(folder):
 
 @pytest.mark.parametrize(("place", "told"), [("tiny.yaml", "tiny.yaml"), ("tiny.yaml/below", "tiny.yaml")])
 def test_serving_dir_that_cannot_be_a_folder_is_refused_before_training(good, place, told):
-    assert problem(good, f"push.serving_dir={place}") == f"push.serving_dir: {good}/{told} is no folder"
+    assert problem(good, f"push.serving_dir={place}") == f"push.serving_dir: {good}/{told} is not a folder"
 
 
 def test_token_file_of_a_destination_is_looked_for_before_training(good):
     told = problem(good, "push.destinations=[{hub: a/b, token_file: /no/token}]")
-    assert told == "push.destinations.0.token_file: /no/token is not there or cannot be read"
+    assert told == "push.destinations.0.token_file: /no/token is missing or cannot be read"
 
 
 # --- checkpoint ----------------------------------------------------------------------------------------
@@ -352,15 +354,15 @@ def test_export_that_cannot_ship_the_tokenizer_is_refused(folder, monkeypatch):
     write_word_tokenizer(encoder, ["cat", "dog"])
     assert check_inputs(load(folder, "export.onnx={}")).unchecked == []
     assert problem(folder, "export.onnx={}", "export.tfjs={}") == (
-        f"export.tfjs: {encoder} has a word tokenizer, which this format cannot ship; its formats: onnx. "
-        "Remove the key, or take another checkpoint"
+        f"export.tfjs: {encoder} has a word tokenizer, which this format does not support; supported formats: onnx. "
+        "Remove the key, or use another checkpoint"
     )
 
 
 def test_hub_checkpoint_that_is_not_fetched_yet_is_named(good):
     overrides = ("model.checkpoint.hub=owner/model", f"model.checkpoint.revision='{'1' * 40}'")
     assert check_inputs(load(good, *overrides)).unchecked == [
-        "the checkpoint 'owner/model', which is not fetched yet"
+        "the checkpoint 'owner/model', which has not been downloaded yet"
     ]
 
 

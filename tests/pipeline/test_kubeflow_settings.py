@@ -57,11 +57,11 @@ def test_step_has_the_defaults_and_its_own_values(write):
     [
         (
             "kubeflow.defaults.memory=16GB",
-            "kubeflow.defaults.memory: write a Kubernetes quantity such as 16Gi",
+            "kubeflow.defaults.memory: must be a Kubernetes quantity such as 16Gi",
         ),
         (
             "kubeflow.steps.Trainer.gpu={type: T4}",
-            "unknown accelerator 'T4'; Kubernetes knows it by resource",
+            "unknown accelerator 'T4'; resource names in Kubernetes: nvidia",
         ),
         ("kubeflow.image_pull_secrets=[My_Secret]", "lower case letters, digits, - and . in a name"),
         ("kubeflow.serving_dir=/elsewhere", "would vanish with the pod"),
@@ -71,10 +71,10 @@ def test_step_has_the_defaults_and_its_own_values(write):
         ),
         ("kubeflow.data_path=/elsewhere", "no step could read it"),
         ("kubeflow.data_path=rows", "must be an absolute path inside the container, got 'rows'"),
-        ("kubeflow.defaults.env={'a b': x}", "not a name of an environment variable: 'a b'"),
+        ("kubeflow.defaults.env={'a b': x}", "not a valid name of an environment variable: 'a b'"),
         (
             "kubeflow.volumes=[{claim: a, mount_path: /mnt}, {claim: a, mount_path: /more}]",
-            "'a' is mounted twice, which no pod can have",
+            "'a' is mounted twice, which a pod does not allow",
         ),
         (
             "kubeflow.secrets=[{name: a.b, mount_path: /keys}]",

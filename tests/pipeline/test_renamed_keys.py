@@ -17,16 +17,24 @@ from tests.support.tiny_project import CONFIG
 @pytest.mark.parametrize(
     ("key", "told"),
     [
-        ("train.clip_norm", "unknown key 'train.clip_norm'; it is called train.max_grad_norm"),
-        ("data.labels", "unknown key 'data.labels'; it is called data.label_list"),
+        ("train.clip_norm", "unknown key 'train.clip_norm'; it is now train.max_grad_norm"),
+        ("data.labels", "unknown key 'data.labels'; it is now data.label_list"),
         (
             "train.num_train_epochs",
-            "unknown key 'train.num_train_epochs'; num_train_epochs of TrainingArguments is here train.epochs",
+            "unknown key 'train.num_train_epochs'; the TrainingArguments key num_train_epochs corresponds to "
+            "train.epochs",
         ),
-        ("fp16", "unknown key 'fp16'; fp16 of TrainingArguments is here train.mixed_precision: float16"),
+        (
+            "fp16",
+            "unknown key 'fp16'; the TrainingArguments key fp16 corresponds to train.mixed_precision: float16",
+        ),
+        (
+            "train.optim",
+            "unknown key 'train.optim'; the TrainingArguments key optim corresponds to no key: the optimizer is AdamW",
+        ),
         (
             "train.deepspeed",
-            "unknown key 'train.deepspeed'; deepspeed of TrainingArguments has no counterpart here; remove it",
+            "unknown key 'train.deepspeed'; the TrainingArguments key deepspeed has no counterpart here; remove it",
         ),
         ("train.learning_rat", "unknown key 'train.learning_rat'; did you mean 'learning_rate'?"),
     ],

@@ -60,7 +60,7 @@ def test_serving_is_said_when_the_first_version_answers_and_before_that_what_is_
     with serving(tmp_path, "--workers", workers) as (process, errors):
         first = errors.readline()
         said = re.fullmatch(
-            rf"{re.escape(str(home / NAME))}: nothing was pushed yet; waiting for the first version "
+            rf"{re.escape(str(home / NAME))}: nothing has been pushed yet; waiting for the first version "
             r"\(`python runner_local\.py run 'my config\.yaml'` pushes one\)\. "
             r"Until then requests get 503: (REST (http://\S+)/v1/models/tiny, gRPC 127\.0\.0\.1:\d+)\n",
             first,

@@ -42,9 +42,9 @@ def beam_of(folder: Path, section: str) -> BeamSettings:
         (
             "  runner: direct\n  job_endpoint: flink:8099\n",
             8,
-            "beam.job_endpoint: is read by flink, spark, portable; the runner here is direct",
+            "beam.job_endpoint: is used by flink, spark, portable only; the runner is direct",
         ),
-        ("  runner: flink\n  job_endpoint: flink\n", 8, "beam.job_endpoint: write host:port"),
+        ("  runner: flink\n  job_endpoint: flink\n", 8, "beam.job_endpoint: must be host:port"),
         ("  runner: flink\n  environment: loopback\n", 6, "beam: runner flink needs job_endpoint"),
         ("  runner: spark\n  job_endpoint: spark:8099\n", 6, "beam: runner spark needs environment"),
         (
@@ -55,26 +55,26 @@ def beam_of(folder: Path, section: str) -> BeamSettings:
         (
             "  runner: flink\n  job_endpoint: flink:8099\n  environment: process\n  command: /boot\n  image: a:1\n",
             11,
-            "beam.image: goes with environment docker, got environment process",
+            "beam.image: needs environment docker, got environment process",
         ),
         (
             "  runner: flink\n  job_endpoint: flink:8099\n  environment: loopback\n  setup_file: true\n",
             10,
             "beam.setup_file: environment loopback installs nothing",
         ),
-        ("  args: [streaming]\n", 7, "beam.args.0: write each as --name=value, got 'streaming'"),
+        ("  args: [streaming]\n", 7, "beam.args.0: each must be --name=value, got 'streaming'"),
         (
             "  args: [--runner=PrismRunner]\n",
             7,
-            "beam.args: '--runner=PrismRunner' is said by the key 'runner'",
+            "beam.args: '--runner=PrismRunner' is set by the key 'runner'",
         ),
         (
             "  runner: dataflow\n  project: p\n",
             6,
             "beam: runner dataflow needs region and temp_location and image",
         ),
-        (DATAFLOW.replace("gs://", "/"), 10, "beam.temp_location: dataflow keeps it in Cloud Storage"),
-        (DATAFLOW.partition("  nodes")[0], 6, "beam: dataflow cannot read data.path, a folder"),
+        (DATAFLOW.replace("gs://", "/"), 10, "beam.temp_location: dataflow needs a folder in Cloud Storage"),
+        (DATAFLOW.partition("  nodes")[0], 6, "beam: dataflow cannot read data.path, a local folder"),
         ("  nodes:\n    Trainer: {runner: direct}\n", 8, "beam.nodes.Trainer: input should be"),
         (
             "  nodes:\n    Transform:\n      workers: 2\n",

@@ -128,7 +128,7 @@ def test_verify_reads_what_looks_unchanged(tmp_path):
     verified = run(tmp_path, "third", verify=True)
     assert verified.states == {"Producer": "done", "Consumer": "done", "Apart": "cached"}
     assert "rows.txt is damaged (sha256 differs); it runs again" in verified[0]
-    assert verified[1:] == ["--verify: the sha256 of 1 cached outputs is that of their nodes"]
+    assert verified[1:] == ["--verify: 1 cached outputs have the recorded sha256"]
 
 
 def test_node_does_not_read_an_input_whose_bytes_changed_without_a_trace(tmp_path):
@@ -139,7 +139,7 @@ def test_node_does_not_read_an_input_whose_bytes_changed_without_a_trace(tmp_pat
     assert len(other) == 1
     assert other[0].startswith("Producer: its output ")
     assert other[0].endswith(
-        "rows.txt is damaged (sha256 differs), so Consumer cannot use it; run the same command again to make it anew"
+        "rows.txt is damaged (sha256 differs), so Consumer cannot use it; run the same command again to recreate it"
     )
     third = run(tmp_path, "third", behaviour="counts otherwise")
     assert (third, third.states["Producer"], third.states["Consumer"]) == ([], "done", "done")

@@ -56,7 +56,7 @@ def test_what_is_not_fetched_yet_is_told_as_not_checked(call, project):
     code, out, _ = call("config", project, *(part for option in hub for part in ("--set", option)))
     assert (code, out.splitlines()[1:]) == (
         0,
-        ["  not checked: the checkpoint 'a/b', which is not fetched yet"],
+        ["  not checked: the checkpoint 'a/b', which has not been downloaded yet"],
     )
 
 
@@ -68,7 +68,7 @@ def test_what_is_not_fetched_yet_is_told_as_not_checked(call, project):
             2,
             "data.label_column: {folder}/data/schema.pbtxt has no column 'category'; it has label, text",
         ),
-        ("data.path=/nope", 2, "data.path: no folder at /nope; make it with"),
+        ("data.path=/nope", 2, "data.path: no folder at /nope; create it with"),
         ("train.freeze.layers=3", 2, "train.freeze.layers 3 is more than the 2 layers"),
         ("data.splits={train: train-*, eval: eval-*, test: x}", 3, "data.splits.test: no file matches 'x'"),
     ],
@@ -199,7 +199,7 @@ def test_prune_removes_all_but_the_newest_and_a_dry_run_nothing(call, config):
 
 def test_versions_of_a_model_that_was_never_pushed(call, config):
     code, out, _ = call("versions", config)
-    assert (code, out) == (0, f"{config.parent}/serving/tiny: nothing was pushed yet\n")
+    assert (code, out) == (0, f"{config.parent}/serving/tiny: nothing has been pushed yet\n")
 
 
 def test_rollback_puts_the_version_before_back_as_the_newest(call, config):

@@ -58,16 +58,16 @@ def test_other_errors_are_told_in_one_line_with_the_log(error, reason):
     [
         (
             MemoryError(),
-            "not enough memory; lower train.batch_size or transform.max_length, or give it more, and run again (MemoryError: no message)",
+            "not enough memory; lower train.batch_size or transform.max_length, or provide more memory, and run again (MemoryError: no message)",
         ),
         (
             RuntimeError("can't start new thread [while running 'Write']"),
-            "not enough memory; lower train.batch_size or transform.max_length, or give it more, and run again "
+            "not enough memory; lower train.batch_size or transform.max_length, or provide more memory, and run again "
             "(RuntimeError: can't start new thread [while running 'Write'])",
         ),
         (
             ImportError("libx.so: failed to map segment from shared object"),
-            "not enough memory; lower train.batch_size or transform.max_length, or give it more, and run again "
+            "not enough memory; lower train.batch_size or transform.max_length, or provide more memory, and run again "
             "(ImportError: libx.so: failed to map segment from shared object)",
         ),
         (
@@ -77,7 +77,7 @@ def test_other_errors_are_told_in_one_line_with_the_log(error, reason):
         ),
         (
             RuntimeError("Failed to write; No space left on device\nat 0x7f"),
-            "disk full; free some space and run again, what is done stays (Failed to write; No space left on device)",
+            "disk full; free some space and run again, finished steps are kept (Failed to write; No space left on device)",
         ),
     ],
 )

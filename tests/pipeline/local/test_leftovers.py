@@ -97,8 +97,8 @@ def test_ten_kills_leave_no_more_than_one(tmp_path: Path) -> None:
     assert {outside for _, outside in counts} == {0}
     told = [line for line in lines if not line.startswith("paths ")]
     assert told == [
-        f"{name} The run before was killed in Trainer, or the machine stopped: what it left there is removed, and the "
-        "step runs again"
+        f"{name} The previous run was killed in Trainer, or the machine stopped. Its incomplete output is removed, and "
+        "the step runs again"
         for name in [*(f"run-{number}" for number in range(1, 10)), "last"]
     ]
     root = tmp_path / "runs/tiny"

@@ -96,9 +96,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "key of the version": (
         lambda p: flip(p, b"PRIMARY KEY  )"),
-        "is damaged (its schema version is no number)",
+        "is damaged (its schema version is not a number)",
     ),
-    "a folder": (lambda p: (p.unlink(), p.mkdir(), (p / "x").touch()), "is no file"),
+    "a folder": (lambda p: (p.unlink(), p.mkdir(), (p / "x").touch()), "is not a file"),
 }
 
 
@@ -110,8 +110,9 @@ def test_broken_store_is_moved_aside_and_a_new_one_counts_above_all_folders(
     path.with_name("metadata.sqlite-journal").write_bytes(b"of the broken one")
     [line] = prepare(path)
     assert line == (
-        f"{path}: the metadata store {told} and was moved to metadata.sqlite.broken-now. It starts anew: all steps run "
-        f"again, what is served stays, and what earlier runs left in {path.parent}/artifacts is no longer used"
+        f"{path}: the metadata store {told} and was moved to metadata.sqlite.broken-now. A new one is created: all steps "
+        f"run again, the served version stays, and the artifacts of earlier runs in {path.parent}/artifacts are no longer "
+        "used"
     )
     assert path.with_name("metadata.sqlite.broken-now").exists()
     assert not path.with_name("metadata.sqlite-journal").exists()
@@ -123,7 +124,7 @@ def test_store_that_was_deleted_is_told_where_earlier_runs_left_folders(path: Pa
     path.unlink()
     path.with_name("metadata.sqlite-journal").write_bytes(b"of the lost one")
     [line] = prepare(path)
-    assert line.startswith(f"{path}: the metadata store is gone. It starts anew")
+    assert line.startswith(f"{path}: the metadata store is missing. A new one is created")
     assert add_execution(path) == 45
 
 
@@ -146,8 +147,8 @@ def test_store_of_another_version_of_ml_metadata_stays_where_it_is(path: Path) -
     with pytest.raises(PipelineError) as caught:
         prepare(path)
     assert str(caught.value) == (
-        f"{path}: the metadata store has schema version 11, and this ML Metadata knows 10; run with the environment "
-        "that made it, move the file away to run all steps again (what is served stays), or use another --root"
+        f"{path}: the metadata store has schema version 11, but this ML Metadata supports 10; run in the environment "
+        "that created it, move the file away to run all steps again (the served version stays), or use another --root"
     )
     assert path.read_bytes() == before
 
@@ -241,6 +242,6 @@ def test_store_that_cannot_be_written_stays_and_is_named(whole: bytes, as_nobody
     with pytest.raises(PipelineError) as caught:
         prepare(path)
     assert str(caught.value) == (
-        f"{path}: the metadata store cannot be written by this user; give it the right to, or use another --root"
+        f"{path}: the metadata store cannot be written by this user; change its permissions, or use another --root"
     )
     assert path.read_bytes() == whole

@@ -374,9 +374,9 @@ def test_the_summary_says_when_a_rollback_is_served_instead_of_the_push(tmp_path
         (extras / "push.json").write_text(json.dumps(record))
     outcome = gathered(pusher("cached", pushed=1, pushed_version="2"))
     served = dataclasses.replace(outcome, serving_dir=str(tmp_path / "tiny"))
-    assert "What is served is version 3, which a rollback or promotion put on top of it" in printed(served)
+    assert "The served version is 3, from a later rollback or promotion" in printed(served)
     shutil.rmtree(tmp_path / "tiny/3")
-    assert "What is served" not in printed(served)
+    assert "The served version" not in printed(served)
 
 
 def test_the_summary_of_a_refused_model_marks_the_bound_that_does_not_hold(tmp_path):

@@ -34,7 +34,7 @@ def test_server_with_workers_stops_them_on_sigterm_while_it_waits_for_the_first_
 ) -> None:
     with serving(tmp_path, "--port", "0", "--grpc-port", "0", "--workers", "2") as process:
         assert process.stderr is not None
-        said = re.match(r"(\S+): nothing was pushed yet; .*: REST (\S+),", process.stderr.readline())
+        said = re.match(r"(\S+): nothing has been pushed yet; .*: REST (\S+),", process.stderr.readline())
         assert said is not None
         assert said[1] == str(tmp_path / "serving" / "tiny")
         with pytest.raises(urllib.error.HTTPError) as error:

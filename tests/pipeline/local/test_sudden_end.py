@@ -71,8 +71,8 @@ def test_abort_of_a_library_without_memory_is_one_line(tmp_path: Path) -> None:
     out, errors = (process := start(tmp_path, act)).communicate()
     assert (process.returncode, errors) == (1, "")
     assert out.splitlines()[1:] == [
-        "error: node Trainer got no more memory or threads; lower train.batch_size or transform.max_length, or give it "
-        "more, and run again (SIGABRT: what():  std::bad_alloc) (details: run.log)"
+        "error: node Trainer ran out of memory or threads; lower train.batch_size or transform.max_length, or provide "
+        "more memory, and run again (SIGABRT: what():  std::bad_alloc) (details: run.log)"
     ]
 
 
@@ -83,8 +83,8 @@ def test_kill_is_one_line_and_the_last_line_of_stdout_is_json_where_that_was_ask
     os.kill(child_of(process), signal.SIGKILL)
     out, errors = process.communicate()
     reason = (
-        "node Trainer was killed by someone, or for lack of memory; lower train.batch_size or transform.max_length, or "
-        "give it more, and run again (details: run.log)"
+        "node Trainer was killed by a user, or for lack of memory; lower train.batch_size or transform.max_length, or "
+        "provide more memory, and run again (details: run.log)"
     )
     assert (process.returncode, errors) == (1, f"error: {reason}\n")
     told = json.loads(out.splitlines()[-1])
@@ -101,7 +101,7 @@ def test_signal_that_a_process_sends_reaches_the_run(tmp_path: Path, number: int
     out, errors = process.communicate()
     assert (process.returncode, out, errors) == (
         exit_code,
-        f"stopped: interrupted by {signal.Signals(number).name}\n",
+        f"Interrupted by {signal.Signals(number).name}. Run the same command to resume.\n",
         "",
     )
     assert not is_running(child)
@@ -131,24 +131,24 @@ def test_other_commands_are_no_child_process() -> None:
             signal.SIGKILL,
             "",
             True,
-            "node Trainer was killed by the kernel, which had no memory left; lower train.batch_size or "
-            "transform.max_length, or give it more, and run again",
+            "node Trainer was killed by the kernel for lack of memory; lower train.batch_size or "
+            "transform.max_length, or provide more memory, and run again",
         ),
         (
             signal.SIGABRT,
             "F0000 00:00:1795714658.931254   24055 env.cc:84] Check failed: ret == 0 (11 vs. 0) Thread x creation via "
             "pthread_create() failed.\nlater\n",
             False,
-            "node Trainer got no more memory or threads; lower train.batch_size or transform.max_length, or give it more, "
-            "and run again (SIGABRT: env.cc:84] Check failed: ret == 0 (11 vs. 0) Thread x creation via pthread_create() "
+            "node Trainer ran out of memory or threads; lower train.batch_size or transform.max_length, or provide more "
+            "memory, and run again (SIGABRT: env.cc:84] Check failed: ret == 0 (11 vs. 0) Thread x creation via pthread_create() "
             "failed.)",
         ),
-        (signal.SIGSEGV, "a line\n", False, "node Trainer ended with SIGSEGV; run again to go on"),
+        (signal.SIGSEGV, "a line\n", False, "node Trainer ended with SIGSEGV; run again to resume"),
         (
             signal.SIGABRT,
             "terminate called without an active exception\n",
             False,
-            "node Trainer ended with SIGABRT: terminate called without an active exception; run again to go on",
+            "node Trainer ended with SIGABRT: terminate called without an active exception; run again to resume",
         ),
     ],
 )
@@ -163,5 +163,5 @@ def test_line_says_what_can_be_known(
 def test_run_that_said_nothing_yet_has_no_node_and_no_log() -> None:
     assert (
         explain(signal.SIGSEGV, {}, False)
-        == "the run ended with SIGSEGV; run again to go on (details: no log)"
+        == "the run ended with SIGSEGV; run again to resume (details: no log)"
     )

@@ -131,7 +131,7 @@ def test_rollback_in_a_wrong_folder_makes_none(call: Call, home: Path, tmp_path:
 
 def test_rollback_and_promotion_name_the_destinations_that_they_do_not_reach(call: Call, home: Path) -> None:
     given = "push.destinations=[{folder: 'gs://bucket/models'}, {hub: acme/tiny}]"
-    told = "not changed, push.destinations get what a run pushes: gs://bucket/models, hub acme/tiny"
+    told = "not changed, because only a run pushes to push.destinations: gs://bucket/models, hub acme/tiny"
     _, out, _ = call("rollback", "tiny.yaml", "--set", given)
     assert out.splitlines() == [f"version 3 has the content of version 1: {home}/3", told]
     _, out, _ = call("promote", "tiny.yaml", 2, "--set", given)

@@ -59,7 +59,7 @@ def test_models_on_vertex_are_served_from_a_bucket(compile_error):
     volume = "kubeflow.volumes=[{claim: models, mount_path: /mnt}]"
     folder = "kubeflow.serving_dir=/mnt/serving"
     assert "kubeflow.volumes" in compile_error(*VERTEX, "--set", volume, "--set", folder)
-    assert "'/gcs' is below no mount_path" in compile_error(*VERTEX, "--set", "kubeflow.serving_dir=/gcs")
+    assert "'/gcs' is not below a mount_path" in compile_error(*VERTEX, "--set", "kubeflow.serving_dir=/gcs")
 
 
 def test_bucket_of_vertex_is_nothing_on_a_cluster(compile_error):
