@@ -21,12 +21,12 @@ def measured_answers(classify: Classify, questions: Sequence[str], alone: int) -
     """Asks all questions in large batches, and the first `alone` of them one at a time.
 
     Args:
-      classify: texts -> an answer for each.
-      questions: at least as many as a large batch has rows.
+        classify: texts -> an answer for each.
+        questions: at least as many as a large batch has rows.
 
     Returns:
-      "labels" and "probabilities" of all questions, "milliseconds": rows of a batch (as text, for JSON) ->
-      median of the full ones, after one that warms up, "peak_mib" of this process.
+        "labels" and "probabilities" of all questions, "milliseconds": rows of a batch (as text, for JSON) ->
+        median of the full ones, after one that warms up, "peak_mib" of this process.
     """
     _timed(classify, questions[:LARGE], LARGE)
     answers, together = _timed(classify, questions, LARGE)

@@ -55,9 +55,9 @@ def variant_rows(
     """The rows of one variant.
 
     Args:
-      name: such as "TFLite int8".
-      made: of `benchmarks.export_convert`.
-      ours, torch, served: of `measured_answers`; `served` with the "bytes" of the SavedModel.
+        name: such as "TFLite int8".
+        made: of `benchmarks.export_convert`.
+        ours, torch, served: of `measured_answers`; `served` with the "bytes" of the SavedModel.
     """
     size = make_row(
         f"{name}, size",

@@ -31,8 +31,8 @@ class Client(asyncio.Protocol):
     """Sends the next request as soon as an answer is whole.
 
     Args:
-      requests: what to send; it may be endless.
-      answered: told (seconds, body) of each answer.
+        requests: what to send; it may be endless.
+        answered: told (seconds, body) of each answer.
     """
 
     def __init__(self, requests: Iterator[bytes], answered: Any) -> None:
@@ -139,7 +139,7 @@ def summary(took: list[float], seconds: float) -> dict[str, Any]:
     """`summary([0.001, 0.003], 2.0)["per_second"] -> 1.0`
 
     Raises:
-      ConnectionError: nothing was answered.
+        ConnectionError: nothing was answered.
     """
     if not took:
         raise ConnectionError(f"no request was answered in {seconds:g} s")

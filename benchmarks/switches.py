@@ -27,13 +27,13 @@ def switch_versions(load: Load, job: dict[str, Any], home: Path, pid: int, switc
     """Publishes copies of version 1 as 2, 3, ..., each as soon as the one before answers, under load.
 
     Args:
-      load: runs the load generator with a job; raises when one request is not answered with 200.
-      home: `<serving_dir>/<name>`.
-      pid: of the server.
+        load: runs the load generator with a job; raises when one request is not answered with 200.
+        home: `<serving_dir>/<name>`.
+        pid: of the server.
 
     Returns:
-      {"requests", "per_second", "p99_ms"} of the load, "seen_seconds" and "answers_seconds" (the longest of the
-      switches), "before_mib" and "after_mib" (resident, with one version loaded), "switches".
+        {"requests", "per_second", "p99_ms"} of the load, "seen_seconds" and "answers_seconds" (the longest of the
+        switches), "before_mib" and "after_mib" (resident, with one version loaded), "switches".
     """
     url = f"http://127.0.0.1:{job['port']}/v1/models/{home.name}"
     before = _resident_mib(pid)

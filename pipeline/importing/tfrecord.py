@@ -51,7 +51,7 @@ def decode_example(data: bytes) -> dict[str, tuple[str, list[Any]]]:
     A feature without a list has the kind "".
 
     Raises:
-      DecodeError: it does not parse.
+        DecodeError: it does not parse.
     """
     found = {}
     for name, feature in _example_class().FromString(data).features.feature.items():

@@ -1,1 +1,1 @@
-"""What differs on Kubeflow Pipelines v2, and nothing else: the DAG is `pipeline.training_pipeline`."""
+"""What is specific to Kubeflow Pipelines v2. The DAG is that of `pipeline.training_pipeline`."""

@@ -21,12 +21,12 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     epilog=EXIT_CODES,
-    help="Take a training pipeline to self-hosted Kubeflow Pipelines v2.",
+    help="Compile a training pipeline for self-hosted Kubeflow Pipelines v2, and submit, schedule and watch its runs.",
 )
 
 
 def main() -> None:
-    """Entry point: exits with the code of the sub-command, or of the error that it raised for the user."""
+    """Runs the sub-command and exits with its exit code, or with that of the error that it raised."""
     call(app)
 
 
@@ -38,18 +38,18 @@ def compile_(
         Target, typer.Option(help="Self-hosted Kubeflow Pipelines, or Vertex AI Pipelines.")
     ] = Target.KUBEFLOW,
     pipeline_root: Annotated[
-        str, typer.Option(help="Vertex AI: folder of the outputs, gs://BUCKET/FOLDER.")
+        str, typer.Option(help="Vertex AI: folder for the outputs, gs://BUCKET/FOLDER.")
     ] = "",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="File to write; default: pipeline.yaml, job.json for Vertex AI."),
+        typer.Option("--out", "-o", help="File to write; default: pipeline.yaml, or job.json for Vertex AI."),
     ] = None,
     set_: options.Overrides = None,
     context: options.Context = PROJECT_DIR,
 ) -> None:
     """Compile to a PipelineSpec 2.1 package for Kubeflow Pipelines >= 2.5, or to a job of Vertex AI Pipelines.
 
-    Exit code: 0 written, 2 bad usage or config, 1 anything else.
+    Exit code: 0 written, 2 invalid command line or config, 1 any other failure.
     """
     from pipeline.kubeflow.compiler.package import compile_file
 
@@ -57,7 +57,7 @@ def compile_(
         raise UsageError(options.NO_IMAGE)
     if pipeline_root and target is not Target.VERTEX:
         raise UsageError(
-            "--pipeline-root goes with --target vertex; for a cluster give it to `submit` or `schedule`"
+            "--pipeline-root needs --target vertex; for a cluster give it to `submit` or `schedule`"
         )
     out = out or Path("job.json" if target is Target.VERTEX else "pipeline.yaml")
     spec = compile_file(config, set_ or (), image, context, out, target, pipeline_root)
@@ -79,16 +79,16 @@ def check(
     ] = None,
     set_: options.Overrides = None,
 ) -> None:
-    """Ask the cluster whether the claims and secrets that the config names are there.
+    """Check whether the cluster has the claims and secrets that the config names.
 
-    Exit code: 0 all there, 2 one is missing, or there is no kubeconfig, 1 no cluster answers, or no right to look.
+    Exit code: 0 all exist, 2 one is missing, or there is no kubeconfig, 1 the cluster does not answer, or denies access.
     """
     from pipeline.config import load_config
     from pipeline.kubeflow.client.cluster import check_cluster
     from pipeline.kubeflow.compiler.locations import kubeflow_settings
 
-    found = check_cluster(kubeflow_settings(load_config(config, set_ or ())), namespace, kubeconfig)
-    Console().print(Text(f"namespace {namespace}: {found} claims and secrets are there"), soft_wrap=True)
+    count = check_cluster(kubeflow_settings(load_config(config, set_ or ())), namespace, kubeconfig)
+    Console().print(Text(f"namespace {namespace}: all {count} claims and secrets exist"), soft_wrap=True)
 
 
 for _command in (

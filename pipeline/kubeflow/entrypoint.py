@@ -1,10 +1,10 @@
-"""What runs in the container of every step: `python -m pipeline.kubeflow.entrypoint`.
+"""Runs a step in its container: `python -m pipeline.kubeflow.entrypoint`.
 
-    --step JSON            how the pipeline wires the step (see `pipeline.kubeflow.compiler.steps.Step`)
-    --executor_input JSON  what the launcher puts in place of `{{$}}`
-    $BEAM_ARGUMENTS        Beam's pipeline options of a Beam step, a JSON list; without it, this process does the work
+    --step JSON            how the pipeline wires the step (see `_wiring` of `pipeline.kubeflow.compiler.steps`)
+    --executor_input JSON  what the launcher substitutes for `{{$}}`
+    $BEAM_ARGUMENTS        pipeline options of a Beam step, a JSON list; without it, this process does the work
 
-Exit code: 0 done, 3 rejected by a gate, 2 bad usage, 1 anything else, with one line that says why.
+Exit code: 0 done, 3 rejected by a gate, 2 invalid arguments, 1 any other failure, with one line that gives the reason.
 """
 
 from __future__ import annotations
@@ -52,60 +52,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the checkpoint is in the image
     try:
         run_step(options.step, options.executor_input, beam_arguments_of(os.environ))
-    except Exception as error:  # noqa: BLE001 - the process ends here, and with the right exit code
+    except Exception as error:  # noqa: BLE001 - the process ends here, with the exit code for this error
         return _report(error)
     return 0
 
 
 def beam_arguments_of(environment: Mapping[str, str]) -> list[str]:
-    """Beam's options for a step: those that the package gives it, else those of a local run.
+    """Beam's options for a step: those in the package, otherwise those of a local run.
 
-    With none at all Beam would try to download a runner before it falls back to this process.
+    Without any, Beam would try to download a runner before it falls back to this process.
     """
-    told = environment.get(BEAM_ARGUMENTS)
-    return list(json.loads(told)) if told else list(LOCAL_BEAM_ARGS)
+    arguments = environment.get(BEAM_ARGUMENTS)
+    return list(json.loads(arguments)) if arguments else list(LOCAL_BEAM_ARGS)
 
 
 def _report(error: Exception) -> int:
     from components.example_gen.beam_errors import original_error
 
-    told = original_error(error)
-    if isinstance(told, PipelineError):
-        print(f"error: {told}", file=sys.stderr, flush=True)
-        return told.exit_code
+    cause = original_error(error)
+    if isinstance(cause, PipelineError):
+        print(f"error: {cause}", file=sys.stderr, flush=True)
+        return cause.exit_code
     traceback.print_exception(error)
     return 1
 
 
 def run_step(step: dict[str, Any], executor_input: str, beam_arguments: list[str]) -> None:
-    """Runs the executor or the probe that `step` names, and writes what the launcher reads back.
+    """Runs the executor or the probe that `step` names, and writes its outputs for the launcher.
 
     Raises:
-        PipelineError: what the executor raises; GateRefused also when a Pusher did not push.
+        PipelineError: raised by the executor; GateRefused also if a Pusher did not push.
     """
     from google.protobuf import json_format
     from kfp.pipeline_spec.pipeline_spec_pb2 import ExecutorInput
 
     from pipeline.kubeflow.step import artifacts
 
-    given = json_format.Parse(executor_input, ExecutorInput(), ignore_unknown_fields=True)
+    message = json_format.Parse(executor_input, ExecutorInput(), ignore_unknown_fields=True)
     if "verdict" in step:
-        _say_no(given.inputs.parameter_values[REASON].string_value)
+        _raise_refusal(message.inputs.parameter_values[REASON].string_value)
         return
     path = artifacts.local_path if works_here(beam_arguments) else artifacts.remote_path
-    inputs = artifacts.read_inputs(given.inputs.artifacts, step["inputs"], path)
-    properties, run_id = _exec_properties(step, given)
+    inputs = artifacts.read_inputs(message.inputs.artifacts, step["inputs"], path)
+    properties, run_id = _exec_properties(step, message)
     if "probe" in step:
-        _probe(step["probe"], given, inputs, properties)
+        _probe(step["probe"], message, inputs, properties)
         return
-    outputs = artifacts.make_outputs(given.outputs.artifacts, step["outputs"], path)
-    refused = _refusal(step["executor"], inputs, outputs, properties, beam_arguments, run_id)
-    if REASON in given.outputs.parameters:
-        _write(given.outputs.parameters[REASON].output_file, refused)
+    outputs = artifacts.make_outputs(message.outputs.artifacts, step["outputs"], path)
+    refusal = _refusal(step["executor"], inputs, outputs, properties, beam_arguments, run_id)
+    if REASON in message.outputs.parameters:
+        _write(message.outputs.parameters[REASON].output_file, refusal)
     else:
-        _say_no(refused)
-    result = artifacts.executor_output(given.outputs.artifacts, outputs)
-    _write(given.outputs.output_file, json_format.MessageToJson(result))
+        _raise_refusal(refusal)
+    result = artifacts.executor_output(message.outputs.artifacts, outputs)
+    _write(message.outputs.output_file, json_format.MessageToJson(result))
 
 
 def _refusal(
@@ -116,7 +116,7 @@ def _refusal(
     beam_arguments: list[str],
     run_id: str | None,
 ) -> str:
-    """Runs the executor; returns why it says no, empty when it does not."""
+    """Runs the executor; returns the reason if it rejects, otherwise ""."""
     try:
         _execute(class_path, inputs, outputs, properties, beam_arguments, run_id)
         _refuse_unpushed(outputs)
@@ -133,17 +133,17 @@ def _write(file: str, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _say_no(refused: str) -> None:
-    if refused:
-        raise GateRefused(refused)
+def _raise_refusal(reason: str) -> None:
+    if reason:
+        raise GateRefused(reason)
 
 
-def _exec_properties(step: dict[str, Any], given: ExecutorInput) -> tuple[dict[str, Any], str | None]:
+def _exec_properties(step: dict[str, Any], message: ExecutorInput) -> tuple[dict[str, Any], str | None]:
     from pipeline.kubeflow.step.artifacts import parameter
 
     properties = {
         key: parameter(value, integer=key in step["integers"])
-        for key, value in given.inputs.parameter_values.items()
+        for key, value in message.inputs.parameter_values.items()
     }
     run_id = properties.pop(RUN_ID, None)
     for name, path in step["parameters"].items():
@@ -153,7 +153,7 @@ def _exec_properties(step: dict[str, Any], given: ExecutorInput) -> tuple[dict[s
 
 
 def _set_at(properties: dict[str, Any], path: list[str], value: Any) -> None:
-    """Sets a value inside properties that are JSON texts: ["custom_config", "train", "epochs"]."""
+    """Sets a value inside a property that is JSON, at a path such as ["custom_config", "train", "epochs"]."""
     key, *rest = path
     if not rest:
         properties[key] = value
@@ -165,17 +165,17 @@ def _set_at(properties: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def _probe(
-    probe: dict[str, str], given: ExecutorInput, inputs: Artifacts, properties: dict[str, Any]
+    probe: dict[str, str], message: ExecutorInput, inputs: Artifacts, properties: dict[str, Any]
 ) -> None:
     from pipeline.kubeflow.step import probes
 
     if probe["of"] == "examples":
         day = probes.day_of_run(properties)
-        _write(given.outputs.parameters[RUN_DATE].output_file, day.isoformat())
-        found = probes.wanted_examples(probe["driver"], properties, day)
+        _write(message.outputs.parameters[RUN_DATE].output_file, day.isoformat())
+        result = probes.wanted_examples(probe["driver"], properties, day)
     else:
-        found = probes.newest_baseline(inputs, properties)
-    _write(given.outputs.parameters[PROBED].output_file, json.dumps(found, sort_keys=True))
+        result = probes.newest_baseline(inputs, properties)
+    _write(message.outputs.parameters[PROBED].output_file, json.dumps(result, sort_keys=True))
 
 
 def _execute(
@@ -196,10 +196,10 @@ def _execute(
     digests.require_whole(inputs)
     light_imports.release(load=False)
     executor_class = import_utils.import_class_by_path(class_path)
-    for made in (artifact for several in outputs.values() for artifact in several):
-        if "://" in made.uri:  # an object store has no folders
+    for output in (artifact for several in outputs.values() for artifact in several):
+        if "://" in output.uri:  # an object store has no folders
             continue
-        _make_folder(Path(made.uri) if artifacts.is_folder(made) else Path(made.uri).parent)
+        _make_folder(Path(output.uri) if artifacts.is_folder(output) else Path(output.uri).parent)
     if probes.FINGERPRINT in properties:
         probes.tag_examples(properties, outputs)
     with tempfile.TemporaryDirectory() as scratch:
@@ -208,13 +208,15 @@ def _execute(
         beam = sys.modules.get(_BEAM_EXECUTOR)
         if beam is not None and issubclass(executor_class, beam.BaseBeamExecutor):
             light_imports.load_for_threads()
-            told = ready_to_submit(class_path, beam_arguments, Path(scratch))
-            context = beam.BaseBeamExecutor.Context(beam_pipeline_args=told, **options)
+            arguments = ready_to_submit(class_path, beam_arguments, Path(scratch))
+            context = beam.BaseBeamExecutor.Context(beam_pipeline_args=arguments, **options)
         else:
             context = base_executor.BaseExecutor.Context(**options)
         executor_class(context).Do(inputs, outputs, properties)
-    # The dashboard shows every property of Metrics as a figure: TFX's version and a digest are none.
-    tagged = {key: made for key, made in outputs.items() if not any(isinstance(a, Metrics) for a in made)}
+    # Not for Metrics, whose properties the dashboard shows as metrics, including TFX's version and a digest.
+    tagged = {
+        key: several for key, several in outputs.items() if not any(isinstance(a, Metrics) for a in several)
+    }
     outputs_utils.tag_output_artifacts_with_version(tagged)
     digests.record(tagged)
 
@@ -224,30 +226,30 @@ def _make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PipelineError(
-            f"pipeline root: this step cannot write its outputs to {path} ({error.strerror}); let the image's "
-            "user write there, or give the run another pipeline root"
+            f"pipeline root: this step cannot write its outputs to {path} ({error.strerror}); give the image's "
+            "user permission to write there, or give the run another pipeline root"
         ) from error
 
 
 def _refuse_unpushed(outputs: Artifacts) -> None:
-    """A run that pushed nothing must not look like one that did: as the local runner, which exits with 3."""
+    """Raises GateRefused if nothing was pushed: such a run must not succeed, as the local runner exits with 3."""
     from tfx.types.standard_artifacts import PushedModel
 
-    for made in (artifact for several in outputs.values() for artifact in several):
-        if isinstance(made, PushedModel) and made.get_int_custom_property("pushed") != 1:
+    for output in (artifact for several in outputs.values() for artifact in several):
+        if isinstance(output, PushedModel) and output.get_int_custom_property("pushed") != 1:
             raise GateRefused(
-                f"nothing was pushed: {made.get_string_custom_property(REFUSED)}; the Evaluator's output "
-                "`evaluation` says which threshold was missed, the Canary's `blessing` what it found"
+                f"nothing was pushed: {output.get_string_custom_property(REFUSED)}; see the Evaluator's output "
+                "`evaluation` for missed thresholds, and the Canary's `blessing` for its findings"
             )
 
 
 def _refuse_unexported(outputs: Artifacts) -> None:
     from components.exports.artifacts import ExportedModel
 
-    for made in (artifact for several in outputs.values() for artifact in several):
-        if isinstance(made, ExportedModel) and made.get_string_custom_property(REFUSED):
+    for output in (artifact for several in outputs.values() for artifact in several):
+        if isinstance(output, ExportedModel) and output.get_string_custom_property(REFUSED):
             raise GateRefused(
-                f"not exported, the pushed version stays: {made.get_string_custom_property(REFUSED)}"
+                f"not exported, the pushed version stays: {output.get_string_custom_property(REFUSED)}"
             )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 # Parameters.
-PROBED = "probed"  # what the probe found, JSON
-SCHEDULED = "scheduled"  # of the ExampleGen's probe: when the run was to start
+PROBED = "probed"  # the probe's result, JSON
+SCHEDULED = "scheduled"  # of the ExampleGen's probe: when the run was scheduled to start
 RUN_ID = "pipeline_run_id"  # of steps that are never cached
 # Environment variable.
 BEAM_ARGUMENTS = "BEAM_ARGUMENTS"

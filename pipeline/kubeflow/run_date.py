@@ -1,8 +1,9 @@
-"""The day that a run stands for, and the span of the data that it takes.
+"""The day of a run, and the span of the data that the run uses.
 
-A recurring run is compiled once, so its day must be found when it runs: Kubeflow >= 2.17 tells a step when its
-run was scheduled. Before that there is the time at which the step starts, which is later when the run waited.
-Macros such as `[[ScheduledTime]]` are not replaced in v2 pipelines (docs/kubeflow.md says where they are).
+A recurring run is compiled once, so its day must be determined when it runs: Kubeflow >= 2.17 passes to a step the
+time that its run was scheduled for. Earlier versions do not, so the time at which the step starts is used, which is
+later if the run had to wait. Macros such as `[[ScheduledTime]]` are not replaced in v2 pipelines (docs/kubeflow.md
+says where they are).
 """
 
 from __future__ import annotations
@@ -21,22 +22,24 @@ NEWEST = ""
 
 
 def time_zone(name: str, what: str) -> tzinfo:
-    """Returns the zone of a name such as `Europe/Berlin`.
+    """Returns the time zone of a name such as `Europe/Berlin`.
 
     Raises:
-      UsageError: there is no such zone; `what` begins the message.
+        UsageError: there is no such zone; `what` begins the message.
     """
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UsageError(f"{what}: no time zone {name!r}; write one such as UTC or Europe/Berlin") from None
+        raise UsageError(
+            f"{what}: unknown time zone {name!r}; use one such as UTC or Europe/Berlin"
+        ) from None
 
 
 def check_run_date(value: str, what: str = RUN_DATE) -> None:
-    """Checks a value of the parameter `run_date`: a day, or the zone whose day it is to be.
+    """Checks a value of the parameter `run_date`: a date, or the time zone in which the date is determined.
 
     Raises:
-      UsageError: it is neither.
+        UsageError: it is neither.
     """
     if _as_date(value) is None:
         try:
@@ -44,22 +47,22 @@ def check_run_date(value: str, what: str = RUN_DATE) -> None:
         except UsageError:
             raise UsageError(
                 f"{what}: {value!r} is neither a day such as 2026-11-22 nor a time zone such as Europe/Berlin "
-                "(the day that the run is scheduled for, there)"
+                "(the day for which the run is scheduled, in that zone)"
             ) from None
 
 
 def find_run_date(value: str, scheduled: str, now: datetime) -> date:
-    """Returns the day.
+    """Returns the day of the run.
 
     `("2026-11-22", ...) -> 2026-11-22`, `("Europe/Berlin", "2026-11-21T23:30:00Z", now) -> 2026-11-22`
 
     Args:
-      value: the parameter `run_date`.
-      scheduled: what the driver made of SCHEDULE_TIME; drivers before 2.17 leave it as it is or empty.
-      now: aware; taken where the driver does not tell.
+        value: the parameter `run_date`.
+        scheduled: what the driver substituted for SCHEDULE_TIME; drivers before 2.17 leave it unchanged or empty.
+        now: aware; used if the driver did not substitute a time.
 
     Raises:
-      UsageError: `value` is neither a day nor a zone.
+        UsageError: `value` is neither a day nor a zone.
     """
     check_run_date(value)
     day = _as_date(value)
@@ -72,11 +75,11 @@ def check_span(value: str, what: str = SPAN) -> None:
     """Checks a value of the parameter `span`.
 
     Raises:
-      UsageError: it is neither a number, a day, `run_date` nor empty.
+        UsageError: it is neither a number, a day, `run_date` nor empty.
     """
     if value not in (NEWEST, RUN_DATE) and not _is_number(value) and _as_date(value) is None:
         raise UsageError(
-            f"{what}: {value!r} is no span; write a number such as 7, a day such as 2026-11-22, run_date for "
+            f"{what}: {value!r} is not a span; write a number such as 7, a day such as 2026-11-22, run_date for "
             "the day of the run, or nothing for the newest"
         )
 
@@ -85,7 +88,7 @@ def find_span(value: str, run_date: date) -> int | None:
     """Returns the number of the span, None for the newest: `("run_date", 1970-01-03) -> 2`.
 
     Raises:
-      UsageError: see `check_span`.
+        UsageError: see `check_span`.
     """
     check_span(value)
     if value == NEWEST:
@@ -96,7 +99,7 @@ def find_span(value: str, run_date: date) -> int | None:
 
 
 def now() -> datetime:
-    """The present, aware."""
+    """The current time, aware."""
     return datetime.now(UTC)
 
 
@@ -113,7 +116,7 @@ def _as_date(value: str) -> date | None:
 
 def _as_time(value: str) -> datetime | None:
     try:
-        told = datetime.fromisoformat(value)
+        time = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,9 +1,9 @@
-"""Steps through which gates say no.
+"""Verdict steps, through which gates reject a run.
 
-A server tells of a failed step that it failed, and nothing else: no exit code, no message. So a gate that
-refuses *succeeds*, with its reason as an output parameter, and a step of its own behind it fails:
-`DataGate-verdict` failed means refused, `DataGate` failed means broken. What waited for the gate waits for the
-verdict. No TensorFlow is imported.
+A server reports only that a step failed, without an exit code or a message. Therefore a gate that rejects *succeeds*,
+with its reason as an output parameter, and a separate step after it fails: if `DataGate-verdict` failed, the gate
+rejected the data; if `DataGate` failed, the gate itself failed. Steps that depend on the gate depend on the verdict
+too. TensorFlow is not imported.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import json
 from typing import Any
 
 VERDICT_SUFFIX = "-verdict"
-REASON = "refused"  # parameter with the reason, empty when the gate said yes
+REASON = "refused"  # parameter with the reason, empty if the gate passed
 
 
 def add_verdict(spec: dict[str, Any], gate: str) -> None:
-    """Puts a step behind a gate of a PipelineSpec (JSON values), never cached and never retried."""
+    """Adds a verdict step after a gate of a PipelineSpec (JSON values); it is never cached and never retried."""
     name, tasks = gate + VERDICT_SUFFIX, spec["root"]["dag"]["tasks"]
     for task in tasks.values():
         if gate in task.get("dependentTasks", []):

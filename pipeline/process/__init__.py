@@ -1,1 +1,1 @@
-"""What every command line of this project needs, whichever orchestrator runs the nodes."""
+"""What both command lines of this project share, whichever orchestrator runs the nodes."""

@@ -1,4 +1,4 @@
-"""How a command line of this project ends: the error of a user is one line, with its exit code."""
+"""Runs a command line of this project: errors that a user can cause become one line and an exit code."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from models.errors import PipelineError
 from pipeline.process.start import is_incomplete, remedy
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 2 wrong command line or config, 3 refused by a gate, 130 Ctrl-C, 1 anything else "
+    "Exit codes: 0 done, 2 invalid command line or config, 3 rejected by a gate, 130 Ctrl-C, 1 any other failure "
     "(docs/exit_codes.md)."
 )
 
 
 def call(app: typer.Typer) -> NoReturn:
-    """Calls the sub-command that `sys.argv` names and exits: 2 for arguments that it does not take.
+    """Runs the sub-command that `sys.argv` names and exits.
 
     A `PipelineError`, an argument that is unknown, missing or of the wrong type, a file that cannot be read or
-    written and a package that is not installed are one line on stderr. docs/exit_codes.md has the codes.
+    written, and a package that is not installed are reported in one line on stderr. docs/exit_codes.md lists the exit
+    codes.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # As stderr does: a file name or label that the terminal's encoding lacks must not end the command.
+        # As stderr does: a file name or label that the terminal cannot encode must not end the command.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         exit_code = app(standalone_mode=False)
@@ -41,12 +42,12 @@ def call(app: typer.Typer) -> NoReturn:
     except typer.TyperException as error:
         _print_usage_error(error)
         exit_code = error.exit_code
-    except typer.Abort:  # the answer to a question was the end of the input
-        _print_error("nothing was done: it was not confirmed")
+    except typer.Abort:  # the input ended at a question
+        _print_error("nothing was done, because it was not confirmed")
         exit_code = 1
     except OSError as error:
-        named = "" if error.filename is None else f"{error.filename}: "
-        _print_error(f"{named}{error.strerror or error}")
+        file = "" if error.filename is None else f"{error.filename}: "
+        _print_error(f"{file}{error.strerror or error}")
         exit_code = 1
     except ImportError as error:
         if not is_incomplete(error):
@@ -57,13 +58,13 @@ def call(app: typer.Typer) -> NoReturn:
 
 
 def _print_error(message: str) -> None:
-    """One red line on stderr."""
+    """Prints one red line on stderr."""
     Console(stderr=True).print(Text(f"error: {message}", "bold red"), soft_wrap=True)
 
 
 def _print_usage_error(error: typer.TyperException) -> None:
     message = " ".join(error.format_message().split())
-    if not message:  # without arguments: the help was printed
+    if not message:  # without arguments, the help has been printed
         return
     context = getattr(error, "ctx", None)
     hint = f"; see {context.command_path} --help" if context is not None else ""
@@ -71,7 +72,7 @@ def _print_usage_error(error: typer.TyperException) -> None:
 
 
 def to_paste(*arguments: str) -> str:
-    """A call of the local runner that a shell takes as it is, from the current folder.
+    """A call of the local runner that can be pasted into a shell in the current folder.
 
     `to_paste("serve", "my models/a.yaml") -> ".venv/bin/python runner_local.py serve 'my models/a.yaml'"`
     """

@@ -1,8 +1,9 @@
-"""How a process that ran nodes ends: with its own exit code.
+"""Ends a process that ran nodes without crashing, so that its exit code is kept.
 
-Python frees what is left in an order of its own when it ends. After a Beam pipeline that includes repeated fields of
-protobuf messages, held by Beam's DoFnSignature in a cycle of references; protobuf's C extension (6.33) then reads
-the state of its module, which is gone by then: SIGSEGV, exit code 139 for a run that was done or was refused.
+When Python ends, it frees the remaining objects in an arbitrary order. After a Beam pipeline these include repeated
+fields of protobuf messages, held by Beam's DoFnSignature in a reference cycle. Freeing them, protobuf's C extension
+(6.33) reads the state of its module, which has been freed already: SIGSEGV, and exit code 139 for a run that succeeded
+or was rejected.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import NoReturn
 
 
 def leave_after(main: Callable[[], None]) -> None:
-    """Calls a script's `main`; if Beam was used, ends the process as `leave` does, with the code of its SystemExit.
+    """Calls a script's `main`; if Beam was used, ends the process like `leave`, with the exit code of `main`.
 
-    In the script alone: a test that calls `main` goes on.
+    Called only by the scripts, so that a test can call `main` and continue.
     """
     exit_code: int | str | None = 0
     try:
@@ -31,13 +32,13 @@ def leave_after(main: Callable[[], None]) -> None:
 
 
 def leave(exit_code: int) -> NoReturn:
-    """Runs what libraries registered for the end, and ends the process without freeing what is left."""
+    """Runs the exit handlers of libraries and ends the process without freeing the remaining objects."""
     atexit._run_exitfuncs()
     leave_now(exit_code)
 
 
 def leave_now(exit_code: int) -> NoReturn:
-    """Ends the process at once: nothing that runs beside it is waited for."""
+    """Ends the process at once, without waiting for its threads."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)

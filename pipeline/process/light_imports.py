@@ -1,16 +1,16 @@
-"""Lets a run import only what it uses.
+"""Defers imports, so that a run imports only what it uses.
 
-Defining a TFX pipeline imports everything its nodes could ever run: TensorFlow, Beam with its Google
+Defining a TFX pipeline imports everything that its nodes could run: TensorFlow, Beam with its Google
 Cloud clients, TFMA, KerasTuner, the Kubernetes client. A run whose nodes are all cached uses none of
 them, and other runs need them only when the first executor starts. `install()` defers three things:
 
-- the `__init__` of a few packages, until someone asks for one of their names;
-- executor modules, whose classes a component definition only names: a stand-in class carries the
+- the `__init__` of a few packages, until one of their names is used;
+- executor modules, whose classes a component definition only names: a stand-in class has the
   dotted path, which is all that the compiled pipeline keeps;
-- TensorFlow as TFX's file system for local paths: plain Python files do.
+- TensorFlow as TFX's file system for local paths, which Python's own file functions replace.
 
 `release()` is called once, before the first executor is imported. From then on every deferred module
-is the real one. `runner_local.py run` and the entry point of Kubeflow's steps call them, nothing else;
+is the real one. Only `runner_local.py run` and the entry point of Kubeflow's steps call them;
 docs/decisions/0005-light-imports.md has the figures.
 """
 
@@ -29,7 +29,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NamedTuple
 
-# Packages whose `__init__` waits: name -> submodules that may be imported without it.
+# Packages whose `__init__` is deferred: name -> submodules that may be imported without it.
 _PACKAGES: dict[str, re.Pattern[str]] = {
     "tensorflow": re.compile(r"core(\..*)?|tools(\.docs(\.doc_controls)?)?"),  # protocol buffers, decorators
     "tensorflow_data_validation": re.compile(r"(?!)"),
@@ -38,7 +38,7 @@ _PACKAGES: dict[str, re.Pattern[str]] = {
     "apache_beam": re.compile(r"(?!)"),
 }
 
-# Names of those packages that come from a module light enough to import at once.
+# Names of those packages that come from a module that is light enough to import at once.
 _EVAL_CONFIG = "tensorflow_model_analysis.proto.config_pb2"
 _LIGHT_NAMES: dict[str, dict[str, str]] = {
     "tensorflow_model_analysis": dict.fromkeys(
@@ -57,7 +57,7 @@ _LIGHT_NAMES: dict[str, dict[str, str]] = {
     ),
 }
 
-# Modules that component definitions import only to name a class of theirs.
+# Modules that component definitions import only to name one of their classes.
 _NAMED_ONLY = re.compile(
     r"(tfx\.)?components\..*executor"
     r"|tfx\.dsl\.components\.base\.base_beam_executor"
@@ -73,9 +73,9 @@ _STAND_IN_CLASSES = re.compile(
 
 
 class _StandInClass(abc.ABCMeta):
-    """The class of stand-ins: knows its dotted path, becomes the real class when used.
+    """The metaclass of stand-ins, which know their dotted path and act as the real class when used.
 
-    An ABCMeta, because a class statement that derives from a stand-in may have abstract bases too.
+    It is an ABCMeta, because a class that derives from a stand-in may have abstract bases too.
     """
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
@@ -102,7 +102,7 @@ class _StandInClass(abc.ABCMeta):
 
 @dataclass
 class _State:
-    """What is deferred now: module name -> the module object whose code has not run."""
+    """What is currently deferred: module name -> the module object whose code has not run."""
 
     active: bool = False
     pending: dict[str, ModuleType] = field(default_factory=dict)
@@ -116,7 +116,7 @@ def _stand_in(module: str, name: str) -> type:
 
 
 def _load(name: str) -> ModuleType:
-    """Runs the code of a deferred module in the module object that others already hold."""
+    """Runs the code of a deferred module in the module object that other modules already refer to."""
     module = _state.pending.pop(name, None)
     if module is None:
         return importlib.import_module(name)
@@ -132,7 +132,7 @@ def _load(name: str) -> ModuleType:
 
 
 def _getattr_of(module: ModuleType) -> Callable[[str], Any]:
-    """PEP 562: what a deferred module answers when asked for a name it does not have yet."""
+    """Returns the `__getattr__` (PEP 562) of a deferred module, which provides names that it does not have yet."""
     package = module.__name__
 
     def __getattr__(name: str) -> Any:
@@ -157,7 +157,7 @@ def _is_light_submodule(package: str, name: str) -> bool:
 
 
 class _DeferringLoader:
-    """Makes the module object and leaves its code for later."""
+    """Creates the module object without running its code."""
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
@@ -168,7 +168,7 @@ class _DeferringLoader:
 
 
 class _AlreadyLoaded:
-    """Hands out a submodule that its package's `__init__` has just imported."""
+    """Returns a submodule that its package's `__init__` has just imported."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module, self._spec = module, module.__spec__
@@ -181,7 +181,7 @@ class _AlreadyLoaded:
 
 
 class _DeferringFinder:
-    """First on `sys.meta_path`: decides what is deferred."""
+    """The first finder of `sys.meta_path`, which decides what is deferred."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if _state.active and (name in _PACKAGES or _NAMED_ONLY.fullmatch(name)):
@@ -213,7 +213,7 @@ def _parent_path(name: str) -> Any:
 
 
 def install() -> None:
-    """Defers what is not imported yet; call before the first import of TFX."""
+    """Starts to defer imports; call it before the first import of TFX."""
     _state.active = True
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
@@ -221,18 +221,18 @@ def install() -> None:
 
 
 def _prefer_local_files() -> None:
-    """Local paths go through Python's own files, also after `release`: fingerprints of files must not change."""
+    """Uses Python's own file functions for local paths, even after `release`: file fingerprints must not change."""
     from tfx.dsl.io import fileio  # noqa: F401  (registers TFX's own plugins first)
     from tfx.dsl.io.filesystem_registry import DEFAULT_FILESYSTEM_REGISTRY
     from tfx.dsl.io.plugins.local import LocalFilesystem
 
     class LocalFiles(LocalFilesystem):
-        """TFX's plugin for local files, completed: callers rely on what TensorFlow's one gives."""
+        """TFX's plugin for local files, extended to return what callers expect from TensorFlow's plugin."""
 
         @staticmethod
         def stat(path: Any) -> FileStatistics:
-            found = LocalFilesystem.stat(path)
-            return FileStatistics(found.st_size, found.st_mtime_ns, stat.S_ISDIR(found.st_mode))
+            result = LocalFilesystem.stat(path)
+            return FileStatistics(result.st_size, result.st_mtime_ns, stat.S_ISDIR(result.st_mode))
 
         @staticmethod
         def glob(pattern: Any) -> list[Any]:
@@ -253,10 +253,10 @@ def release(load: bool = True) -> None:
     """Ends the deferral before the first executor is imported.
 
     Executor modules are forgotten, so that the next import by dotted path finds the real ones;
-    packages that are still deferred load on their first use, on the thread that asks.
+    packages that are still deferred are loaded on their first use, by the thread that uses them.
 
     Args:
-        load: whether TensorFlow and Beam are loaded now; if not, call `load_for_threads` before Beam runs.
+        load: whether to load TensorFlow and Beam now; if not, call `load_for_threads` before Beam runs.
     """
     if not _state.active:
         return
@@ -268,7 +268,7 @@ def release(load: bool = True) -> None:
 
 
 def load_for_threads() -> None:
-    """Loads what is still deferred of TensorFlow and Beam: Beam's worker threads must not race to do it."""
+    """Loads TensorFlow and Beam if they are still deferred, because Beam's worker threads would race to load them."""
     for name in ("tensorflow", "apache_beam"):
         if name in _state.pending:
             _load(name)

@@ -1,4 +1,4 @@
-"""Arguments that several sub-commands of both runners take."""
+"""Arguments shared by the sub-commands of both runners."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ConfigPath = Annotated[
 ]
 OptionalConfigPath = Annotated[
     str | None,
-    typer.Argument(metavar="CONFIG", help="YAML file of the model; it is compiled. Or give --package."),
+    typer.Argument(metavar="CONFIG", help="YAML file of the model, which is compiled; or give --package."),
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -1,7 +1,7 @@
-"""Keeps the console for what a person reads: everything else goes to the run's log file.
+"""Keeps the console free for messages to the user; all other output goes to the run's log file.
 
-TensorFlow's and Beam's C++ code writes to the file descriptors 1 and 2, past Python's `sys.stderr`,
-so the descriptors themselves are pointed at the log.
+The C++ code of TensorFlow and Beam writes to the file descriptors 1 and 2, bypassing Python's `sys.stderr`,
+so the descriptors themselves are redirected to the log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TextIO
 
 from components.project import PROJECT_DIR
 
-# What the process must hold before TensorFlow is imported; what the user has set stays.
+# Variables that must be set before TensorFlow is imported; values that the user has set are kept.
 ENVIRONMENT = {
     "TF_USE_LEGACY_KERAS": "1",  # Hugging Face's TF models and TFMA are Keras 2
     "TF_CPP_MIN_LOG_LEVEL": "1",
@@ -26,10 +26,10 @@ ENVIRONMENT = {
 
 
 def prepare_environment() -> None:
-    """Sets what TensorFlow and transformers read when they are imported, and where child processes find us."""
+    """Sets variables that TensorFlow and transformers read on import, and PYTHONPATH for child processes."""
     for key, value in ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    # Beam starts its worker processes in the current folder, which need not be the project's.
+    # Beam starts its worker processes in the current folder, which may not be the project's.
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if str(PROJECT_DIR) not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join([*paths, str(PROJECT_DIR)])
@@ -56,7 +56,7 @@ def redirected(log_path: Path, verbose: bool) -> Iterator[tuple[TextIO, TextIO]]
 
 @contextlib.contextmanager
 def _moved(descriptor: int, log: TextIO) -> Iterator[TextIO]:
-    """Points a descriptor at the log; yields a stream on where it pointed before."""
+    """Redirects a descriptor to the log; yields a stream to its original target."""
     python_stream = {1: sys.stdout, 2: sys.stderr}[descriptor]
     python_stream.flush()
     kept = os.dup(descriptor)

@@ -1,4 +1,4 @@
-"""How the state of a node and a time look on a terminal."""
+"""Formats node states and durations for the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SYMBOLS = {
 
 
 def duration(seconds: float) -> str:
-    """`0.42 -> "0.4 s"`, `75 -> "1 min 15 s"`, `3700 -> "1 h 1 min"`."""
+    """Formats seconds: `0.42 -> "0.4 s"`, `75 -> "1 min 15 s"`, `3700 -> "1 h 1 min"`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

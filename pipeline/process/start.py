@@ -1,6 +1,6 @@
-"""What the runners do first: in an interpreter that has not what they need, one line instead of a traceback.
+"""Checks the interpreter and its packages first, and reports problems in one line instead of a traceback.
 
-Standard library only, and no syntax that Python 3.6 does not know: it must run where nothing else does.
+This module uses the standard library only, and the syntax of Python 3.6, so that it runs in any environment.
 """
 
 import importlib
@@ -17,14 +17,14 @@ NEEDED = (3, 11)
 
 
 def check_python() -> None:
-    """Ends the process with exit code 1 where this is another Python than the project's."""
+    """Ends the process with exit code 1 if this is not the Python version that the project needs."""
     if sys.version_info[:2] != NEEDED:
-        needed, found = (".".join(map(str, version)) for version in (NEEDED, sys.version_info[:3]))
-        _refuse(f"Python {needed} is needed, this is {found}")
+        needed, actual = (".".join(map(str, version)) for version in (NEEDED, sys.version_info[:3]))
+        _refuse(f"Python {needed} is needed, this is {actual}")
 
 
 def main_of(module: str) -> Callable[[], None]:
-    """Imports a command line and returns its `main`; ends the process with exit code 1 where that fails.
+    """Imports a command line and returns its `main`; ends the process with exit code 1 if packages are missing.
 
     Args:
         module: such as "pipeline.local.cli".
@@ -42,8 +42,8 @@ def main_of(module: str) -> Callable[[], None]:
 
 
 def is_incomplete(error: BaseException) -> bool:
-    """Whether an import failed because packages are missing or only half there."""
-    if isinstance(error, AttributeError):  # of an empty folder or file, or another version
+    """Whether an import failed because packages are missing or incomplete."""
+    if isinstance(error, AttributeError):  # caused by an empty folder or file, or another version
         package = getattr(error, "obj", None)
         return isinstance(package, ModuleType) and not package.__name__.startswith(PACKAGES)
     if isinstance(error, SyntaxError):  # a file that was cut short
@@ -54,12 +54,12 @@ def is_incomplete(error: BaseException) -> bool:
 
 
 def remedy() -> str:
-    """What to do about it, for the interpreter that runs now."""
+    """What to do about missing packages, for the current interpreter."""
     if os.path.realpath(sys.prefix) == os.path.realpath(ENVIRONMENT):
         return f"{ENVIRONMENT} is incomplete: remove it, and run `make setup` in {PROJECT_DIR}"
     python = os.path.join(ENVIRONMENT, "bin", "python")
     again = " ".join(map(shlex.quote, [python, *sys.argv]))
-    return f"{sys.executable} has not this project's environment: run `make setup` in {PROJECT_DIR}, then {again}"
+    return f"{sys.executable} does not have this project's environment: run `make setup` in {PROJECT_DIR}, then {again}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -482,7 +482,7 @@ def test_infra_validator_that_starts_containers_is_refused_as_tfx_does(workplace
 def test_node_name_that_kubernetes_refuses(workplace):
     config = load_config(workplace / "my.yaml")
     nodes = Pipeline("p", str(workplace), components=[MakeNumber(start=1).with_id("make_number")])
-    with pytest.raises(UsageError, match="node 'make_number': Kubernetes takes"):
+    with pytest.raises(UsageError, match="node 'make_number': a Kubernetes name may contain"):
         pipeline_spec(nodes, config.kubeflow, "image", [])
 
 

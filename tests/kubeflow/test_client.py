@@ -198,8 +198,8 @@ def test_parameters_have_the_types_of_the_package(site):
         ("steps=2.5", "steps must be a whole number, got '2.5'"),
         ("epochs", "write it as name=value"),
         ("run_date=yesterday", "'yesterday' is neither a day such as 2026-11-22 nor a time zone"),
-        ("serving_dir=gs://bucket/m", "write a folder as steps see it, on a mounted claim, such as /mnt/"),
-        ("span=last", "'last' is no span; write a number such as 7"),
+        ("serving_dir=gs://bucket/m", "must be a container path on a mounted claim, such as /mnt/"),
+        ("span=last", "'last' is not a span; write a number such as 7"),
     ],
 )
 def test_wrong_parameter_is_a_usage_error_and_starts_nothing(site, given, told):
@@ -284,7 +284,7 @@ def test_token_that_ends_while_waiting_is_told_and_the_run_goes_on(site):
     assert told.code == 1
     assert "(401)" in told.error
     (run_id,) = site.stub.runs
-    assert f"run {run_id} goes on. Follow it: runs {run_id} --wait" in told.out
+    assert f"run {run_id} continues. Follow it: runs {run_id} --wait" in told.out
 
 
 def test_stopped_run_is_exit_code_1(site):
@@ -302,7 +302,7 @@ def test_interrupt_leaves_the_run_alone_and_says_how_to_go_on(site, monkeypatch)
     told = site.submit()
     (run,) = site.stub.runs.values()
     assert told.code == 130
-    assert f"run {run['run_id']} goes on. Follow it: runs {run['run_id']} --wait" in told.out
+    assert f"run {run['run_id']} continues. Follow it: runs {run['run_id']} --wait" in told.out
     assert run["state"] == "RUNNING"
 
 
@@ -338,7 +338,7 @@ def test_host_that_does_not_answer(site):
     told = site.run("runs", host="http://127.0.0.1:9")
     assert told.code == 1
     assert told.error.startswith("http://127.0.0.1:9: no connection (")
-    assert told.error.endswith("; is --host right and the server up?")
+    assert told.error.endswith("; check --host, and that the server is running")
 
 
 def test_host_that_is_not_kubeflow(site):
@@ -351,10 +351,10 @@ def test_refused_token(site):
     told = site.run("runs", KFP_TOKEN="wrong")
     assert (told.code, told.error) == (
         1,
-        f"{site.host}: the server refuses the token (401); get a new one and put it into KFP_TOKEN or --token-file",
+        f"{site.host}: the server rejects the token (401); get a new one and put it into KFP_TOKEN or --token-file",
     )
     assert "wrong" not in told.error.replace("wrongly", "")
-    assert "the server wants a token (401)" in site.run("runs").error
+    assert "the server requires a token (401)" in site.run("runs").error
 
 
 def test_expired_token_is_told_with_its_end(site):
@@ -382,7 +382,7 @@ def test_token_file_is_read_before_each_request(site, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [("", "it is empty"), ("Bearer x", "a token has no white space")]
+    ("content", "told"), [("", "the file is empty"), ("Bearer x", "a token contains no white space")]
 )
 def test_token_file_without_a_token(site, tmp_path, content, told):
     (tmp_path / "token").write_text(content)
@@ -395,8 +395,8 @@ def test_unknown_namespace(site):
     site.stub.multi_user, site.stub.namespaces = True, {"ann"}
     told = site.submit("--no-wait", "--namespace", "bob")
     assert told.code == 1
-    assert "no right in namespace 'bob', or no such namespace (403): " in told.error
-    assert "check --namespace and whose token it is" in told.error
+    assert "no permission in namespace 'bob', or no such namespace (403): " in told.error
+    assert "check --namespace and the token's owner" in told.error
     assert not site.stub.runs
 
 
@@ -404,7 +404,7 @@ def test_server_with_many_users_wants_a_namespace(site):
     site.stub.multi_user, site.stub.namespaces = True, {"ann"}
     told = site.run("runs")
     assert told.code == 2
-    assert "has many users: give --namespace" in told.error
+    assert "is a multi-user server: give --namespace" in told.error
     assert site.submit(KFP_NAMESPACE="ann").code == 0
     assert {r["namespace"] for r in site.stub.runs.values()} == {"ann"}
 
@@ -419,7 +419,7 @@ def test_package_that_the_server_refuses(site):
     site.package.write_text(PACKAGE.replace("2.1.0", "2.0.0"))
     told = site.submit("--no-wait")
     assert told.code == 1
-    assert "the server says no (400): " in told.error
+    assert "the server rejects the request (400): " in told.error
     assert "schema version '2.0.0', only 2.1.0 is supported" in told.error
 
 
@@ -427,7 +427,7 @@ def test_file_that_is_no_package(site):
     site.package.write_text("name: trec\n")
     told = site.submit("--no-wait")
     assert told.code == 2
-    assert "not a package that `runner_kubeflow.py compile` wrote" in told.error
+    assert "not a package written by `runner_kubeflow.py compile`" in told.error
 
 
 # --- runs, stop, logs -----------------------------------------------------------------------------
@@ -491,7 +491,7 @@ def test_log_of_a_pod_that_is_gone(site):
     (run_id,) = site.stub.runs
     told = site.run("logs", run_id, "Trainer")
     assert told.code == 1
-    assert "it is gone, and with it its log" in told.error
+    assert "the pod has been deleted, and with it its log" in told.error
 
 
 def test_log_of_an_unknown_step(site):
@@ -510,7 +510,7 @@ def test_schedule_shows_the_next_times_and_makes_a_recurring_run(site):
     )
     assert told.code == 0, told.error
     lines = told.out.splitlines()
-    assert lines[0] == "cron of the scheduler: '0 0 1 * * *'; the next times:"
+    assert lines[0] == "cron in the scheduler's time zone: '0 0 1 * * *'; the next runs:"
     assert len(lines) == 8
     assert all("06:30:00 IST" in line and "01:00 UTC" in line for line in lines[1:6])
     assert lines[6] == "parameters: run_date=Asia/Kolkata"
@@ -523,7 +523,7 @@ def test_schedule_shows_the_next_times_and_makes_a_recurring_run(site):
 def test_schedule_in_a_zone_with_summer_time_is_warned_of(site):
     told = site.schedule("--cron", "30 6 * * *", "--timezone", "Europe/Berlin")
     assert "warning: from 20" in told.out
-    assert "it runs at another time of day" in told.out
+    assert "runs start at another time of day" in told.out
     same = site.schedule(
         "--cron", "30 6 * * *", "--timezone", "Europe/Berlin", "--server-timezone", "Europe/Berlin"
     )
@@ -541,7 +541,7 @@ def test_schedule_of_the_same_name_is_replaced_in_place(site):
 
 
 @pytest.mark.parametrize("failing", [":disable", ":enable"])
-def test_swap_that_fails_half_way_is_taken_back(site, failing):
+def test_replacement_that_fails_halfway_is_undone(site, failing):
     site.schedule("--cron", "0 6 * * *")
     failures = iter([500])
     site.stub.trouble = lambda method, path: next(failures, None) if path.endswith(failing) else None
@@ -556,7 +556,9 @@ def test_old_form_with_running_runs_is_disabled_and_kept_until_they_ended(site):
     (old,), (run,) = site.stub.recurring, site.stub.runs.values()
     run |= {"recurring_run_id": old, "state": "RUNNING"}
     told = site.schedule("--cron", "0 7 * * *")
-    assert f"its earlier form {old} is disabled and stays until its runs have ended" in told.out
+    assert (
+        f"the replaced schedule {old} is disabled, but not deleted because it has unfinished runs" in told.out
+    )
     assert site.recurring() == [("0 0 6 * * *", "DISABLED"), ("0 0 7 * * *", "ENABLED")]
     run["state"] = "SUCCEEDED"
     site.schedule("--cron", "0 9 * * *")
@@ -595,12 +597,18 @@ def test_schedules_are_listed_over_pages(site):
     ("arguments", "told"),
     [
         (["--cron", "0 0 24 * * *"], "hour '24': 24 is above 23"),
-        (["--cron", "0 6 * * *", "--timezone", "Mars/Olympus"], "--timezone: no time zone 'Mars/Olympus'"),
-        (["--cron", "0 6 * * *", "--server-timezone", "x"], "--server-timezone: no time zone 'x'"),
-        (["--cron", "0 6 * * *", "--start", "tomorrow"], "--start 'tomorrow': write a day or an instant"),
+        (
+            ["--cron", "0 6 * * *", "--timezone", "Mars/Olympus"],
+            "--timezone: unknown time zone 'Mars/Olympus'",
+        ),
+        (["--cron", "0 6 * * *", "--server-timezone", "x"], "--server-timezone: unknown time zone 'x'"),
+        (["--cron", "0 6 * * *", "--start", "tomorrow"], "--start 'tomorrow': must be a date or a time"),
         (["--cron", "0 6 * * *", "--end", "2020-01-01"], "it never runs between --start and --end"),
         (["--cron", "0 6 * * *", "--param", "run_date=[[ScheduledTime]]"], "neither a day such as"),
-        (["--cron", "0 6 1 * *", "--timezone", "Asia/Tokyo", "--param", "epochs=1"], "no single cron means"),
+        (
+            ["--cron", "0 6 1 * *", "--timezone", "Asia/Tokyo", "--param", "epochs=1"],
+            "no single cron matches",
+        ),
     ],
 )
 def test_bad_schedule_is_a_usage_error_and_makes_nothing(site, arguments, told):

@@ -64,7 +64,7 @@ def test_step_has_the_defaults_and_its_own_values(write):
             "unknown accelerator 'T4'; resource names in Kubernetes: nvidia",
         ),
         ("kubeflow.image_pull_secrets=[My_Secret]", "lower case letters, digits, - and . in a name"),
-        ("kubeflow.serving_dir=/elsewhere", "would vanish with the pod"),
+        ("kubeflow.serving_dir=/elsewhere", "would be lost when the pod ends"),
         (
             "kubeflow.steps.Trianer={cpu: 1}",
             "kubeflow.steps.Trianer: input should be 'TFRecordExampleGen', 'StatisticsGen', ",

@@ -1,1 +1,1 @@
-"""Talks to a Kubeflow Pipelines server: submit, watch, schedule, check."""
+"""The client of a Kubeflow Pipelines server: submit, watch, schedule, check."""

@@ -1,6 +1,6 @@
-"""Asks a cluster whether the claims and secrets that a config names are there.
+"""Checks whether a cluster has the claims and secrets that a config names.
 
-A pod that waits for a missing secret or claim waits forever, and its run shows nothing but "running".
+A pod waits forever for a missing secret or claim, and its run shows only "running".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PULL_SECRET_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg
 
 
 def check_cluster(settings: KubeflowSettings, namespace: str, kubeconfig: Path | None) -> int:
-    """Returns how many claims and secrets were found.
+    """Checks that all claims and secrets exist; returns their number.
 
     Args:
         settings: the config's `kubeflow` section.
@@ -27,8 +27,8 @@ def check_cluster(settings: KubeflowSettings, namespace: str, kubeconfig: Path |
         kubeconfig: access to the cluster; None for ~/.kube/config.
 
     Raises:
-        UsageError: one is missing, or has not what steps need; the message names it, its key, and a remedy.
-        PipelineError: no cluster answers, or it does not let this user look.
+        UsageError: one is missing or lacks what steps need; the message names it, its key and a remedy.
+        PipelineError: the cluster does not answer, or does not permit this user to read them.
     """
     from kubernetes import client, config
     from urllib3.exceptions import HTTPError
@@ -37,11 +37,11 @@ def check_cluster(settings: KubeflowSettings, namespace: str, kubeconfig: Path |
     try:
         config.load_kube_config(None if kubeconfig is None else str(kubeconfig), client_configuration=access)
     except (config.ConfigException, yaml.YAMLError) as error:
-        named = kubeconfig or "~/.kube/config"
+        file = kubeconfig or "~/.kube/config"
         raise UsageError(
-            f"--kubeconfig: {named} gives no access to a cluster: {_first_line(error)}"
+            f"--kubeconfig: {file} gives no access to a cluster: {_first_line(error)}"
         ) from error
-    access.retries = False  # urllib3's, which warns of each on stderr
+    access.retries = False  # urllib3 would print a warning to stderr for each retry
     try:
         problems = list(_problems(settings, client.CoreV1Api(client.ApiClient(access)), namespace))
     except HTTPError as error:
@@ -79,10 +79,10 @@ def _secret_problems(secret: SecretSettings, found: Any, where: str, namespace: 
             f"secret generic {secret.name}, or set optional: true"
         )
         return
-    held = found.data or {}
-    for key in sorted((secret.env or {}).keys() - held.keys()):
-        known = ", ".join(sorted(held)) or "nothing"
-        yield f"{where}.env: Secret {secret.name!r} has no key {key!r}, it has {known}"
+    data = found.data or {}
+    for key in sorted((secret.env or {}).keys() - data.keys()):
+        known = ", ".join(sorted(data)) or "none"
+        yield f"{where}.env: Secret {secret.name!r} has no key {key!r}; it has {known}"
 
 
 def _pull_secret_problems(name: str, found: Any, where: str, namespace: str) -> Iterator[str]:
@@ -92,11 +92,11 @@ def _pull_secret_problems(name: str, found: Any, where: str, namespace: str) -> 
             f"secret docker-registry {name}"
         )
     elif found.type not in _PULL_SECRET_TYPES:
-        yield f"{where}: Secret {name!r} is of type {found.type!r}, must be {_PULL_SECRET_TYPES[0]}"
+        yield f"{where}: Secret {name!r} is of type {found.type!r}, but must be {_PULL_SECRET_TYPES[0]}"
 
 
 def _read(read: Callable[..., Any], where: str, name: str, namespace: str) -> Any:
-    """The object, None when there is none of that name."""
+    """Returns the object, or None if there is none of that name."""
     from kubernetes.client import ApiException
 
     try:
@@ -105,8 +105,8 @@ def _read(read: Callable[..., Any], where: str, name: str, namespace: str) -> An
         if error.status == 404:
             return None
         raise PipelineError(
-            f"{where}: the cluster answers {error.status} {error.reason} when asked for {name!r} in namespace "
-            f"{namespace!r}; log in again, or ask for the right to get it"
+            f"{where}: the cluster answers {error.status} {error.reason} to a request for {name!r} in namespace "
+            f"{namespace!r}; log in again, or ask for permission to read it"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Commands of `runner_kubeflow.py` that talk to a server: submit, runs, stop, logs."""
+"""The commands of `runner_kubeflow.py` for runs on a server: submit, runs, stop, logs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pipeline.process.options import OptionalConfigPath
 INTERRUPTED = 130
 
 RunId = Annotated[
-    str, typer.Argument(metavar="RUN_ID", help="Id of the run, as `submit` and `runs` tell it.")
+    str, typer.Argument(metavar="RUN_ID", help="Id of the run, as printed by `submit` and `runs`.")
 ]
-PollSeconds = Annotated[float, typer.Option(min=0.05, help="Seconds between two looks at the run.")]
+PollSeconds = Annotated[float, typer.Option(min=0.05, help="Seconds between requests for the run's state.")]
 
 
 def submit(
@@ -34,7 +34,9 @@ def submit(
     set_: options.Overrides = None,
     param: options.Parameters = None,
     experiment: options.Experiment = "",
-    run_name: Annotated[str, typer.Option(help="Name of the run; default: pipeline and time.")] = "",
+    run_name: Annotated[
+        str, typer.Option(help="Name of the run; default: the pipeline's name and the time.")
+    ] = "",
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Show the steps until the run ends, or return at once.")
     ] = True,
@@ -49,8 +51,8 @@ def submit(
 ) -> None:
     """Upload the pipeline, start a run and show its steps until it ends.
 
-    Exit code: 0 pushed (with --no-wait: started), 3 rejected by a gate, 2 bad usage or config, 130 Ctrl-C (the
-    run goes on), 1 anything else.
+    Exit code: 0 pushed (with --no-wait: started), 3 rejected by a gate, 2 invalid command line or config,
+    130 Ctrl-C (the run continues), 1 any other failure.
     """
     options.check_source(config, package, image)
     reached = options.access(host, namespace, token_file, ca_cert)
@@ -59,29 +61,31 @@ def submit(
     from pipeline.kubeflow.client.submission import start_run
 
     server = connect(reached)
-    with options.compiled(config, package, image, set_ or (), context) as found:
-        values = parse_values(param or (), found.parameters)
+    with options.compiled(config, package, image, set_ or (), context) as pipeline:
+        values = parse_values(param or (), pipeline.parameters)
         run_id = start_run(
             server,
-            found,
-            experiment or found.name,
-            run_name or f"{found.name} {datetime.now():%Y-%m-%d %H:%M:%S}",
+            pipeline,
+            experiment or pipeline.name,
+            run_name or f"{pipeline.name} {datetime.now():%Y-%m-%d %H:%M:%S}",
             values,
             pipeline_root,
             service_account,
         )
     _say(f"run {run_id}: {server.link('runs/details/' + run_id)}")
     if wait:
-        _follow(server, run_id, found.steps, poll_seconds)
+        _follow(server, run_id, pipeline.steps, poll_seconds)
 
 
 def runs(
     run_id: Annotated[
         str | None, typer.Argument(metavar="RUN_ID", help="Show the steps of this run.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="With RUN_ID: until it ends, as `submit`.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="With RUN_ID: show the steps until the run ends, like `submit`.")
+    ] = False,
     experiment: Annotated[str, typer.Option(help="Only runs of this experiment.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of runs, the newest first.")] = 20,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     poll_seconds: PollSeconds = 5.0,
     host: options.Host = "",
@@ -89,9 +93,9 @@ def runs(
     token_file: options.TokenFile = None,
     ca_cert: options.CaCert = None,
 ) -> None:
-    """List runs, or show the steps of one. Exit code with --wait: as of `submit`."""
+    """List runs, or show the steps of one. With --wait, the exit codes are those of `submit`."""
     if run_id is None and wait:
-        raise UsageError("--wait goes with RUN_ID")
+        raise UsageError("--wait needs RUN_ID")
     reached = options.access(host, namespace, token_file, ca_cert)
     from pipeline.kubeflow.client.server import connect
 
@@ -113,7 +117,7 @@ def stop(
     token_file: options.TokenFile = None,
     ca_cert: options.CaCert = None,
 ) -> None:
-    """Stop a run: its pods are ended, what is served stays."""
+    """Stop a run: its pods are terminated, the served version stays."""
     reached = options.access(host, namespace, token_file, ca_cert)
     from pipeline.kubeflow.client.run_state import ENDED
     from pipeline.kubeflow.client.server import connect
@@ -135,7 +139,7 @@ def logs(
     token_file: options.TokenFile = None,
     ca_cert: options.CaCert = None,
 ) -> None:
-    """Print the logs of a run's steps, or of one. They last as long as the pods, or the cluster's archive."""
+    """Print the logs of all steps of a run, or of one. They exist as long as the pods or the cluster's log archive."""
     reached = options.access(host, namespace, token_file, ca_cert)
     from pipeline.kubeflow.client.logs import read_log
     from pipeline.kubeflow.client.run_state import step_states
@@ -146,8 +150,8 @@ def logs(
         steps = step_states(client.get_run(run_id))
     if step is not None and step not in steps:
         close = difflib.get_close_matches(step, list(steps), n=1)
-        told = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(steps) or 'none yet'}"
-        raise UsageError(f"run {run_id} has no step {step!r}; {told}")
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(steps) or 'none yet'}"
+        raise UsageError(f"run {run_id} has no step {step!r}; {hint}")
     for state in [steps[step]] if step is not None else steps.values():
         if not state.pods:
             _say(f"== {state.name}: no pod ({state.state})")
@@ -159,11 +163,11 @@ def logs(
 
 
 def _follow(server: Any, run_id: str, names: Any, poll_seconds: float) -> NoReturn:
-    """Shows the run until it ends, and exits as it ended."""
+    """Shows the run until it ends, then exits with the exit code for its outcome."""
     from pipeline.kubeflow.client.server import ServerError
     from pipeline.kubeflow.client.watch import conclude, follow
 
-    goes_on = f"run {run_id} goes on. Follow it: runs {run_id} --wait   Stop it: stop {run_id}"
+    goes_on = f"run {run_id} continues. Follow it: runs {run_id} --wait   Stop it: stop {run_id}"
     try:
         run = follow(server, run_id, names, Console(), poll_seconds)
     except KeyboardInterrupt:
@@ -194,19 +198,19 @@ def _newest(server: Any, experiment: str, limit: int) -> list[Any]:
         return list(islice(pages(client.list_runs, "runs", sort_by="created_at desc", **inside), limit))
 
 
-def _print_runs(found: list[Any], as_json: bool) -> None:
+def _print_runs(runs: list[Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps([_run_json(run) for run in found], indent=2))
+        print(json.dumps([_run_json(run) for run in runs], indent=2))
         return
     console = Console()
     if not console.is_terminal:
-        for run in found:
+        for run in runs:
             _say(f"{run.run_id} {run.state} {run.created_at:%Y-%m-%dT%H:%M:%SZ} {run.display_name}")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("run", "state", "created", "name"):
         table.add_column(column, overflow="fold")
-    for run in found:
+    for run in runs:
         table.add_row(run.run_id, run.state, f"{run.created_at:%Y-%m-%d %H:%M} UTC", Text(run.display_name))
     console.print(table)
 
@@ -216,8 +220,8 @@ def _print_run(server: Any, run: Any, as_json: bool) -> None:
 
     steps = step_states(run)
     if as_json:
-        told = {step.name: {"state": step.state, "seconds": step.seconds} for step in steps.values()}
-        print(json.dumps(_run_json(run) | {"steps": told}, indent=2))
+        states = {step.name: {"state": step.state, "seconds": step.seconds} for step in steps.values()}
+        print(json.dumps(_run_json(run) | {"steps": states}, indent=2))
         return
     _say(f"{run.display_name}: {run.state}, {server.link('runs/details/' + run.run_id)}")
     for step in steps.values():

@@ -1,8 +1,9 @@
-"""Cron as Kubeflow's scheduler reads it: six fields, seconds first, by the rules of robfig/cron 1.2.
+"""Cron expressions as Kubeflow's scheduler reads them: six fields, seconds first, by the rules of robfig/cron 1.2.
 
 A schedule is evaluated in the time zone of the scheduler (`CRON_SCHEDULE_TIMEZONE` of the deployment
-ml-pipeline-scheduledworkflow, UTC unless changed); a recurring run has no zone of its own. It runs at every
-instant whose wall clock there matches: a time that summer time skips is skipped, one that it repeats runs twice.
+ml-pipeline-scheduledworkflow, UTC unless changed); a recurring run has no time zone of its own. It runs at every
+instant whose wall clock there matches: a time that is skipped when summer time begins is skipped, and one that is
+repeated when it ends runs twice.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ _DAYS = {n: i for i, n in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "
 _WORDS: tuple[dict[str, int], ...] = ({}, {}, {}, {}, _MONTHS, _DAYS)
 _SECOND, _MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY = range(6)
 _DAY_MINUTES = 24 * 60
-# The scheduler gives up after five years, too.
+# The scheduler also gives up after five years.
 _HORIZON = timedelta(days=5 * 366)
 
 
 @dataclass(frozen=True)
 class Cron:
-    """`Cron.parse("30 6 * * mon")`: every Monday at 06:30:00.
+    """A parsed cron expression: `Cron.parse("30 6 * * mon")` is every Monday at 06:30:00.
 
     Attributes:
-      fields: six texts, seconds first, as the scheduler takes them.
-      values: the numbers that each field stands for; Sunday is 0.
+        fields: six strings, seconds first, as the scheduler expects them.
+        values: the numbers that match each field; Sunday is 0.
     """
 
     fields: tuple[str, ...]
@@ -47,7 +48,7 @@ class Cron:
         """Reads five fields (minute first; Sunday is 0 or 7) or six (seconds first; Sunday is 0).
 
         Raises:
-          UsageError: another number of fields, or a field out of its range; names the field and the value.
+            UsageError: the number of fields is wrong, or a field is out of range; names the field and the value.
         """
         fields = text.split()
         if len(fields) not in (5, 6) or text.startswith("@"):
@@ -67,7 +68,7 @@ class Cron:
         return " ".join(self.fields)
 
     def on(self, day: date) -> bool:
-        """Whether it runs on a day. A restricted day of month and day of week are alternatives."""
+        """Whether it runs on a day. If day of month and day of week are both restricted, either may match."""
         by_day = day.day in self.values[_DAY]
         by_weekday = day.isoweekday() % 7 in self.values[_WEEKDAY]
         either = not (_has_star(self.fields[_DAY]) or _has_star(self.fields[_WEEKDAY]))
@@ -76,8 +77,8 @@ class Cron:
         )
 
     def upcoming(self, after: datetime, zone: tzinfo) -> Iterator[datetime]:
-        """Yields the instants behind `after`, in `zone`, where the scheduler's clock is."""
-        start = after.astimezone(UTC)  # times of one zone would be compared by their wall clock
+        """Yields the instants after `after`, in `zone`, the time zone of the scheduler."""
+        start = after.astimezone(UTC)  # Python compares times of the same zone by their wall clock
         day = after.astimezone(zone).date()
         last = day + _HORIZON
         while day <= last:
@@ -86,21 +87,21 @@ class Cron:
             day += timedelta(days=1)
 
     def _in_hour(self, day: date, hour: int, zone: tzinfo) -> list[datetime]:
-        found = set()
+        instants = set()
         for minute in self.values[_MINUTE]:
             for second in self.values[_SECOND]:
                 wall = datetime(day.year, day.month, day.day, hour, minute, second)
                 for fold in (0, 1):
                     instant = wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)
                     if instant.astimezone(zone).replace(tzinfo=None, fold=0) == wall:
-                        found.add(instant)
-        return sorted(found)
+                        instants.add(instant)
+        return sorted(instants)
 
     def shifted(self, minutes: int) -> Cron | None:
-        """The same instants on a clock that is `minutes` behind: `30 6 * * *` by 60 is `30 5 * * *`.
+        """Returns the same instants on a clock that is `minutes` behind: `30 6 * * *` by 60 is `30 5 * * *`.
 
         Returns:
-          None where no single cron says it, as for a day of the month that becomes the day before.
+            None if no single cron can express it, such as when a day of the month becomes the day before.
         """
         if minutes == 0:
             return self
@@ -155,7 +156,7 @@ def _item(item: str, low: int, high: int, words: dict[str, int]) -> frozenset[in
         # `5/10` is `5-59/10`, as in every cron.
         end = _number(last, low, high, words) if dash else high if slash else start
     if start > end:
-        raise ValueError(f"{start} is above the {end} behind it")
+        raise ValueError(f"the range starts at {start} and ends at {end}")
     step = _number(step_text, 1, high, {}) if slash else 1
     return frozenset(range(start, end + 1, step))
 
@@ -164,7 +165,8 @@ def _number(text: str, low: int, high: int, words: dict[str, int]) -> int:
     if text.lower() in words:
         return words[text.lower()]
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise ValueError(f"{text!r} is no number" + (f" and none of {', '.join(words)}" if words else ""))
+        names = f" and not one of {', '.join(words)}" if words else ""
+        raise ValueError(f"{text!r} is not a number{names}")
     number = int(text)
     if not low <= number <= high:
         raise ValueError(f"{number} is {'below ' + str(low) if number < low else 'above ' + str(high)}")

@@ -1,8 +1,8 @@
-"""Logs of steps, as far as a server hands them out.
+"""Reads the logs of steps from a server.
 
-Two addresses have them: the API server's own, which a dashboard in front of it does not pass on, and the
-dashboard's. Both read the pod's log, so both need the pod (or the cluster's log archive) to be there still;
-the copy that Kubeflow keeps as artifact `executor-logs` lies in the object store, which needs its own keys.
+They are at two addresses: that of the API server, which a dashboard in front of it does not forward, and that of the
+dashboard. Both read the log of the pod, so the pod or the cluster's log archive must still exist. Kubeflow also keeps
+a copy, the artifact `executor-logs`, but in the object store, which needs its own credentials.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def read_log(server: Server, run_id: str, pod: str) -> str:
     """Returns the log of a pod.
 
     Raises:
-      PipelineError: neither address has it, or the server does not let us.
+        PipelineError: neither address has the log, or the server denies access.
     """
     try:
         return _unless_error(server, server.get_text(_OF_API.format(run=quote(run_id), pod=quote(pod))))
@@ -35,19 +35,19 @@ def read_log(server: Server, run_id: str, pod: str) -> str:
         if error.status != 404:
             raise
         raise PipelineError(
-            f"{server.access.host}: no log of pod {pod}: it is gone, and with it its log, unless the cluster "
-            f"keeps an archive; the step's executor-logs: {server.link('runs/details/' + run_id)}"
+            f"{server.access.host}: no log of pod {pod}: the pod has been deleted, and with it its log, unless the "
+            f"cluster has a log archive; the step's executor-logs: {server.link('runs/details/' + run_id)}"
         ) from None
 
 
 def reason(log: str) -> str:
-    """The line with which a step of ours ends when it fails, without its `error: `; empty for none."""
+    """The last `error: ` line of a step's log without that prefix, which says why the step failed; "" if none."""
     lines = [line for line in log.splitlines() if line.startswith(_ERROR)]
     return lines[-1].removeprefix(_ERROR) if lines else ""
 
 
 def _unless_error(server: Server, text: str) -> str:
-    """The API answers 200 before it looks for the pod; what goes wrong then is JSON at the end."""
+    """Returns the text, or raises the error in its last line: the API answers 200 before it looks for the pod."""
     last = text.splitlines()[-1] if text else ""
     if last.startswith("{") and '"error_message"' in last:
         try:

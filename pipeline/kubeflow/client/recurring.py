@@ -1,8 +1,8 @@
-"""Recurring runs by name: made, replaced in place, switched on and off.
+"""Creates, replaces, enables and disables recurring runs by name.
 
-The v2beta1 API can switch a recurring run on and off, but not change it. A change is a new one, made
-disabled, and then a swap: old off, new on, old deleted. Whatever fails on the way is taken back, so never
-are both enabled, and the old one is left alone unless the new one runs.
+The v2beta1 API can enable and disable a recurring run, but not change it. To change one, a new one is created
+disabled; then the old one is disabled, the new one enabled and the old one deleted. If a step fails, the steps before
+it are undone. So the two are never enabled at the same time, and the old one is kept until the new one is enabled.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pipeline.kubeflow.client.submission import filter_of, pages
 
 @dataclass(frozen=True)
 class Recurrence:
-    """What a recurring run is to be.
+    """The settings of a recurring run.
 
     Attributes:
-      name: unique within the experiment.
-      cron: six fields, in the scheduler's time zone.
-      max_concurrency: runs at the same time, 1 to 10.
-      catch_up: whether what was missed is made up for, one run for each time.
-      values: parameters of its runs.
+        name: unique within the experiment.
+        cron: six fields, in the scheduler's time zone.
+        max_concurrency: maximum number of simultaneous runs, 1 to 10.
+        catch_up: whether missed times are made up for, with one run each.
+        values: parameters of its runs.
     """
 
     name: str
@@ -46,9 +46,9 @@ class Recurrence:
 
 
 def recurring_runs(server: Server, experiment_id: str | None, name: str = "") -> list[Any]:
-    """Recurring runs, all or those of one experiment and name, the newest last."""
+    """Lists recurring runs, all or those of one experiment and name, the newest last."""
     with server.calls() as client:
-        found = list(
+        runs = list(
             pages(
                 client.list_recurring_runs,
                 "recurring_runs",
@@ -58,48 +58,48 @@ def recurring_runs(server: Server, experiment_id: str | None, name: str = "") ->
                 sort_by="created_at",
             )
         )
-    return [run for run in found if not name or run.display_name == name]
+    return [run for run in runs if not name or run.display_name == name]
 
 
 def put(server: Server, wanted: Recurrence) -> tuple[str, list[str]]:
-    """Makes the recurring run, in the place of those of its name.
+    """Creates the recurring run and replaces those of the same name.
 
     Returns:
-      Its id, and ids of old ones that are disabled but were not deleted: that would kill their runs.
+        Its id, and the ids of old ones that were disabled but not deleted, because that would kill their runs.
 
     Raises:
-      PipelineError: what failed; the message says what was taken back.
+        PipelineError: a request failed; the message says whether the change was undone.
     """
     old = recurring_runs(server, wanted.experiment_id, wanted.name)
     was_enabled = [run.recurring_run_id for run in old if run.status == "ENABLED"]
-    made = _create(server, wanted)
+    new_id = _create(server, wanted)
     try:
         _switch(server, was_enabled, on=False)
         if wanted.enabled:
-            _switch(server, [made], on=True)
-    except BaseException as error:  # Ctrl-C too: half a swap would leave nothing enabled
-        _take_back(server, made, was_enabled, error)
+            _switch(server, [new_id], on=True)
+    except BaseException as error:  # also Ctrl-C: otherwise neither might be enabled
+        _undo(server, new_id, was_enabled, error)
         raise
-    return made, [run.recurring_run_id for run in old if not _removed(server, run)]
+    return new_id, [run.recurring_run_id for run in old if not _removed(server, run)]
 
 
 def switch(server: Server, experiment_id: str, name: str, on: bool) -> str:
     """Enables or disables the recurring run of a name; returns its id.
 
     Raises:
-      UsageError: there is none.
+        UsageError: there is none.
     """
-    found = recurring_runs(server, experiment_id, name)
-    if not found:
-        raise UsageError(f"--name {name}: no recurring run of this name; make it with --cron")
-    _switch(server, [run.recurring_run_id for run in found[:-1]], on=False)
-    _switch(server, [found[-1].recurring_run_id], on=on)
-    return str(found[-1].recurring_run_id)
+    runs = recurring_runs(server, experiment_id, name)
+    if not runs:
+        raise UsageError(f"--name {name}: no recurring run of this name; create it with --cron")
+    _switch(server, [run.recurring_run_id for run in runs[:-1]], on=False)
+    _switch(server, [runs[-1].recurring_run_id], on=on)
+    return str(runs[-1].recurring_run_id)
 
 
 def _create(server: Server, wanted: Recurrence) -> str:
     with server.calls() as client:
-        made = client.create_recurring_run(
+        created = client.create_recurring_run(
             wanted.experiment_id,
             wanted.name,
             description=wanted.description,
@@ -115,7 +115,7 @@ def _create(server: Server, wanted: Recurrence) -> str:
             pipeline_root=wanted.pipeline_root or None,
             service_account=wanted.service_account or None,
         )
-    return str(made.recurring_run_id)
+    return str(created.recurring_run_id)
 
 
 def _switch(server: Server, ids: list[str], on: bool) -> None:
@@ -127,21 +127,21 @@ def _switch(server: Server, ids: list[str], on: bool) -> None:
                 client.disable_recurring_run(recurring_run_id)
 
 
-def _take_back(server: Server, made: str, was_enabled: list[str], cause: BaseException) -> None:
-    """The new one goes first: it must not be enabled beside the old one."""
+def _undo(server: Server, new_id: str, was_enabled: list[str], cause: BaseException) -> None:
+    """Deletes the new one, then enables the old one: they must never be enabled at the same time."""
     try:
         with server.calls() as client:
-            client.delete_recurring_run(made)
+            client.delete_recurring_run(new_id)
         _switch(server, was_enabled, on=True)
     except ServerError as error:
         raise PipelineError(
-            f"the swap failed half-way ({cause}), and so did taking it back ({error}); the recurring run {made} is "
-            f"new, {', '.join(was_enabled) or 'none'} was enabled before: look at `schedules`, and schedule again"
+            f"replacing the recurring run failed ({cause}), and so did undoing it ({error}); the new one is {new_id}, "
+            f"{', '.join(was_enabled) or 'none'} was enabled before: check them with `schedules`, and schedule again"
         ) from error
 
 
 def _removed(server: Server, old: Any) -> bool:
-    """Deletes an old one, unless it has runs: Kubernetes deletes those with it."""
+    """Deletes an old one unless it has unfinished runs, which Kubernetes would delete too; returns whether it did."""
     runs_of_it = filter_of("recurring_run_id", old.recurring_run_id)
     try:
         with server.calls() as client:

@@ -1,9 +1,9 @@
-"""What a server tells of a run and its steps.
+"""The states of a run's steps, from a server's answer.
 
-The server tells the nodes of an Argo workflow, not the steps of a pipeline: the step `Trainer` is a node
+The server reports the nodes of an Argo workflow, not the steps of a pipeline: the step `Trainer` is a node
 `Trainer-driver` and a node `Trainer` with a child `executor`, whose pod does the work. A cached step succeeds
-with its executor skipped. No node carries a message or an exit code, so a gate says no through a step of its
-own (`pipeline.kubeflow.verdicts`).
+with its executor skipped. No node has a message or an exit code, so a gate rejects through a separate step
+(`pipeline.kubeflow.verdicts`).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _STATES = {
 
 @dataclass(frozen=True)
 class StepState:
-    """One step as it is now.
+    """The current state of one step.
 
     Attributes:
-      state: waiting, running, done, cached, failed, skipped, stopping, stopped or paused.
-      pods: of its executor, the newest attempt last.
-      seconds: from start to end; None until it ended.
+        state: waiting, running, done, cached, failed, skipped, stopping, stopped or paused.
+        pods: of its executor, the latest attempt last.
+        seconds: from start to end; None until it has ended.
     """
 
     name: str
@@ -49,18 +49,18 @@ def step_states(run: Any, names: Sequence[str] = ()) -> dict[str, StepState]:
     """Returns the state of each step, in the order of `names`.
 
     Args:
-      run: kfp's V2beta1Run.
-      names: steps of the pipeline; empty when unknown: then those that the run tells of.
+        run: kfp's V2beta1Run.
+        names: steps of the pipeline; if empty, the steps that the server reports.
     """
     nodes = list(run.run_details.task_details or ()) if run.run_details else []
     by_name = {node.display_name: node for node in nodes if node.display_name}
     by_hash = {_hash(node.pod_name): node for node in nodes if node.pod_name}
-    told = names or [name.removesuffix("-driver") for name in by_name if name.endswith("-driver")]
-    return {name: _step(name, by_name, by_hash) for name in told if name != "root"}
+    reported = [name.removesuffix("-driver") for name in by_name if name.endswith("-driver")]
+    return {name: _step(name, by_name, by_hash) for name in names or reported if name != "root"}
 
 
 def refused_gates(steps: Mapping[str, StepState]) -> list[str]:
-    """Gates that rejected: `["DataGate"]`."""
+    """The gates that rejected the run: `["DataGate"]`."""
     return [
         name.removesuffix(VERDICT_SUFFIX)
         for name, step in steps.items()
@@ -73,7 +73,7 @@ def _step(name: str, by_name: Mapping[str, Any], by_hash: Mapping[str, Any]) -> 
     if node is None:
         driver = by_name.get(f"{name}-driver")
         state = _state(driver) if driver else "waiting"
-        # The step's own node appears when its driver is done.
+        # The step's own node appears only when its driver is done.
         return StepState(name, "running" if state == "done" else state)
     executors = list(_executors(node, by_hash))
     state = _state(node)
@@ -85,12 +85,12 @@ def _step(name: str, by_name: Mapping[str, Any], by_hash: Mapping[str, Any]) -> 
 
 
 def _executors(node: Any, by_hash: Mapping[str, Any]) -> Iterator[Any]:
-    """Nodes below a step that are pods of its work: a retried one has a child for each attempt."""
+    """Yields the nodes below a step whose pods do its work; a retried step has a child for each attempt."""
     for child in node.child_tasks or ():
-        found = by_hash.get(_hash(child.pod_name or child.task_id or ""))
-        if found is not None and _EXECUTOR.fullmatch(found.display_name or ""):
-            attempts = list(_executors(found, by_hash))
-            yield from attempts or [found]
+        executor = by_hash.get(_hash(child.pod_name or child.task_id or ""))
+        if executor is not None and _EXECUTOR.fullmatch(executor.display_name or ""):
+            attempts = list(_executors(executor, by_hash))
+            yield from attempts or [executor]
 
 
 def _attempt(display_name: str) -> int:
@@ -99,7 +99,7 @@ def _attempt(display_name: str) -> int:
 
 
 def _hash(node_id: str) -> str:
-    """Node ids and pod names differ in their middle, and end in the same number."""
+    """The number at the end, which a node id and its pod's name share."""
     return node_id.rpartition("-")[2]
 
 
@@ -108,7 +108,7 @@ def _state(node: Any) -> str:
 
 
 def _seconds(node: Any) -> float | None:
-    """The server tells 1970 for the end of what has not ended."""
+    """The duration; None for a node that has not ended, whose end the server reports as 1970."""
     if node.start_time is None or node.end_time is None or node.end_time < node.start_time:
         return None
     return float((node.end_time - node.start_time).total_seconds())

@@ -1,4 +1,4 @@
-"""What a compiled package says of itself, and the values that a run gives to its parameters."""
+"""Reads a compiled package, and the values of a run's parameters."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ from pipeline.kubeflow.run_date import RUN_DATE, SPAN, check_run_date, check_spa
 
 def _check_folder(value: str, what: str) -> None:
     if not value.startswith("/"):
-        raise UsageError(
-            f"{what}: write a folder as steps see it, on a mounted claim, such as /mnt/models/serving"
-        )
+        raise UsageError(f"{what}: must be a container path on a mounted claim, such as /mnt/models/serving")
 
 
 _CHECKS: dict[str, Callable[[str, str], None]] = {
@@ -38,12 +36,12 @@ class Package:
     """A compiled package on this machine.
 
     Attributes:
-      path: the file that is uploaded.
-      name: of the pipeline.
-      parameters: name -> definition, of the run.
-      steps: in an order in which they can run.
-      digest: sha256 of the content; equal packages are one version.
-      dated: whether its data comes in a folder or file for each day.
+        path: the file that is uploaded.
+        name: of the pipeline.
+        parameters: of the run, name -> definition.
+        steps: in topological order.
+        digest: sha256 of the content; packages with the same digest are the same version.
+        dated: whether its data has a folder or file for each day.
     """
 
     path: Path
@@ -55,10 +53,10 @@ class Package:
 
 
 def read_package(path: Path) -> Package:
-    """Reads the file that `compile` wrote.
+    """Reads a file written by `compile`.
 
     Raises:
-      UsageError: it cannot be read, or is no package for Kubeflow Pipelines.
+        UsageError: it cannot be read, or is not a package for Kubeflow Pipelines.
     """
     try:
         content = path.read_bytes()
@@ -69,7 +67,7 @@ def read_package(path: Path) -> Package:
     except OSError as error:
         raise UsageError(f"--package {path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        raise UsageError(f"--package {path}: not a package that `runner_kubeflow.py compile` wrote") from None
+        raise UsageError(f"--package {path}: not a package written by `runner_kubeflow.py compile`") from None
     digest = hashlib.sha256(content).hexdigest()
     return Package(path, name, parameters, _in_order(tasks), digest, _is_dated(tasks))
 
@@ -80,7 +78,7 @@ def _is_dated(tasks: Mapping[str, Any]) -> bool:
         for task in tasks.values()
         for source in task.get("inputs", {}).get("parameters", {}).values()
     )
-    # The patterns of an ExampleGen; other steps know its data by artifacts.
+    # These are the patterns of an ExampleGen; other steps read its data from artifacts.
     return any(isinstance(value, str) and "pattern" in value and is_dated(value) for value in constants)
 
 
@@ -97,14 +95,14 @@ def _in_order(tasks: Mapping[str, Any]) -> list[str]:
 
 
 def parse_values(options: Sequence[str], declared: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`(["epochs=2"], {"epochs": {"parameterType": "NUMBER_DOUBLE"}}) -> {"epochs": 2.0}`
+    """Parses --param: `(["epochs=2"], {"epochs": {"parameterType": "NUMBER_DOUBLE"}}) -> {"epochs": 2.0}`.
 
     Args:
-      options: `name=value`, as given with --param.
-      declared: the package's parameters.
+        options: `name=value`, from --param.
+        declared: the package's parameters.
 
     Raises:
-      UsageError: an unknown name, a name twice, or a value of another type.
+        UsageError: a name is unknown or set twice, or a value has the wrong type.
     """
     values: dict[str, Any] = {}
     for option in options:
@@ -113,12 +111,12 @@ def parse_values(options: Sequence[str], declared: Mapping[str, Mapping[str, Any
             raise UsageError(f"--param {option}: write it as name=value, such as --param epochs=1")
         if name not in declared:
             close = difflib.get_close_matches(name, list(declared), n=1)
-            told = (
+            hint = (
                 f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(declared)) or 'none'}"
             )
-            raise UsageError(f"--param {option}: the pipeline has no parameter {name!r}; {told}")
+            raise UsageError(f"--param {option}: the pipeline has no parameter {name!r}; {hint}")
         if name in values:
-            raise UsageError(f"--param {option}: {name} is given twice")
+            raise UsageError(f"--param {option}: {name} is set twice")
         values[name] = _typed(option, name, text, declared[name]["parameterType"])
     return values
 

@@ -1,4 +1,4 @@
-"""Commands of `runner_kubeflow.py` for recurring runs: schedule, schedules."""
+"""The commands of `runner_kubeflow.py` for recurring runs: schedule, schedules."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ from pipeline.kubeflow.client.timetable import Timetable, make_timetable
 from pipeline.kubeflow.run_date import RUN_DATE, SPAN, now, time_zone
 from pipeline.process.options import OptionalConfigPath
 
-Cron = Annotated[str, typer.Option(help="Five fields (minute first), or Kubeflow's six (seconds first).")]
+Cron = Annotated[
+    str, typer.Option(help="Cron expression: five fields (minute first), or Kubeflow's six (seconds first).")
+]
 Timezone = Annotated[
     str,
-    typer.Option(help="Time zone of --cron and of what is shown, Europe/Berlin; default: the scheduler's."),
+    typer.Option(
+        help="Time zone of --cron and of the printed times, such as Europe/Berlin; default: the scheduler's."
+    ),
 ]
 ServerTimezone = Annotated[
     str,
     typer.Option(
         envvar="CRON_SCHEDULE_TIMEZONE",
-        help="Time zone of the scheduler, which no server tells; UTC as shipped.",
+        help="Time zone of the scheduler, which the server does not report; UTC unless changed.",
     ),
 ]
 
@@ -40,20 +44,24 @@ def schedule(
     timezone: Timezone = "",
     server_timezone: ServerTimezone = "UTC",
     name: Annotated[str, typer.Option(help="Name of the schedule; default: the pipeline's.")] = "",
-    max_concurrency: Annotated[int, typer.Option(min=1, max=10, help="Runs of it at the same time.")] = 1,
+    max_concurrency: Annotated[
+        int, typer.Option(min=1, max=10, help="Maximum number of simultaneous runs.")
+    ] = 1,
     catchup: Annotated[
         bool,
-        typer.Option("--catchup/--no-catchup", help="Make up for every missed time, or for the last only."),
+        typer.Option("--catchup/--no-catchup", help="Make up for every missed time, or only for the last."),
     ] = True,
     enable: Annotated[
         bool | None,
         typer.Option(
-            "--enable/--disable", help="Without --cron: switch the schedule of this name on or off."
+            "--enable/--disable", help="Without --cron: enable or disable the schedule of this name."
         ),
     ] = None,
-    start: Annotated[str, typer.Option(help="First instant, 2026-12-01 or 2026-12-01T06:00.")] = "",
-    end: Annotated[str, typer.Option(help="Last instant.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    start: Annotated[
+        str, typer.Option(help="No runs before this time, 2026-12-01 or 2026-12-01T06:00.")
+    ] = "",
+    end: Annotated[str, typer.Option(help="No runs after this time.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     image: options.Image = "",
     package: options.PackagePath = None,
     set_: options.Overrides = None,
@@ -67,9 +75,9 @@ def schedule(
     token_file: options.TokenFile = None,
     ca_cert: options.CaCert = None,
 ) -> None:
-    """Run the pipeline at times of a cron. A schedule of the same name is replaced in place.
+    """Run the pipeline on a cron schedule. A schedule of the same name is replaced.
 
-    Exit code: 0 done, 2 bad usage or config, 1 anything else.
+    Exit code: 0 done, 2 invalid command line or config, 1 any other failure.
     """
     if not cron:
         _switch(
@@ -85,18 +93,18 @@ def schedule(
     from pipeline.kubeflow.client.server import connect
 
     server = connect(reached)
-    with options.compiled(config, package, image, set_ or (), context) as found:
-        values = _values(found, param or (), zone)
+    with options.compiled(config, package, image, set_ or (), context) as pipeline:
+        values = _values(pipeline, param or (), zone)
         _show(table, values)
         _confirm(yes)
         from pipeline.kubeflow.client.recurring import Recurrence, put
         from pipeline.kubeflow.client.submission import experiment_id, upload
 
-        pipeline_id, version_id, _ = upload(server, found)
+        pipeline_id, version_id, _ = upload(server, pipeline)
         wanted = Recurrence(
-            name=name or found.name,
-            description=f"{cron} in {zone}, made by runner_kubeflow.py",
-            experiment_id=experiment_id(server, experiment or found.name),
+            name=name or pipeline.name,
+            description=f"{cron} in {zone}, created by runner_kubeflow.py",
+            experiment_id=experiment_id(server, experiment or pipeline.name),
             pipeline_id=pipeline_id,
             version_id=version_id,
             cron=str(table.cron),
@@ -109,40 +117,39 @@ def schedule(
             pipeline_root=pipeline_root,
             service_account=service_account,
         )
-        made, kept = put(server, wanted)
+        created, kept = put(server, wanted)
     _say(
         f"schedule {wanted.name!r} {'enabled' if wanted.enabled else 'disabled'}: "
-        f"{server.link('recurringrun/details/' + made)}"
+        f"{server.link('recurringrun/details/' + created)}"
     )
     for old in kept:
         _say(
-            f"its earlier form {old} is disabled and stays until its runs have ended; schedule again to delete it"
+            f"the replaced schedule {old} is disabled, but not deleted because it has unfinished runs; schedule again "
+            "later to delete it"
         )
 
 
 def schedules(
-    experiment: Annotated[str, typer.Option(help="Only those of this experiment.")] = "",
+    experiment: Annotated[str, typer.Option(help="Only schedules of this experiment.")] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     host: options.Host = "",
     namespace: options.Namespace = "",
     token_file: options.TokenFile = None,
     ca_cert: options.CaCert = None,
 ) -> None:
-    """List schedules. Their cron is in the scheduler's time zone."""
+    """List schedules. Their cron expressions are in the scheduler's time zone."""
     reached = options.access(host, namespace, token_file, ca_cert)
     from pipeline.kubeflow.client.recurring import recurring_runs
     from pipeline.kubeflow.client.server import connect
 
     server = connect(reached)
-    found = recurring_runs(
-        server, experiment_id=_known_experiment(server, experiment) if experiment else None
-    )
+    runs = recurring_runs(server, experiment_id=_known_experiment(server, experiment) if experiment else None)
     if json_:
-        print(json.dumps([_as_json(run) for run in found], indent=2))
+        print(json.dumps([_as_json(run) for run in runs], indent=2))
         return
-    for run in found:
-        told = _as_json(run)
-        _say(f"{told['recurring_run_id']} {told['status']} '{told['cron']}' {told['name']}")
+    for run in runs:
+        values = _as_json(run)
+        _say(f"{values['recurring_run_id']} {values['status']} '{values['cron']}' {values['name']}")
 
 
 def _timetable(
@@ -156,22 +163,22 @@ def _instant(text: str, option: str, zone: str) -> datetime | None:
     if not text:
         return None
     try:
-        told = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"{option} {text!r}: write a day or an instant, 2026-12-01 or 2026-12-01T06:00"
+            f"{option} {text!r}: must be a date or a time, 2026-12-01 or 2026-12-01T06:00"
         ) from None
-    return told if told.tzinfo else told.replace(tzinfo=time_zone(zone, "--timezone"))
+    return instant if instant.tzinfo else instant.replace(tzinfo=time_zone(zone, "--timezone"))
 
 
-def _values(package: Package, given: list[str] | tuple[str, ...], zone: str) -> dict[str, Any]:
-    """Parameters of the runs: each stands for the day that it is scheduled for, in the schedule's time zone."""
-    values = parse_values(given, package.parameters)
+def _values(package: Package, params: list[str] | tuple[str, ...], zone: str) -> dict[str, Any]:
+    """The parameters of the runs. By default, run_date is the day that a run is scheduled for, in the time zone."""
+    values = parse_values(params, package.parameters)
     for name, value in values.items():
         if isinstance(value, str) and "[[" in value:
             raise UsageError(
                 f"--param {name}={value}: Kubeflow does not replace macros in the recurring runs of a v2 pipeline; "
-                "run_date is the day of the run, and --param span=run_date the data of that day"
+                "run_date is the day of the run, and --param span=run_date uses the data of that day"
             )
     if RUN_DATE in package.parameters:
         values.setdefault(RUN_DATE, zone)
@@ -181,14 +188,14 @@ def _values(package: Package, given: list[str] | tuple[str, ...], zone: str) -> 
 
 
 def _show(table: Timetable, values: dict[str, Any]) -> None:
-    _say(f"cron of the scheduler: '{table.cron}'; the next times:")
+    _say(f"cron in the scheduler's time zone: '{table.cron}'; the next runs:")
     for time in table.times:
         _say(f"  {time:%a %Y-%m-%d %H:%M:%S %Z} ({time.astimezone(UTC):%Y-%m-%d %H:%M} UTC)")
     if table.drifts_on:
         _say(
-            f"warning: from {table.drifts_on} on it runs at another time of day: the scheduler's clock "
-            "does not change with this time zone's; schedule again then, or set the scheduler's "
-            "CRON_SCHEDULE_TIMEZONE to this zone and give it as --server-timezone",
+            f"warning: from {table.drifts_on} on, runs start at another time of day, because this time zone and the "
+            "scheduler's do not change their clocks together; schedule again then, or set the scheduler's "
+            "CRON_SCHEDULE_TIMEZONE to this time zone and give it as --server-timezone",
             "yellow",
         )
     if values:
@@ -199,8 +206,10 @@ def _confirm(yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError("nothing was made: there is no terminal to ask at; confirm with --yes")
-    if not typer.confirm("Make it?"):
+        raise UsageError(
+            "nothing was created: there is no terminal to ask for confirmation; confirm with --yes"
+        )
+    if not typer.confirm("Create it?"):
         raise typer.Exit(1)
 
 
@@ -208,18 +217,18 @@ def _switch(
     config: str | None, package: Path | None, name: str, experiment: str, enable: bool | None, reached: Any
 ) -> None:
     if enable is None:
-        raise UsageError(
-            "--cron is missing, such as --cron '30 6 * * *'; or give --enable or --disable alone"
-        )
+        raise UsageError("--cron is missing, such as --cron '30 6 * * *'; or give only --enable or --disable")
     pipeline = _pipeline_name(config, package)
     if not (name or pipeline):
-        raise UsageError("--name is missing: which schedule? Or give CONFIG or --package, whose name it has")
+        raise UsageError(
+            "--name of the schedule is missing; or give the CONFIG or --package that it is named after"
+        )
     from pipeline.kubeflow.client.recurring import switch
     from pipeline.kubeflow.client.server import connect
 
     server = connect(reached)
-    found = _known_experiment(server, experiment or pipeline or name)
-    switched = switch(server, found, name or pipeline, on=enable)
+    experiment_id = _known_experiment(server, experiment or pipeline or name)
+    switched = switch(server, experiment_id, name or pipeline, on=enable)
     _say(
         f"schedule {name or pipeline!r} {'enabled' if enable else 'disabled'}: "
         f"{server.link('recurringrun/details/' + switched)}"

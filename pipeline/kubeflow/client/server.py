@@ -1,6 +1,6 @@
-"""Access to a Kubeflow Pipelines server through kfp's own client, with errors in one line.
+"""Access to a Kubeflow Pipelines server through kfp's client, with one-line errors.
 
-Host, namespace and token belong to a command, never to a config: they come from options or the environment.
+Host, namespace and token belong to a command, not to a config: they come from options or environment variables.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TIMEOUT = (10, 30)  # seconds to connect, and to wait for an answer
 _HEALTH = "/apis/v2beta1/healthz"
 _NO_EXPERIMENT = "No experiment is found with name"  # kfp's own error, without a status
-_LONGEST = 300  # characters of a server's message: some carry a stack
+_LONGEST = 300  # maximum characters of a server's message, because some contain a stack trace
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Access:
     """How to reach a server.
 
     Attributes:
-      host: URL of the API or of the dashboard in front of it, `https://kubeflow.example/pipeline`.
-      namespace: of the user's profile; empty where the server has one user.
-      token: bearer token, or empty.
-      token_file: file with the token, read before every request, so that a renewed token is taken.
-      cookie: `name=value` of a session, or empty.
-      ca_cert: certificate of the server's authority.
+        host: URL of the API or of the dashboard in front of it, `https://kubeflow.example/pipeline`.
+        namespace: of the user's profile; empty on a single-user server.
+        token: bearer token, or empty.
+        token_file: file with the token, read before every request, so that a renewed token is used.
+        cookie: `name=value` of a session, or empty.
+        ca_cert: certificate of the server's certificate authority.
     """
 
     host: str
@@ -51,24 +51,24 @@ class Access:
         """Checks what can be checked without a server.
 
         Raises:
-          UsageError: no host or no URL, a file that cannot be read, or a token with white space in it.
+            UsageError: the host is missing or not a URL, a file cannot be read, or a token contains white space.
         """
         if not self.host:
             raise UsageError(
                 "no Kubeflow Pipelines host: give --host https://kubeflow.example/pipeline or set KFP_HOST "
-                "(for a port forward, http://localhost:8888)"
+                "(http://localhost:8888 for a port forward)"
             )
         if not self.host.startswith(("http://", "https://")):
-            raise UsageError(f"--host {self.host!r}: write it with http:// or https://")
+            raise UsageError(f"--host {self.host!r}: must begin with http:// or https://")
         if self.ca_cert is not None and not self.ca_cert.is_file():
             raise UsageError(f"--ca-cert {self.ca_cert}: no such file")
         self.current_token()
 
     def current_token(self) -> str:
-        """Returns the token, empty for none.
+        """Returns the token, or "" if there is none.
 
         Raises:
-          UsageError: the file cannot be read, or what is there is no token.
+            UsageError: the file cannot be read or does not contain a token.
         """
         where, token = "KFP_TOKEN", self.token
         if self.token_file is not None:
@@ -78,51 +78,55 @@ class Access:
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"{where}: cannot be read: {_first_line(str(error))}") from None
             if not token:
-                raise UsageError(f"{where}: it is empty; put the bearer token there")
+                raise UsageError(f"{where}: the file is empty; put the bearer token into it")
         if not token.isascii() or any(c.isspace() for c in token):
             raise UsageError(
-                f"{where}: a token has no white space in it; give the bare token, without 'Bearer'"
+                f"{where}: a token contains no white space; give only the token, without 'Bearer'"
             )
         return token
 
     def refresh_api_key_hook(self, config: Any) -> None:
-        """Puts the token into kfp's configuration; kfp calls it before every request."""
+        """Puts the token into kfp's configuration; kfp calls this before every request."""
         config.api_key["authorization"] = self.current_token()
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answered, and kfp's client of it."""
+    """A server that has answered, with kfp's client for it."""
 
     access: Access
     client: kfp.Client
 
     @property
     def namespace(self) -> str | None:
-        """As kfp's client wants it: None where the server has one user."""
+        """The namespace in the form that kfp's client expects: None on a single-user server."""
         return self.access.namespace or None
 
     def link(self, path: str) -> str:
-        """`link("runs/details/4f2")`: its page in the dashboard."""
+        """The URL of a page in the dashboard: `link("runs/details/4f2")`."""
         return f"{self.client._get_url_prefix().rstrip('/')}/#/{path}"
 
     @contextlib.contextmanager
     def calls(self) -> Iterator[kfp.Client]:
-        """The client; what it raises becomes one line, what it prints is swallowed.
+        """Yields the client; its errors become one-line errors, and its output is suppressed.
 
         Raises:
-          ServerError: the server cannot be reached or says no.
+            ServerError: the server cannot be reached or rejects the request.
         """
-        with _told(self.access), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        with (
+            _one_line_errors(self.access),
+            open(os.devnull, "w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+        ):
             yield self.client
 
     @contextlib.contextmanager
     def looking_up(self) -> Iterator[kfp.Client]:
-        """As `calls`, for what the command line names.
+        """Like `calls`, for objects that the command line names.
 
         Raises:
-          UsageError: the server has no such thing.
-          ServerError: as for `calls`.
+            UsageError: the server has no such object.
+            ServerError: as for `calls`.
         """
         try:
             with self.calls() as client:
@@ -133,16 +137,16 @@ class Server:
             raise
 
     def get_text(self, path: str, **query: str) -> str:
-        """Reads what is no part of kfp's client, such as logs.
+        """Reads a text that kfp's client offers no method for, such as a log.
 
         Raises:
-          ServerError: as for `calls`.
+            ServerError: as for `calls`.
         """
         api = self.client._run_api.api_client
         headers = dict(api.default_headers)
         if api.cookie:
             headers["Cookie"] = api.cookie
-        with _told(self.access):
+        with _one_line_errors(self.access):
             api.update_params_for_auth(headers, [], ["Bearer"])
             response = api.rest_client.GET(
                 api.configuration.host + path,
@@ -154,10 +158,10 @@ class Server:
 
 
 class ServerError(PipelineError):
-    """The server cannot be reached or says no.
+    """The server cannot be reached or rejects the request.
 
     Attributes:
-      status: HTTP status, 0 where there was no answer.
+        status: HTTP status, 0 if there was no answer.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -166,23 +170,21 @@ class ServerError(PipelineError):
 
 
 def connect(access: Access) -> Server:
-    """Makes sure that a Kubeflow Pipelines server answers and lets us in.
+    """Connects to a Kubeflow Pipelines server and checks that it grants access.
 
     Raises:
-      UsageError: see `Access.check`; or no namespace for a server with many users.
-      ServerError: no connection, no Kubeflow there, or the token is refused.
+        UsageError: see `Access.check`; or the namespace for a multi-user server is missing.
+        ServerError: there is no connection, the server is not Kubeflow Pipelines, or it rejects the token.
     """
     access.check()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # "works with Kubeflow Pipeline v2 only": it is meant to
+        warnings.simplefilter("ignore", FutureWarning)  # "works with Kubeflow Pipeline v2 only", as intended
         import kfp
 
         health = _health(access)
         if health.get("multi_user") and not access.namespace:
             raise UsageError(
-                f"{access.host} has many users: give --namespace, the namespace of your profile, or set "
+                f"{access.host} is a multi-user server: give --namespace, the namespace of your profile, or set "
                 "KFP_NAMESPACE"
             )
         client = kfp.Client(
@@ -196,20 +198,20 @@ def connect(access: Access) -> Server:
 
 
 def _health(access: Access) -> dict[str, Any]:
-    """Asks once: kfp's client would try for half a minute and log each failure."""
+    """Requests the server's health once; kfp's client would retry for half a minute and log each failure."""
     import kfp_server_api
     import urllib3
 
     config = kfp_server_api.Configuration(host=access.host.rstrip("/"))
-    config.retries = urllib3.Retry(0)  # False would raise what kfp cannot handle
+    config.retries = urllib3.Retry(0)  # with False, urllib3 raises exceptions that kfp does not handle
     config.ssl_ca_cert = str(access.ca_cert) if access.ca_cert else None
     if access.current_token():
         config.api_key_prefix["authorization"] = "Bearer"
         config.refresh_api_key_hook = access.refresh_api_key_hook
         access.refresh_api_key_hook(config)
     api = kfp_server_api.ApiClient(config, cookie=access.cookie or None)
-    with _told(access):
-        found = api.call_api(
+    with _one_line_errors(access):
+        health = api.call_api(
             _HEALTH,
             "GET",
             header_params={"Accept": "application/json"},
@@ -218,53 +220,53 @@ def _health(access: Access) -> dict[str, Any]:
             _return_http_data_only=True,
             _request_timeout=_TIMEOUT,
         )
-    if not isinstance(found, dict):
+    if not isinstance(health, dict):
         raise ServerError(
-            f"{access.host}: what answers is not Kubeflow Pipelines, perhaps a login page; the dashboard's URL "
-            "often ends in /pipeline, and KFP_TOKEN or KFP_COOKIE may be missing"
+            f"{access.host}: the answer does not come from Kubeflow Pipelines, but perhaps from a login page; the "
+            "dashboard's URL often ends in /pipeline, and KFP_TOKEN or KFP_COOKIE may be missing"
         )
-    return found
+    return health
 
 
 @contextlib.contextmanager
-def _told(access: Access) -> Iterator[None]:
+def _one_line_errors(access: Access) -> Iterator[None]:
     import urllib3
     from kfp_server_api import ApiException
 
     try:
         yield
     except ApiException as error:
-        told = _refusal(access, error.status, _message(error))
-        raise ServerError(f"{access.host}: {told}", error.status) from error
+        reason = _refusal(access, error.status, _message(error))
+        raise ServerError(f"{access.host}: {reason}", error.status) from error
     except urllib3.exceptions.HTTPError as error:
         raise ServerError(
-            f"{access.host}: no connection ({_cause(error)}); is --host right and the server up?"
+            f"{access.host}: no connection ({_cause(error)}); check --host, and that the server is running"
         ) from error
     except ValueError as error:  # kfp's own checks
         raise ServerError(f"{access.host}: {_first_line(str(error))}") from error
 
 
 def _refusal(access: Access, status: int, message: str) -> str:
-    place = f"namespace {access.namespace!r}" if access.namespace else "there"
+    place = f" in namespace {access.namespace!r}" if access.namespace else ""
     if status == 401:
         return f"{_refused_token(access)} (401); get a new one and put it into KFP_TOKEN or --token-file"
     if status == 403:
-        return f"no right in {place}, or no such namespace (403): {message}; check --namespace and whose token it is"
+        return f"no permission{place}, or no such namespace (403): {message}; check --namespace and the token's owner"
     if status == 404:
         return f"not found (404): {message}"
-    return f"the server says no ({status}): {message}"
+    return f"the server rejects the request ({status}): {message}"
 
 
 def _refused_token(access: Access) -> str:
     token = access.current_token()
     if not token:
-        return "the server wants a token"
+        return "the server requires a token"
     expired = _expired_at(token)
-    return f"the token expired at {expired:%Y-%m-%d %H:%M} UTC" if expired else "the server refuses the token"
+    return f"the token expired at {expired:%Y-%m-%d %H:%M} UTC" if expired else "the server rejects the token"
 
 
 def _expired_at(token: str) -> datetime | None:
-    """When a JSON Web Token ended, if it is one and has."""
+    """When the token expired, if it is a JSON Web Token that has expired, else None."""
     parts = token.split(".")
     try:
         padded = parts[1] + "=" * (-len(parts[1]) % 4)
@@ -275,14 +277,14 @@ def _expired_at(token: str) -> datetime | None:
 
 
 def _message(error: Any) -> str:
-    """What the server says: its JSON has `message` or, from handlers outside of gRPC, `error_message`."""
+    """The server's message: its JSON has `message` or, from handlers outside of gRPC, `error_message`."""
     body = error.body or error.reason or ""
     text = body.decode("utf-8", errors="replace") if isinstance(body, bytes) else str(body)
     try:
-        told = json.loads(text)
-        text = told.get("message") or told.get("error_message") or told.get("error") or text
+        content = json.loads(text)
+        text = content.get("message") or content.get("error_message") or content.get("error") or text
     except (ValueError, AttributeError):
-        pass  # a proxy's page or plain text: told as it is
+        pass  # a proxy's page or plain text is shown unchanged
     line = " ".join(str(text).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
 

@@ -13,17 +13,17 @@ _PAGE = 100
 
 
 def filter_of(key: str, value: str) -> str:
-    """A filter of kfp's lists: objects whose `key` is `value`."""
+    """A filter for kfp's list methods: objects whose `key` is `value`."""
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": key, "stringValue": value}]})
 
 
 def pages(list_page: Callable[..., Any], field: str, **arguments: Any) -> Iterator[Any]:
-    """Yields what one of kfp's `list_*` methods finds, page by page.
+    """Yields the objects that one of kfp's `list_*` methods returns, page by page.
 
     Args:
-      list_page: takes page_token and page_size.
-      field: attribute of the answer that holds the objects.
-      **arguments: of `list_page`.
+        list_page: takes page_token and page_size.
+        field: attribute of the answer that contains the objects.
+        **arguments: of `list_page`.
     """
     token = ""
     while True:
@@ -35,21 +35,21 @@ def pages(list_page: Callable[..., Any], field: str, **arguments: Any) -> Iterat
 
 
 def experiment_id(server: Server, name: str) -> str:
-    """Returns the id of the experiment, made when there is none."""
+    """Returns the id of the experiment, which is created if missing."""
     with server.calls() as client:
         return str(client.create_experiment(name, namespace=server.namespace).experiment_id)
 
 
 def upload(server: Server, package: Package) -> tuple[str, str, bool]:
-    """Uploads a package: a new pipeline, a new version of it, or nothing when it is there already.
+    """Uploads a package as a new pipeline or a new version, unless the server has it already.
 
     Returns:
-      Ids of pipeline and version, and whether something was uploaded.
+        The ids of pipeline and version, and whether something was uploaded.
     """
-    # The server keeps descriptions as they are, also of a pipeline's first version, which has no name of ours.
-    described = f"sha256:{package.digest}"
+    # Identified by description, which the server keeps; the name of a pipeline's first version is the server's.
+    description = f"sha256:{package.digest}"
     with server.calls() as client:
-        found = [
+        pipelines = [
             p.pipeline_id
             for p in pages(
                 client.list_pipelines,
@@ -59,24 +59,25 @@ def upload(server: Server, package: Package) -> tuple[str, str, bool]:
             )
             if p.display_name == package.name
         ]
-        if not found:
+        if not pipelines:
             pipeline = client.upload_pipeline(
-                str(package.path), package.name, description=described, namespace=server.namespace
+                str(package.path), package.name, description=description, namespace=server.namespace
             )
             return pipeline.pipeline_id, _versions(client, pipeline.pipeline_id)[0].pipeline_version_id, True
-        there = next(
-            (v.pipeline_version_id for v in _versions(client, found[0]) if v.description == described), ""
+        existing = next(
+            (v.pipeline_version_id for v in _versions(client, pipelines[0]) if v.description == description),
+            "",
         )
-        if there:
-            return found[0], there, False
+        if existing:
+            return pipelines[0], existing, False
         version = client.upload_pipeline_version(
             str(package.path),
-            # Where pipelines are Kubernetes objects, the name must be one of DNS-1123.
+            # A DNS-1123 name, which servers that store pipelines as Kubernetes objects require.
             f"{package.name}-{package.digest[:12]}",
-            pipeline_id=found[0],
-            description=described,
+            pipeline_id=pipelines[0],
+            description=description,
         )
-        return found[0], version.pipeline_version_id, True
+        return pipelines[0], version.pipeline_version_id, True
 
 
 def _versions(client: Any, pipeline_id: str) -> list[Any]:
@@ -92,20 +93,20 @@ def start_run(
     pipeline_root: str = "",
     service_account: str = "",
 ) -> str:
-    """Starts a run of an uploaded package; returns its id.
+    """Uploads a package if necessary and starts a run of it; returns the run's id.
 
     Args:
-      experiment: name; made when there is none.
-      run_name: as the dashboard shows it.
-      values: parameters that differ from their defaults.
-      pipeline_root: bucket folder of the outputs; empty for the server's own.
-      service_account: Kubernetes service account of the steps; empty for the server's own.
+        experiment: name of the experiment, which is created if missing.
+        run_name: name of the run in the dashboard.
+        values: parameters that differ from their defaults.
+        pipeline_root: bucket folder for the outputs; empty: the server's default.
+        service_account: Kubernetes service account of the steps; empty: the server's default.
     """
     pipeline_id, version_id, _ = upload(server, package)
-    found = experiment_id(server, experiment)
+    experiment_of_run = experiment_id(server, experiment)
     with server.calls() as client:
         run = client.run_pipeline(
-            found,
+            experiment_of_run,
             run_name,
             params=values,
             pipeline_id=pipeline_id,

@@ -19,9 +19,9 @@ from pipeline.kubeflow.client.server import Server, ServerError
 from pipeline.kubeflow.verdicts import VERDICT_SUFFIX
 from pipeline.process.shown import SYMBOLS, duration
 
-PUSHED, FAILED, REFUSED = 0, 1, 3  # exit codes, as the local runner's
+PUSHED, FAILED, REFUSED = 0, 1, 3  # exit codes, those of the local runner
 _BUSY = (408, 429)
-_MISSES = 20  # answers in a row that may fail to come before we give up; the run itself goes on
+_MISSES = 20  # number of consecutive failed requests before we give up; the run itself continues
 
 
 class _Shown(Protocol):
@@ -32,11 +32,11 @@ def follow(server: Server, run_id: str, names: Sequence[str], console: Console, 
     """Shows a run until it ends; returns it.
 
     Args:
-      names: the pipeline's steps, in order; empty when unknown.
-      pause: seconds between two looks.
+        names: the pipeline's steps, in order; empty if unknown.
+        pause: seconds between requests.
 
     Raises:
-      PipelineError: the server no longer answers, or no longer lets us in.
+        PipelineError: the server no longer answers or no longer grants access.
     """
     misses = 0
     with _display(console) as shown:
@@ -46,7 +46,7 @@ def follow(server: Server, run_id: str, names: Sequence[str], console: Console, 
                     run = client.get_run(run_id)
             except ServerError as error:
                 misses += 1
-                # A refusal will not pass; a server that restarts or is busy will be back.
+                # A rejected request stays rejected; a server that restarts or is busy will answer again.
                 refused = 400 <= error.status < 500 and error.status not in _BUSY
                 if misses >= _MISSES or refused:
                     raise
@@ -59,7 +59,7 @@ def follow(server: Server, run_id: str, names: Sequence[str], console: Console, 
 
 
 def conclude(server: Server, run: Any, names: Sequence[str]) -> tuple[int, list[str]]:
-    """Returns the exit code of a run that ended, and lines that say why."""
+    """Returns the exit code for a run that has ended, and lines with the reasons."""
     link = server.link(f"runs/details/{run.run_id}")
     if run.state == "SUCCEEDED":
         return PUSHED, [f"pushed: {link}"]
@@ -73,7 +73,7 @@ def conclude(server: Server, run: Any, names: Sequence[str]) -> tuple[int, list[
         for step in steps.values()
         if step.state == "failed" and not step.name.endswith(VERDICT_SUFFIX)
     ]
-    # As locally: what is broken counts more than what was refused.
+    # As in a local run, a failure outweighs a rejection.
     exit_code = REFUSED if refused and not failed else FAILED
     return exit_code, [*refused, *failed, f"the run ended {run.state}: {link}"]
 
@@ -82,10 +82,10 @@ def _why(server: Server, run_id: str, step: StepState) -> str:
     if not step.pods:
         return "it had no pod; the dashboard shows its events"
     try:
-        said = reason(read_log(server, run_id, step.pods[-1]))
+        error_line = reason(read_log(server, run_id, step.pods[-1]))
     except PipelineError as error:
         return f"its log cannot be read ({error})"
-    return said or f"see `runner_kubeflow.py logs {run_id} {step.name}`"
+    return error_line or f"see `runner_kubeflow.py logs {run_id} {step.name}`"
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def _display(console: Console) -> Iterator[_Shown]:
 
 
 class _List:
-    """The steps with symbols, redrawn at each look."""
+    """The steps with symbols, redrawn after each request."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -113,7 +113,7 @@ class _List:
 
 
 class _Lines:
-    """A line whenever a step's state changes."""
+    """Prints a line whenever a step's state changes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -1,1 +1,1 @@
-"""Compiles the pipeline into a package: Kubeflow Pipelines v2 and Vertex."""
+"""Compiles the pipeline for Kubeflow Pipelines v2 and Vertex AI Pipelines."""

@@ -1,7 +1,8 @@
-"""The Canary as a step, although TFX's compiler takes no InfraValidator.
+"""Compiles the Canary as a step, although TFX's compiler refuses InfraValidators.
 
-TFX refuses the class and everything derived from it, because its own starts containers from inside of one.
-The Canary starts a process, so it is compiled as any other component; others are refused as before.
+TFX refuses the class and its subclasses, because its own InfraValidator starts containers from inside a container.
+The Canary starts a process instead, so it is compiled like any other component; other InfraValidators are still
+refused.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from components.canary.component import Canary
 
 
 class _StartsContainers:
-    """What TFX's compiler asks instead of InfraValidator: `isinstance(node, this)`."""
+    """Replaces InfraValidator in the `isinstance` check of TFX's compiler."""
 
     def __instancecheck__(self, node: object) -> bool:
         return isinstance(node, InfraValidator) and not isinstance(node, Canary)
@@ -24,7 +25,7 @@ class _StartsContainers:
 
 @contextlib.contextmanager
 def canary_compiles() -> Iterator[None]:
-    """Inside the block TFX's compiler takes the Canary."""
+    """Inside this context, TFX's compiler accepts the Canary."""
     tfx_components = step_builder.components
     stock, tfx_components.InfraValidator = tfx_components.InfraValidator, _StartsContainers()
     try:

@@ -1,4 +1,4 @@
-"""The same config and paths as steps see them: in the image and on mounted volumes."""
+"""Converts a config and its paths into what steps see: paths in the image and on mounted volumes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.paths import PipelinePaths
 
 
 def kubeflow_settings(config: Config) -> KubeflowSettings:
-    """Returns the section.
+    """Returns the config's `kubeflow` section.
 
     Raises:
         UsageError: the config has none.
@@ -27,26 +27,26 @@ def kubeflow_settings(config: Config) -> KubeflowSettings:
 
 
 def pipeline_name(config: Config) -> str:
-    """The pipeline's name there: Kubernetes takes no underscore; the served model keeps its own."""
+    """The pipeline's name on Kubeflow, without underscores, which Kubernetes forbids; the served model's name stays."""
     return config.name.replace("_", "-").rstrip("-")
 
 
 def in_containers(
     config: Config, checkpoint_dir: Path, context: Path, scratch: Path
 ) -> tuple[Config, PipelinePaths]:
-    """Returns config and paths with container paths everywhere.
+    """Returns config and paths with container paths.
 
     `<context>/schemas/trec.pbtxt -> /app/schemas/trec.pbtxt`, with `kubeflow.image_dir: /app`. Files that are
-    hashed while compiling are still found here, through `PipelinePaths.local_copies`.
+    hashed while compiling are read on this machine, through `PipelinePaths.local_copies`.
 
     Args:
-        config: as `load_config` gives it, with paths of this machine.
+        config: from `load_config`, with paths of this machine.
         checkpoint_dir: folder of the encoder on this machine.
-        context: folder of this machine whose copy is `image_dir` in the image.
-        scratch: folder for files that TFX makes while it compiles; nothing of it is kept.
+        context: folder of this machine that is copied to `image_dir` in the image.
+        scratch: temporary folder for files that TFX creates while it compiles.
 
     Raises:
-        UsageError: no kubeflow section, or a file outside of `context` that the image cannot hold.
+        UsageError: the config has no kubeflow section, or a file is outside of `context` and so not in the image.
     """
     settings = kubeflow_settings(config)
     _check_span(config.data, settings.data_path)
@@ -54,23 +54,23 @@ def in_containers(
     data = config.data.model_copy(
         update={
             "path": Path(settings.data_path),
-            "recipe": None,  # steps make no dataset; and one of a recipe could have no spans
+            "recipe": None,  # steps do not create datasets, and the dataset of a recipe could not have spans
             "data_schema": image.path("data.schema", config.data.data_schema),
             "label_list": image.path("data.label_list", config.data.label_list),
         }
     )
     checkpoint = image.path("the checkpoint", checkpoint_dir)
-    named = config.model.checkpoint
-    if named.path is not None:
-        named = named.model_copy(update={"path": checkpoint})
-    there = config.model_copy(
+    checkpoint_settings = config.model.checkpoint
+    if checkpoint_settings.path is not None:
+        checkpoint_settings = checkpoint_settings.model_copy(update={"path": checkpoint})
+    container_config = config.model_copy(
         update={
             "data": data,
-            "model": config.model.model_copy(update={"checkpoint": named}),
+            "model": config.model.model_copy(update={"checkpoint": checkpoint_settings}),
             "push": config.push.model_copy(update={"serving_dir": Path(settings.serving_dir)}),
         }
     )
-    return there, PipelinePaths(
+    return container_config, PipelinePaths(
         root=scratch,
         pipeline_root=scratch / "root",
         metadata_path=scratch / "metadata.sqlite",
@@ -79,7 +79,7 @@ def in_containers(
         lock_path=scratch / "lock",
         checkpoint_dir=checkpoint,
         project_dir=Path(settings.image_dir),
-        refusal_dir="",  # a pod's log is all that outlives it
+        refusal_dir="",  # only a pod's log remains after it has ended
         local_copies={
             data.data_schema: config.data.data_schema,
             data.label_list: config.data.label_list,
@@ -97,7 +97,7 @@ def _check_span(data: DataSettings, data_path: str) -> None:
 
 
 class _Image:
-    """The copy of `context` in the image."""
+    """Maps paths below `context` to the image."""
 
     def __init__(self, context: Path, image_dir: PurePosixPath) -> None:
         self._context, self._image_dir = context, image_dir
@@ -107,7 +107,7 @@ class _Image:
             relative = path.resolve().relative_to(self._context)
         except ValueError:
             raise UsageError(
-                f"{what} {path} is outside of {self._context}, which is what the image holds; move it there "
+                f"{what} {path} is outside of {self._context}, the folder that the image contains; move it there "
                 "or give --context"
             ) from None
         return Path(self._image_dir / relative)

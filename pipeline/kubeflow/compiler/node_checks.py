@@ -1,4 +1,4 @@
-"""Which nodes of a pipeline can be steps on Kubeflow."""
+"""Checks that the nodes of a pipeline can be steps on Kubeflow."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _NODE_ID = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 
 
 def check_nodes(nodes: list[BaseNode]) -> None:
-    """Checks that Kubernetes takes the names and that each node can be a step.
+    """Checks that Kubernetes allows the nodes' names and that each node can be a step.
 
     Raises:
-        UsageError: one cannot.
+        UsageError: a node cannot be a step.
     """
     for node in nodes:
         if not _NODE_ID.fullmatch(node.id):
             raise UsageError(
-                f"node {node.id!r}: Kubernetes takes letters, digits and - in a name; call with_id() with one"
+                f"node {node.id!r}: a Kubernetes name may contain letters, digits and - only; set one with with_id()"
             )
         if not isinstance(node, BaseComponent) or not isinstance(node.executor_spec, ExecutorClassSpec):
             raise UsageError(
                 f"node {node.id!r} ({type(node).__name__}) cannot run on Kubeflow: only components with an "
-                "executor class can; resolvers and containers of their own are refused by the server"
+                "executor class can; the server refuses resolvers and container components"
             )
 
 

@@ -1,4 +1,4 @@
-"""From a config to the file that is uploaded to Kubeflow Pipelines."""
+"""Compiles a config into the file that is uploaded to Kubeflow Pipelines or Vertex AI."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from pipeline.kubeflow.compiler.targets import Target, check_pipeline_root, chec
 from pipeline.process import quiet
 
 TFJS_NOTE = (
-    "note: export.tfjs runs only where the image was built with TFJS=1 "
+    "note: export.tfjs needs an image that was built with TFJS=1 "
     '(BUILD_ARGS="--build-arg TFJS=1" make image IMAGE={image}): docs/tfjs.md'
 )
-DATA_NOTE = "note: kubeflow.data_path {path} is a path of the containers: what is there is not checked here, but by the run"
+DATA_NOTE = (
+    "note: kubeflow.data_path {path} is a container path: its data is checked by the run, not by this command"
+)
 MARKER = "# Made by `runner_kubeflow.py compile`: a pipeline of Kubeflow Pipelines >= 2.5.\n"
 
 
@@ -36,15 +38,15 @@ def compile_file(
     target: Target = Target.KUBEFLOW,
     pipeline_root: str = "",
 ) -> dict[str, Any]:
-    """Compiles a config file to `out`; returns the PipelineSpec. TFX's log stays off the terminal.
+    """Compiles a config file to `out` and returns the PipelineSpec. TFX's log is not shown.
 
     Args:
         config_path: YAML file of the model.
-        overrides: as for `load_config`; the others are those of `compile_package` and `compile_job`.
+        overrides: as for `load_config`; for the others see `compile_package` and `compile_job`.
 
     Raises:
-        UsageError: the config cannot run there, or `out` cannot be written.
-        PipelineError: the checkpoint cannot be fetched or used.
+        UsageError: the config cannot run on the target, or `out` cannot be written.
+        PipelineError: the checkpoint could not be downloaded or cannot be used.
     """
     check_out(out, target)
     config = load_config(config_path, overrides)
@@ -72,21 +74,21 @@ def compile_file(
 def compile_package(
     config: Config, image: str, checkpoint_dir: Path, context: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the PipelineSpec and the platform document ({} when there is nothing to say).
+    """Returns the PipelineSpec and the platform document ({} if there are no platform settings).
 
     Args:
-        config: as `load_config` gives it.
-        image: container image that holds the project.
+        config: from `load_config`.
+        image: container image with the project.
         checkpoint_dir: folder of the encoder on this machine.
-        context: folder of this machine whose copy the image holds.
+        context: folder of this machine that was copied into the image.
 
     Raises:
-        UsageError: the config cannot run there; the message names the key.
+        UsageError: the config cannot run on Kubeflow; the message names the key.
     """
     settings = kubeflow_settings(config)
     check_target(settings, Target.KUBEFLOW)
     spec = _compiled(config, image, checkpoint_dir, context)
-    # Here, because they import TFX: a wrong option is told without waiting for it.
+    # Imported here, because they import TFX: an invalid option is reported before that.
     from pipeline.kubeflow.compiler.platform import platform_spec
     from pipeline.kubeflow.compiler.steps import executor_labels
 
@@ -96,13 +98,13 @@ def compile_package(
 def compile_job(
     config: Config, image: str, checkpoint_dir: Path, context: Path, pipeline_root: str
 ) -> dict[str, Any]:
-    """Returns the job that Vertex AI Pipelines takes, as JSON values; arguments as for `compile_package`.
+    """Returns the job for Vertex AI Pipelines as JSON values; for the other arguments see `compile_package`.
 
     Args:
         pipeline_root: `gs://BUCKET/FOLDER`, where artifacts are written.
 
     Raises:
-        UsageError: the config cannot run there; the message names the key.
+        UsageError: the config cannot run on Vertex AI; the message names the key.
     """
     settings = kubeflow_settings(config)
     check_target(settings, Target.VERTEX)
@@ -120,23 +122,27 @@ def _compiled(config: Config, image: str, checkpoint_dir: Path, context: Path) -
 
     settings = kubeflow_settings(config)
     with tempfile.TemporaryDirectory() as scratch:
-        there, paths = in_containers(config, checkpoint_dir, context, Path(scratch))
+        container_config, paths = in_containers(config, checkpoint_dir, context, Path(scratch))
         baseline = functools.partial(ServedBaseline, serving_dir=settings.serving_dir, name=config.name)
-        pipeline = create_pipeline(there, paths, lambda candidate: baseline(candidate).with_id("Baseline"))
+        pipeline = create_pipeline(
+            container_config, paths, lambda candidate: baseline(candidate).with_id("Baseline")
+        )
         pipeline.pipeline_info.pipeline_name = pipeline_name(config)
-        return pipeline_spec(pipeline, settings, image, run_parameters(there))
+        return pipeline_spec(pipeline, settings, image, run_parameters(container_config))
 
 
 def check_out(path: Path, target: Target) -> None:
     """Checks the name of the file to write.
 
     Raises:
-        UsageError: its ending is not the target's.
+        UsageError: its extension is not the target's.
     """
     if target is Target.VERTEX and path.suffix != ".json":
-        raise UsageError(f"-o {path}: Vertex AI Pipelines takes JSON, name it like job.json")
+        raise UsageError(f"-o {path}: a job for Vertex AI Pipelines is JSON; use a name like job.json")
     if target is Target.KUBEFLOW and path.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"-o {path}: Kubeflow Pipelines takes YAML, name it like pipeline.yaml")
+        raise UsageError(
+            f"-o {path}: a package for Kubeflow Pipelines is YAML; use a name like pipeline.yaml"
+        )
 
 
 def write_package(path: Path, spec: dict[str, Any], platform: dict[str, Any]) -> None:

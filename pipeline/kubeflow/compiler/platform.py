@@ -1,4 +1,4 @@
-"""The second YAML document of a package: what Kubernetes is to do for each step's pod."""
+"""The second YAML document of a package: the Kubernetes settings of each step's pod."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pipeline.kubeflow_settings import KubeflowSettings, StepSettings
 
 
 def platform_spec(labels: Mapping[str, str], settings: KubeflowSettings) -> dict[str, Any]:
-    """Returns `{"platforms": {"kubernetes": {"deploymentSpec": {"executors": {label: ...}}}}}`, {} for nothing.
+    """Returns `{"platforms": {"kubernetes": {"deploymentSpec": {"executors": {label: ...}}}}}`, {} if there are none.
 
     Args:
-        labels: task -> label of its executor. Probes and verdicts get what their step gets, without accelerators.
+        labels: task -> label of its executor. Probes and verdicts get their step's settings, without accelerators.
         settings: the config's `kubeflow` section.
     """
     executors = {}
@@ -31,7 +31,7 @@ def platform_spec(labels: Mapping[str, str], settings: KubeflowSettings) -> dict
 
 
 def executor_config(settings: KubeflowSettings, step: StepSettings) -> KubernetesExecutorConfig:
-    """Volumes, secrets and scheduling of one step."""
+    """The volumes, secrets and scheduling of one step."""
     config = KubernetesExecutorConfig()
     for volume in settings.volumes:
         mount = config.pvc_mount.add(mount_path=volume.mount_path, sub_path=volume.sub_path)

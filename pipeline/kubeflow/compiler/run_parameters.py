@@ -1,4 +1,4 @@
-"""What the dashboard offers to set for one run; everything else is fixed when the pipeline is compiled."""
+"""The parameters that can be set for each run; everything else is fixed when the pipeline is compiled."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _PROBE = "TFRecordExampleGen" + PROBE_SUFFIX
 
 
 def run_parameters(config: Config) -> list[RunParameter]:
-    """Parameters with the config's values as defaults.
+    """Returns the run's parameters, with the config's values as defaults.
 
-    epochs or steps, learning_rate, serving_dir, force_push, span and run_date.
+    They are epochs or steps, learning_rate, serving_dir, force_push, span and run_date.
     """
     train = config.train
     if train.epochs is not None:
@@ -31,7 +31,7 @@ def run_parameters(config: Config) -> list[RunParameter]:
         RunParameter(
             "force_push",
             0,
-            "1: push also over the model of a newer run, or over a rollback.",
+            "1: push even if a newer run's model or a rollback is being served.",
             {"Pusher": ["force"]},
         ),
         RunParameter(
@@ -43,14 +43,14 @@ def run_parameters(config: Config) -> list[RunParameter]:
         RunParameter(
             RUN_DATE,
             "UTC",
-            "Day that the run stands for; a time zone: the day that it is scheduled for, there.",
+            "Day of the run; or a time zone: the day for which the run is scheduled, in that zone.",
             {_PROBE: [RUN_DATE]},
         ),
     ]
 
 
 def _train(key: str, default: int | float, description: str, name: str = "") -> RunParameter:
-    """A parameter for a key of `train`; `name`: what it is called, where that is not the key."""
-    # The Pusher records the config that was in force.
+    """A parameter for a key of `train`; `name` is the parameter's name if it differs from the key."""
+    # Also set for the Pusher, which records the config that was used.
     targets = {"Trainer": ["custom_config", "train", key], "Pusher": ["info", "config", "train", key]}
     return RunParameter(name or key, default, description, targets)

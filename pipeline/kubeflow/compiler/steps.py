@@ -1,8 +1,8 @@
-"""From the TFX pipeline to the steps of a PipelineSpec: TFX compiles it, this makes it run on Kubeflow.
+"""Compiles the TFX pipeline into a PipelineSpec and adapts its steps to Kubeflow.
 
-TFX's own output is accepted by self-hosted Kubeflow, and then every container of it crashes; docs/decisions/
-0006-kubeflow.md lists why. Changed here: the command of each step, probes in front of steps whose driver
-TFX would have run, parameters of the run, caching, retries, environment and resources.
+Self-hosted Kubeflow accepts the output of TFX's compiler, but then every container crashes; docs/decisions/
+0006-kubeflow.md lists the reasons. This module changes the command of each step, adds probes before steps whose driver
+TFX would have run, and sets the run's parameters, caching, retries, environment and resources.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from pipeline.kubeflow_settings import KubeflowSettings, StepSettings
 COMMAND = ("python", "-m", "pipeline.kubeflow.entrypoint")
 PROBE_SUFFIX = "-probe"
 _BACKOFF_SECONDS = 30
-# Argo counts it from the start of the first attempt, retries nothing after it and ends a retry that is still at work
-# then; without one there is none at all. A year is longer than any step with its retries, and what is left of it
-# still fits the 32 bits of a pod's activeDeadlineSeconds.
+# Argo counts this from the start of the first attempt; after it, nothing is retried and a running retry is ended.
+# Without a value there are no retries at all. A year is longer than any step with its retries, and the rest of it
+# still fits into the 32 bits of a pod's activeDeadlineSeconds.
 _RETRIES_END_SECONDS = 365 * 24 * 3600
 _TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
 
 
 @dataclass(frozen=True)
 class RunParameter:
-    """A value that can be set for each run in the dashboard.
+    """A value that can be set for each run.
 
-    `targets` are places in execution properties: node id -> ["custom_config", "train", "epochs"].
+    `targets` are paths in execution properties: node id -> ["custom_config", "train", "epochs"].
     """
 
     name: str
@@ -64,15 +64,15 @@ def pipeline_spec(
     Args:
         pipeline: with container paths.
         settings: the config's `kubeflow` section.
-        image: container image that holds the project.
-        parameters: what the dashboard offers to set.
+        image: container image with the project.
+        parameters: the run's parameters.
 
     Raises:
-        UsageError: no image, a node id that Kubernetes refuses, a node that cannot run there, or a step in
-            `kubeflow.steps` that the pipeline does not have.
+        UsageError: there is no image, Kubernetes forbids a node's id, a node cannot be a step, or `kubeflow.steps`
+            names a step that the pipeline does not have.
     """
     if not image.strip() or any(c.isspace() for c in image):
-        raise UsageError(f"--image {image!r}: give the image that holds this project, registry/name:tag")
+        raise UsageError(f"--image {image!r}: give the image with this project, registry/name:tag")
     nodes = list(pipeline.components)
     check_nodes(nodes)
     check_step_names(settings, nodes)
@@ -88,15 +88,15 @@ def pipeline_spec(
         raise UsageError(f"TFX cannot compile this pipeline for Kubeflow: {error}") from error
     for node in nodes:
         _adapt(spec, node, settings, parameters)
-        if getattr(node, "CAN_REFUSE", False):  # what TFX's own nodes do not say
+        if getattr(node, "CAN_REFUSE", False):  # TFX's own nodes do not have this attribute
             add_verdict(spec, node.id)
-    _tell_run_date(spec, nodes)
+    _pass_run_date(spec, nodes)
     _declare(spec, parameters)
     return spec
 
 
 def executor_labels(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Task -> label of its executor; a probe has its own."""
+    """Returns task -> label of its executor; probes have their own executors."""
     tasks = spec["root"]["dag"]["tasks"]
     return {
         name: spec["components"][task["componentRef"]["name"]]["executorLabel"]
@@ -109,7 +109,7 @@ def _adapt(
 ) -> None:
     task, component, container = _parts(spec, node.id)
     wiring = _wiring(node, component, parameters)
-    container.pop("lifecycle", None)  # the server never runs it: a probe does
+    container.pop("lifecycle", None)  # the server never runs this hook; the probe does its work
     wanted = settings.step(node.id)
     for parameter in parameters:
         if node.id in parameter.targets:
@@ -128,8 +128,7 @@ def _adapt(
         task["retryPolicy"] = _retry_policy(wanted)
     _equip(container, wanted)
     if isinstance(node.executor_spec, BeamExecutorSpec):
-        # Not in the arguments: the server hashes those into the cache key, and where a step's work is done
-        # is not what comes out.
+        # Not in the arguments, which the server hashes into the cache key: where a step runs does not affect its output.
         beam_arguments = json.dumps(node.executor_spec.beam_pipeline_args)
         container["env"].append({"name": BEAM_ARGUMENTS, "value": beam_arguments})
 
@@ -145,7 +144,7 @@ def _parts(spec: dict[str, Any], node_id: str) -> tuple[dict[str, Any], dict[str
 
 
 def _wiring(node: BaseNode, component: Mapping[str, Any], parameters: list[RunParameter]) -> dict[str, Any]:
-    """What the entry point needs to know: types that Kubeflow's messages lose."""
+    """What the entry point needs to know about a step, such as types that are missing in Kubeflow's messages."""
     declared = component.get("inputDefinitions", {}).get("parameters", {})
     return {
         "executor": name_utils.get_full_name(node.executor_spec.executor_class),
@@ -197,7 +196,7 @@ def _add_probe(
     wanted: StepSettings,
     parameters: list[RunParameter],
 ) -> None:
-    """Puts a step before `node_id` with its inputs, whose only outputs are parameters."""
+    """Adds a step before `node_id` that has the same inputs, and only parameters as outputs."""
     name = node_id + PROBE_SUFFIX
     own = {p.name: p.targets[name] for p in parameters if name in p.targets}
     wiring = {**wiring, "parameters": {**wiring["parameters"], **own}, "outputs": {}, "probe": probe}
@@ -224,8 +223,8 @@ def _add_probe(
     spec["deploymentSpec"]["executors"][f"{name}_executor"] = {"container": container}
 
 
-def _tell_run_date(spec: dict[str, Any], nodes: list[BaseNode]) -> None:
-    """Has the Pusher record the day that the ExampleGen's probe found: two steps could find two days."""
+def _pass_run_date(spec: dict[str, Any], nodes: list[BaseNode]) -> None:
+    """Passes the day from the ExampleGen's probe to the Pusher: if each determined it, the days could differ."""
     probes = [node.id + PROBE_SUFFIX for node in nodes if isinstance(node, FileBasedExampleGen)]
     for node in nodes:
         if not (probes and isinstance(node, VersionedPusher)):

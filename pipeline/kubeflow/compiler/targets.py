@@ -1,7 +1,7 @@
-"""What `compile --target` can write, and which settings each of the two takes.
+"""The targets of `compile --target`, and the settings that each of them supports.
 
-The `kubeflow` section serves both; a setting that a target has no place for is refused by its key, because
-a step would silently run without it.
+The `kubeflow` section applies to both; a setting that the target does not support is refused, because otherwise a step
+would silently run without it.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ class Target(StrEnum):
     VERTEX = "vertex"
 
 
-# Settings without a place in a Vertex AI job, and what takes their place there.
+# Settings that Vertex AI does not support -> what to do instead.
 _NOT_ON_VERTEX = {
-    "volumes": "buckets are mounted there: write data_path and serving_dir as /gcs/BUCKET/FOLDER",
+    "volumes": "it mounts buckets instead: set data_path and serving_dir to /gcs/BUCKET/FOLDER",
     "secrets": "let the job's service account read Secret Manager",
     "image_pull_secrets": "let Vertex AI's service agent read the Artifact Registry repository",
-    "image_pull_policy": "the image is always pulled there: name it by digest",
+    "image_pull_policy": "it always pulls the image: name the image by digest",
 }
 _NOT_ON_VERTEX_STEPS = {
-    "cpu_request": "give cpu, machines are chosen by limits",
-    "memory_request": "give memory, machines are chosen by limits",
+    "cpu_request": "set cpu: machines are chosen by limits",
+    "memory_request": "set memory: machines are chosen by limits",
     "node_selector": "machines are chosen by cpu, memory and gpu",
     "tolerations": "machines are chosen by cpu, memory and gpu",
-    "deadline_seconds": "steps have no deadline there: cancel the job instead",
-    "shared_memory": "the size of /dev/shm is fixed there",
+    "deadline_seconds": "its steps have no deadline: cancel the job instead",
+    "shared_memory": "its size of /dev/shm is fixed",
 }
 
-# Where each target's launcher can write; the rest of the URI names bucket and folder.
+# The URI schemes that each target's launcher can write to.
 _SCHEMES = {Target.KUBEFLOW: ("minio", "s3", "gs"), Target.VERTEX: ("gs",)}
 _BUCKET_URI = re.compile(r"([a-z0-9]+)://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/[^\s/]+)*/?")
 
@@ -52,20 +52,20 @@ def check_pipeline_root(uri: str, target: Target) -> None:
     """Checks the bucket folder that steps write their outputs to.
 
     Raises:
-        UsageError: no step could write there.
+        UsageError: steps cannot write there.
     """
-    found = _BUCKET_URI.fullmatch(uri)
-    if found is None or found[1] not in _SCHEMES[target]:
-        given = f"no step can write to {uri!r}" if uri else "it is missing"
-        known = " or ".join(f"{scheme}://BUCKET/FOLDER" for scheme in _SCHEMES[target])
-        raise UsageError(f"--pipeline-root: {given}; give {known}")
+    match = _BUCKET_URI.fullmatch(uri)
+    if match is None or match[1] not in _SCHEMES[target]:
+        problem = f"steps cannot write to {uri!r}" if uri else "it is missing"
+        supported = " or ".join(f"{scheme}://BUCKET/FOLDER" for scheme in _SCHEMES[target])
+        raise UsageError(f"--pipeline-root: {problem}; give {supported}")
 
 
 def check_target(settings: KubeflowSettings, target: Target) -> None:
-    """Checks that the target has a place for all that the config sets.
+    """Checks that the target supports all settings of the config.
 
     Raises:
-        UsageError: it has not; the message names the key.
+        UsageError: it does not support one; the message names the key.
     """
     problem = next(
         _vertex_problems(settings) if target is Target.VERTEX else _cluster_problems(settings), None
@@ -77,20 +77,20 @@ def check_target(settings: KubeflowSettings, target: Target) -> None:
 def _vertex_problems(settings: KubeflowSettings) -> Iterator[str]:
     for key, instead in _NOT_ON_VERTEX.items():
         if getattr(settings, key):
-            yield f"kubeflow.{key}: Vertex AI has no place for it; {instead}"
+            yield f"kubeflow.{key}: not supported by Vertex AI; {instead}"
     for where, step in _steps(settings):
         for key, instead in _NOT_ON_VERTEX_STEPS.items():
             if getattr(step, key) is not None:
-                yield f"{where}.{key}: Vertex AI has no place for it; {instead}"
+                yield f"{where}.{key}: not supported by Vertex AI; {instead}"
         if step.gpu is not None and is_resource_name(step.gpu.type):
             yield (
-                f"{where}.gpu.type: {step.gpu.type!r} is Kubernetes' name, Vertex AI takes "
+                f"{where}.gpu.type: {step.gpu.type!r} is a Kubernetes resource name; Vertex AI supports "
                 f"{', '.join(VERTEX_ACCELERATORS)}"
             )
     if not in_bucket(settings.serving_dir):
         yield (
-            f"kubeflow.serving_dir: {settings.serving_dir!r} would vanish with the step; on Vertex AI write "
-            "/gcs/BUCKET/FOLDER, the bucket as steps see it"
+            f"kubeflow.serving_dir: {settings.serving_dir!r} would be lost when the step ends; on Vertex AI set it to "
+            "/gcs/BUCKET/FOLDER, where a bucket is mounted"
         )
 
 
@@ -98,14 +98,14 @@ def _cluster_problems(settings: KubeflowSettings) -> Iterator[str]:
     for where, step in _steps(settings):
         if step.gpu is not None and not is_resource_name(step.gpu.type):
             yield (
-                f"{where}.gpu.type: {step.gpu.type!r} is Vertex AI's name; Kubernetes knows accelerators by "
+                f"{where}.gpu.type: {step.gpu.type!r} is a name of Vertex AI; on Kubernetes use a "
                 "resource name, such as nvidia.com/gpu"
             )
     for key in ("data_path", "serving_dir"):
         path = getattr(settings, key)
         if in_bucket(path) and not settings.on_volume(path):
             yield (
-                f"kubeflow.{key}: {path!r} is a bucket as Vertex AI mounts it; on a cluster nothing is mounted "
+                f"kubeflow.{key}: {path!r} is where Vertex AI mounts a bucket; on a cluster nothing is mounted "
                 "there: use a folder below a mount_path of kubeflow.volumes"
             )
 

@@ -1,4 +1,4 @@
-"""The job form that Vertex AI Pipelines takes: JSON with the PipelineSpec and the bucket of its outputs."""
+"""Converts a PipelineSpec into a job for Vertex AI Pipelines, JSON with the spec and the bucket for its outputs."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _UNITS = {
 
 
 def vertex_job(spec: Mapping[str, Any], settings: KubeflowSettings, pipeline_root: str) -> dict[str, Any]:
-    """Returns the PipelineJob as JSON values: what `aiplatform.PipelineJob(template_path=...)` loads.
+    """Returns the PipelineJob as JSON values, which `aiplatform.PipelineJob(template_path=...)` loads.
 
     Args:
-        spec: PipelineSpec 2.1.0, as `pipeline.kubeflow.compiler.steps.pipeline_spec` gives it; it is changed.
+        spec: PipelineSpec 2.1.0 from `pipeline.kubeflow.compiler.steps.pipeline_spec`; it is modified.
         settings: the config's `kubeflow` section, checked by `check_target`.
         pipeline_root: `gs://BUCKET/FOLDER`, where artifacts are written.
     """
@@ -53,19 +53,19 @@ def vertex_job(spec: Mapping[str, Any], settings: KubeflowSettings, pipeline_roo
 
 
 def label_value(text: str) -> str:
-    """A text as Google Cloud takes it in a label: `tfx-1.21.0 -> tfx-1-21-0`, at most 63 characters."""
+    """Converts a text into a valid label value of Google Cloud: `tfx-1.21.0 -> tfx-1-21-0`, at most 63 characters."""
     return _NOT_A_LABEL.sub("-", text.lower())[:63]
 
 
 def amount(quantity: str) -> float:
-    """A Kubernetes quantity as a number: `500m -> 0.5`, `2Gi -> 2147483648.0`."""
+    """Converts a Kubernetes quantity into a number: `500m -> 0.5`, `2Gi -> 2147483648.0`."""
     digits = re.match(r"[\d.]+", quantity)
-    assert digits is not None  # the settings take nothing else
+    assert digits is not None  # the settings accept nothing else
     return float(digits[0]) * _UNITS.get(quantity[digits.end() :], 1)
 
 
 def _resources(step: StepSettings, *, accelerators: bool) -> dict[str, Any]:
-    """What a machine is chosen by: numbers of CPUs and of GB (10**9), where Kubernetes takes quantities."""
+    """The resources by which a machine is chosen: numbers of CPUs and GB (10**9) instead of Kubernetes quantities."""
     resources: dict[str, Any] = {}
     if step.cpu is not None:
         resources["cpuLimit"] = amount(step.cpu)

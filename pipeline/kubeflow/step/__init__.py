@@ -1,1 +1,1 @@
-"""What runs inside a step's container, behind `pipeline.kubeflow.entrypoint`."""
+"""The parts of `pipeline.kubeflow.entrypoint`, which runs in the container of a step."""

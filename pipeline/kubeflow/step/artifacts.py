@@ -1,7 +1,7 @@
-"""Artifacts as Kubeflow's launcher hands them over and takes them back, and as TFX executors want them.
+"""Converts artifacts between Kubeflow's launcher and TFX executors.
 
-The launcher keeps an artifact `minio://bucket/key` at `/minio/bucket/key` in the container, hands it over
-without its type, with every property as a double, a string or a wrapped structure, and refuses nulls.
+The launcher keeps an artifact `minio://bucket/key` at `/minio/bucket/key` in the container. It passes artifacts
+without their type, with every property as a double, a string or a wrapped structure, and it does not accept nulls.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ _KUBEFLOW_KEYS = frozenset({"display_name", "store_session_info", "_kfp_workspac
 
 
 def local_path(runtime: pipeline_spec_pb2.RuntimeArtifact) -> str:
-    """Where the launcher keeps the artifact in this container.
+    """The path where the launcher keeps the artifact in this container.
 
-    `minio://bucket/v2/artifacts/x -> /minio/bucket/v2/artifacts/x`; a custom path wins; a path stays.
+    `minio://bucket/v2/artifacts/x -> /minio/bucket/v2/artifacts/x`. A custom path takes precedence; a plain path is
+    returned unchanged.
     """
     if runtime.custom_path:
         return str(runtime.custom_path)
@@ -41,15 +42,15 @@ def local_path(runtime: pipeline_spec_pb2.RuntimeArtifact) -> str:
 
 
 def remote_path(runtime: pipeline_spec_pb2.RuntimeArtifact) -> str:
-    """The artifact's URI in the object store, for Beam workers that do not have this container's copies.
+    """The artifact's URI in the object store, for Beam workers without access to this container's files.
 
     Raises:
-        PipelineError: Beam cannot open it.
+        PipelineError: Beam cannot open the URI.
     """
     if not runtime.uri.startswith("gs://"):
         raise PipelineError(
             f"beam: this step's workers are on other machines and cannot read {runtime.uri}; give the run a "
-            "pipeline root gs://..., or let the step work in its own pod: beam.runner direct"
+            "pipeline root gs://..., or run Beam in the step's own pod: beam.runner direct"
         )
     return str(runtime.uri)
 
@@ -59,21 +60,21 @@ def read_inputs(
     classes: Mapping[str, str],
     path: Callable[[pipeline_spec_pb2.RuntimeArtifact], str] = local_path,
 ) -> Artifacts:
-    """Input artifacts as TFX wants them, by key; those that their producer marked absent are left out.
+    """Returns input artifacts for TFX, by key, without those that their producer marked absent.
 
     Args:
         inputs: `ExecutorInput.inputs.artifacts`.
-        classes: key -> dotted path of the artifact class, as the pipeline wires it.
-        path: where the executor is to find an artifact.
+        classes: key -> dotted path of the artifact class, from the step's wiring.
+        path: returns the URI of an artifact for the executor.
     """
-    read = {
+    all_inputs = {
         key: [_typed(runtime, classes[key], path(runtime)) for runtime in inputs[key].artifacts]
         for key in classes
         if key in inputs
     }
     return {
         key: [a for a in artifacts if a.get_int_custom_property(ABSENT) != 1]
-        for key, artifacts in read.items()
+        for key, artifacts in all_inputs.items()
     }
 
 
@@ -82,7 +83,7 @@ def make_outputs(
     classes: Mapping[str, str],
     path: Callable[[pipeline_spec_pb2.RuntimeArtifact], str] = local_path,
 ) -> Artifacts:
-    """Output artifacts that the executor fills, by key; `executor-logs` is the launcher's own."""
+    """Returns output artifacts for the executor to fill, by key; `executor-logs` is left to the launcher."""
     return {
         key: [_typed(runtime, classes[key], path(runtime)) for runtime in outputs[key].artifacts]
         for key in classes
@@ -97,19 +98,19 @@ def is_folder(artifact: tfx_artifact.Artifact) -> bool:
 def executor_output(
     outputs: Mapping[str, pipeline_spec_pb2.ArtifactList], filled: Artifacts
 ) -> pipeline_spec_pb2.ExecutorOutput:
-    """What the launcher reads back: the object-store URIs that it gave, and the properties."""
+    """Returns the outputs for the launcher: the object-store URIs that it passed, and the properties."""
     result = pipeline_spec_pb2.ExecutorOutput()
     for key, artifacts in filled.items():
         for runtime, artifact in zip(outputs[key].artifacts, artifacts, strict=True):
-            given = result.artifacts[key].artifacts.add(name=runtime.name, uri=runtime.uri)
-            json_format.ParseDict(_metadata(artifact), given.metadata)
+            output = result.artifacts[key].artifacts.add(name=runtime.name, uri=runtime.uri)
+            json_format.ParseDict(_metadata(artifact), output.metadata)
     return result
 
 
 def _typed(runtime: pipeline_spec_pb2.RuntimeArtifact, class_path: str, path: str) -> tfx_artifact.Artifact:
     artifact = import_utils.import_class_by_path(class_path)()
     artifact.uri = path
-    if runtime.name.isdecimal():  # inputs are named by their id in the metadata store
+    if runtime.name.isdecimal():  # the name of an input is its id in the metadata store
         artifact.id = int(runtime.name)
     declared = artifact.artifact_type.properties
     for key, value in json_format.MessageToDict(runtime.metadata).items():
@@ -147,7 +148,7 @@ def _set_custom(artifact: tfx_artifact.Artifact, key: str, value: Any) -> None:
 
 
 def _unwrapped(value: Any) -> Any:
-    """`{"list": [1.0]} -> [1.0]`, `{"struct": {...}} -> {...}`: what the metadata client wraps."""
+    """Removes the wrapping of the metadata client: `{"list": [1.0]} -> [1.0]`, `{"struct": {...}} -> {...}`."""
     if isinstance(value, dict) and len(value) == 1:
         ((key, inner),) = value.items()
         if (key == "list" and isinstance(inner, list)) or (key == "struct" and isinstance(inner, dict)):
@@ -156,13 +157,13 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _metadata(artifact: tfx_artifact.Artifact) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     for properties in (artifact.mlmd_artifact.properties, artifact.mlmd_artifact.custom_properties):
         for key, value in properties.items():
             plain = _plain(value)
             if plain is not None:
-                told[key] = plain
-    return told
+                metadata[key] = plain
+    return metadata
 
 
 def _plain(value: mlmd.Value) -> Any:
@@ -183,6 +184,6 @@ def _without_nulls(value: Any) -> Any:
 
 
 def parameter(value: struct_pb2.Value, integer: bool) -> Any:
-    """A parameter's plain value: JSON has one kind of number, TFX two."""
+    """A parameter's plain value. JSON has one type of number, TFX has two."""
     plain = json_format.MessageToDict(value)
     return int(plain) if integer else plain

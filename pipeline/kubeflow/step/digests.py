@@ -1,7 +1,7 @@
-"""Digests of artifacts between steps, by content: paths and times of an artifact differ from pod to pod.
+"""Verifies artifacts between steps by the digest of their content, because paths and times differ between pods.
 
-A step's output carries the digest of its files as a property, which the metadata store keeps, also for steps that
-are cached. The step that reads it holds what the launcher has copied to that.
+The digest of a step's output is a property of the artifact, which the metadata store keeps for cached steps too. A
+step that reads the artifact compares the launcher's copy with it.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ Artifacts = dict[str, list[Artifact]]
 
 
 def require_whole(inputs: Artifacts) -> None:
-    """Raises PipelineError when an input is not, byte for byte, what its step has written."""
+    """Raises PipelineError if an input differs from what its step wrote."""
     for key, artifact in _local(inputs):
         written = artifact.get_string_custom_property(CONTENT_SHA256)
         if written and content_sha256(Path(artifact.uri)) != written:
             raise PipelineError(
                 f"input {key} at {artifact.uri}: damaged, its files are not those that its step wrote (sha256 "
-                "differs); run again with caching off for the step that makes it"
+                "differs); run again with caching disabled for the step that produces it"
             )
 
 
 def record(outputs: Artifacts) -> None:
-    """Sets the property on what a step has written."""
+    """Sets the property of the artifacts that a step has written."""
     for _, artifact in _local(outputs):
         artifact.set_string_custom_property(CONTENT_SHA256, content_sha256(Path(artifact.uri)))
 
 
 def _local(artifacts: Artifacts) -> Iterator[tuple[str, Artifact]]:
-    """Those whose files this pod has; workers on other machines read and write the object store itself."""
+    """Yields the artifacts whose files are in this pod; Beam workers on other machines use the object store."""
     for key, several in artifacts.items():
         for artifact in several:
             if "://" not in artifact.uri:

@@ -1,7 +1,7 @@
-"""What an orchestrator's driver does before it looks into its cache, as steps of their own.
+"""Probes: steps that do what a TFX driver does before the cache is consulted.
 
-Kubeflow runs no driver of ours: a cached ExampleGen would never see new data. A probe is a step that is
-never cached; what it found is a *parameter* of the step behind it, and so part of that step's cache key.
+Kubeflow does not run TFX's drivers, so a cached ExampleGen would never see new data. A probe is a step that is
+never cached; its result is a *parameter* of the step after it, and so part of that step's cache key.
 """
 
 from __future__ import annotations
@@ -28,45 +28,45 @@ VERSION = "version"
 
 
 def day_of_run(exec_properties: dict[str, Any]) -> date:
-    """The day that the run stands for; takes what tells it out of the properties."""
+    """The day of the run; removes the properties that determine it."""
     return find_run_date(exec_properties.pop(RUN_DATE), exec_properties.pop(SCHEDULED), now())
 
 
 def wanted_examples(driver_class: str, exec_properties: dict[str, Any], run_date: date) -> dict[str, Any]:
-    """Span, version and fingerprint of the files that an ExampleGen is to read now.
+    """Returns span, version and fingerprint of the files that an ExampleGen should read now.
 
     `{"span": 0, "version": None, "input_fingerprint": "split:train,...", "input_config": "{...}"}`
 
     Args:
         driver_class: dotted path of the ExampleGen's own driver.
         exec_properties: of the ExampleGen, and the parameter `span` of the run.
-        run_date: the day that the span `run_date` means.
+        run_date: the day of the span `run_date`.
 
     Raises:
-        PipelineError: there is no such span, or the data has none.
+        PipelineError: there is no such span, or the data has no spans.
     """
-    # The parameter's default is the span of the config: another one of the run takes its place.
-    wanted = {key: value for key, value in exec_properties.items() if key != RANGE_CONFIG}
-    given = wanted.pop(SPAN)
-    number = find_span(given, run_date)
+    # The run's parameter replaces the span of the config, which is the parameter's default.
+    properties = {key: value for key, value in exec_properties.items() if key != RANGE_CONFIG}
+    span = properties.pop(SPAN)
+    number = find_span(span, run_date)
     if number is not None:
-        if not has_spans(wanted[INPUT_CONFIG]):
+        if not has_spans(properties[INPUT_CONFIG]):
             raise PipelineError(
-                f"span={given}: the data of this pipeline has no spans: kubeflow.data_path needs {{SPAN}}, or "
+                f"span={span}: the data of this pipeline has no spans: kubeflow.data_path needs {{SPAN}}, or "
                 "{YYYY}, {MM} and {DD}"
             )
-        wanted[RANGE_CONFIG] = proto_utils.proto_to_json(range_of(number))
-    driver = import_utils.import_class_by_path(driver_class)(None)  # asks no metadata store
-    resolved = driver.resolve_exec_properties(wanted, None, None)
+        properties[RANGE_CONFIG] = proto_utils.proto_to_json(range_of(number))
+    driver = import_utils.import_class_by_path(driver_class)(None)  # needs no metadata store
+    resolved = driver.resolve_exec_properties(properties, None, None)
     return {key: resolved[key] for key in (INPUT_CONFIG, SPAN, VERSION, FINGERPRINT)}
 
 
 def tag_examples(exec_properties: dict[str, Any], outputs: Artifacts) -> None:
-    """Writes what the probe found on the Examples, as TFX's driver does."""
+    """Sets the probe's result as properties of the Examples, as TFX's driver does."""
     for artifact in outputs.get("examples", []):
         update_output_artifact(exec_properties, artifact.mlmd_artifact)
 
 
 def newest_baseline(inputs: Artifacts, exec_properties: dict[str, Any]) -> dict[str, Any]:
-    """The served version that a ServedBaseline would copy now: `{"version": 3}`, 0 for none."""
+    """Returns the served version that a ServedBaseline would copy now: `{"version": 3}`, 0 if there is none."""
     return {VERSION_KEY: find_version(inputs, exec_properties)}

@@ -34,8 +34,8 @@ def test_pipeline_root_that_the_step_cannot_write_is_one_line(tmp_path: Path):
     with pytest.raises(PipelineError) as caught:
         run_step(STEP, json.dumps(planned), list(LOCAL_BEAM_ARGS))
     assert str(caught.value) == (
-        f"pipeline root: this step cannot write its outputs to {tmp_path}/root/1/model (Not a directory); let "
-        "the image's user write there, or give the run another pipeline root"
+        f"pipeline root: this step cannot write its outputs to {tmp_path}/root/1/model (Not a directory); give "
+        "the image's user permission to write there, or give the run another pipeline root"
     )
 
 
@@ -92,7 +92,7 @@ def test_step_refuses_an_input_whose_files_are_not_those_that_were_written(tmp_p
         copying_step(tmp_path / "third", str(carried), told)
     assert str(caught.value) == (
         f"input model at {carried}: damaged, its files are not those that its step wrote (sha256 differs); run "
-        "again with caching off for the step that makes it"
+        "again with caching disabled for the step that produces it"
     )
     assert not (tmp_path / "third").exists()
 

@@ -42,7 +42,7 @@ def test_span_of_a_run(value, span):
 
 @pytest.mark.parametrize("value", ["-1", "seven", "2026-13-01", "7.5", "[[ScheduledTime]]"])
 def test_what_is_no_span_is_refused(value):
-    with pytest.raises(UsageError, match="is no span; write a number such as 7"):
+    with pytest.raises(UsageError, match="is not a span; write a number such as 7"):
         check_span(value)
 
 

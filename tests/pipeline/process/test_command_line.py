@@ -44,7 +44,7 @@ def ctrl_c() -> None:
         (full_disk, 1, "error: /data/shard: No space left on device"),
         (closed_connection, 1, "error: peer is gone"),
         (missing_package, 1, "error: No module named 'no_such_package'; "),
-        (end_of_input, 1, "error: nothing was done: it was not confirmed"),
+        (end_of_input, 1, "error: nothing was done, because it was not confirmed"),
         (refusal, 3, "error: accuracy is too low"),
         (ctrl_c, 130, ""),
     ],

@@ -30,7 +30,7 @@ def test_interpreter_without_the_packages_is_told_make_setup_and_the_command(run
     code, out, err = call([*OTHER_PYTHON, str(PROJECT_DIR / runner), "config", "my file.yaml"], tmp_path)
     assert (code, out) == (1, "")
     assert err == (
-        f"error: No module named 'typer'; {sys.executable} has not this project's environment: run `make setup` in "
+        f"error: No module named 'typer'; {sys.executable} does not have this project's environment: run `make setup` in "
         f"{PROJECT_DIR}, then {PROJECT_DIR}/.venv/bin/python {PROJECT_DIR}/{runner} config 'my file.yaml'\n"
     )
 

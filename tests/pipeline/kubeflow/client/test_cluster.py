@@ -101,7 +101,7 @@ def refusal(result: Result) -> str:
 def test_all_there(check):
     result = check()
     assert result.exit_code == 0, result.output
-    assert result.output == "namespace team: 3 claims and secrets are there\n"
+    assert result.output == "namespace team: all 3 claims and secrets exist\n"
 
 
 def test_unknown_secret_is_named_with_its_key_and_a_remedy(check):
@@ -123,7 +123,8 @@ def test_secret_without_the_key(check):
 def test_image_pull_secret_of_another_type(check):
     error = refusal(check("kubeflow.image_pull_secrets=[opaque]"))
     assert (
-        "kubeflow.image_pull_secrets[0]: Secret 'opaque' is of type 'Opaque', must be kubernetes.io/" in error
+        "kubeflow.image_pull_secrets[0]: Secret 'opaque' is of type 'Opaque', but must be kubernetes.io/"
+        in error
     )
 
 
@@ -138,8 +139,8 @@ def test_expired_token(check):
     result = check(token="wrong")
     assert isinstance(result.exception, PipelineError)
     assert str(result.exception) == (
-        "kubeflow.volumes[0].claim: the cluster answers 403 Forbidden when asked for 'models' in namespace "
-        "'team'; log in again, or ask for the right to get it"
+        "kubeflow.volumes[0].claim: the cluster answers 403 Forbidden to a request for 'models' in namespace "
+        "'team'; log in again, or ask for permission to read it"
     )
 
 

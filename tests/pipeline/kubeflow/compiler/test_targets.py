@@ -37,11 +37,11 @@ def compile_error(tmp_path):
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
-        ("volumes=[{claim: models, mount_path: /mnt}]", "kubeflow.volumes: Vertex AI has no place for it"),
-        ("secrets=[{name: key, mount_path: /keys}]", "kubeflow.secrets: Vertex AI has no place for it"),
-        ("image_pull_secrets=[registry]", "kubeflow.image_pull_secrets: Vertex AI has no place for it"),
-        ("image_pull_policy=Always", "kubeflow.image_pull_policy: Vertex AI has no place for it"),
-        ("defaults.memory_request=2Gi", "kubeflow.defaults.memory_request: Vertex AI has no place for it"),
+        ("volumes=[{claim: models, mount_path: /mnt}]", "kubeflow.volumes: not supported by Vertex AI"),
+        ("secrets=[{name: key, mount_path: /keys}]", "kubeflow.secrets: not supported by Vertex AI"),
+        ("image_pull_secrets=[registry]", "kubeflow.image_pull_secrets: not supported by Vertex AI"),
+        ("image_pull_policy=Always", "kubeflow.image_pull_policy: not supported by Vertex AI"),
+        ("defaults.memory_request=2Gi", "kubeflow.defaults.memory_request: not supported by Vertex AI"),
         ("steps.Trainer={node_selector: {a: b}}", "kubeflow.steps.Trainer.node_selector: Vertex AI has no"),
         ("steps.Trainer={deadline_seconds: 9}", "kubeflow.steps.Trainer.deadline_seconds: Vertex AI has no"),
         ("steps.Trainer={shared_memory: 2Gi}", "kubeflow.steps.Trainer.shared_memory: Vertex AI has no"),
@@ -63,18 +63,18 @@ def test_models_on_vertex_are_served_from_a_bucket(compile_error):
 
 
 def test_bucket_of_vertex_is_nothing_on_a_cluster(compile_error):
-    assert "kubeflow.data_path: '/gcs/my-bucket/data' is a bucket as Vertex AI mounts it" in compile_error()
+    assert "kubeflow.data_path: '/gcs/my-bucket/data' is where Vertex AI mounts a bucket" in compile_error()
 
 
 def test_accelerator_of_vertex_is_unknown_to_a_cluster(compile_error):
     error = compile_error("--set", "kubeflow.steps.Trainer.gpu={type: NVIDIA_L4}")
-    assert "kubeflow.steps.Trainer.gpu.type: 'NVIDIA_L4' is Vertex AI's name" in error
+    assert "kubeflow.steps.Trainer.gpu.type: 'NVIDIA_L4' is a name of Vertex AI" in error
 
 
 @pytest.mark.parametrize("uri", ["minio://b/r", "gs://", "gs://my bucket/r", "/runs", "bucket/runs"])
 def test_pipeline_root_that_steps_on_vertex_cannot_write(compile_error, uri):
     error = compile_error("--target", "vertex", "--pipeline-root", uri)
-    assert error == f"--pipeline-root: no step can write to {uri!r}; give gs://BUCKET/FOLDER"
+    assert error == f"--pipeline-root: steps cannot write to {uri!r}; give gs://BUCKET/FOLDER"
 
 
 def test_missing_pipeline_root(compile_error):
@@ -82,7 +82,7 @@ def test_missing_pipeline_root(compile_error):
 
 
 def test_pipeline_root_of_a_cluster_is_not_compiled_in(compile_error):
-    assert "--pipeline-root goes with --target vertex" in compile_error("--pipeline-root", "gs://b/r")
+    assert "--pipeline-root needs --target vertex" in compile_error("--pipeline-root", "gs://b/r")
 
 
 def test_pipeline_roots_of_a_cluster():
@@ -93,8 +93,8 @@ def test_pipeline_roots_of_a_cluster():
 
 
 def test_file_name_has_the_target_s_ending(compile_error):
-    assert "takes JSON, name it like job.json" in compile_error(*VERTEX, "-o", "pipeline.yaml")
-    assert "takes YAML, name it like pipeline.yaml" in compile_error("-o", "job.json")
+    assert "is JSON; use a name like job.json" in compile_error(*VERTEX, "-o", "pipeline.yaml")
+    assert "is YAML; use a name like pipeline.yaml" in compile_error("-o", "job.json")
 
 
 def test_an_export_that_needs_another_image_is_said_at_once(tmp_path):
