@@ -122,7 +122,7 @@ def create_pipeline(
         task=parts.task,
         info=model_facts(config, parts),
         force=force_push,
-        # A `find_baseline` of Kubeflow looks in the serving folder, so it cannot miss the served version.
+        # The `find_baseline` of Kubeflow looks in the serving folder, so it cannot miss the served version.
         needs_baseline=find_baseline is None and config.needs_baseline(),
     )
 

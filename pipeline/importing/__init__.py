@@ -1,1 +1,1 @@
-"""Labelled text in, sharded and compressed TFRecords of tf.Examples out; no TensorFlow is imported."""
+"""Converts labelled text into sharded, compressed TFRecords of tf.Examples. TensorFlow is not imported."""

@@ -1,4 +1,7 @@
-"""A folder with one folder of text files per class: nothing outside of it is read, and nothing left out in silence."""
+"""Reads a folder with one folder of text files per class.
+
+Nothing outside of the folder is read, and every file that is skipped is reported.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,19 @@ _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".bz2"
 
 
 def read_folder(path: Path, columns: Sequence[str], options: ReadOptions, notes: ReadNotes) -> Iterator[Row]:
-    """`<path>/<label>/*.txt`, one text a file; columns text, label and file (`<label>/<name>`).
+    """Yields a row for each file `<path>/<label>/*.txt`, with the columns text, label and file (`<label>/<name>`).
 
-    `path` itself may be a link. A link in it is followed where it leads to a place inside.
+    `path` itself may be a link. A link inside the folder is followed if its target is inside the folder too.
 
     Raises:
-        UsageError: another column is asked for.
-        PipelineError: no class, a class without a text, or a link that leads outside or nowhere.
+        UsageError: another column is requested.
+        PipelineError: there is no class, a class has no text, or a link is broken or points outside of the folder.
     """
     wanted = positions(path, _COLUMNS, columns)
     root = path.resolve()
     for label in _labels(path, root, notes):
         empty = True
-        # Not sorted: a list of a million names is memory, and the split does not depend on order.
+        # Not sorted, to save memory: the split does not depend on the order.
         for entry in os.scandir(path / label):
             if not _is_text(entry, root, notes):
                 continue
@@ -36,7 +39,7 @@ def read_folder(path: Path, columns: Sequence[str], options: ReadOptions, notes:
             row = (whole_text(Path(entry.path), options, notes), label, name)
             yield Row(name, [row[position] for position in wanted])
         if empty:
-            raise PipelineError(f"{path / label}: holds no .txt file; one text per .txt file is expected")
+            raise PipelineError(f"{path / label}: contains no .txt file; one text per .txt file is expected")
 
 
 def _labels(path: Path, root: Path, notes: ReadNotes) -> list[str]:
@@ -44,7 +47,7 @@ def _labels(path: Path, root: Path, notes: ReadNotes) -> list[str]:
     for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
         if entry.name.startswith("."):
             continue
-        if not Path(entry.path).is_file():  # of which none is read here, wherever it is
+        if not Path(entry.path).is_file():  # files at this level are not read, so their links do not matter
             _check_link(entry, root)
         if entry.is_dir():
             labels.append(entry.name)
@@ -55,9 +58,9 @@ def _labels(path: Path, root: Path, notes: ReadNotes) -> list[str]:
         elif entry.name.lower().endswith(".txt"):
             notes.not_read.add(entry.path)
     if not labels:
-        hint = f"; to import the files in it, give them, such as {path / tables[0]}" if tables else ""
+        hint = f"; to import the files in it, name them, such as {path / tables[0]}" if tables else ""
         raise PipelineError(
-            f"{path}: holds no folder; put the .txt files of each class into a folder of its name{hint}"
+            f"{path}: contains no folder; put the .txt files of each class into a folder named after the class{hint}"
         )
     return labels
 
@@ -85,11 +88,10 @@ def _check_link(entry: os.DirEntry[str], root: Path) -> None:
     try:
         real = Path(entry.path).resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: a loop, before Python 3.13
-        raise PipelineError(f"{entry.path}: a link that leads nowhere (to {target}): remove it") from None
+        raise PipelineError(f"{entry.path}: a broken link (to {target}): remove it") from None
     if not real.is_relative_to(root):
         raise PipelineError(
-            f"{entry.path}: a link to {real}, outside of {root}, from where nothing is read: put a copy in its place, "
-            f"or remove it"
+            f"{entry.path}: a link to {real}, which is outside of {root}: replace it by a copy, or remove it"
         )
 
 

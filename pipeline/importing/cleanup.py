@@ -1,7 +1,7 @@
-"""Clean-up of published datasets, one function per trap; a recipe names those it needs, in order.
+"""Clean-up of published datasets, one function per pitfall; a recipe names those it needs, in order.
 
 Each takes the rows of one file and yields rows; the last one yields values in the order
-text, label (and group where the recipe splits by one).
+text, label (and group if the recipe splits by one).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pipeline.importing.rows import Row
 
 
 class UnexpectedRow(ValueError):
-    """A row is not as the clean-up expects; the message begins with its line, not with the file."""
+    """A row differs from what the clean-up expects; the message begins with the line, without the file."""
 
 
 _SMS_LABELS = {"0": "ham", "1": "spam"}
@@ -22,7 +22,7 @@ _TREC_LINE = re.compile(r"([A-Z]+):([a-z]+) (.*)")
 
 
 def trec_coarse_label(rows: Iterable[Row]) -> Iterator[Row]:
-    """`DESC:manner How did ... ?` -> text `How did ... ?`, label `DESC`."""
+    """Splits `DESC:manner How did ... ?` into the text `How did ... ?` and the label `DESC`."""
     for number, (line,) in rows:
         match = _TREC_LINE.fullmatch(line)
         if match is None:
@@ -32,7 +32,7 @@ def trec_coarse_label(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def sms_label_names(rows: Iterable[Row]) -> Iterator[Row]:
-    """Values (text, `0` or `1`) -> (text, `ham` or `spam`)."""
+    """Replaces the labels `0` and `1` by `ham` and `spam`."""
     for number, (text, spam) in rows:
         if spam not in _SMS_LABELS:
             raise UnexpectedRow(f"line {number}: column 'spam' must be 0 or 1, got {spam!r}")
@@ -40,7 +40,7 @@ def sms_label_names(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def sms_split_swallowed_lines(rows: Iterable[Row]) -> Iterator[Row]:
-    """Splits back messages that stray quotes in the original file glued to the one before.
+    """Splits messages that were joined to the previous message by stray quotes in the original file.
 
     `("Gimme a few\\nspam\\tLast Chance!", "ham")` -> `("Gimme a few", "ham")`, `("Last Chance!", "spam")`
     """
@@ -55,7 +55,7 @@ def sms_split_swallowed_lines(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def rotten_tomatoes_drop_plots(rows: Iterable[Row]) -> Iterator[Row]:
-    """Keeps reviewers' quotes (`fresh`, `rotten`); plot summaries are no opinion."""
+    """Keeps reviewers' quotes (`fresh`, `rotten`) and drops plot summaries, which are not opinions."""
     for row in rows:
         if row.values[1] != "plot":
             yield row

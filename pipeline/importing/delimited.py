@@ -1,4 +1,4 @@
-"""CSV and TSV: comma, tab, or whatever separates the columns that were asked for."""
+"""Reads CSV and TSV, with a comma, a tab or another detected separator."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from pipeline.importing.rows import (
 from pipeline.importing.text_files import decoded_lines
 
 _DELIMITERS = (",", ";", "\t", "|")
-# Excel's own first line, in quotes or not; no column can be meant by it.
+# A first line that Excel writes, with or without quotes; it cannot be a line of column names.
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE)
 
 
 def known_delimiter(text: str) -> str:
-    r"""The one character that `--delimiter` means: `";"` -> `";"`, `"tab"` and `"\\t"` -> `"\t"`.
+    r"""The character for a value of `--delimiter`: `";"` -> `";"`, `"tab"` and `"\\t"` -> `"\t"`.
 
     Raises:
-        UsageError: it is another length, or a character that cannot separate.
+        UsageError: it is not one character, or a character that cannot separate columns.
     """
     delimiter = {"tab": "\t", "\\t": "\t"}.get(text.lower(), text)
     if len(delimiter) != 1 or delimiter in '"\r\n\0\ufeff':
-        raise UsageError(f"--delimiter must be one character, or tab, and no quote or line end, got {text!r}")
+        raise UsageError(f"--delimiter must be one character or `tab`, not a quote or line end, got {text!r}")
     return delimiter
 
 
 def read_csv(path: Path, columns: Sequence[str], options: ReadOptions, notes: ReadNotes) -> Iterator[Row]:
-    """RFC 4180: comma, double quotes, line breaks inside quotes, doubled quotes."""
+    """Reads CSV by RFC 4180: comma, double quotes, line breaks inside quotes, doubled quotes."""
     return _read(path, columns, ",", options, notes)
 
 
 def read_tsv(path: Path, columns: Sequence[str], options: ReadOptions, notes: ReadNotes) -> Iterator[Row]:
-    """Tab separated without quoting (IANA): a quote is a character, fields hold no tab or line break."""
+    """Reads TSV by IANA's definition: no quoting, so quotes are text, and fields contain no tabs or line breaks."""
     return _read(path, columns, "\t", options, notes)
 
 
@@ -51,18 +51,18 @@ def _read(
     path: Path, columns: Sequence[str], usual: str, options: ReadOptions, notes: ReadNotes
 ) -> Iterator[Row]:
     lines = decoded_lines(path, options, notes)
-    skipped, head, said = _head(lines)
+    skipped, head, declared = _head(lines)
     if not head:
-        raise PipelineError(f"{path}: empty, a {_NAMES[usual]} file starts with a line of column names")
-    delimiter = options.delimiter or said or _delimiter(head, columns, usual)
+        raise PipelineError(f"{path}: empty; a {_NAMES[usual]} file must start with a line of column names")
+    delimiter = options.delimiter or declared or _delimiter(head, columns, usual)
     if delimiter != usual and options.delimiter is None:
-        notes.taken.append(f"{path}: {delimiter!r} taken as the separator of its columns")
+        notes.detected.append(f"{path}: read with {delimiter!r} as the column separator")
     rest = chain([head], lines)
     plain = usual == delimiter == "\t"
     records = _plain_records(rest, skipped) if plain else _quoted_records(path, rest, skipped, delimiter)
     _, header = next(records)
     if len(header) == 1 and header[0] not in columns:
-        raise UsageError(f"{no_column(path, columns[0], header)}; is it cut with another --delimiter?")
+        raise UsageError(f"{no_column(path, columns[0], header)}; does the file need another --delimiter?")
     wanted = positions(path, header, columns)
     for number, row in records:
         if len(row) != len(header):
@@ -77,27 +77,27 @@ _NAMES = {",": "CSV", "\t": "TSV"}
 
 
 def _head(lines: Iterator[str]) -> tuple[int, str, str | None]:
-    """Lines before the line of column names, that line, and the separator that a line `sep=;` gives."""
-    skipped, said = 0, None
+    """The number of lines before the column names, the line of column names, and the separator of a line `sep=;`."""
+    skipped, declared = 0, None
     for line in lines:
         match = _SEP_LINE.fullmatch(line)
         if match:
-            said = match[1]
+            declared = match[1]
         elif line.strip():
-            return skipped, line, said
+            return skipped, line, declared
         skipped += 1
-    return skipped, "", said
+    return skipped, "", declared
 
 
 def _delimiter(head: str, columns: Sequence[str], usual: str) -> str:
-    """The separator under which a line of column names has those asked for; the usual one in doubt.
+    """The separator with which the line of column names contains the requested columns; the usual one in doubt.
 
     `("text;stars\\n", ["text", "stars"], ",")` -> `";"`
     """
     names = {d: _names(head, d, usual) for d in (usual, *_DELIMITERS)}
-    asked_for = {d: sum(column in names[d] for column in columns) for d in names}
-    # With the most names, an error about a missing one tells the most. max() takes the first of equal ones.
-    return max(names, key=lambda d: (asked_for[d], d == usual and len(names[d]) > 1, len(names[d])))
+    matches = {d: sum(column in names[d] for column in columns) for d in names}
+    # The more names there are, the more helpful is the error about a missing one. max() returns the first maximum.
+    return max(names, key=lambda d: (matches[d], d == usual and len(names[d]) > 1, len(names[d])))
 
 
 def _names(head: str, delimiter: str, usual: str) -> list[str]:
@@ -106,7 +106,7 @@ def _names(head: str, delimiter: str, usual: str) -> list[str]:
     try:
         return next(
             csv.reader([head], delimiter=delimiter), []
-        )  # not strict: a name may go on in the next line
+        )  # not strict: a name may continue on the next line
     except csv.Error:
         return []
 
@@ -116,11 +116,11 @@ def _other_width(
 ) -> PipelineError:
     hint = ""
     if len(row) > len(header):
-        hint = f"; a text with {delimiter!r} in it must stand in double quotes"
+        hint = f"; a text that contains {delimiter!r} must be in double quotes"
         if delimiter == "\t":
-            hint = "; a text must hold no tab"
+            hint = "; a text must not contain tabs"
     return PipelineError(
-        f"{path} line {number}: {len(row)} fields, the header has {len(header)}; "
+        f"{path} line {number}: {len(row)} fields, but the header has {len(header)}; "
         f"the line begins with {short(row[0] if row else '')}{hint}"
     )
 
@@ -135,7 +135,7 @@ def _plain_records(lines: Iterator[str], skipped: int) -> Iterator[tuple[int, li
 
 
 class _RecordLines:
-    """Feeds lines to csv.reader and keeps those of the current record, to say where it broke."""
+    """Feeds lines to csv.reader and keeps those of the current record, for error messages."""
 
     def __init__(self, lines: Iterator[str], skipped: int) -> None:
         self._lines = lines
@@ -147,8 +147,8 @@ class _RecordLines:
         return self
 
     def __next__(self) -> str:
-        # csv.reader silently closes a quote that is open at the end of the file unless strict;
-        # the bound keeps such a quote from pulling a whole large file into memory.
+        # Unless strict, csv.reader silently closes a quote that is open at the end of the file;
+        # the limit prevents such a quote from reading a large file into memory as a whole.
         if self._characters > MAX_FIELD_CHARACTERS:
             raise csv.Error("a quote is not closed")
         line = next(self._lines)
@@ -163,7 +163,7 @@ class _RecordLines:
 
     @property
     def first_line(self) -> int:
-        """The line that the current record starts on, from 1."""
+        """The number of the line on which the current record starts, counted from 1."""
         return self.consumed - len(self.record) + 1
 
 
@@ -174,7 +174,7 @@ def _quoted_records(
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.start_record()
-        # The limit is global to the process: set for the one call only.
+        # The limit is global to the process, so it is set for this one call only.
         limit = csv.field_size_limit(MAX_FIELD_CHARACTERS)
         try:
             row = next(reader)
@@ -184,14 +184,14 @@ def _quoted_records(
             raise _csv_error(path, lines, delimiter, error) from None
         finally:
             csv.field_size_limit(limit)
-        if row:  # csv gives [] for a blank line
+        if row:  # csv returns [] for a blank line
             yield lines.first_line, row
 
 
 def _csv_error(path: Path, lines: _RecordLines, delimiter: str, error: csv.Error) -> PipelineError:
     opened = _open_quote(lines.record, delimiter)
     if opened is None:
-        reason = "a line ends in a carriage return alone" if "new-line character" in str(error) else error
+        reason = "a line ends with only a carriage return" if "new-line character" in str(error) else error
         return PipelineError(f"{path} line {lines.first_line}: not CSV: {reason}; save the file as CSV UTF-8")
     line = lines.first_line + opened
     return PipelineError(
@@ -201,7 +201,7 @@ def _csv_error(path: Path, lines: _RecordLines, delimiter: str, error: csv.Error
 
 
 def _open_quote(record: Sequence[str], delimiter: str) -> int | None:
-    """Index of the line of a record on which the quote opened that broke it."""
+    """Index of the line of a record on which the offending quote was opened."""
     in_quotes, at_start, opened = False, True, None
     for index, line in enumerate(record):
         position = 0

@@ -1,4 +1,4 @@
-"""What an import saw, and what it tells about it."""
+"""Counts what an import reads and writes, and reports it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pipeline.importing.starting_files import MAX_SLICES, ordered_labels
 
 SPLITS: Mapping[str, float] = {"train": 0.8, "eval": 0.1, "test": 0.1}
 MAX_LABELS = 10_000
-# The data gate's own default: fewer rows of a split stop the run there.
+# The default of data.gate.min_rows: with fewer rows in a split, the data gate rejects the run.
 _FEW_ROWS = 10
 _WORD_AND_TAB = re.compile(r"[\w\"'-]{1,30}\t\S")
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What was read, dropped and written. Counts are rows unless the name says otherwise."""
+    """What was read, dropped and written. Counts are numbers of rows unless the name says otherwise."""
 
     name: str
     out_dir: str
@@ -40,11 +40,11 @@ class ImportReport:
     conflict_samples: list[str]
     rows_with_line_breaks: int
     labels: list[str]
-    merged_labels: dict[str, str]  # a label of the files -> the one that was written for it
+    merged_labels: dict[str, str]  # a label in the files -> the label that was written instead
     splits: dict[str, dict[str, int]]  # split -> label -> rows
-    slices: dict[str, int]  # further column -> its values in the test split, counted to MAX_SLICES + 1
+    slices: dict[str, int]  # extra column -> number of its values in the test split, at most MAX_SLICES + 1
     shards: dict[str, int]
-    notes: list[str]  # how files were read, where that was found out
+    notes: list[str]  # what was detected about the files
     warnings: list[str]
 
 
@@ -61,16 +61,16 @@ class Tally:
     rows_with_line_breaks: int = 0
     swallowed: Sightings = field(default_factory=Sightings)
     whole_floats: Sightings = field(default_factory=Sightings)
-    labels: dict[str, int] = field(default_factory=dict)  # label of the files -> rows, before any is dropped
+    labels: dict[str, int] = field(default_factory=dict)  # label in the files -> rows, including dropped ones
     merged_labels: dict[str, str] = field(default_factory=dict)
     splits: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in SPLITS})
-    slices: dict[str, set[bytes]] = field(default_factory=dict)  # further column -> values in the test split
+    slices: dict[str, set[bytes]] = field(default_factory=dict)  # extra column -> values in the test split
 
     def add_label(self, label: str, table: Table, layout: Layout) -> None:
         """Counts the label of one row.
 
         Raises:
-            PipelineError: there are too many different ones.
+            PipelineError: there are too many different labels.
         """
         if label in self.labels:
             self.labels[label] += 1
@@ -79,33 +79,33 @@ class Tally:
         if len(self.labels) > MAX_LABELS:
             self.refuse_other_columns(str(table.path), layout)
             raise PipelineError(
-                f"{table.path}: column {layout.column(layout.label_index)} holds more than {MAX_LABELS:,} different "
+                f"{table.path}: column {layout.column(layout.label_index)} contains more than {MAX_LABELS:,} different "
                 f"labels: is it the label column?"
             )
 
     def refuse_other_columns(self, where: str, layout: Layout) -> None:
-        """Raises PipelineError for a label column that holds no classes, unless the user says that it does."""
+        """Raises PipelineError if the label column does not contain classes, unless --as-classes says that it does."""
         reason = None if layout.as_classes else label_kinds.not_classes(self.labels)
         if reason:
             raise PipelineError(f"{where}: column {layout.column(layout.label_index)} {reason}")
 
     def merge_labels(self) -> None:
-        """Gives labels that look the same the spelling that most rows have."""
+        """Merges labels that look the same into the most frequent spelling."""
         for group in look_alikes(sorted(self.labels)):
             kept = max(group, key=lambda label: self.labels[label])
             self.merged_labels |= {label: kept for label in group if label != kept}
 
     def add_conflict(self, merged: Merged, tables: Sequence[Table], layout: Layout) -> None:
-        """Counts a text with several labels, all of whose rows are dropped."""
+        """Counts a text with conflicting labels; all of its rows are dropped."""
         self.conflicting_texts += 1
         self.conflicting_rows += merged.rows
         if len(self.conflict_samples) < SAMPLES:
             variants = sorted(merged.variants, key=lambda v: v.values[layout.label_index])
-            seen = [
+            labels = [
                 f"{v.values[layout.label_index].decode()!r} ({tables[v.where[0]].where(v.where[1])})"
                 for v in variants[:3]
             ]
-            self.conflict_samples.append(f"{short(variants[0].values[0].decode(), 60)}: {', '.join(seen)}")
+            self.conflict_samples.append(f"{short(variants[0].values[0].decode(), 60)}: {', '.join(labels)}")
 
     def add_written(self, row: Stored, split: str, tables: Sequence[Table], layout: Layout) -> None:
         """Counts a row that was written."""
@@ -121,7 +121,7 @@ class Tally:
                     values.add(value)
 
     def _note_line_breaks(self, row: Stored, tables: Sequence[Table]) -> None:
-        """A text with further lines that look like rows has probably swallowed them (stray quotes)."""
+        """Counts a text with line breaks; if its further lines look like rows, stray quotes may have joined them."""
         self.rows_with_line_breaks += 1
         lines = row.values[0].decode().splitlines()[1:]
         if any(_looks_like_a_row(line, self.labels) for line in lines):
@@ -129,7 +129,7 @@ class Tally:
 
 
 def _looks_like_a_row(line: str, labels: Mapping[str, int]) -> bool:
-    """`spam<TAB>Last chance!` and `"Last chance!",spam` do, prose such as `yes, we can` does not."""
+    """Whether a line looks like a row: `spam<TAB>Last chance!` and `"Last chance!",spam` do, `yes, we can` does not."""
     if _WORD_AND_TAB.match(line):
         return True
     cells = [cell.strip("\"'") for cell in re.split(r"[,;|]", line)]
@@ -139,7 +139,7 @@ def _looks_like_a_row(line: str, labels: Mapping[str, int]) -> bool:
 def make_report(
     tally: Tally, notes: ReadNotes, tables: Sequence[Table], shards: dict[str, int], out: Path, name: str
 ) -> ImportReport:
-    """The report of what was written to `out`, but for its config."""
+    """Returns the report on what was written to `out`, except for the config."""
     labels = ordered_labels(label for counts in tally.splits.values() for label in counts)
     splits = {
         split: {label: counts[label] for label in labels if counts[label]}
@@ -173,9 +173,9 @@ def make_report(
 
 
 def _notes_on_reading(notes: ReadNotes) -> Iterator[str]:
-    yield from notes.taken[:SAMPLES]
-    if len(notes.taken) > SAMPLES:
-        yield f"{len(notes.taken) - SAMPLES} more files like these"
+    yield from notes.detected[:SAMPLES]
+    if len(notes.detected) > SAMPLES:
+        yield f"{len(notes.detected) - SAMPLES} more files like these"
     for encoding, texts in notes.recoded.items():
         yield f"read as {encoding}: {texts}"
     if notes.links.count:
@@ -185,8 +185,8 @@ def _notes_on_reading(notes: ReadNotes) -> Iterator[str]:
 def _notes_on_labels(tally: Tally) -> Iterator[str]:
     if tally.whole_floats.count:
         yield (
-            f"whole numbers written as floats (pandas does so where values are missing) were taken as integers, 1.0 as "
-            f"1, in {tally.whole_floats.count:,} rows from {tally.whole_floats.places[0]} on"
+            f"whole numbers written as floats (as pandas does if values are missing) were read as integers, 1.0 as 1, "
+            f"in {tally.whole_floats.count:,} rows from {tally.whole_floats.places[0]} on"
         )
     for kept in dict.fromkeys(tally.merged_labels.values()):
         others = [label for label, into in tally.merged_labels.items() if into == kept]
@@ -195,15 +195,16 @@ def _notes_on_labels(tally: Tally) -> Iterator[str]:
 
 def _warnings_on_reading(notes: ReadNotes) -> Iterator[str]:
     if notes.replaced.count:
-        yield f"bytes that cannot be decoded were replaced by U+FFFD: {notes.replaced}"
+        yield f"bytes that could not be decoded were replaced with U+FFFD: {notes.replaced}"
     if notes.in_quotes.count:
         yield (
-            "texts in quotes, which are part of a text in TSV: if the file was written with quotes around texts, "
+            "texts are in quotes, which belong to the text in TSV: if the file was written with quotes around texts, "
             f"name it .csv: {notes.in_quotes}"
         )
     if notes.not_read.count:
         yield (
-            f"not read, because it is no .txt file directly in the folder of a class, or hidden: {notes.not_read}"
+            "not read, because only .txt files directly in the folder of a class are read, and no hidden ones: "
+            f"{notes.not_read}"
         )
 
 
@@ -211,7 +212,7 @@ def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]]) -
     alike = [] if tally.merged_labels else look_alikes(sorted(tally.labels))
     for group in alike[:SAMPLES]:
         yield (
-            f"labels that look the same are classes of their own: {_with_rows(group, tally)}; correct the data, or "
+            f"labels that look the same are separate classes: {_with_rows(group, tally)}; correct the data, or "
             f"merge them with --merge-labels"
         )
     if len(alike) > SAMPLES:
@@ -222,7 +223,7 @@ def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]]) -
         written.update(counts)
     single = [label for label in written if written[label] == 1]
     if single:
-        yield f"labels with a single row, which is too little to learn and to judge them: {listed(single)}"
+        yield f"labels with a single row, which is not enough to learn and evaluate them: {listed(single)}"
     unseen = [label for label in written if label not in splits["train"]]
     if unseen:
         yield f"labels without a row in the train split: {listed(unseen)}"
@@ -240,12 +241,12 @@ def _warnings_on_rows(
     if tally.swallowed.count:
         cause = "unbalanced quotes?" if tables[0].kind == "csv" else "was the file made from another one?"
         yield (
-            f"{tally.swallowed.count} texts look as if they had swallowed other rows (a line in them is like "
-            f"a row of its own; {cause}): {tally.swallowed}"
+            f"{tally.swallowed.count} texts seem to contain other rows (one of their lines looks like a row; {cause}): "
+            f"{tally.swallowed}"
         )
     if tally.conflicting_texts:
         yield (
-            f"{tally.conflicting_texts} texts have different labels, their {tally.conflicting_rows} rows were "
+            f"{tally.conflicting_texts} texts have conflicting labels; their {tally.conflicting_rows} rows were "
             f"dropped, such as {tally.conflict_samples[0]}"
         )
     if tally.blank_texts:
@@ -253,19 +254,19 @@ def _warnings_on_rows(
     for split, counts in splits.items():
         if sum(counts.values()) < _FEW_ROWS:
             yield (
-                f"the {split} split has {sum(counts.values())} rows; the data gate wants {_FEW_ROWS} "
+                f"the {split} split has {sum(counts.values())} rows; the data gate requires {_FEW_ROWS} "
                 f"(data.gate.min_rows)"
             )
 
 
 def refuse_useless(report: ImportReport, layout: Layout) -> None:
-    """Raises PipelineError where there is nothing to train on, or nothing to judge a model by."""
-    where = told_files(report.files)
+    """Raises PipelineError if there is nothing to train on or to evaluate with."""
+    where = files_text(report.files)
     if report.rows_read == 0:
-        raise PipelineError(f"{where}: no rows in it")
+        raise PipelineError(f"{where}: no rows")
     if report.rows_written == 0:
         raise PipelineError(
-            f"{where}: no row left of {report.rows_read} read ({report.blank_texts} without text, "
+            f"{where}: none of the {report.rows_read} rows can be used ({report.blank_texts} without text, "
             f"{report.conflicting_rows} with conflicting labels)"
         )
     if len(report.labels) == 1:
@@ -280,10 +281,11 @@ def refuse_useless(report: ImportReport, layout: Layout) -> None:
         if not counts:
             what = "groups" if layout.group else "rows"
             raise PipelineError(
-                f"{where}: the {split} split is empty: too few {what} to split {report.rows_written} rows 80/10/10"
+                f"{where}: the {split} split is empty: there are too few {what} to split {report.rows_written} rows "
+                "80/10/10"
             )
 
 
-def told_files(files: Sequence[str]) -> str:
+def files_text(files: Sequence[str]) -> str:
     """`["a.csv", "b.csv", "c.csv"]` -> `"a.csv and 2 more"`."""
     return files[0] + (f" and {len(files) - 1} more" if len(files) > 1 else "")

@@ -1,18 +1,18 @@
-"""Makes a dataset of TFRecords from labelled rows: deduplicated, split by a stable hash, atomic.
+"""Creates a dataset of TFRecords from labelled rows: deduplicated, split by a stable hash, written atomically.
 
-What happens to a row depends on its content only, never on the order of rows or files:
+What happens to a row depends only on its content, not on the order of rows or files:
 
-- The split (80/10/10) is a hash of the group where one is given, else of the text (and its pair)
-  without regard to case and white space, so near-identical texts never stand on both sides.
-- Exact duplicates (same text, pair and label) are dropped but one.
-- A text with different labels is dropped with all its rows. Keeping one of them would be a guess that
-  depends on row order, and a wrong guess both teaches and judges falsely. It is reported with samples.
-- Blank texts are dropped and counted. An empty label is an error: no one can say what was meant.
-- Labels that look the same stay apart, with a warning, or become the most frequent of them where asked for.
-- A label column that holds no classes (numbers, dates, ids, several labels of one row) is an error.
+- The split (80/10/10) is a hash of the group if there is one, otherwise of the text (and its pair)
+  without regard to case and white space, so near-identical texts are never in two splits.
+- Of exact duplicates (same text, pair and label), one is kept.
+- A text with conflicting labels is dropped with all its rows. Keeping one of them would be a guess that
+  depends on row order, and a wrong label harms both training and evaluation. Samples are reported.
+- Blank texts are dropped and counted. An empty label is an error, because its meaning is unknown.
+- Labels that look the same are kept, with a warning, or merged into the most frequent one on request.
+- A label column that does not contain classes (numbers, dates, ids, several labels per row) is an error.
 - Rows of a split are ordered by a hash of the text, so no shard is sorted by label.
 
-Memory does not grow with the number of rows (see `spill`); disk holds one copy while it runs.
+Memory does not grow with the number of rows (see `spill`); the disk needs space for one temporary copy.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from pipeline.importing.import_report import (
     SPLITS,
     ImportReport,
     Tally,
+    files_text,
     make_report,
     refuse_useless,
-    told_files,
 )
 from pipeline.importing.readers import check_options, format_of, read_rows
 from pipeline.importing.row_values import Layout, Table, encoded, values_of
@@ -51,8 +51,8 @@ SCHEMA_FILE = "schema.pbtxt"
 REPORT_FILE = "import_report.json"
 # What an import writes, and may therefore replace.
 OWN_FILES = ("*.tfrecord.gz", "*.yaml", LABELS_FILE, SCHEMA_FILE, REPORT_FILE, "made_from.sha256")
-# Of uncompressed records. Gzip cannot be read from the middle, so a shard is what one worker takes at a time, and
-# Beam's reader holds up to all of it.
+# Of uncompressed records. Gzip files cannot be split, so one worker reads a whole shard, and Beam's reader keeps up to
+# all of it in memory.
 _SHARD_BYTES = 16 << 20
 _PROGRESS_ROWS = 10_000
 
@@ -73,26 +73,26 @@ def import_files(
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
-    """Imports a user's files of one type: CSV, TSV, JSON Lines, Parquet, or folders with a folder per class.
+    """Imports a user's files of one type: CSV, TSV, JSON Lines, Parquet, or folders with one folder per class.
 
     Args:
         files: paths; text formats may be compressed (.gz, .bz2).
-        text, text_pair, label, group: column names. In the examples the first three are called
-            `text`, `text_pair` and `label`, the group keeps its name. Class folders have the columns
+        text, text_pair, label, group: column names. In the examples the first three are named
+            `text`, `text_pair` and `label`; the group keeps its name. Class folders have the columns
             text, label and file.
-        out_dir: becomes a folder with shards, labels.txt, schema.pbtxt, <name>.yaml and
-            import_report.json; not visible before all of it is written.
-        name: of the pipeline; the folder's name when absent.
-        extra: further columns to keep, by their names (to slice the evaluation by).
-        options: how the files are to be read; None finds out what there is to find out.
-        merge_labels: labels that look the same become one, the most frequent of them.
-        as_classes: take numbers, dates, ids and combinations of labels for classes.
-        overwrite: replace the folder of an earlier import, but for its configs (*.yaml).
-        progress: called with the number of rows read, every 10,000.
+        out_dir: folder to create, with shards, labels.txt, schema.pbtxt, <name>.yaml and
+            import_report.json; it becomes visible when it is complete.
+        name: of the pipeline; default: the folder's name.
+        extra: names of further columns to keep, for slicing the evaluation.
+        options: how to read the files; None: all options are detected.
+        merge_labels: merge labels that look the same into the most frequent of them.
+        as_classes: treat numbers, dates, ids and combinations of labels as classes.
+        overwrite: replace the folder of an earlier import, except for its configs (*.yaml).
+        progress: called with the number of rows read, every 10,000 rows.
 
     Raises:
-        UsageError: wrong arguments, a missing file or column, an existing `out_dir`.
-        PipelineError: bad content, with file, line and value; or nothing worth training on is left.
+        UsageError: an argument is invalid, a file or column is missing, or `out_dir` exists.
+        PipelineError: the content is invalid (with file, line and value), or too little data remains.
     """
     paths, out = [Path(file) for file in files], Path(out_dir)
     kind = format_of(paths)
@@ -115,10 +115,12 @@ def import_files(
 
 
 def _refuse_inside(out: Path, paths: Sequence[Path]) -> None:
-    """What is written into a folder of classes would be a class in the next import of it."""
+    """Refuses an output folder inside an imported folder: the next import would read it as a class."""
     for path in paths:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
-            raise UsageError(f"--out {out}: inside of {path}, which is imported; name a folder beside it")
+            raise UsageError(
+                f"--out {out}: is inside of {path}, which is being imported; use a folder outside of it"
+            )
 
 
 def _layout(columns: Sequence[str], pair: bool, group: bool, as_classes: bool) -> Layout:
@@ -146,7 +148,9 @@ def _pipeline_name(name: str | None, out: Path) -> str:
         name = name if re.match("[a-z]", name) else f"data_{name}"
         name = name[:63]
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", name):
-        raise UsageError(f"name must be lower case letters, digits, - and _, from a letter on, got {name!r}")
+        raise UsageError(
+            f"name must begin with a letter and contain lower case letters, digits, - and _ only, got {name!r}"
+        )
     return name
 
 
@@ -164,17 +168,17 @@ def write_dataset(
     check: Callable[[ImportReport], None] = lambda report: None,
     further_files: Mapping[str, str] | None = None,
 ) -> ImportReport:
-    """Writes the rows of `tables` as a dataset folder, see `import_files`.
+    """Writes the rows of `tables` as a dataset folder; see `import_files`.
 
-    `notes` are what the readers of the tables note. `check` sees the report before anything becomes visible; what it
-    raises leaves nothing behind. `further_files` (name -> content) are written beside the shards.
+    The readers of the tables write to `notes`. `check` gets the report before the folder becomes visible; if it raises,
+    nothing is written. `further_files` (name -> content) are written beside the shards.
     """
     tally = Tally()
     with appears_when_complete(out_dir, OWN_FILES if overwrite else ()) as folder:
         spill = Spill(folder / ".spill", layout.label_index)
         for index, table in enumerate(tables):
             _spill_table(spill, index, table, layout, tally, progress)
-        tally.refuse_other_columns(told_files([str(table.path) for table in tables]), layout)
+        tally.refuse_other_columns(files_text([str(table.path) for table in tables]), layout)
         if merge_labels:
             tally.merge_labels()
         shards = _write_splits(spill, folder, tables, layout, tally)
@@ -185,12 +189,12 @@ def write_dataset(
             report = _with_config(report, out_dir / f"{name}.yaml")
         _write_files(folder, report, layout, further_files or {})
         for config in out_dir.glob("*.yaml"):
-            shutil.copy2(config, folder)  # the user's by now
+            shutil.copy2(config, folder)  # the user may have edited it
     return report
 
 
 def _with_config(report: ImportReport, path: Path) -> ImportReport:
-    kept = [f"{path} is kept as it was; import to another --out to see what it would be now"]
+    kept = [f"{path} is not changed; import to another --out to see the config that would be written now"]
     return dataclasses.replace(
         report, config=str(path), notes=[*report.notes, *(kept if path.exists() else [])]
     )
@@ -219,18 +223,18 @@ def _spill_table(
 
 
 def split_of(identity: bytes) -> str:
-    """The split of a group or text, by hash: the same on every machine and in every run."""
+    """The split of a group or text, by a hash that is the same on every machine and in every run."""
     digest = hashlib.blake2b(identity, digest_size=8, person=b"split").digest()
     position = int.from_bytes(digest, "big") / 2**64
     for name, share in SPLITS.items():
         position -= share
         if position < 0:
             return name
-    return "test"  # the shares sum to 1 but for rounding
+    return "test"  # because of rounding, the shares may sum to less than 1
 
 
 def _identity(values: Sequence[bytes], layout: Layout) -> bytes:
-    """What the split depends on: the group, else the texts but for case and white space."""
+    """What the split depends on: the group, otherwise the texts without regard to case and white space."""
     if layout.group:
         return values[layout.label_index + 1]
     texts = values[: layout.label_index]
@@ -268,7 +272,7 @@ def _write_files(
             report.name, report.files, report.splits, len(report.labels), layout.pair, report.slices
         )
     for name, text in texts.items():
-        # File names may hold lone surrogates, which JSON writes as the same escape.
+        # File names may contain lone surrogates, which JSON escapes in the same way.
         with (folder / name).open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.write(text)
             file.flush()

@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line, no key twice."""
+"""Reads JSON Lines: one object per line, without duplicate keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.importing.text_files import decoded_lines
 def read_json_lines(
     path: Path, columns: Sequence[str], options: ReadOptions, notes: ReadNotes
 ) -> Iterator[Row]:
-    """Yields the values as JSON has them. The first object says which columns there are."""
+    """Yields the JSON values of the columns. The first object determines which columns exist."""
     first = True
     for number, line in enumerate(decoded_lines(path, options, notes), 1):
         if not line.strip():
@@ -50,13 +50,13 @@ def _object(path: Path, number: int, line: str, first: bool) -> dict[str, Any]:
 def _hint(line: str) -> str:
     if line.lstrip()[:1] not in ("[", "{"):
         return ""
-    return "; the file looks like one JSON document: write each row as one object on a line of its own"
+    return "; the file looks like a single JSON document: write each row as one object on its own line"
 
 
 def _why_not_json(error: ValueError | RecursionError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at column {error.colno}"
     if isinstance(error, RecursionError):
-        return "nested too deep"
-    # The one other that json raises: Python converts no longer digits.
+        return "nested too deeply"
+    # The only other error of json: Python limits the number of digits that it converts.
     return f"an integer of more than {sys.get_int_max_str_digits():,} digits"

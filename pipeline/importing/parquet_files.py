@@ -1,4 +1,4 @@
-"""Parquet, a few hundred rows at a time."""
+"""Reads Parquet, a few hundred rows at a time."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from models.errors import PipelineError
 from pipeline.importing.rows import ReadNotes, ReadOptions, Row, positions, short
 
-# Arrow materializes a whole batch; texts of 1 MB each are allowed.
+# Small, because Arrow materializes a whole batch, and texts may have 1 MB each.
 _BATCH_ROWS = 256
-# Without a buffer Arrow reads the whole column of a row group at once. With one, Arrow 18 fails with "Cannot shrink
-# read buffer" where what is left of a column is up to 16 KiB longer than the buffer: then the next size has a try.
+# Without a buffer, Arrow reads the whole column of a row group at once. With one, Arrow 18 fails with "Cannot shrink
+# read buffer" if the rest of a column is up to 16 KiB longer than the buffer; then the next size is tried.
 _BUFFER_SIZES = (1 << 20, 3 << 20, 0)
 _BUFFER_ERROR = "shrink read buffer"
 
 
 def read_parquet(path: Path, columns: Sequence[str], options: ReadOptions, notes: ReadNotes) -> Iterator[Row]:
-    """Yields the values as Python objects; bytes are decoded."""
+    """Yields the values of the columns as Python objects; bytes are decoded."""
     number = 0
     for batch in _batches(path, columns):
         plain = [_plain(path, batch, name, number, options, notes) for name in columns]
@@ -29,7 +29,7 @@ def read_parquet(path: Path, columns: Sequence[str], options: ReadOptions, notes
 
 
 def _batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
-    # Costs 0.2 s to import: only when there is Parquet to read.
+    # Imported here, because the import takes 0.2 s.
     import pyarrow as pa
 
     done = 0
@@ -40,7 +40,7 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
                 yield batch
             return
         except (pa.ArrowException, OSError) as error:
-            if getattr(error, "errno", None) is not None:  # not Arrow's word for bad content
+            if getattr(error, "errno", None) is not None:  # an error of the file system, not of the content
                 raise
             if size == 0 or _BUFFER_ERROR not in str(error):
                 message = " ".join(str(error).split())
@@ -52,7 +52,7 @@ def _buffered(path: Path, columns: Sequence[str], buffer_size: int) -> Iterator[
 
     with pq.ParquetFile(path, buffer_size=buffer_size, pre_buffer=False) as file:
         positions(path, file.schema_arrow.names, columns)
-        # With threads, the error of one column frees what the thread of another one still reads: SIGSEGV.
+        # Without threads: an error in one column frees memory that the thread of another one still reads (SIGSEGV).
         yield from file.iter_batches(_BATCH_ROWS, columns=list(dict.fromkeys(columns)), use_threads=False)
 
 
@@ -67,16 +67,16 @@ def _plain(
 
 
 def _objects(path: Path, batch: Any, name: str, before: int) -> list[Any]:
-    """The values of a column; text that is not UTF-8, as its column says, is left as bytes."""
+    """The values of a column; text that is not UTF-8, although its column's type says so, is returned as bytes."""
     import pyarrow as pa
 
     column = batch.column(name)
     if pa.types.is_float16(column.type):
-        column = column.cast(pa.float32())  # Python objects of the others are NumPy's
+        column = column.cast(pa.float32())  # float16 values would become NumPy objects
     try:
         try:
             values: list[Any] = column.to_pylist()
-        except UnicodeDecodeError:  # of a writer that does not check
+        except UnicodeDecodeError:  # written by a library that does not check the encoding
             plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
             values = [_text_if_utf8(value) for value in plain.cast(pa.binary()).to_pylist()]
     except (pa.ArrowException, ValueError, OverflowError) as error:  # such as a date beyond Python's
@@ -103,5 +103,5 @@ def _decoded(where: str, name: str, value: bytes, options: ReadOptions, notes: R
         bad = value[error.start : error.start + 4].hex(" ")
         raise PipelineError(
             f"{where}: {name!r} is not {encoding.upper()} at byte {error.start} ({bad}): {short(value[:60])}; name its "
-            f"encoding, such as --encoding cp1252, or go on with --replace-undecodable"
+            f"encoding, such as --encoding cp1252, or use --replace-undecodable"
         ) from None

@@ -1,8 +1,8 @@
 """Streaming readers: one row at a time from CSV, TSV, JSON Lines, Parquet and class folders.
 
-Every reader yields `Row(number, values)`: the line (text formats) or row (Parquet) it starts on and the
-values of the wanted columns, in the order asked for. Memory does not grow with the number of rows.
-Values are as the format has them (text; numbers, lists, dates ... of JSON and Parquet); nothing is cleaned here.
+Every reader yields `Row(number, values)`: the line (text formats) or row (Parquet) on which the row starts, and the
+values of the requested columns, in the requested order. Memory does not grow with the number of rows.
+Values have the types of the format (text; numbers, lists, dates ... of JSON and Parquet); nothing is cleaned here.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ def format_of(paths: Sequence[Path]) -> str:
     """The one format of all paths: csv, tsv, jsonl, parquet or folder.
 
     Raises:
-        UsageError: no path, a path that does not exist, an unknown suffix, or mixed formats.
+        UsageError: there is no path, a path does not exist or has an unknown suffix, or formats are mixed.
     """
     if not paths:
-        raise UsageError("no file to import was given")
+        raise UsageError("there is no file to import")
     formats = {path: _format(path) for path in paths}
     first = paths[0]
     for path, kind in formats.items():
         if kind != formats[first]:
             raise UsageError(
-                f"{path} is {kind} but {first} is {formats[first]}: import one file type at a time"
+                f"{path} is {kind}, but {first} is {formats[first]}: import one file type at a time"
             )
     return formats[first]
 
@@ -60,20 +60,20 @@ def _format(path: Path) -> str:
     kind = FORMATS.get(suffixes[-1]) if suffixes else None
     if kind is None:
         raise UsageError(
-            f"{path}: unknown file type; known are {', '.join(FORMATS)} (text formats also with "
-            f"{' or '.join(COMPRESSED)}) and a folder with one folder of .txt files per class"
+            f"{path}: unknown file type; supported are {', '.join(FORMATS)} (text formats also with "
+            f"{' or '.join(COMPRESSED)}) and folders with one folder of .txt files per class"
         )
     return kind
 
 
 def check_options(kind: str, options: ReadOptions) -> ReadOptions:
-    """The options with their values in one spelling.
+    """Checks the options and returns them with normalized values.
 
     Raises:
-        UsageError: an unknown encoding, an impossible delimiter, or a delimiter for a format that has none.
+        UsageError: the encoding is unknown, the delimiter is invalid, or the format has no delimiter.
     """
     if options.delimiter is not None and kind not in ("csv", "tsv"):
-        raise UsageError(f"--delimiter is for CSV and TSV; {kind} has none")
+        raise UsageError(f"--delimiter is for CSV and TSV; {kind} has no delimiter")
     return ReadOptions(
         known_delimiter(options.delimiter) if options.delimiter is not None else None,
         known_encoding(options.encoding) if options.encoding is not None else None,
@@ -91,15 +91,15 @@ def read_rows(
     """Yields the rows of one file or class folder.
 
     Args:
-        path: the file, or the folder that holds one folder per class.
-        kind: csv, tsv, jsonl, parquet, folder, or lines (a text file; the one column is "line").
-        columns: the columns wanted, in the order of `Row.values`.
-        options: of `check_options`; None finds out what there is to find out.
-        notes: gets what the user should be told.
+        path: the file, or the folder with one folder per class.
+        kind: csv, tsv, jsonl, parquet, folder, or lines (a text file with the single column "line").
+        columns: the columns to read, in the order of `Row.values`.
+        options: from `check_options`; None: all options are detected.
+        notes: receives what the user should know about the files.
 
     Raises:
-        UsageError: the file has no such column.
-        PipelineError: bad content; the message names the file, the line and the value.
+        UsageError: the file lacks one of the columns.
+        PipelineError: the content is invalid; the message names the file, the line and the value.
     """
     readers: dict[str, Callable[[Path, Sequence[str], ReadOptions, ReadNotes], Iterator[Row]]] = {
         "csv": read_csv,
@@ -112,7 +112,7 @@ def read_rows(
     try:
         yield from readers[kind](path, columns, options or ReadOptions(), notes or ReadNotes())
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise PipelineError(f"{path}: the compressed file is damaged or cut off ({error})") from None
+        raise PipelineError(f"{path}: the compressed file is damaged or truncated ({error})") from None
     except OSError as error:
         raise PipelineError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from None
 

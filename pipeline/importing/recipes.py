@@ -1,7 +1,7 @@
-"""Makes the datasets of `data/`: fetched from a package, verified, cleaned up and imported.
+"""Creates the datasets of `data/`: downloads them in a package, verifies, cleans and imports them.
 
-`data/<name>/recipe.yaml` says where the rows come from and how they are cleaned; no text of others is
-committed. What is made is checked against the recipe's row count and the committed label list.
+`data/<name>/recipe.yaml` says where the rows come from and how they are cleaned; third-party text is not
+committed. The result is checked against the recipe's row count and the committed label list.
 """
 
 from __future__ import annotations
@@ -33,18 +33,20 @@ _SHA256 = r"^[0-9a-f]{64}$"
 
 
 class Recipe(Section):
-    """A dataset inside a package of the Python index."""
+    """A dataset in a package of the Python package index."""
 
-    package: str = Field(description="Name on the index.")
+    package: str = Field(description="Name of the package on the index.")
     version: str = Field(description="Exact version.")
     sha256: str = Field(pattern=_SHA256, description="Digest of the wheel.")
     member: str = Field(description="Path of the data file in the wheel.")
     member_sha256: str = Field(pattern=_SHA256, description="Digest of that file.")
     format: Literal["csv", "tsv", "jsonl", "parquet", "lines"] = Field(description="How the file is read.")
-    columns: list[str] = Field(min_length=1, description="Columns read, in the order the clean-up expects.")
+    columns: list[str] = Field(
+        min_length=1, description="Columns to read, in the order that the clean-up expects."
+    )
     cleanup: list[str] = Field(description="Functions of pipeline/importing/cleanup.py, in order.")
-    split_by: str = Field("text", description="`text`, or the name of the group that stays in one split.")
-    rows: int = Field(ge=1, description="Rows that must be left in all splits together.")
+    split_by: str = Field("text", description="`text`, or the name of the group that is kept in one split.")
+    rows: int = Field(ge=1, description="Number of rows that all splits together must have.")
     licence: str = Field(description="Licence or terms of the data.")
     source: str = Field(description="Who made the data, and where it was published first.")
 
@@ -58,8 +60,8 @@ def load_recipe(path: Path) -> Recipe:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        known = sorted(found.parent.name for found in path.parent.parent.glob(f"*/{RECIPE_FILE}"))
-        raise UsageError(f"{path}: no such dataset recipe; there are: {', '.join(known) or 'none'}") from None
+        known = sorted(recipe.parent.name for recipe in path.parent.parent.glob(f"*/{RECIPE_FILE}"))
+        raise UsageError(f"{path}: no such dataset recipe; known: {', '.join(known) or 'none'}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     try:
@@ -81,20 +83,21 @@ def make_dataset(
     cache_dir: Path,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
-    """Makes the dataset of `<recipes_dir>/<recipe_name>/recipe.yaml` in `out_dir`, once.
+    """Creates the dataset of `<recipes_dir>/<recipe_name>/recipe.yaml` in `out_dir` if necessary.
 
-    A dataset made by the same recipe and the same code is left as it is; another one is replaced.
+    A dataset that was created by the same recipe and the same code is kept; another one is replaced.
 
     Args:
-        recipe_name: folder under `recipes_dir`, such as "trec".
+        recipe_name: folder below `recipes_dir`, such as "trec".
         recipes_dir: the project's `data/`.
-        out_dir: folder of the dataset; visible only when complete.
-        cache_dir: keeps what was fetched.
+        out_dir: folder of the dataset; it becomes visible when it is complete.
+        cache_dir: folder for downloads.
         progress: called with the number of rows read.
 
     Raises:
-        UsageError: no such recipe, or it is wrong.
-        PipelineError: it cannot be fetched, its digest differs, or other rows or labels come out.
+        UsageError: the recipe does not exist or is invalid.
+        PipelineError: the package could not be downloaded, a digest differs, or the rows or labels differ from the
+            recipe's.
     """
     folder = recipes_dir / recipe_name
     recipe = load_recipe(folder / RECIPE_FILE)
@@ -132,7 +135,7 @@ def _cleaned(path: Path, recipe: Recipe) -> Iterator[Row]:
 
 
 def _made_from(recipe_folder: Path) -> str:
-    """Digest of the recipe, its label list and the code that makes the dataset."""
+    """Digest of the recipe, its label list and the code that creates the dataset."""
     digest = hashlib.sha256()
     sources = sorted(Path(__file__).parent.glob("*.py"))
     for path in [recipe_folder / RECIPE_FILE, recipe_folder / LABELS_FILE, *sources]:
@@ -142,18 +145,18 @@ def _made_from(recipe_folder: Path) -> str:
 
 
 def is_made_by_recipe(out_dir: Path) -> bool:
-    """Whether a folder holds a dataset that `make_dataset` made, of whichever recipe and code."""
+    """Whether a folder contains a dataset that `make_dataset` created, from any recipe and code."""
     return (out_dir / _MADE_FROM_FILE).is_file()
 
 
 def recipe_of(out_dir: Path) -> str | None:
-    """The recipe that made the dataset in a folder; None when no recipe did, or nothing tells which."""
+    """The recipe that created the dataset in a folder; None if it was not created by a recipe, or is unknown."""
     report = _report(out_dir) if is_made_by_recipe(out_dir) else None
     return None if report is None else report.name
 
 
 def _report(out_dir: Path) -> ImportReport | None:
-    """What the import wrote about itself; None when that is missing or damaged."""
+    """The report of the import; None if it is missing or damaged."""
     try:
         return ImportReport(**json.loads((out_dir / REPORT_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -176,15 +179,15 @@ def _existing(out_dir: Path, made_from: str) -> ImportReport | None:
 def _check(report: ImportReport, recipe: Recipe, folder: Path) -> None:
     if report.rows_written != recipe.rows:
         raise PipelineError(
-            f"{folder / RECIPE_FILE}: rows is {recipe.rows} but the import leaves {report.rows_written}: "
-            f"correct whichever is wrong"
+            f"{folder / RECIPE_FILE}: rows is {recipe.rows}, but the import wrote {report.rows_written}: "
+            f"correct the recipe or the clean-up"
         )
     if not (folder / LABELS_FILE).is_file():
         raise PipelineError(
-            f"{folder / LABELS_FILE}: missing; the labels are {', '.join(report.labels)}, one a line"
+            f"{folder / LABELS_FILE}: missing; the labels are {', '.join(report.labels)}, one per line"
         )
     committed = read_labels(folder / LABELS_FILE)
     if committed != report.labels:
         raise PipelineError(
-            f"{folder / LABELS_FILE}: holds {', '.join(committed)} but the rows have {', '.join(report.labels)}"
+            f"{folder / LABELS_FILE}: contains {', '.join(committed)}, but the rows have {', '.join(report.labels)}"
         )

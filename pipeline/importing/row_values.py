@@ -1,4 +1,4 @@
-"""The values of one row as the examples hold them: text as it is, label, group and further columns as categories."""
+"""Converts the values of a row for its tf.Example: texts are unchanged; label, group and others become categories."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TIMES = (datetime.date, datetime.time, datetime.timedelta)
 
 
 class Table(NamedTuple):
-    """One source of rows whose values stand in the order of the layout's features."""
+    """One source of rows, whose values are in the order of the layout's features."""
 
     path: Path
     kind: str  # of `readers.read_rows`
@@ -33,22 +33,22 @@ class Table(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What the values of a row mean: text, the pair if any, label, then the group and further columns."""
+    """The meaning of a row's values: text, the pair if any, label, the group if any, then further columns."""
 
     features: tuple[str, ...]
     pair: bool = False
     group: bool = False
-    columns: tuple[str, ...] = ()  # what the user calls the features; empty: the same
-    as_classes: bool = False  # numbers and dates are labels too
+    columns: tuple[str, ...] = ()  # the user's names of the features; empty: the same names
+    as_classes: bool = False  # whether numbers and dates are allowed as labels
 
     @property
     def label_index(self) -> int:
-        """Position of the label among the values."""
+        """The position of the label among the values."""
         return 2 if self.pair else 1
 
     @property
     def extra(self) -> tuple[str, ...]:
-        """The columns that are kept to slice the evaluation by."""
+        """The columns that are kept for slicing the evaluation."""
         return self.features[self.label_index + (2 if self.group else 1) :]
 
     def column(self, index: int) -> str:
@@ -57,13 +57,13 @@ class Layout(NamedTuple):
 
 
 def values_of(row: Row, table: Table, layout: Layout, whole_floats: Sightings) -> list[str]:
-    """The row's values as text, in the order of the features.
+    """Returns the row's values as text, in the order of the features.
 
     Args:
-        whole_floats: gets the places of categories such as 1.0, which become "1".
+        whole_floats: receives the places of categories such as 1.0, which become "1".
 
     Raises:
-        PipelineError: a value that is no text or category, or no label or group at all.
+        PipelineError: a value is not a text or category, or the label or group is empty.
     """
     values = list(row.values)
     where = table.where(row.number)
@@ -83,10 +83,10 @@ def values_of(row: Row, table: Table, layout: Layout, whole_floats: Sightings) -
 
 
 def encoded(values: list[str], row: Row, table: Table) -> tuple[bytes, ...]:
-    """The values in UTF-8.
+    """Returns the values in UTF-8.
 
     Raises:
-        PipelineError: a lone surrogate, as JSON escapes and file names can hold.
+        PipelineError: a value contains a lone surrogate, which is possible in JSON escapes and file names.
     """
     try:
         return tuple([value.encode() for value in values])
@@ -115,7 +115,7 @@ def _category(value: Any, index: int, where: str, layout: Layout, whole_floats: 
     """`" ham "` -> `"ham"`, `3` -> `"3"`, `3.0` -> `"3"`, `True` -> `"true"`, `None` -> `""`."""
     if isinstance(value, str):
         category = value.strip()
-        # The label list has one label a line.
+        # The label list has one label per line.
         if len(category.splitlines()) <= 1:
             return category
     elif isinstance(value, bool):
@@ -133,14 +133,14 @@ def _category(value: Any, index: int, where: str, layout: Layout, whole_floats: 
 
 
 def _no_category(value: Any, index: int, where: str, layout: Layout) -> PipelineError:
-    start = f"{where}: column {layout.column(index)} holds {short(value, 60)} ({type(value).__name__})"
+    start = f"{where}: column {layout.column(index)} contains {short(value, 60)} ({type(value).__name__})"
     if index != layout.label_index:
-        return PipelineError(f"{start}, but must hold integers or strings of one line")
+        return PipelineError(f"{start}, but must contain integers or strings of one line")
     if isinstance(value, list):
         return PipelineError(f"{start}, a list: {SEVERAL} are not supported yet; give each row one label")
     if isinstance(value, float | decimal.Decimal):
         return PipelineError(f"{start}: {QUANTITY} are not supported yet; {GO_ON}")
     if isinstance(value, _TIMES):
         go_on = f" {GO_ON.capitalize()}" if isinstance(value, datetime.date) else ""
-        return PipelineError(f"{start}, a time and no class: is it the label column?{go_on}")
+        return PipelineError(f"{start}, a time instead of a class: is it the label column?{go_on}")
     return PipelineError(f"{start}: a label must be an integer or a string of one line")

@@ -1,8 +1,8 @@
-"""Rows sorted by a 128-bit hash of their text, duplicates merged, in bounded memory.
+"""Sorts rows by a 128-bit hash of their text and merges duplicates, in bounded memory.
 
-Rows go to 256 files by the first byte of the hash. Each file is then loaded, merged and sorted by
-itself; one that is too large is spread over 256 further files by the next byte. Read in the order of
-the bytes, the files give one global order that looks random but depends on the texts alone.
+Rows are written to 256 files by the first byte of the hash. Each file is then loaded, merged and sorted on
+its own; one that is too large is split into 256 further files by the next byte. Read in the order of
+the bytes, the files give one global order that looks random but depends on the texts only.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _MAX_PARTITION_BYTES = 4 << 20
 
 
 class Stored(NamedTuple):
-    """One row as spilled: feature values, and where it came from (file index, line or row)."""
+    """One stored row: feature values, and where it comes from (file index, line or row)."""
 
     values: tuple[bytes, ...]
     where: tuple[int, int | str]
 
 
 class Merged(NamedTuple):
-    """All rows of one text: how many there were, and one row per distinct label."""
+    """All rows of one text: their number, and one row per distinct label."""
 
     rows: int
     variants: list[Stored]
@@ -42,7 +42,7 @@ def text_key(texts: Sequence[bytes]) -> bytes:
 
 
 class Spill:
-    """Files of rows by one byte of their key. Use `add`, then `merged` once; the files are then gone."""
+    """Files of rows by one byte of their key. Call `add`, then `merged` once, which removes the files."""
 
     def __init__(self, folder: Path, label_index: int, depth: int = 0) -> None:
         folder.mkdir()
@@ -59,13 +59,13 @@ class Spill:
         """Yields (key, rows with that key) in the order of the keys, independent of insertion order.
 
         Args:
-            renamed: labels that count as another one -> that one.
+            renamed: label -> the label that replaces it.
         """
         for file in self._files.values():
             file.close()
         for bucket in sorted(self._files):
             path = self._path(bucket)
-            # Only rows of one and the same text share all bytes of the key: these merge as they load.
+            # Rows that share all bytes of the key have the same text and are merged while they are loaded.
             if path.stat().st_size > _MAX_PARTITION_BYTES and self._depth < KEY_BYTES - 1:
                 yield from self._spread(path, renamed)
             else:
@@ -90,14 +90,14 @@ class Spill:
         yield from deeper.merged(renamed)
 
     def _load(self, path: Path, renamed: Mapping[bytes, bytes]) -> dict[bytes, Merged]:
-        found: dict[bytes, Merged] = {}
+        rows_of: dict[bytes, Merged] = {}
         for key, payload in _entries(path):
             row = Stored(*marshal.loads(payload))
             if renamed:
                 row = self._renamed(row, renamed)
-            known = found.get(key)
-            found[key] = Merged(1, [row]) if known is None else self._merge(known, row)
-        return found
+            known = rows_of.get(key)
+            rows_of[key] = Merged(1, [row]) if known is None else self._merge(known, row)
+        return rows_of
 
     def _renamed(self, row: Stored, renamed: Mapping[bytes, bytes]) -> Stored:
         values = list(row.values)
@@ -107,7 +107,7 @@ class Spill:
     def _merge(self, known: Merged, row: Stored) -> Merged:
         for index, other in enumerate(known.variants):
             if other.values[self._label_index] == row.values[self._label_index]:
-                # The smallest values win (say, the first group by name), whatever came first.
+                # The smallest values win (such as the first group by name), whichever row was read first.
                 known.variants[index] = min(other, row)
                 break
         else:

@@ -1,4 +1,4 @@
-"""The files that make an imported dataset runnable: label list, schema and a first config."""
+"""The files that make an imported dataset runnable: label list, schema and a starting config."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from google.protobuf import text_encoding
 
 from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
-# A slice for each value of a further column; with more of them no one reads the table.
+# Maximum number of slices by an extra column: a longer table is of no use.
 MAX_SLICES = 100
 _SLICE_ROWS = 5
 _CONFIG = """\
-# {name}: a first config, written by the import of {files}.
+# {name}: a starting config, written by the import of {files}.
 # Run it:      python runner_local.py run {name}.yaml
 # Every key:   python runner_local.py config --explain
 # Paths are relative to this file.
@@ -34,23 +34,23 @@ model:
     recipe: all-MiniLM-L6-v2  # or path: FOLDER, or hub: ID with revision: COMMIT
 
 transform:
-  max_length: 128  # tokens; longer text is cut. Less is faster: look at your longest texts
+  max_length: 128  # tokens; longer texts are truncated. Shorter is faster: check your longest texts
 
 train:
   epochs: 3  # fewer for more than 100,000 rows
   batch_size: 32
   learning_rate: 2.0e-4  # small encoders (MiniLM); 2e-5 to 5e-5 for BERT-base and larger
-  # class_weights: balanced  # when rare classes matter as much as frequent ones
+  # class_weights: balanced  # if rare classes matter as much as frequent ones
   # early_stopping: {{patience: 2}}
 
 evaluate:
   split: test
   thresholds:
 {thresholds}  slices:
-    - columns: [label]  # reported per class; add thresholds to gate on the worst class
+    - columns: [label]  # metrics of each class; add thresholds to reject a model by its worst class
 {slices}
 push:
-  serving_dir: ../serving  # versions go to <serving_dir>/{name}/<version>/
+  serving_dir: ../serving  # versions are pushed to <serving_dir>/{name}/<version>/
   keep: 5
 """
 
@@ -65,21 +65,21 @@ feature {{
 
 
 def ordered_labels(labels: Iterable[str]) -> list[str]:
-    """Integers by value, anything else by code point: `{"10", "9"}` -> `["9", "10"]`."""
-    found = set(labels)
-    if all(re.fullmatch(r"0|-?[1-9][0-9]*", label) for label in found):
-        return sorted(found, key=int)
-    return sorted(found)
+    """Sorts integers by value, other labels by code point: `{"10", "9"}` -> `["9", "10"]`."""
+    distinct = set(labels)
+    if all(re.fullmatch(r"0|-?[1-9][0-9]*", label) for label in distinct):
+        return sorted(distinct, key=int)
+    return sorted(distinct)
 
 
 def schema_text(features: Sequence[str], labels: Sequence[str]) -> str:
-    """A TFMD schema (text proto) of the written examples; the label is absent when SERVING.
+    """Returns a TFMD schema (text proto) of the examples; the label is not in the environment SERVING.
 
     Args:
-        features: all features of an example, `label` among them.
+        features: all features of an example, including `label`.
         labels: the label list, which becomes the domain of `label`.
     """
-    parts = ["# The raw examples. Curate it: what is not said here is not checked.\n"]
+    parts = ["# The schema of the raw examples. Curate it: only what it specifies is checked.\n"]
     for name in features:
         parts.append(_FEATURE.format(name=_quotable(name), more=_label_rules() if name == "label" else ""))
     values = "".join(f'  value: "{_quotable(label)}"\n' for label in labels)
@@ -106,15 +106,15 @@ def config_text(
     slices: Mapping[str, int],
     task: Task = TASKS[DEFAULT_TASK],
 ) -> str:
-    """The starting config (YAML).
+    """Returns the starting config (YAML).
 
     Args:
         name: pipeline name.
-        files: what was imported, for the comment.
-        splits: split -> label -> rows; sets the first thresholds.
+        files: the imported files, for the comment.
+        splits: split -> label -> rows, for the starting thresholds.
         count: number of labels.
         pair: whether rows have a second text.
-        slices: further column -> number of its values in the test split.
+        slices: extra column -> number of its values in the test split.
         task: what a model of the data learns.
     """
     rows = sum(splits["test"].values())
@@ -131,21 +131,21 @@ def config_text(
 
 
 def _slice(column: str, values: int, rows: int) -> str:
-    """The slicing by a further column; commented out where the slices would be too many, or of too few rows."""
+    """The slicing by an extra column; commented out if there would be too many slices, or too few rows in each."""
     line = f"- columns: [{_scalar(column)}]"
     if values > MAX_SLICES or values * _SLICE_ROWS > rows:
         counted = f"{values} values" if values <= MAX_SLICES else f"more than {MAX_SLICES} values"
-        return f"    # {line}  # {counted} in the {rows} rows of the test split: each is a slice\n"
+        return f"    # {line}  # {counted} in the {rows} rows of the test split, each a slice\n"
     return f"    {line}\n"
 
 
 def _scalar(text: str) -> str:
-    """A text as YAML: as it is where that is the same text, else in quotes. `"no"` -> `'"no"'`"""
+    """A text as a YAML scalar, in quotes if YAML would read it as something else: `"no"` -> `'"no"'`."""
     if re.fullmatch(r"[A-Za-z_][\w-]*", text, re.ASCII) and yaml.safe_load(text) == text:
         return text
     return _printable(text)
 
 
 def _printable(text: str) -> str:
-    """In double quotes, on one line, for YAML as for JSON."""
+    """A text in double quotes and on one line, valid in both YAML and JSON."""
     return json.dumps(text, ensure_ascii=not text.isprintable())

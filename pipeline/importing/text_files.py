@@ -1,7 +1,7 @@
-"""Text files as lines or whole: compressed or not, UTF-8, UTF-16 or what the user names; nothing is guessed twice.
+"""Reads text files, line by line or as a whole: compressed or not, in UTF-8, UTF-16 or the encoding that the user names.
 
-UTF-8 is taken strictly. UTF-16 and UTF-32 are recognized by their byte order mark, UTF-16 also without one, by its
-NUL bytes. Other encodings cannot be told apart, so they have to be named.
+UTF-8 is decoded strictly. UTF-16 and UTF-32 are recognized by their byte order mark; UTF-16 without a mark is
+recognized by its NUL bytes. Other encodings cannot be detected reliably, so the user has to name them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COMPRESSED = (".gz", ".bz2")
 _MAX_LINE = 4 * MAX_FIELD_CHARACTERS
 _HEAD_BYTES = 1 << 16
 _START_BYTES = 512
-# The longer ones first: UTF-32's begins with UTF-16's.
+# Longer marks first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -30,7 +30,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Names that leave the byte order to the mark.
+# Encodings whose byte order is given by the mark.
 _BY_MARK = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "a ZIP archive (an Excel workbook?): save it as CSV UTF-8"),
@@ -42,30 +42,30 @@ _OTHER_FORMATS = (
 
 
 def known_encoding(name: str) -> str:
-    """The name that Python's codecs have for a text encoding: `"UTF8"` -> `"utf-8"`.
+    """The name of a text encoding in Python's codecs: `"UTF8"` -> `"utf-8"`.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is no encoding of that name.
     """
     try:
         codec = codecs.lookup(name)
-        "".encode(name)  # refuses codecs that are not of text, such as base64
+        "".encode(name)  # fails for codecs that are not text encodings, such as base64
     except (LookupError, ValueError):
         raise UsageError(
-            f"--encoding {name!r} is not known; such as utf-8, utf-16, cp1252, latin-1, shift_jis"
+            f"--encoding {name!r} is unknown; use one such as utf-8, utf-16, cp1252, latin-1, shift_jis"
         ) from None
     return codec.name
 
 
 def sniffed_encoding(head: bytes) -> tuple[str, int]:
-    """The encoding that the first bytes of a file tell, and the length of its byte order mark.
+    """Detects the encoding from the first bytes of a file; returns it and the length of its byte order mark.
 
     `b"\\xff\\xfet\\x00"` -> `("utf-16-le", 2)`, `b"t\\x00e\\x00"` -> `("utf-16-le", 0)`, `b"text"` -> `("utf-8", 0)`
     """
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding, len(mark)
-    # Column names, separators and line ends are below U+0100: a NUL each, in one half of the first bytes.
+    # Column names, separators and line ends are below U+0100, so one of their two bytes is NUL.
     start = head[:_START_BYTES]
     even, odd = start[::2].count(0), start[1::2].count(0)
     if max(even, odd) < 4 or 20 * max(even, odd) < len(start) or min(even, odd):
@@ -74,17 +74,19 @@ def sniffed_encoding(head: bytes) -> tuple[str, int]:
 
 
 def decoded_lines(path: Path, options: ReadOptions, notes: ReadNotes) -> Iterator[str]:
-    """Yields lines with their line ends; a byte order mark is dropped.
+    """Yields lines with their line ends, without the byte order mark.
 
     Raises:
-        PipelineError: bytes that cannot be decoded, unless they are to be replaced, or a line without an end.
+        PipelineError: bytes cannot be decoded (unless they are to be replaced), or a line is too long.
     """
     with _open(path) as file:
         head = cast(io.BufferedReader, file).peek(_HEAD_BYTES)[:_HEAD_BYTES]
         _refuse_other_formats(path, head)
         encoding, mark = _encoding(head, options)
         if encoding != "utf-8" and options.encoding is None:
-            notes.taken.append(f"{path}: read as {encoding.upper()}" + ("" if mark else ", without a mark"))
+            notes.detected.append(
+                f"{path}: read as {encoding.upper()}" + ("" if mark else ", without a byte order mark")
+            )
         file.read(mark)
         if encoding == "utf-8":
             yield from _utf8_lines(file, path, mark, options, notes)
@@ -93,7 +95,7 @@ def decoded_lines(path: Path, options: ReadOptions, notes: ReadNotes) -> Iterato
 
 
 def whole_text(path: Path, options: ReadOptions, notes: ReadNotes) -> str:
-    """The text of a small file, without the line breaks at its end; errors as for `decoded_lines`."""
+    """The text of a small file, without line breaks at its end; raises the same errors as `decoded_lines`."""
     size = path.stat().st_size
     if size > _MAX_LINE:
         raise PipelineError(f"{path}: {size:,} bytes, longer than {_MAX_LINE:,}")
@@ -120,7 +122,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _encoding(head: bytes, options: ReadOptions) -> tuple[str, int]:
-    """The user's word, else what is sniffed, and the length of the mark."""
+    """The encoding that the user names, otherwise the detected one, and the length of the mark."""
     sniffed, mark = sniffed_encoding(head)
     if options.encoding is None:
         return sniffed, mark
@@ -132,7 +134,7 @@ def _encoding(head: bytes, options: ReadOptions) -> tuple[str, int]:
 def _refuse_other_formats(path: Path, head: bytes) -> None:
     for magic, what in _OTHER_FORMATS:
         if head.startswith(magic):
-            raise PipelineError(f"{path}: no text, but {what}")
+            raise PipelineError(f"{path}: not a text file, but {what}")
 
 
 def _utf8_lines(
@@ -156,7 +158,7 @@ def _utf8_lines(
 def _recoded_lines(
     file: IO[bytes], path: Path, encoding: str, options: ReadOptions, notes: ReadNotes
 ) -> Iterator[str]:
-    """Lines of an encoding whose line ends are not the byte 0x0A alone, or whose bytes depend on those before."""
+    """Yields lines of encodings other than UTF-8, whose line ends are not always the single byte 0x0A."""
     errors = "replace" if options.replace_undecodable else "strict"
     lines = io.TextIOWrapper(cast(io.BufferedReader, file), encoding, errors, newline="\n")
     number = 0
@@ -169,7 +171,7 @@ def _recoded_lines(
                 notes.replaced.add(f"{path} line {number}")
             yield line
     except UnicodeDecodeError as error:
-        # The decoder works on blocks: what comes before the bad byte in its block was not given out yet.
+        # The decoder works on blocks: the lines before the bad byte in its block have not been returned yet.
         good = error.object[: error.start].decode(encoding, "replace").count("\n")
         raise _undecodable(path, number + 1 + good, None, encoding, error) from None
 
@@ -177,12 +179,15 @@ def _recoded_lines(
 def _undecodable(
     path: Path, line: int, before: int | None, encoding: str, error: UnicodeDecodeError
 ) -> PipelineError:
-    """`before`: bytes of the line that were left out before decoding; None: the position in it is not known."""
+    """The error for undecodable bytes.
+
+    `before` is the number of bytes of the line that were removed before decoding; None: the position is unknown.
+    """
     content = error.object
     bad = content[error.start : error.start + 4].hex(" ")
     near = content[max(0, error.start - 20) : error.start + 20].decode(encoding, "replace")
     place = "" if before is None else f" at byte {error.start + before}"
     return PipelineError(
         f"{path} line {line}: not {encoding.upper()}{place} ({bad}) near {near!r}; name the file's encoding, such as "
-        f"--encoding cp1252, or go on with --replace-undecodable"
+        f"--encoding cp1252, or use --replace-undecodable"
     )

@@ -1,4 +1,4 @@
-"""A folder that becomes visible when all of it is written, whatever happens before."""
+"""Creates a folder atomically: it becomes visible only when it is complete."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from models.errors import PipelineError, UsageError
 
 @contextmanager
 def appears_when_complete(out: Path, replaceable: Sequence[str] = ()) -> Iterator[Path]:
-    """Yields a hidden folder beside `out` that takes its place at the end, or goes if anything fails.
+    """Yields a hidden folder beside `out`, which is renamed to `out` at the end, or removed if anything fails.
 
     Args:
-        out: the folder to make; may exist while it is empty.
-        replaceable: patterns of names; an `out` that holds nothing else is replaced. Empty: never.
+        out: the folder to create; it may exist if it is empty.
+        replaceable: patterns of names; an `out` that contains nothing else is replaced. Empty: never.
 
     Raises:
-        UsageError: `out` exists and is not to be replaced, or nothing can be made beside it.
+        UsageError: `out` exists and must not be replaced, or no folder can be created beside it.
         PipelineError: the disk is full or fails.
     """
-    out = Path(os.path.abspath(out))  # "." has no name to put a sibling beside
+    out = Path(os.path.abspath(out))  # "." has no name from which a sibling's name could be made
     _refuse_existing(out, replaceable)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def appears_when_complete(out: Path, replaceable: Sequence[str] = ()) -> Iterato
         raise UsageError(f"{out}: cannot be written: {error.strerror}") from None
     lock = os.open(folder, os.O_RDONLY)
     try:
-        # Tells a later import that this one is alive; the kernel lets go of it when the process ends.
+        # Shows other imports that this one is running; the kernel releases the lock when the process ends.
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
         folder.chmod(0o755)
@@ -53,12 +53,13 @@ def _refuse_existing(out: Path, replaceable: Sequence[str]) -> None:
     names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if names and not replaceable:
         raise UsageError(
-            f"{out}: exists already and is not empty; name another folder, or replace it with --overwrite"
+            f"{out}: exists and is not empty; use another folder, or replace it with --overwrite"
         )
     foreign = [name for name in names if not any(Path(name).match(pattern) for pattern in replaceable)]
     if foreign:
         raise UsageError(
-            f"{out}: holds {foreign[0]!r}, which no import wrote: not replaced, name another folder"
+            f"{out}: contains {foreign[0]!r}, which was not written by an import, so it is not replaced; use another "
+            "folder"
         )
 
 
@@ -69,7 +70,7 @@ def _take_place(folder: Path, out: Path, replace: bool) -> None:
         os.rename(folder, out)
         shutil.rmtree(old)
     else:
-        os.rename(folder, out)  # fails on a folder that another import has filled meanwhile
+        os.rename(folder, out)  # fails if another import has filled the folder in the meantime
     descriptor = os.open(out.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -78,13 +79,13 @@ def _take_place(folder: Path, out: Path, replace: bool) -> None:
 
 
 def _remove_leftovers(out: Path) -> None:
-    """Removes what killed imports into the same folder left behind."""
+    """Removes what killed imports into the same folder have left."""
     for folder in out.parent.glob(f".{out.name}.partial-*"):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            continue  # another import is at work
+            continue  # another import is running
         else:
             shutil.rmtree(folder, ignore_errors=True)
         finally:

@@ -632,5 +632,5 @@ def test_schedule_without_a_terminal_wants_a_yes(site):
     told = site.run("schedule", "--package", str(site.package), "--cron", "0 6 * * *")
     assert told.code == 2
     assert told.error.endswith("confirm with --yes")
-    assert "the next times:" in told.out
+    assert "the next runs:" in told.out
     assert not site.stub.recurring

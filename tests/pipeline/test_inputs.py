@@ -156,7 +156,7 @@ def test_bound_of_the_schema_that_nothing_checks_is_refused(folder, old, new, wh
 
 def test_class_weight_of_a_label_that_is_not_in_the_list_is_refused(good):
     assert problem(good, "train.class_weights={anmal: 2}") == (
-        "train.class_weights names ['anmal'], not in the label list ['animal', 'number', 'place']"
+        "train.class_weights names ['anmal'], which are not in the label list ['animal', 'number', 'place']"
     )
     nothing = problem(good, "train.class_weights={animal: 0, number: 0, place: 0}")
     assert nothing.startswith("train.class_weights are 0 for all labels")

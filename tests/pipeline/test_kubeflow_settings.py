@@ -63,7 +63,7 @@ def test_step_has_the_defaults_and_its_own_values(write):
             "kubeflow.steps.Trainer.gpu={type: T4}",
             "unknown accelerator 'T4'; resource names in Kubernetes: nvidia",
         ),
-        ("kubeflow.image_pull_secrets=[My_Secret]", "lower case letters, digits, - and . in a name"),
+        ("kubeflow.image_pull_secrets=[My_Secret]", "may contain lower case letters, digits, - and . only"),
         ("kubeflow.serving_dir=/elsewhere", "would be lost when the pod ends"),
         (
             "kubeflow.steps.Trianer={cpu: 1}",

@@ -54,12 +54,12 @@ def test_folder_per_class(tmp_path: Path) -> None:
 def test_class_folder_without_texts_is_named(tmp_path: Path) -> None:
     (tmp_path / "pos").mkdir()
     (tmp_path / "pos" / "1.pdf").write_bytes(b"%PDF")
-    with pytest.raises(PipelineError, match=r"/pos: holds no \.txt file"):
+    with pytest.raises(PipelineError, match=r"/pos: contains no \.txt file"):
         list(read_rows(tmp_path, "folder", ["text", "label"]))
 
 
 def test_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"holds no folder; put the \.txt files of each class"):
+    with pytest.raises(PipelineError, match=r"contains no folder; put the \.txt files of each class"):
         list(read_rows(tmp_path, "folder", ["text", "label"]))
 
 
@@ -78,7 +78,7 @@ def test_link_to_a_file_outside_is_refused(folder: Path, target: str) -> None:
     (folder / "pos" / "detour").symlink_to("../../secret.txt")
     (folder / "pos" / "3.txt").symlink_to(target)
     with pytest.raises(
-        PipelineError, match=r"data/pos/3\.txt: a link to /.*, outside of .*/data, from where nothing"
+        PipelineError, match=r"data/pos/3\.txt: a link to /.*, which is outside of .*/data: replace it"
     ):
         read(folder)
 
@@ -87,7 +87,7 @@ def test_link_to_a_file_outside_is_refused(folder: Path, target: str) -> None:
 def test_link_to_a_folder_outside_is_refused(folder: Path, target: str) -> None:
     (folder / "zzz").symlink_to(target)
     with pytest.raises(
-        PipelineError, match=r"data/zzz: a link to /.*, outside of .*/data, from where nothing is"
+        PipelineError, match=r"data/zzz: a link to /.*, which is outside of .*/data: replace it"
     ):
         read(folder)
 
@@ -97,9 +97,7 @@ def test_link_to_a_folder_outside_is_refused(folder: Path, target: str) -> None:
 )
 def test_link_that_leads_nowhere_is_named(folder: Path, link: str, target: str) -> None:
     (folder / link).symlink_to(target)
-    with pytest.raises(
-        PipelineError, match=rf"data/{link}: a link that leads nowhere \(to {target}\): remove it"
-    ):
+    with pytest.raises(PipelineError, match=rf"data/{link}: a broken link \(to {target}\): remove it"):
         read(folder)
 
 
@@ -168,7 +166,7 @@ def test_suffix_in_capitals_is_a_text_too(folder: Path) -> None:
 def test_folder_of_tables_is_told_from_one_of_classes(tmp_path: Path) -> None:
     (tmp_path / "part-0.parquet").touch()
     with pytest.raises(
-        PipelineError, match=r"to import the files in it, give them, such as .*/part-0\.parquet"
+        PipelineError, match=r"to import the files in it, name them, such as .*/part-0\.parquet"
     ):
         read(tmp_path)
 
@@ -183,7 +181,7 @@ def test_column_that_folders_do_not_have_is_wrong_usage(folder: Path) -> None:
 
 def test_texts_of_another_encoding_are_read_with_a_way_on(folder: Path) -> None:
     (folder / "pos" / "3.txt").write_bytes(b"first\n\xa310\n")
-    with pytest.raises(PipelineError, match=r"--encoding cp1252, or go on with --replace-undecodable"):
+    with pytest.raises(PipelineError, match=r"--encoding cp1252, or use --replace-undecodable"):
         read(folder)
     assert ("pos/3.txt", ["first\n£10", "pos"]) in read(folder, encoding="cp1252")
     notes = ReadNotes()
@@ -220,11 +218,11 @@ def test_import_tells_of_links_of_what_it_did_not_read_and_of_replaced_bytes(
     report = import_files([many], out_dir=tmp_path / "out", options=ReadOptions(replace_undecodable=True))
     assert report.notes == [f"links inside the folder that were followed: {many}/pos/link.txt"]
     assert report.warnings[:2] == [
-        f"bytes that cannot be decoded were replaced by U+FFFD: {many}/pos/bad.txt",
-        f"not read, because it is no .txt file directly in the folder of a class, or hidden: {many}/pos/notes.md",
+        f"bytes that could not be decoded were replaced with U+FFFD: {many}/pos/bad.txt",
+        f"not read, because only .txt files directly in the folder of a class are read, and no hidden ones: {many}/pos/notes.md",
     ]
 
 
 def test_output_inside_the_folder_would_be_a_class_of_the_next_import(many: Path) -> None:
-    with pytest.raises(UsageError, match=r"--out .*/many/out: inside of .*/many, which is imported"):
+    with pytest.raises(UsageError, match=r"--out .*/many/out: is inside of .*/many, which is being imported"):
         import_files([many], out_dir=many / "out")

@@ -21,7 +21,7 @@ def read(path: Path, content: bytes, **options) -> tuple[list[tuple], list[str]]
     checked = check_options(kind, ReadOptions(**options))
     rows = list(read_rows(path, kind, ["text", "label"], checked, notes))
     return [(number, *values) for number, values in rows], [
-        note.removeprefix(f"{path}: ") for note in notes.taken
+        note.removeprefix(f"{path}: ") for note in notes.detected
     ]
 
 
@@ -38,19 +38,19 @@ def table(separator: str) -> str:
 def test_other_separator_is_found_by_the_columns_asked_for_and_told(tmp_path: Path, separator: str) -> None:
     rows, told = read(tmp_path / "x.csv", table(separator).encode())
     assert rows == ROWS
-    assert told == [f"{separator!r} taken as the separator of its columns"]
+    assert told == [f"read with {separator!r} as the column separator"]
 
 
 def test_commas_in_a_tsv_file_are_found_too(tmp_path: Path) -> None:
     rows, told = read(tmp_path / "x.tsv", table(",").encode())
-    assert (rows, told) == (ROWS, ["',' taken as the separator of its columns"])
+    assert (rows, told) == (ROWS, ["read with ',' as the column separator"])
 
 
 @pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=; "])
 def test_excels_line_about_the_separator_is_obeyed_and_is_no_row(tmp_path: Path, line: str) -> None:
     rows, told = read(tmp_path / "x.csv", f"{line}\r\n{table(';')}".encode())
     assert rows == [(number + 1, *values) for number, *values in ROWS]
-    assert told == ["';' taken as the separator of its columns"]
+    assert told == ["read with ';' as the column separator"]
 
 
 def test_usual_separators_are_not_told(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_usual_separators_are_not_told(tmp_path: Path) -> None:
 def test_separator_of_the_user_is_taken_whatever_the_file_says(tmp_path: Path) -> None:
     content = table("~").encode()
     with pytest.raises(
-        UsageError, match=r"columns found: 'text~label'; is it cut with another --delimiter\?"
+        UsageError, match=r"columns found: 'text~label'; does the file need another --delimiter\?"
     ):
         read(tmp_path / "x.csv", content)
     assert read(tmp_path / "x.csv", content, delimiter="~") == (ROWS, [])
@@ -87,22 +87,23 @@ def test_quotes_under_another_separator(tmp_path: Path) -> None:
     ("delimiter", "shown"), [("", "''"), (";;", "';;'"), ('"', "'\"'"), ("\n", r"'\\n'"), ("\0", r"'\\x00'")]
 )
 def test_delimiter_that_cannot_separate_is_wrong_usage(delimiter: str, shown: str) -> None:
-    with pytest.raises(UsageError, match=f"--delimiter must be one character, or tab, .* got {shown}$"):
+    with pytest.raises(UsageError, match=f"--delimiter must be one character or `tab`, .* got {shown}$"):
         check_options("csv", ReadOptions(delimiter=delimiter))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "folder"])
 def test_delimiter_for_a_format_without_one_is_wrong_usage(kind: str) -> None:
-    with pytest.raises(UsageError, match=f"--delimiter is for CSV and TSV; {kind} has none"):
+    with pytest.raises(UsageError, match=f"--delimiter is for CSV and TSV; {kind} has no delimiter"):
         check_options(kind, ReadOptions(delimiter=";"))
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("x.csv", "',' in it must stand in double quotes"), ("x.tsv", "no tab")]
+    ("name", "hint"),
+    [("x.csv", "a text that contains ',' must be in double quotes"), ("x.tsv", "not contain tabs")],
 )
 def test_row_with_too_many_fields_says_what_a_text_may_hold(tmp_path: Path, name: str, hint: str) -> None:
     separator = "," if name == "x.csv" else "\t"
-    with pytest.raises(PipelineError, match=rf"{name} line 2: 3 fields, the header has 2; .*{hint}"):
+    with pytest.raises(PipelineError, match=rf"{name} line 2: 3 fields, but the header has 2; .*{hint}"):
         read(tmp_path / name, separator.join(["text", "label\na", "b", "c\n"]).encode())
 
 
@@ -117,8 +118,8 @@ def test_row_with_too_many_fields_says_what_a_text_may_hold(tmp_path: Path, name
         ("utf-16-be", b"\xfe\xff", ["read as UTF-16-BE"]),
         ("utf-32-le", b"\xff\xfe\0\0", ["read as UTF-32-LE"]),
         ("utf-32-be", b"\0\0\xfe\xff", ["read as UTF-32-BE"]),
-        ("utf-16-le", b"", ["read as UTF-16-LE, without a mark"]),
-        ("utf-16-be", b"", ["read as UTF-16-BE, without a mark"]),
+        ("utf-16-le", b"", ["read as UTF-16-LE, without a byte order mark"]),
+        ("utf-16-be", b"", ["read as UTF-16-BE, without a byte order mark"]),
     ],
 )
 def test_unicode_encodings_are_found_and_told(
@@ -131,7 +132,7 @@ def test_unicode_encodings_are_found_and_told(
 
 def test_utf16_and_another_separator_together(tmp_path: Path) -> None:
     rows, told = read(tmp_path / "x.csv", table("\t").encode("utf-16"))
-    assert (rows, told) == (ROWS, ["read as UTF-16-LE", "'\\t' taken as the separator of its columns"])
+    assert (rows, told) == (ROWS, ["read as UTF-16-LE", "read with '\\t' as the column separator"])
 
 
 def test_json_lines_in_utf16(tmp_path: Path) -> None:
@@ -172,14 +173,14 @@ def test_encoding_of_the_user_is_taken_and_not_told(tmp_path: Path, name: str, e
 
 @pytest.mark.parametrize("name", ["", "klingon", "base64", "rot13", "utf-8\0"])
 def test_unknown_encoding_is_wrong_usage(name: str) -> None:
-    with pytest.raises(UsageError, match=r"--encoding .* is not known; such as utf-8, utf-16, cp1252"):
+    with pytest.raises(UsageError, match=r"--encoding .* is unknown; use one such as utf-8, utf-16, cp1252"):
         check_options("csv", ReadOptions(encoding=name))
 
 
 def test_bytes_that_the_encoding_does_not_have_name_the_line_and_the_ways_on(tmp_path: Path) -> None:
     bad = b"text,label\n" + b"fine,a\n" * 3000 + b"caf\xe9,b\n"
     with pytest.raises(
-        PipelineError, match=r"line 3002: not UTF-8 at byte 3 \(e9 .*--encoding cp1252, or go on with --r"
+        PipelineError, match=r"line 3002: not UTF-8 at byte 3 \(e9 .*--encoding cp1252, or use --r"
     ):
         read(tmp_path / "x.csv", bad)
     with pytest.raises(PipelineError, match=r"x\.csv line 3002: not UTF-16-LE \(58\) near"):
@@ -211,4 +212,4 @@ def test_undecodable_bytes_are_replaced_where_the_user_says_so_and_their_lines_n
 def test_file_of_another_type_is_told_what_it_is(tmp_path: Path, head: bytes, what: str) -> None:
     with pytest.raises(PipelineError) as caught:
         read(tmp_path / "x.csv", head)
-    assert str(caught.value) == f"{tmp_path}/x.csv: no text, but {what}"
+    assert str(caught.value) == f"{tmp_path}/x.csv: not a text file, but {what}"

@@ -39,7 +39,7 @@ def test_labels_that_look_the_same_stay_apart_with_a_warning_that_names_them(imp
     report = import_labels(["Spam", "spam", "ham", "spam", "sp\u200bam", "ham"])
     assert report.labels == ["Spam", "ham", "spam", "sp\u200bam"]
     assert report.warnings == [
-        "labels that look the same are classes of their own: 'Spam' (20 rows), 'spam' (40 rows), 'sp\\u200bam' (20 "
+        "labels that look the same are separate classes: 'Spam' (20 rows), 'spam' (40 rows), 'sp\\u200bam' (20 "
         "rows); correct the data, or merge them with --merge-labels"
     ]
 
@@ -82,7 +82,7 @@ def test_labels_with_one_row_and_words_for_missing_values_are_told(import_csv, p
     report, _ = import_csv(plain_csv(100) + "a text,rare\nanother text,None\n")
     assert [w for w in report.warnings if "train split" not in w] == [
         "the label 'None' (1 rows) may be a missing value written as text: if it is no class, remove its rows",
-        "labels with a single row, which is too little to learn and to judge them: 'None' and 'rare'",
+        "labels with a single row, which is not enough to learn and evaluate them: 'None' and 'rare'",
     ]
 
 
@@ -106,7 +106,7 @@ def test_whole_numbers_written_as_floats_are_integers_and_told(tmp_path: Path, v
     report = import_files([tmp_path / "x.parquet"], out_dir=tmp_path / "out")
     assert report.labels == ["0", "1"]
     assert report.notes == [
-        "whole numbers written as floats (pandas does so where values are missing) were taken as integers, 1.0 as 1, in "
+        "whole numbers written as floats (as pandas does if values are missing) were read as integers, 1.0 as 1, in "
         f"120 rows from {tmp_path}/x.parquet row 1 on"
     ]
 
@@ -123,12 +123,12 @@ def test_missing_float_label_is_an_empty_one(import_labels) -> None:
     [
         (
             [0.5, 1.0],
-            r"holds 0\.5 \(float\): numbers to predict \(regression\) are not supported yet; if each of",
+            r"contains 0\.5 \(float\): numbers to predict \(regression\) are not supported yet; if each of",
         ),
-        ([1e300], r"holds 1e\+300 \(float\): numbers to predict"),
+        ([1e300], r"contains 1e\+300 \(float\): numbers to predict"),
         (
             [["a", "b"]],
-            r"holds \['a', 'b'\] \(list\), a list: several labels of one row \(multi-label\) are not",
+            r"contains \['a', 'b'\] \(list\), a list: several labels of one row \(multi-label\) are not",
         ),
     ],
 )
@@ -142,15 +142,15 @@ def test_typed_label_that_is_no_class_is_told_at_its_first_row(import_labels, la
     [
         (
             datetime.datetime(2024, 1, 5),
-            r"\(datetime\), a time and no class: is it the label column\? If each",
+            r"\(datetime\), a time instead of a class: is it the label column\? If each",
         ),
-        (datetime.timedelta(1), r"\(timedelta\), a time and no class: is it the label column\?$"),
+        (datetime.timedelta(1), r"\(timedelta\), a time instead of a class: is it the label column\?$"),
         ({"a": 1}, r"\{'a': 1\} \(dict\): a label must be an integer or a string of one line"),
     ],
 )
 def test_parquet_label_of_another_type_is_told(tmp_path: Path, value, message: str) -> None:
     pq.write_table(pa.table({"text": ["a"], "label": [value]}), tmp_path / "x.parquet")
-    with pytest.raises(PipelineError, match=r"x\.parquet row 1: column 'label' holds .*" + message):
+    with pytest.raises(PipelineError, match=r"x\.parquet row 1: column 'label' contains .*" + message):
         import_files([tmp_path / "x.parquet"], out_dir=tmp_path / "out")
 
 

@@ -96,7 +96,7 @@ def test_conflicting_labels_are_dropped_and_reported_with_their_lines(import_csv
     assert len(report.conflict_samples) == 1
     assert "'sentence number 7': 'no' (" in report.conflict_samples[0]
     assert "rows.csv line 9)" in report.conflict_samples[0]
-    assert any("1 texts have different labels, their 3 rows were dropped" in w for w in report.warnings)
+    assert any("1 texts have conflicting labels; their 3 rows were dropped" in w for w in report.warnings)
 
 
 def test_same_text_with_another_pair_is_another_row(import_csv, rows_of) -> None:
@@ -117,7 +117,7 @@ def test_texts_that_swallowed_other_rows_are_pointed_at(import_csv, plain_csv) -
     report, _ = import_csv(plain_csv(100) + swallowed)
     assert report.rows_with_line_breaks == 1
     assert len(report.warnings) == 1
-    assert "1 texts look as if they had swallowed other rows" in report.warnings[0]
+    assert "1 texts seem to contain other rows" in report.warnings[0]
     assert "rows.csv line 102" in report.warnings[0]
 
 
@@ -127,7 +127,7 @@ def test_tsv_that_was_written_with_quotes_is_pointed_at(tmp_path: Path, rows_of)
     (tmp_path / "x.tsv").write_text(content)
     report = import_files([tmp_path / "x.tsv"], out_dir=tmp_path / "tsv")
     assert report.warnings == [
-        "texts in quotes, which are part of a text in TSV: if the file was written with quotes around texts, name it "
+        "texts are in quotes, which belong to the text in TSV: if the file was written with quotes around texts, name it "
         f".csv: {tmp_path}/x.tsv line 2"
     ]
     (tmp_path / "x.csv").write_text(content.replace('"one" of', "one of"))
@@ -139,9 +139,9 @@ def test_quotes_are_no_matter_of_json_lines(tmp_path: Path) -> None:
     lines = [json.dumps({"text": f"text {i}", "label": "ab"[i % 2]}) for i in range(60)]
     (tmp_path / "x.jsonl").write_text("\n".join([*lines, json.dumps({"text": "one\ntwo,a", "label": "a"})]))
     warnings = import_files([tmp_path / "x.jsonl"], out_dir=tmp_path / "out").warnings
-    [swallowed] = [warning for warning in warnings if "swallowed" in warning]
+    [swallowed] = [warning for warning in warnings if "seem to contain other rows" in warning]
     assert swallowed == (
-        "1 texts look as if they had swallowed other rows (a line in them is like a row of its own; was the file made "
+        "1 texts seem to contain other rows (one of their lines looks like a row; was the file made "
         f"from another one?): {tmp_path}/x.jsonl line 61"
     )
 
@@ -149,13 +149,13 @@ def test_quotes_are_no_matter_of_json_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["spam\tWin now!", "no,ok", "fine;yes"])
 def test_line_like_a_row_is_enough_to_suspect_a_text(import_csv, plain_csv, line: str) -> None:
     report, _ = import_csv(plain_csv(100) + f'"first\n{line}",no\n')
-    assert "1 texts look as if they had swallowed other rows" in report.warnings[0]
+    assert "1 texts seem to contain other rows" in report.warnings[0]
 
 
 def test_a_text_of_several_lines_is_not_suspected(import_csv, plain_csv) -> None:
     report, _ = import_csv(plain_csv(100) + '"dear all,\n\nyes, we can,\nbest",no\n')
     assert report.rows_with_line_breaks == 1
-    assert [w for w in report.warnings if "swallowed" in w] == []
+    assert [w for w in report.warnings if "seem to contain other rows" in w] == []
 
 
 # --- unusual texts ------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_label_over_two_lines_is_refused(import_csv) -> None:
     refuses(
         import_csv,
         'text,kind\na,"b\nc"\n',
-        r"line 2: column 'kind' holds 'b\\nc' \(str\): a label must be an integer or a string of one line",
+        r"line 2: column 'kind' contains 'b\\nc' \(str\): a label must be an integer or a string of one line",
         label="kind",
     )
 
@@ -238,7 +238,7 @@ def test_label_over_two_lines_is_refused(import_csv) -> None:
         ({"body": ["a"], "kind": "a"}, r"the text in column 'body' must be a string, got \['a'\] \(list\)"),
         ({"body": "a", "kind": None}, r"the label in column 'kind' is empty"),
         ({"body": "a", "kind": float("nan")}, r"the label in column 'kind' is empty"),
-        ({"body": "a", "kind": {"b": 1}}, r"column 'kind' holds \{'b': 1\} \(dict\): a label must be"),
+        ({"body": "a", "kind": {"b": 1}}, r"column 'kind' contains \{'b': 1\} \(dict\): a label must be"),
         (
             {"body": "a \ud800", "kind": "b"},
             r"not valid Unicode, a lone surrogate '\\ud800'",
@@ -258,12 +258,14 @@ def test_only_one_label_is_refused(import_csv) -> None:
 
 def test_too_few_rows_to_split_are_refused(import_csv) -> None:
     refuses(
-        import_csv, "text,label\na,b\nc,d\n", r"rows\.csv: the \w+ split is empty: too few rows to split 2"
+        import_csv,
+        "text,label\na,b\nc,d\n",
+        r"rows\.csv: the \w+ split is empty: there are too few rows to split 2",
     )
 
 
 def test_no_row_at_all_is_refused(import_csv) -> None:
-    refuses(import_csv, "text,label\n,a\n", r"rows\.csv: no row left of 1 read \(1 without text")
+    refuses(import_csv, "text,label\n,a\n", r"rows\.csv: none of the 1 rows can be used \(1 without text")
 
 
 def test_text_column_taken_for_the_label_is_refused(import_csv, monkeypatch, plain_csv) -> None:
@@ -272,7 +274,7 @@ def test_text_column_taken_for_the_label_is_refused(import_csv, monkeypatch, pla
     refuses(import_csv, plain_csv(100), reason.format(100, 100), **swapped)
     monkeypatch.setattr("pipeline.importing.import_report.MAX_LABELS", 50)
     refuses(import_csv, plain_csv(100), reason.format(51, 51), **swapped)
-    message = "column 'text' holds more than 50 different labels: is it the label column"
+    message = "column 'text' contains more than 50 different labels: is it the label column"
     refuses(import_csv, plain_csv(100), message, as_classes=True, **swapped)
 
 
@@ -282,7 +284,7 @@ def test_text_column_taken_for_the_label_is_refused(import_csv, monkeypatch, pla
         ({"label": "text"}, "column 'text' is named twice"),
         ({"text": "label", "label": "x", "group": "text"}, "column 'text' must be renamed"),
         ({"extra": ["\udcff"]}, r"column '\\udcff' is not valid Unicode"),
-        ({"name": "Mine!"}, "name must be lower case letters.*'Mine!'"),
+        ({"name": "Mine!"}, "name must begin with a letter.*'Mine!'"),
     ],
 )
 def test_contradictory_arguments_are_refused(import_csv, plain_csv, options: dict, message: str) -> None:
@@ -292,7 +294,7 @@ def test_contradictory_arguments_are_refused(import_csv, plain_csv, options: dic
 
 def test_existing_folder_is_not_touched_unless_told(import_csv, plain_csv, rows_of) -> None:
     _, out = import_csv(plain_csv(60))
-    with pytest.raises(UsageError, match="out: exists already"):
+    with pytest.raises(UsageError, match="out: exists and is not empty"):
         import_csv(plain_csv(80))
     assert len(rows_of(out)) == 60
     import_csv(plain_csv(80), overwrite=True)
@@ -307,14 +309,14 @@ def test_overwriting_keeps_the_configs_that_are_the_users_by_now(import_csv, pla
     assert report.notes == []
     again, _ = import_csv(plain_csv(80), overwrite=True)
     assert again.notes == [
-        f"{report.config} is kept as it was; import to another --out to see what it would be now"
+        f"{report.config} is not changed; import to another --out to see the config that would be written now"
     ]
     assert Path(report.config).read_text() == "name: mine\n"
     assert (out / "tuned.yaml").read_text() == "name: tuned\n"
 
 
 def test_overwriting_spares_a_folder_with_anything_else_in_it(import_csv, plain_csv, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds 'rows\.csv', which no import wrote"):
+    with pytest.raises(UsageError, match=r"contains 'rows\.csv', which was not written by an import"):
         import_csv(plain_csv(60), out_dir=tmp_path, overwrite=True)
     assert (tmp_path / "rows.csv").read_text() == plain_csv(60)
 

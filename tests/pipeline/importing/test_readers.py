@@ -74,20 +74,22 @@ def test_missing_column_lists_the_columns_found(tmp_path: Path) -> None:
 
 
 def test_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="column 'text' is there 2 times"):
+    with pytest.raises(PipelineError, match="column 'text' exists 2 times"):
         read(tmp_path / "x.csv", "text,text,label\na,b,c\n")
 
 
 @pytest.mark.parametrize(("line", "fields"), [("a", 1), ("a,b,c", 3)])
 def test_row_of_another_width_names_its_line(tmp_path: Path, line: str, fields: int) -> None:
-    with pytest.raises(PipelineError, match=rf"x\.csv line 3: {fields} fields, the header has 2.*'a'"):
+    with pytest.raises(PipelineError, match=rf"x\.csv line 3: {fields} fields, but the header has 2.*'a'"):
         read(tmp_path / "x.csv", f"text,label\nok,b\n{line}\n")
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv"])
 @pytest.mark.parametrize("content", ["", "\n\r\n", "\ufeff", "sep=;\n"])
 def test_empty_file_is_refused(tmp_path: Path, name: str, content: str) -> None:
-    with pytest.raises(PipelineError, match=r"empty, a .* file starts with a line of column names") as caught:
+    with pytest.raises(
+        PipelineError, match=r"empty; a .* file must start with a line of column names"
+    ) as caught:
         read(tmp_path / name, content)
     assert caught.value.exit_code == 1
 
@@ -103,7 +105,7 @@ def test_column_name_over_two_lines(tmp_path: Path) -> None:
 
 def test_line_ends_of_old_macs_are_told(tmp_path: Path) -> None:
     with pytest.raises(
-        PipelineError, match=r"x\.csv line 1: not CSV: a line ends in a carriage return alone"
+        PipelineError, match=r"x\.csv line 1: not CSV: a line ends with only a carriage return"
     ):
         read(tmp_path / "x.csv", "text,label\ra,b\r")
 
@@ -126,7 +128,7 @@ def test_bytes_that_are_not_utf8_name_line_and_bytes(tmp_path: Path, name: str, 
 
 def test_cut_off_gzip_is_an_error(tmp_path: Path) -> None:
     lines = b"".join(b"%d,a\n" % i for i in range(10_000))
-    with pytest.raises(PipelineError, match=r"x\.csv\.gz: the compressed file is damaged or cut off"):
+    with pytest.raises(PipelineError, match=r"x\.csv\.gz: the compressed file is damaged or truncated"):
         read(tmp_path / "x.csv.gz", gzip.compress(b"text,label\n" + lines)[:-200])
 
 
@@ -152,7 +154,7 @@ def test_tsv_takes_quotes_as_characters(tmp_path: Path) -> None:
 
 
 def test_tsv_row_with_a_tab_too_many_names_its_line(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"x\.tsv line 2: 3 fields, the header has 2"):
+    with pytest.raises(PipelineError, match=r"x\.tsv line 2: 3 fields, but the header has 2"):
         read(tmp_path / "x.tsv", "text\tlabel\na\tb\tc\n")
 
 
@@ -168,7 +170,7 @@ def test_json_lines_keep_integers_and_skip_blank_lines(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ('{"text": "a", "label"}', r"x\.jsonl line 2: not JSON \(Expecting ':' .*column 22\)"),
-        ("[" * 100_000, r"x\.jsonl line 2: not JSON \(nested too deep\)"),
+        ("[" * 100_000, r"x\.jsonl line 2: not JSON \(nested too deeply\)"),
         (
             '{"text": "a", "label": ' + "7" * 5000 + "}",
             r"x\.jsonl line 2: not JSON \(an integer of more than 4,300 digits\)",
@@ -195,7 +197,7 @@ def test_bad_json_line_is_named(tmp_path: Path, line: str, message: str) -> None
 )
 def test_one_json_document_is_told_from_json_lines(tmp_path: Path, content: str) -> None:
     with pytest.raises(
-        PipelineError, match="the file looks like one JSON document: write each row as one object"
+        PipelineError, match="the file looks like a single JSON document: write each row as one object"
     ):
         read(tmp_path / "x.jsonl", content)
 
@@ -294,7 +296,7 @@ def test_mixed_file_types_are_refused(tmp_path: Path) -> None:
     paths = [tmp_path / "a.csv", tmp_path / "b.jsonl"]
     for path in paths:
         path.touch()
-    with pytest.raises(UsageError, match=r"b\.jsonl is jsonl but .*a\.csv is csv"):
+    with pytest.raises(UsageError, match=r"b\.jsonl is jsonl, but .*a\.csv is csv"):
         format_of(paths)
 
 
@@ -306,10 +308,10 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["data.xlsx", "data", "data.gz"])
 def test_unknown_file_type_lists_the_known(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    with pytest.raises(UsageError, match=r"unknown file type; known are \.csv, \.tsv, \.jsonl"):
+    with pytest.raises(UsageError, match=r"unknown file type; supported are \.csv, \.tsv, \.jsonl"):
         format_of([tmp_path / name])
 
 
 def test_no_file_at_all() -> None:
-    with pytest.raises(UsageError, match="no file to import"):
+    with pytest.raises(UsageError, match="there is no file to import"):
         format_of([])

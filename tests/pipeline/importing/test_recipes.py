@@ -113,7 +113,7 @@ def test_folder_that_no_recipe_made_is_not_replaced(recipe, make, tmp_path: Path
     recipe()
     (tmp_path / "sets" / "tiny").mkdir(parents=True)
     (tmp_path / "sets" / "tiny" / "thesis.txt").write_text("mine")
-    with pytest.raises(UsageError, match="sets/tiny: exists already"):
+    with pytest.raises(UsageError, match="sets/tiny: exists and is not empty"):
         make()
 
 
@@ -124,7 +124,7 @@ def test_folder_that_no_recipe_made_is_not_replaced(recipe, make, tmp_path: Path
         ({"member_sha256": "0" * 64}, r"'tinydata/q\.txt' has sha256 .*, the recipe pins 0000"),
         ({"member": "tinydata/x.txt"}, r"tinydata==1\.0 has no file 'tinydata/x\.txt'"),
         ({"version": "2.0"}, r"could not download tinydata==2\.0 with pip: No matching distribution"),
-        ({"rows": 99}, r"recipe\.yaml: rows is 99 but the import leaves 100"),
+        ({"rows": 99}, r"recipe\.yaml: rows is 99, but the import wrote 100"),
         ({"sha256": "abc"}, r"recipe\.yaml: sha256: .*got 'abc'"),
         ({"rowz": 1}, r"recipe\.yaml: rowz: Extra inputs are not permitted"),
         ({"cleanup": ["magic"]}, r"cleanup: unknown step 'magic'; known: trec_coarse_label"),
@@ -149,14 +149,12 @@ def test_line_the_clean_up_does_not_know_names_file_and_line(recipe, make) -> No
 def test_labels_other_than_the_committed_list_are_refused(recipe, make, tmp_path: Path) -> None:
     recipe()
     (tmp_path / "data" / "tiny" / "labels.txt").write_text("NUM\nLOC\n")
-    with pytest.raises(PipelineError, match=r"labels\.txt: holds NUM, LOC but the rows have LOC, NUM"):
+    with pytest.raises(PipelineError, match=r"labels\.txt: contains NUM, LOC, but the rows have LOC, NUM"):
         make()
 
 
 def test_unknown_recipe_lists_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match="no such dataset recipe; there are: rotten_tomatoes, sms_spam, trec"
-    ):
+    with pytest.raises(UsageError, match="no such dataset recipe; known: rotten_tomatoes, sms_spam, trec"):
         make_dataset("tree", PROJECT_DIR / "data", tmp_path / "out", tmp_path / "cache")
 
 

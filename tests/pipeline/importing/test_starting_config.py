@@ -53,9 +53,7 @@ def test_every_further_column_is_a_slice(import_csv) -> None:
     slices = [slicing.columns for slicing in load_config(report.config).evaluate.slices]
     assert slices == [["label"], ["channel"], ["my: column"]]
     written = Path(report.config).read_text()
-    assert (
-        "    # - columns: [user]  # 47 values in the 47 rows of the test split: each is a slice\n" in written
-    )
+    assert "    # - columns: [user]  # 47 values in the 47 rows of the test split, each a slice\n" in written
 
 
 def test_column_with_very_many_values_is_no_slice() -> None:
@@ -77,4 +75,4 @@ def test_file_and_label_with_odd_characters_leave_the_config_and_the_report_read
     path.write_text("text,label\n" + "".join(f"text {i},{('# a', 'b: [c')[i % 2]}\n" for i in range(90)))
     report = import_files([path], out_dir=tmp_path / "out")
     assert load_config(report.config).name == "out"
-    assert "# out: a first config, written by the import of " in Path(report.config).read_text()
+    assert "# out: a starting config, written by the import of " in Path(report.config).read_text()

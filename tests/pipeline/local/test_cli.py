@@ -126,7 +126,7 @@ def test_explain_tells_type_default_and_meaning(call):
 def test_config_without_one_thing_to_do_is_a_usage_error(call, arguments):
     code, _, err = call(*arguments)
     assert code == 2
-    assert "give a CONFIG to validate, or --schema, or --explain" in err
+    assert "give either a CONFIG to check, --schema or --explain" in err
 
 
 def test_versions_tells_of_each_version_when_by_which_run_from_what_and_how_good(call, config):
@@ -304,10 +304,9 @@ def test_import_tells_how_files_were_read_and_takes_the_users_word(call, tmp_pat
     columns = ["rows.csv", "--text", "text", "--label", "label", "--extra", "channel"]
     code, out, _ = call("import", *columns, "--out", "found_out")
     assert code == 0
-    assert "  rows.csv: read as UTF-16-LE\n  rows.csv: ';' taken as the separator of its columns\n" in out
+    assert "  rows.csv: read as UTF-16-LE\n  rows.csv: read with ';' as the column separator\n" in out
     assert (
-        "  warning: labels that look the same are classes of their own: 'Yes' (100 rows), 'yes' (100 rows)"
-        in out
+        "  warning: labels that look the same are separate classes: 'Yes' (100 rows), 'yes' (100 rows)" in out
     )
     assert "    - columns: [channel]\n" in (tmp_path / "found_out" / "found_out.yaml").read_text()
     named = ["--delimiter", ";", "--encoding", "utf-16", "--merge-labels", "--out", "named"]

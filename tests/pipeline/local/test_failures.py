@@ -72,7 +72,7 @@ def test_other_errors_are_told_in_one_line_with_the_log(error, reason):
         ),
         (
             OSError(errno.ENOSPC, "No space left on device", "/data/x.gz"),
-            "/data/x.gz: disk full; free some space and run again, what is done stays "
+            "/data/x.gz: disk full; free some space and run again, finished steps are kept "
             "([Errno 28] No space left on device: '/data/x.gz')",
         ),
         (

@@ -131,7 +131,7 @@ def test_store_that_was_deleted_is_told_where_earlier_runs_left_folders(path: Pa
 def test_store_that_was_emptied_is_told(path: Path) -> None:
     sql(path, *(f"DELETE FROM {table}" for table in ("Execution", "Type", "sqlite_sequence")))
     [line] = prepare(path)
-    assert line.startswith(f"{path}: the metadata store is empty. It starts anew")
+    assert line.startswith(f"{path}: the metadata store is empty. A new one is created")
     assert add_execution(path) == 45
 
 

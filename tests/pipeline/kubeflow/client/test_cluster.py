@@ -117,7 +117,7 @@ def test_optional_secret_may_be_missing(check):
 
 def test_secret_without_the_key(check):
     error = refusal(check("kubeflow.secrets=[{name: opaque, env: {token: BUCKET_TOKEN}}]"))
-    assert error == "kubeflow.secrets[0].env: Secret 'opaque' has no key 'token', it has password"
+    assert error == "kubeflow.secrets[0].env: Secret 'opaque' has no key 'token'; it has password"
 
 
 def test_image_pull_secret_of_another_type(check):

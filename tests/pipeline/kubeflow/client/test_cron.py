@@ -143,7 +143,7 @@ def test_no_drift_where_the_clocks_do_not_part(cron, zone):
 
 @pytest.mark.parametrize(
     ("cron", "told"),
-    [("0 0 1 * *", "no single cron means these times of Europe/Berlin"), ("0 0 31 2 *", "no such day")],
+    [("0 0 1 * *", "no single cron matches these times of Europe/Berlin"), ("0 0 31 2 *", "no such day")],
 )
 def test_cron_that_cannot_be_is_refused(cron, told):
     with pytest.raises(UsageError, match=told):

@@ -42,12 +42,21 @@ def compile_error(tmp_path):
         ("image_pull_secrets=[registry]", "kubeflow.image_pull_secrets: not supported by Vertex AI"),
         ("image_pull_policy=Always", "kubeflow.image_pull_policy: not supported by Vertex AI"),
         ("defaults.memory_request=2Gi", "kubeflow.defaults.memory_request: not supported by Vertex AI"),
-        ("steps.Trainer={node_selector: {a: b}}", "kubeflow.steps.Trainer.node_selector: Vertex AI has no"),
-        ("steps.Trainer={deadline_seconds: 9}", "kubeflow.steps.Trainer.deadline_seconds: Vertex AI has no"),
-        ("steps.Trainer={shared_memory: 2Gi}", "kubeflow.steps.Trainer.shared_memory: Vertex AI has no"),
+        (
+            "steps.Trainer={node_selector: {a: b}}",
+            "kubeflow.steps.Trainer.node_selector: not supported by Vertex AI",
+        ),
+        (
+            "steps.Trainer={deadline_seconds: 9}",
+            "kubeflow.steps.Trainer.deadline_seconds: not supported by Vertex AI",
+        ),
+        (
+            "steps.Trainer={shared_memory: 2Gi}",
+            "kubeflow.steps.Trainer.shared_memory: not supported by Vertex AI",
+        ),
         (
             "steps.Trainer={gpu: {count: 1}}",
-            "kubeflow.steps.Trainer.gpu.type: 'nvidia.com/gpu' is Kubernetes'",
+            "kubeflow.steps.Trainer.gpu.type: 'nvidia.com/gpu' is a Kubernetes resource name",
         ),
     ],
 )
