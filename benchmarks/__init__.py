@@ -1,1 +1,1 @@
-"""Every figure that the README quotes, with its peer beside it in the same run. Imports nothing else."""
+"""Measures every figure that the README quotes, and its peer in the same run. Importing this imports nothing else."""

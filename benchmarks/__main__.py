@@ -1,8 +1,8 @@
-"""`make bench`: every part in a process of its own, then one table and a JSON file.
+"""Runs `make bench`: every part in its own process, then one table and a JSON file.
 
     .venv/bin/python -m benchmarks [--quick] [--only imports transform] [--json FILE]
 
-Exit code: 0 all parts ran, 1 one failed (the others are shown); a missed target is shown, not an error.
+Exit code: 0 all parts ran, 1 one failed (the others are shown). A missed target is shown, but is not an error.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from benchmarks.workspace import Workspace
 from components.project import PROJECT_DIR
 
 RESULTS_DIR = PROJECT_DIR / "benchmarks" / "results"
-LATEST = RESULTS_DIR / "latest.json"  # of a full run; what the README quotes
-_WIDTH = 180  # of output that is no terminal
+LATEST = RESULTS_DIR / "latest.json"  # of a full run; quoted in the README
+_WIDTH = 180  # of output that does not go to a terminal
 _PACKAGES = ("tfx", "tensorflow", "tensorflow-text", "transformers", "apache-beam")
 
 
 def main() -> int:
-    """Runs the parts that are asked for."""
+    """Runs the requested parts."""
     arguments = _arguments()
     if arguments.part:
         _run_part(arguments.part, arguments.quick, arguments.workspace)
@@ -66,8 +66,10 @@ def show_and_write(console: Console, report: Mapping[str, Any], paths: Sequence[
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures against the peers.")
-    parser.add_argument("--quick", action="store_true", help="fewer rows and repeats: under 10 minutes")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Compare this project with its peers."
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rows and repetitions: under 10 minutes")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--json", type=Path, help="where to write the figures (default: benchmarks/results)")
     parser.add_argument(
@@ -91,18 +93,18 @@ def _run_parts(
     failed = []
     for name in names:
         started = time.monotonic()
-        found = _in_own_process(name, quick, scratch)
-        if found is None:
+        measured = _in_own_process(name, quick, scratch)
+        if measured is None:
             failed.append(name)
         else:
-            rows += [{"part": name} | row for row in found]
-        word = "failed" if found is None else "measured"
+            rows += [{"part": name} | row for row in measured]
+        word = "failed" if measured is None else "measured"
         console.print(Text(f"{name}: {word} in {time.monotonic() - started:.0f} s", "dim"))
     return rows, failed
 
 
 def _in_own_process(name: str, quick: bool, scratch: Path) -> list[dict[str, Any]] | None:
-    """The part's rows; None when it failed, with what it wrote on stderr."""
+    """Returns the part's rows; if it fails, prints its stderr and returns None."""
     command = [PYTHON, "-m", "benchmarks", "--part", name, "--workspace", str(scratch)]
     command += ["--quick"] if quick else []
     done = subprocess.run(
@@ -129,7 +131,7 @@ def _report(rows: list[dict[str, Any]], failed: list[str], quick: bool, seconds:
 
 
 def _machine() -> str:
-    """`2 cores of Intel(R) Xeon(R), 16 GiB`."""
+    """Describes the machine: `2 cores of Intel(R) Xeon(R), 16 GiB`."""
     models = [
         line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
     ]
@@ -144,10 +146,10 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in _PACKAGES}
 
 
-def _paths(asked: Path | None, quick: bool, complete: bool) -> list[Path]:
-    """A dated file, or the one asked for; a complete full run is also the latest."""
+def _paths(requested: Path | None, quick: bool, complete: bool) -> list[Path]:
+    """The requested file, or one named after the date; a complete full run is also written to LATEST."""
     stem = datetime.now().strftime("%Y-%m-%d-%H%M%S") + ("-quick" if quick else "")
-    chosen = asked.absolute() if asked else RESULTS_DIR / f"{stem}.json"
+    chosen = requested.absolute() if requested else RESULTS_DIR / f"{stem}.json"
     return [chosen, *([LATEST] if complete and not quick else [])]
 
 

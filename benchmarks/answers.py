@@ -1,6 +1,6 @@
-"""What a classifier answers to every question, and how long it takes: one loop for ours and the peers.
+"""Measures the answers of a classifier and how long they take, with one loop for ours and for the peers.
 
-Standard library only.
+Uses the standard library only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.processes import peak_mib
 
 LARGE = 32  # rows of a batch
-Answer = tuple[str, Sequence[float]]  # the label, and the probability of each label in their order
+Answer = tuple[str, Sequence[float]]  # the label, and the probabilities of all labels in their order
 Classify = Callable[[list[str]], list[Answer]]
 
 
@@ -25,8 +25,8 @@ def measured_answers(classify: Classify, questions: Sequence[str], alone: int) -
         questions: at least as many as a large batch has rows.
 
     Returns:
-        "labels" and "probabilities" of all questions, "milliseconds": rows of a batch (as text, for JSON) ->
-        median of the full ones, after one that warms up, "peak_mib" of this process.
+        "labels" and "probabilities" of all questions; "milliseconds": rows of a batch (as text, for JSON) ->
+        median of the full batches, after a warm-up batch; "peak_mib" of this process.
     """
     _timed(classify, questions[:LARGE], LARGE)
     answers, together = _timed(classify, questions, LARGE)
@@ -41,7 +41,7 @@ def measured_answers(classify: Classify, questions: Sequence[str], alone: int) -
 
 
 def _timed(classify: Classify, questions: Sequence[str], rows: int) -> tuple[list[Answer], float]:
-    """The answers, and the median milliseconds of a full batch."""
+    """Returns the answers, and the median milliseconds of a full batch."""
     answers, seconds = [], []
     for start in range(0, len(questions), rows):
         batch = list(questions[start : start + rows])

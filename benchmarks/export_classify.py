@@ -1,4 +1,4 @@
-"""Asks an exported model through the classify.py that ships with it; the child process of the part `exports`.
+"""Runs an exported model through the classify.py that ships with it; a child process of the part `exports`.
 
 python -m benchmarks.export_classify MODEL QUESTIONS.json ALONE
 """
@@ -15,7 +15,7 @@ from benchmarks.processes import print_result
 
 
 def main() -> None:
-    """Prints what `measured_answers` returns."""
+    """Prints the result of `measured_answers`."""
     model, questions = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     sys.path.insert(0, str(model.parent))
     classifier = importlib.import_module("classify").Classifier(model)

@@ -1,7 +1,7 @@
-"""Exported models beside the same weights in PyTorch: size, labels, latency from text to label.
+"""Compares exported models with the same weights in PyTorch: size, labels, latency from text to label.
 
-Converted by the functions of the Exporter node, asked through the classify.py that ships with them, each in a
-process of its own, one at a time. The labels are held to those of the served SavedModel.
+Models are converted by the functions of the Exporter node and run through the classify.py that ships with them, each in
+its own process, one at a time. Their labels are compared with those of the served SavedModel.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from benchmarks.workspace import Workspace
 NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
 VARIANTS = {"tflite": ("float32", "float16", "int8"), "onnx": ("float32", "int8")}
 QUICK_VARIANTS = {"tflite": ("int8",)}
-ALONE, QUICK_ALONE = 512, 128  # questions that are asked one at a time
+ALONE, QUICK_ALONE = 512, 128  # number of questions that are asked one at a time
 PYTORCH = "PyTorch (transformers)"
 
 
 def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
-    """Four rows for each variant. Quick: the smallest variant, and fewer questions one at a time."""
+    """Returns four rows for each variant. Quick: the smallest variant, and fewer questions one at a time."""
     folder, alone = workspace.served_model(), QUICK_ALONE if quick else ALONE
     saved_model, questions = folder / "serving" / NAME / "1", folder / "questions.json"
     asked: Command = [questions, str(alone)]
     torch: Command = [PEER_PYTHON, "-m", "benchmarks.peers.torch_batches", folder / "transformers", *asked]
     served: Command = [PYTHON, "-m", "benchmarks.peers.savedmodel_batches", saved_model, *asked]
-    against = measure(torch).result(), measure(served).result() | {"bytes": _bytes(saved_model)}
+    peers = measure(torch).result(), measure(served).result() | {"bytes": _bytes(saved_model)}
     rows = []
     for kind, variants in (QUICK_VARIANTS if quick else VARIANTS).items():
         for variant, made in _converted(kind, variants, saved_model, workspace.folder).items():
             ours = measure([PYTHON, "-m", "benchmarks.export_classify", made["file"], *asked]).result()
-            rows += variant_rows(f"{NAMES[kind]} {variant}", made, ours, *against)
+            rows += variant_rows(f"{NAMES[kind]} {variant}", made, ours, *peers)
     return rows
 
 
@@ -52,12 +52,12 @@ def variant_rows(
     torch: Mapping[str, Any],
     served: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """The rows of one variant.
+    """Returns the rows of one variant.
 
     Args:
         name: such as "TFLite int8".
-        made: of `benchmarks.export_convert`.
-        ours, torch, served: of `measured_answers`; `served` with the "bytes" of the SavedModel.
+        made: from `benchmarks.export_convert`.
+        ours, torch, served: from `measured_answers`; `served` with the "bytes" of the SavedModel.
     """
     size = make_row(
         f"{name}, size",
@@ -65,7 +65,7 @@ def variant_rows(
         "MiB",
         peer_name="served SavedModel",
         peer=served["bytes"] / 2**20,
-        note=f"converted in {made['seconds']:.0f} s at a peak of {made['peak_mib']:,.0f} MiB",
+        note=f"converted in {made['seconds']:.0f} s with a peak of {made['peak_mib']:,.0f} MiB",
     )
     labels, difference = _differences(ours, served)
     torch_labels, torch_difference = _differences(torch, served)
@@ -95,13 +95,13 @@ def _latency_rows(
             ours_peak_mib=ours["peak_mib"],
             peer_peak_mib=torch["peak_mib"],
             rows=len(ours["labels"]),
-            note="median, from text to label, padded to the longest, as many threads as cores; "
+            note="median, from text to label, padded to the longest row, as many threads as cores; "
             f"the served SavedModel itself: {bare} ms in batches of 1 / {LARGE}",
         )
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[int, float]:
-    """(questions with another label, largest absolute difference of a probability)."""
+    """Returns (number of questions with another label, largest absolute difference of a probability)."""
     labels = sum(a != b for a, b in zip(one["labels"], other["labels"], strict=True))
     pairs = zip(one["probabilities"], other["probabilities"], strict=True)
     return labels, max(abs(a - b) for row, its in pairs for a, b in zip(row, its, strict=True))

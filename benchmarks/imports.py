@@ -1,7 +1,7 @@
-"""How long until the first node starts, and how long a run takes in which nothing changed.
+"""Measures the time until the first node starts, and the time of a run in which nothing changed.
 
-The measure is `from tfx import v1`, what a pipeline written as in TFX's tutorials pays before its first
-node; same environment, bytecode compiled on both sides (the first, untimed round sees to that).
+The peer is `from tfx import v1`, which a pipeline written as in TFX's tutorials executes before its first
+node, in the same environment, with bytecode compiled on both sides (by a first round, which is not timed).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ PEER = "from tfx import v1"
 
 
 def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
-    """Rows of the time to the first node, the cached run, and answers that need no TensorFlow."""
-    workspace.nodes(1)  # what will be cached
-    rounds = 2 if quick else 4  # the first one warms the disk cache and is dropped
+    """Returns rows for the time to the first node, the cached run, and commands that need no TensorFlow."""
+    workspace.nodes(1)  # the run that fills the cache
+    rounds = 2 if quick else 4  # the first one warms the disk cache and is not counted
     floors, firsts, cached = [], [], []
     for _ in range(rounds):
         floors.append(measure([PYTHON, "-c", PEER]))
@@ -38,7 +38,8 @@ def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
             peer=floor.seconds,
             target="<= 0.7",
             peer_peak_mib=floor.peak_mib,
-            note=f"from the start of the process; median of {rounds - 1}; a new pipeline; checkpoint and data are verified in it",
+            note=f"from the start of the process; median of {rounds - 1}; a new pipeline; includes the verification of "
+            "checkpoint and data",
         ),
         make_row(
             "fully cached run",
@@ -48,7 +49,7 @@ def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
             peer=first,
             target="<= 1.4",
             ours_peak_mib=again.peak_mib,
-            note="the whole process, every node cached, its summary printed",
+            note="the whole process, with every node cached, including the summary",
         ),
         make_row(
             "fully cached run",
@@ -76,12 +77,12 @@ def _cached_run(workspace: Workspace) -> Measured:
     took = measure([*command, *workspace.overrides(1)])
     states = {node["id"]: node["state"] for node in took.result()["nodes"]}
     if set(states.values()) != {"cached"}:
-        raise RuntimeError(f"the run was to be fully cached, got {states}")
+        raise RuntimeError(f"the run should have been fully cached, got {states}")
     return took
 
 
 def _light_commands() -> list[dict[str, Any]]:
-    """CPU time of answers for which nobody should wait."""
+    """Returns rows with the CPU time of commands that should answer at once."""
     rows = []
     for words, code in ((["--help"], 0), (["config", str(CONFIG)], 0), (["run", "no-such.yaml"], 2)):
         measure([PYTHON, "runner_local.py", *words], may_exit=(code,))

@@ -1,11 +1,11 @@
-"""Load generator: clients in a closed loop, each on a connection of its own. Standard library only.
+"""A load generator: clients in a closed loop, each with its own connection. Uses the standard library only.
 
     python -m benchmarks.load JOB.json
 
 The job: {"port", "path", "questions": [...], "clients", "seconds"}; with seconds 0 every question is asked
-once and the result has the labels. With "until", the path of a file, it ends when that exists. It shares the
-cores with the server, so it is cheap: requests are encoded before the clock starts, and of an answer only its
-length is looked at.
+once and the result has the labels. With "until", the path of a file, the load ends when that file exists. The load
+generator shares the cores with the server and therefore does little work: requests are encoded before the clock starts,
+and only the length of an answer is checked.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from typing import Any
 from benchmarks.processes import print_result
 
 _LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
-WARM_SECONDS = 0.5  # before the clock starts, also under this load
+WARM_SECONDS = 0.5  # of the same load before the clock starts
 
 
 class Client(asyncio.Protocol):
-    """Sends the next request as soon as an answer is whole.
+    """A client that sends the next request as soon as an answer is complete.
 
     Args:
-        requests: what to send; it may be endless.
-        answered: told (seconds, body) of each answer.
+        requests: the requests to send; may be infinite.
+        answered: called with (seconds, body) of each answer.
     """
 
     def __init__(self, requests: Iterator[bytes], answered: Any) -> None:
@@ -76,7 +76,7 @@ class Client(asyncio.Protocol):
 
 
 def encode(path: str, question: str) -> bytes:
-    """One predict request of one row."""
+    """Encodes a predict request with one row."""
     body = json.dumps({"instances": [question]}).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -89,7 +89,7 @@ async def _connect(port: int, requests: Iterator[bytes], answered: Any) -> Clien
 
 
 async def ask_once(job: dict[str, Any]) -> dict[str, Any]:
-    """Every question once, over all clients: {"labels": [...]} in the order of the questions."""
+    """Asks every question once, spread over all clients: {"labels": [...]} in the order of the questions."""
     requests = [encode(job["path"], question) for question in job["questions"]]
     labels: list[str | None] = [None] * len(requests)
 
@@ -100,16 +100,18 @@ async def ask_once(job: dict[str, Any]) -> dict[str, Any]:
     for first in range(job["clients"]):
         numbers = range(first, len(requests), job["clients"])
         answers = iter(numbers)
-        given = (requests[number] for number in numbers)
+        own_requests = (requests[number] for number in numbers)
         clients.append(
-            await _connect(job["port"], given, lambda _, body, answers=answers: keep(next(answers), body))
+            await _connect(
+                job["port"], own_requests, lambda _, body, answers=answers: keep(next(answers), body)
+            )
         )
     await asyncio.gather(*(client.done for client in clients))
     return {"labels": labels}
 
 
 async def closed_loop(job: dict[str, Any]) -> dict[str, Any]:
-    """{"per_second", "p50_ms", "p99_ms", "requests"} of what was answered while the clock ran."""
+    """Returns {"per_second", "p50_ms", "p99_ms", "requests"} of the answers that came while the clock ran."""
     starts = time.perf_counter() + WARM_SECONDS
     ends = starts + job["seconds"]
     requests = [encode(job["path"], question) for question in job["questions"]]
@@ -136,10 +138,10 @@ async def closed_loop(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def summary(took: list[float], seconds: float) -> dict[str, Any]:
-    """`summary([0.001, 0.003], 2.0)["per_second"] -> 1.0`
+    """Summarizes latencies: `summary([0.001, 0.003], 2.0)["per_second"] -> 1.0`.
 
     Raises:
-        ConnectionError: nothing was answered.
+        ConnectionError: no request was answered.
     """
     if not took:
         raise ConnectionError(f"no request was answered in {seconds:g} s")

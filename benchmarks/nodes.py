@@ -1,10 +1,10 @@
-"""Runs the pipeline in this process and tells what each node took.
+"""Runs the pipeline in this process and prints the time and peak memory of each node.
 
     python -m benchmarks.nodes CONFIG --root FOLDER --last Transform --set data.path=...
 
 The last line of stdout is a JSON object: {"nodes": {id: {"state", "seconds", "peak_mib"}},
-"outputs": {"<node>.<key>": folder}}. What the nodes import is imported before the first one starts, so
-that the seconds are work; `imports` measures imports. A node's peak is that of the process while it ran.
+"outputs": {"<node>.<key>": folder}}. The nodes' imports are done before the first node starts, so
+that the seconds do not include them; `imports` measures imports. A node's peak is that of the process while it ran.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def run(config_path: str, overrides: list[str], root: Path, last: str) -> dict[str, Any]:
-    """Runs a fresh pipeline below `root`, as `runner_local.py run` does."""
+    """Runs a new pipeline below `root`, like `runner_local.py run`."""
     from models.checkpoints.source import checkpoint_folder
     from pipeline.config import load_config
     from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR, local_paths
@@ -76,7 +76,7 @@ def run(config_path: str, overrides: list[str], root: Path, last: str) -> dict[s
 
 
 class _Ledger:
-    """Notes what the runner tells of each node."""
+    """Records what the runner reports about each node."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, dict[str, Any]] = {}

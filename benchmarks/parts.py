@@ -1,4 +1,4 @@
-"""The parts of the benchmark, and how the results of two of them become rows of the one table."""
+"""The parts of the benchmark, and the conversion of the results of two of them into table rows."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ PARTS: Mapping[str, Part] = {
     "scale": _scale,
 }
 
-# System of `benchmarks.tokenization` -> what it is called in the table, and the target of ours against it.
+# System of `benchmarks.tokenization` -> its name in the table, and our target against it.
 TOKENIZERS = {
     "hf_fast": ("HF fast", ">= 4"),
     "hf_fast_backend": ("HF fast, encode_batch_fast", ""),
@@ -88,7 +88,7 @@ TRAINERS = {
 
 
 def tokenization_rows(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row per dataset, size and peer: rows/s of ours and theirs, mismatches in the note."""
+    """Returns one row per dataset, size and peer: rows/s of both, mismatches in the note."""
     ours = {(r["dataset"], r["rows"]): r for r in results if r["system"] == "ours"}
     rows = []
     for peer in results:
@@ -114,7 +114,7 @@ def tokenization_rows(results: Sequence[Mapping[str, Any]]) -> list[dict[str, An
 
 
 def training_rows(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row per dataset and peer: seconds per epoch of ours and theirs, test accuracies in the note."""
+    """Returns one row per dataset and peer: seconds per epoch of both, test accuracies in the note."""
     ours = {r["dataset"]: r for r in results if r["system"] == "ours"}
     rows = []
     for peer in results:

@@ -1,4 +1,4 @@
-"""Runs a measured command in a process of its own: wall time, CPU time and peak memory."""
+"""Runs a command in its own process and measures wall time, CPU time and peak memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import Any
 from components.project import PROJECT_DIR
 
 PYTHON = sys.executable
-# The peers' environment: PyTorch and `datasets` do not go with TFX's.
+# The peers' environment: PyTorch and `datasets` cannot be installed together with TFX.
 PEER_PYTHON = PROJECT_DIR / ".venv-bench" / "bin" / "python"
 
 _ENVIRONMENT = {
     "TF_USE_LEGACY_KERAS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "CUDA_VISIBLE_DEVICES": "-1",  # ours and theirs on the CPU
+    "CUDA_VISIBLE_DEVICES": "-1",  # both sides run on the CPU
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
     "PYTHONPATH": str(PROJECT_DIR),
@@ -34,12 +34,12 @@ Command = list[str | Path]
 
 
 class BenchmarkError(Exception):
-    """A measured command failed; the message has its last words."""
+    """A measured command failed; the message contains the end of its output."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One process from its start to its end."""
+    """The measurements of one process, from its start to its end."""
 
     seconds: float
     cpu_seconds: float
@@ -54,14 +54,14 @@ class Measured:
         """
         lines = self.stdout.strip().splitlines()
         try:
-            found: dict[str, Any] = json.loads(lines[-1])
+            result: dict[str, Any] = json.loads(lines[-1])
         except (IndexError, ValueError) as error:
-            raise BenchmarkError(f"the last line is no JSON object: {lines[-1:]}") from error
-        return found
+            raise BenchmarkError(f"the last line is not a JSON object: {lines[-1:]}") from error
+        return result
 
 
 def environment() -> dict[str, str]:
-    """The environment of every measured process; bytecode may be written, so both sides have theirs."""
+    """The environment of every measured process; it allows bytecode to be written, for both sides."""
     inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return inherited | _ENVIRONMENT
 
@@ -69,11 +69,11 @@ def environment() -> dict[str, str]:
 def measure(command: Sequence[str | Path], may_exit: Sequence[int] = (0,)) -> Measured:
     """Runs `command` in the project's folder.
 
-    The peak is only right while this process is small: Linux counts the parent's memory at the time
-    of the fork to the child. So nothing heavy is imported here.
+    The peak is correct only if this process is small, because Linux counts the parent's memory at the time
+    of the fork as the child's. Therefore nothing heavy is imported here.
 
     Raises:
-        BenchmarkError: it exits with another code than `may_exit` names.
+        BenchmarkError: its exit code is not in `may_exit`.
     """
     arguments = [str(part) for part in command]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -94,9 +94,9 @@ def measure(command: Sequence[str | Path], may_exit: Sequence[int] = (0,)) -> Me
 
 
 def first_line(command: Sequence[str | Path], pattern: str) -> float:
-    """Seconds from the start of `command` to the first line of its stdout that `pattern` matches.
+    """Returns the seconds from the start of `command` to the first line of its stdout that matches `pattern`.
 
-    The process is killed then.
+    The process is then killed.
 
     Raises:
         BenchmarkError: it ended without such a line.
@@ -127,19 +127,19 @@ def first_line(command: Sequence[str | Path], pattern: str) -> float:
 
 
 def reset_peak() -> None:
-    """Sets this process's peak memory back to what it holds now."""
+    """Resets this process's peak memory to its current memory."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_mib() -> float:
     """Peak resident memory of this process since its start or `reset_peak`, MiB."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
+    match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return int(match[1]) / 1024
 
 
 def print_result(result: Mapping[str, Any]) -> None:
-    """What a measured process prints last, for `Measured.result`."""
+    """Prints the result of a measured process as its last line, for `Measured.result`."""
     print("\n" + json.dumps(result), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The rows of the benchmark table: how one is made, shown and kept as JSON. Standard library and rich only."""
+"""Creates and prints the rows of the benchmark table. Uses the standard library and rich only."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def make_row(
     rows: int | None = None,
     note: str = "",
 ) -> dict[str, Any]:
-    """One measurement and its peer's.
+    """Returns a row with one measurement and that of its peer.
 
     `make_row("tokenize", 50_000, "rows/s", peer_name="HF fast", peer=20_000, target=">= 2")["ratio"] -> 2.5`
 
     Args:
         what: what was measured, such as "Transform node".
         ours: our figure, in `unit`.
-        peer_name: what it is compared with; empty when it stands alone.
+        peer_name: what it is compared with; empty if there is no peer.
         peer: the peer's figure, in the same unit.
-        target: "<= 0.7" or ">= 4" for the ratio ours / peer, or for `ours` when there is no peer.
+        target: "<= 0.7" or ">= 4" for the ratio ours / peer, or for `ours` if there is no peer.
         ours_peak_mib: peak resident memory of our process, MiB.
-        peer_peak_mib: the same of the peer.
-        rows: how many rows were worked on.
-        note: what one must know to read the figure.
+        peer_peak_mib: peak resident memory of the peer's process, MiB.
+        rows: number of processed rows.
+        note: what is needed to interpret the figure.
 
     Raises:
-        ValueError: nothing was measured: no row, no number, or 0 beside a peer.
+        ValueError: nothing was measured: there are no rows, or a figure is not a number, or is 0 with a peer.
     """
     _require_measured(what, ours, peer, rows)
     return {
@@ -64,14 +64,14 @@ def make_row(
 
 
 def _require_measured(what: str, ours: float, peer: float | None, rows: int | None) -> None:
-    """A figure of no rows would look like one."""
+    """Raises ValueError if nothing was measured: otherwise a figure of no rows would look like any other."""
     compared = [] if peer is None else [ours, peer]
     if rows == 0 or not math.isfinite(ours) or not all(0 < value < math.inf for value in compared):
         raise ValueError(f"{what}: nothing was measured: {ours} against {peer}, of {rows} rows")
 
 
 def meets_target(row: Row) -> bool | None:
-    """Whether the ratio (without a peer: our figure) holds the target; None when there is none to hold.
+    """Whether the ratio (without a peer: our figure) meets the target; None if there is no target.
 
     `{"ratio": 0.5, "target": "<= 0.7"} -> True`
 
@@ -90,7 +90,7 @@ def meets_target(row: Row) -> bool | None:
 
 
 def print_table(console: Console, rows: Sequence[Row], title: str) -> None:
-    """One table, the notes below it by their numbers."""
+    """Prints the rows as a table, with numbered notes below it."""
     table = Table(title=Text(title, "bold"), title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("what", overflow="fold")
     for column in ("rows", "ours", "peer"):
@@ -124,7 +124,7 @@ def _cells(row: Row, notes: dict[str, int]) -> Iterable[Text]:
 
 
 def figure(value: float | None) -> str:
-    """Three digits that count: `0.6713 -> "0.671"`, `75_431.2 -> "75,431"`, `None -> ""`; all of a whole number."""
+    """Rounds to three significant digits: `0.6713 -> "0.671"`, `75_431.2 -> "75,431"`, `None -> ""`; not integers."""
     if value is None:
         return ""
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Rows/s and memory as the rows grow: time at most linear, memory flat."""
+"""Measures rows/s and memory with a growing number of rows: time should be at most linear, memory constant."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from benchmarks.rows import make_row
 from benchmarks.workspace import Workspace
 
 NODES = ("TFRecordExampleGen", "StatisticsGen", "Transform", "Evaluator")
-# Rows that a node reads; the Evaluator only its split.
+# The splits that a node reads, if not all.
 _SPLITS = {"Transform": ("train", "eval"), "Evaluator": ("test",)}
-# How many times the rows -> the last node that is run: a model that judges them all takes its time.
+# How many times the rows -> the last node to run: evaluating a model on all rows takes long.
 _FACTORS = {10: "Pusher", 100: "Transform"}
 _QUICK_FACTORS = {3: "Transform"}
-LINEAR, FLAT = ">= 0.9", "<= 1.25"  # of the rows/s, and of the peak
+LINEAR, FLAT = ">= 0.9", "<= 1.25"  # targets for rows/s and for the peak
 
 
 def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
-    """For the import and each node: rows/s, and peak memory, at many times the rows."""
+    """Returns rows/s and peak memory of the import and of each node, at many times the rows."""
     factors = _QUICK_FACTORS if quick else _FACTORS
     one = _takes(workspace, 1, "Pusher")
     many = {factor: _takes(workspace, factor, last) for factor, last in factors.items()}
@@ -32,7 +32,7 @@ def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def _takes(workspace: Workspace, factor: int, last: str) -> dict[str, dict[str, float]]:
-    """What is measured -> its seconds and its peak."""
+    """Returns node (or `import`) -> its seconds and its peak."""
     _, imported = workspace.dataset(factor)
     nodes = workspace.nodes(factor, last=last)["nodes"]
     return {
@@ -56,7 +56,7 @@ def _rows(
         ours_peak_mib=many["peak_mib"],
         peer_peak_mib=one["peak_mib"],
         rows=count,
-        note="at most linear: rows/s do not fall (time of the node without imports; of `import`, with them)",
+        note="at most linear: rows/s do not decrease (the time of `import` includes Python imports, that of nodes does not)",
     )
     yield make_row(
         f"{what}, {factor}x rows, peak",
@@ -66,5 +66,5 @@ def _rows(
         peer=one["peak_mib"],
         target=FLAT,
         rows=count,
-        note="flat: the peak of the process while the node runs, its libraries (about 1,000 MiB) included",
+        note="constant: the peak of the process while the node runs, including its libraries (about 1,000 MiB)",
     )

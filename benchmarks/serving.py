@@ -1,7 +1,7 @@
-"""The model server under load, beside what one would write by hand.
+"""Compares the model server under load with servers that one would write by hand.
 
-The same weights and questions for all; closed loop of 1, 16 and 64 clients from a process of its own, one
-server at a time. Before anything is timed, every system answers every question, and the labels must be equal.
+All use the same weights and questions. The load is a closed loop of 1, 16 and 64 clients from a separate process, on one
+server at a time. Before the timing, every system answers every question, and the labels must be equal.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ CLIENTS = (1, 16, 64)
 WORKERS = 2
 SWITCHES = 20
 NAME = "trec"  # of the served model
-_START_SECONDS = 180  # a server that is not ready by then is broken
-_STOP_SECONDS = 60  # then it is killed
+_START_SECONDS = 180  # a server that is not ready after this time counts as failed
+_STOP_SECONDS = 60  # a server that has not stopped after this time is killed
 
 
 class System(NamedTuple):
-    """A server: how it is started, and where it is asked."""
+    """A server: its command, and the paths of its endpoints."""
 
     name: str
     command: Command
@@ -49,16 +49,19 @@ class System(NamedTuple):
 
 
 def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
-    """Requests/s and p50, p99 at each number of clients against two servers; p50 of one client against
-    the bare SavedModel; 20 switches to a new version under load; what more worker processes change."""
+    """Returns the rows of the model server.
+
+    Requests/s, p50 and p99 at each number of clients against two servers; p50 of one client against the bare
+    SavedModel; 20 switches to a new version under load; more worker processes against one.
+    """
     folder = workspace.served_model()
     saved_model, questions = folder / "serving" / NAME / "1", folder / "questions.json"
     bare = measure(
         [PYTHON, "-m", "benchmarks.peers.savedmodel_loop", saved_model, questions, str(_seconds(quick))]
     ).result()
     ours, more, *peers = [_measure_system(system, folder, quick) for system in systems(folder)]
-    for found in (more, *peers):
-        _require_equal(found["name"], found["labels"], ours["labels"])
+    for measured in (more, *peers):
+        _require_equal(measured["name"], measured["labels"], ours["labels"])
     _require_equal("bare SavedModel", bare["labels"], ours["labels"])
     rows = [row for peer in peers for row in _against_server(ours, peer)]
     rows += [*_against_bare(ours, bare), *_switch_rows(ours["switches"])]
@@ -70,7 +73,7 @@ def _seconds(quick: bool) -> float:
 
 
 def systems(folder: Path) -> list[System]:
-    """Ours first, as it is by default and with workers; each on a free port of its own."""
+    """Returns our server with its defaults, our server with workers, and the peers; each on its own free port."""
     first, second, third, fourth = _free_ports(4)
     saved_model = folder / "serving" / NAME / "1"
     predict = f"/v1/models/{NAME}:predict"
@@ -112,11 +115,11 @@ def _measure_system(system: System, folder: Path, quick: bool) -> dict[str, Any]
     with _running(system) as process:
         labels = _load(job | {"clients": 16, "seconds": 0})["labels"]
         levels = {clients: _load(job | {"clients": clients, "seconds": seconds}) for clients in CLIENTS}
-        found = {"name": system.name, "labels": labels, "levels": levels, "peak_mib": _peak_mib(process.pid)}
+        result = {"name": system.name, "labels": labels, "levels": levels, "peak_mib": _peak_mib(process.pid)}
         if system.name == "ours":
             home = folder / "serving" / NAME
-            found["switches"] = switch_versions(_load, job, home, process.pid, 3 if quick else SWITCHES)
-        return found
+            result["switches"] = switch_versions(_load, job, home, process.pid, 3 if quick else SWITCHES)
+        return result
 
 
 @contextlib.contextmanager
@@ -124,7 +127,7 @@ def _running(system: System) -> Iterator[subprocess.Popen[bytes]]:
     with tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(
             [str(part) for part in system.command],
-            stdin=subprocess.PIPE,  # ours stops when it ends
+            stdin=subprocess.PIPE,  # our server stops when its stdin is closed
             stdout=subprocess.DEVNULL,
             stderr=err,
             cwd=PROJECT_DIR,
@@ -151,7 +154,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        # Not listening, not ready or not answering yet.
+        # OSError: not listening, not ready or not answering yet.
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10):
             return True
         time.sleep(0.1)
@@ -168,7 +171,7 @@ def _load(job: dict[str, Any]) -> dict[str, Any]:
 def _require_equal(name: str, labels: list[str], ours: list[str]) -> None:
     differing = [number for number, pair in enumerate(zip(labels, ours, strict=True)) if len(set(pair)) != 1]
     if differing:
-        raise BenchmarkError(f"{name} gives other labels than ours to the questions {differing[:10]}")
+        raise BenchmarkError(f"{name} gives other labels than our server to the questions {differing[:10]}")
 
 
 def _against_server(ours: dict[str, Any], peer: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -221,24 +224,24 @@ def _workers_against_one(workers: dict[str, Any], ours: dict[str, Any]) -> Itera
         )
 
 
-def _switch_rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    under = f"{found['switches']} switches under 16 clients"
-    requests = f"{found['requests']:.0f} requests, 0 failed; p99 {found['p99_ms']:.0f} ms"
+def _switch_rows(switched: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    under = f"{switched['switches']} switches under 16 clients"
+    requests = f"{switched['requests']:.0f} requests, 0 failed; p99 {switched['p99_ms']:.0f} ms"
     yield make_row(
         f"server, memory after {under}",
-        found["after_mib"],
+        switched["after_mib"],
         "MiB",
         peer_name="before them",
-        peer=found["before_mib"],
+        peer=switched["before_mib"],
         target="<= 1.1",
         note=requests,
     )
     yield make_row(
         f"server, new version noticed, longest of {under}",
-        found["seen_seconds"],
+        switched["seen_seconds"],
         "s",
         target="<= 2",
-        note=f"it answers after {found['answers_seconds']:.1f} s at most",
+        note=f"it answers after at most {switched['answers_seconds']:.1f} s",
     )
 
 
@@ -248,10 +251,10 @@ def _latencies(level: dict[str, Any]) -> str:
 
 def _peak_mib(pid: int) -> float:
     """Peak resident memory of a running process and its children, MiB."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
+    match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert match is not None
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(found[1]) / 1024 + sum(_peak_mib(int(child)) for child in children)
+    return int(match[1]) / 1024 + sum(_peak_mib(int(child)) for child in children)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The model that all servers of the benchmark serve, as a served version and as `transformers` loads it.
+"""Creates the model that all servers of the benchmark serve, as a served version and as a transformers folder.
 
 python -m benchmarks.serving_model OUT
 
@@ -25,12 +25,12 @@ from components.settings import DataSettings
 from pipeline.process.exit import leave
 
 NAME = "trec"
-STEPS = 40  # enough that all labels are given and that no two are as good as equal
+STEPS = 40  # enough for the model to predict all labels, without near ties
 MAX_LENGTH = 64
 
 
 def train_and_export(out: Path, scratch: Path) -> Path:
-    """Trains on the first batches of the train split; returns the folder of the SavedModel."""
+    """Trains on the first batches of the train split and exports to `out`; returns the checkpoint's folder."""
     from components.trainer.dataset import model_inputs
     from components.trainer.distribution import make_strategy
     from components.trainer.export import ServingModel, export_model
@@ -54,7 +54,7 @@ def train_and_export(out: Path, scratch: Path) -> Path:
 
 
 def transform_graph(data: DataSettings, checkpoint: Path, labels: Path, scratch: Path) -> Any:
-    """The Transform node's graph; it depends on the vocabulary, not on the rows."""
+    """Returns the Transform node's graph, which depends on the vocabulary, not on the rows."""
     import tensorflow as tf
     import tensorflow_transform as tft
     import tensorflow_transform.beam as tft_beam

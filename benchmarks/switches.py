@@ -1,4 +1,7 @@
-"""New versions of the served model while 16 clients ask: what fails, how soon they are seen, what memory stays."""
+"""Publishes new versions of the served model under the load of 16 clients.
+
+Measures failed requests, how soon a version is noticed and answers, and the server's memory afterwards.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,17 @@ from typing import Any
 from benchmarks.processes import BenchmarkError
 
 CLIENTS = 16
-_LOADED_SECONDS = 120  # a version that does not answer by then is broken
-_SETTLE_SECONDS = 3.0  # the old version's memory is given back at the server's next look
+_LOADED_SECONDS = 120  # a version that does not answer after this time counts as failed
+_SETTLE_SECONDS = 3.0  # the server releases the old version's memory when it checks for versions again
 
 Load = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def switch_versions(load: Load, job: dict[str, Any], home: Path, pid: int, switches: int) -> dict[str, Any]:
-    """Publishes copies of version 1 as 2, 3, ..., each as soon as the one before answers, under load.
+    """Publishes copies of version 1 as 2, 3, ..., each as soon as the previous one answers, under load.
 
     Args:
-        load: runs the load generator with a job; raises when one request is not answered with 200.
+        load: runs the load generator with a job; raises if a request is not answered with 200.
         home: `<serving_dir>/<name>`.
         pid: of the server.
 
@@ -42,9 +45,9 @@ def switch_versions(load: Load, job: dict[str, Any], home: Path, pid: int, switc
         until = Path(folder, "until")
         asked = threads.submit(load, job | {"clients": CLIENTS, "seconds": 3600, "until": str(until)})
         try:
-            time.sleep(1.0)  # the load is there
+            time.sleep(1.0)  # until the load has started
             for version in range(2, switches + 2):
-                # Hard links: writing 90 MB each time would be a load of another kind.
+                # Hard links, because writing 90 MB each time would be an additional load.
                 shutil.copytree(home / "1", home / "copy", copy_function=os.link)
                 started = time.monotonic()
                 (home / "copy").rename(home / str(version))
@@ -64,18 +67,18 @@ def switch_versions(load: Load, job: dict[str, Any], home: Path, pid: int, switc
 
 
 def _until(url: str, version: int, state: str, started: float) -> float:
-    """Seconds until the status tells `version` in `state`, or past it."""
+    """Returns the seconds until the status of `version` is `state` or a later state."""
     wanted = {state, "AVAILABLE"}
     while time.monotonic() < started + _LOADED_SECONDS:
         with urllib.request.urlopen(url, timeout=30) as answer:
-            told = json.load(answer)["model_version_status"]
-        if any(one["version"] == str(version) and one["state"] in wanted for one in told):
+            versions = json.load(answer)["model_version_status"]
+        if any(one["version"] == str(version) and one["state"] in wanted for one in versions):
             return time.monotonic() - started
         time.sleep(0.02)
     raise BenchmarkError(f"version {version} is not {state} after {_LOADED_SECONDS} s")
 
 
 def _resident_mib(pid: int) -> float:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert match is not None
+    return int(match[1]) / 1024

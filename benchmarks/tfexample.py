@@ -1,6 +1,6 @@
-"""Reads and writes tf.Examples without TensorFlow, also in the peers' environment.
+"""Reads and writes tf.Examples without TensorFlow, so that it works in the peers' environment too.
 
-The message lives in a descriptor pool of its own, so that it does not clash with TensorFlow's.
+The message class has its own descriptor pool, so that it does not clash with TensorFlow's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ message_type { name: "Example" field { name: "features" number: 1 type: TYPE_MES
 
 @functools.cache
 def example_class() -> Any:
-    """The message class; its wire format is that of tf.train.Example."""
+    """Returns a message class with the wire format of tf.train.Example."""
     file = text_format.Parse(_FILE, descriptor_pb2.FileDescriptorProto())
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
@@ -53,7 +53,7 @@ def example_class() -> Any:
 
 
 def encode_ids(columns: Mapping[str, Sequence[int]]) -> bytes:
-    """`encode_ids({"input_ids": [101, 102], "label_id": [3]})` -> a serialized tf.Example."""
+    """Returns a serialized tf.Example: `encode_ids({"input_ids": [101, 102], "label_id": [3]})`."""
     example = example_class()()
     for name, values in columns.items():
         example.features.feature[name].int64_list.value.extend(values)
@@ -62,7 +62,7 @@ def encode_ids(columns: Mapping[str, Sequence[int]]) -> bytes:
 
 
 def read_examples(shards: Sequence[Path]) -> Iterator[Any]:
-    """Yields every example of TFRecord shards, gzip or not by their names."""
+    """Yields every example of TFRecord shards, which are compressed if their names end in .gz."""
     parse = example_class().FromString
     for shard in shards:
         with shard.open("rb") as file:
@@ -71,14 +71,14 @@ def read_examples(shards: Sequence[Path]) -> Iterator[Any]:
 
 
 def read_texts(shards: Sequence[Path], columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Yields the values of bytes columns, one tuple a row."""
+    """Yields the values of bytes columns, one tuple per row."""
     for example in read_examples(shards):
         feature = example.features.feature
         yield tuple(feature[name].bytes_list.value[0].decode() for name in columns)
 
 
 def digest_of_ids(shards: Sequence[Path], columns: Sequence[str]) -> tuple[int, str]:
-    """(rows, hex digest) of int64 columns; neither the order of rows nor their shards matter."""
+    """Returns (rows, hex digest) of int64 columns; the digest does not depend on the order of rows or on shards."""
     rows, total = 0, 0
     for example in read_examples(shards):
         feature = example.features.feature

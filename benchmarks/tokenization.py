@@ -1,9 +1,9 @@
-"""Tokenization, rows per second and rows that differ: ours in the graph, Hugging Face fast, tf-text.
+"""Compares tokenizers by rows per second and by rows that differ: ours in the graph, Hugging Face fast, tf-text.
 
-Batches of 1,000 texts, [CLS] and [SEP] added, cut to 128 tokens, no padding; every system in a process of
-its own, all of them alive and taking turns pass by pass, so that a busy machine hurts all alike; best pass. Hugging Face fast is Rust on all cores, measured twice: as people call
-it (`tokenizer(texts)`) and through its barest entry (`encode_batch_fast`). A row is a mismatch when its ids
-are not those of `tokenizer(texts)`.
+Batches of 1,000 texts, with [CLS] and [SEP], truncated to 128 tokens, without padding. Every system has its own process;
+they take turns pass by pass, so that a busy machine affects all of them alike, and the best pass counts. Hugging Face
+fast is Rust on all cores and is measured twice: as usually called (`tokenizer(texts)`) and through its fastest function
+(`encode_batch_fast`). A row is a mismatch if its ids are not those of `tokenizer(texts)`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ BATCH = 1000
 MAX_LENGTH = 128
 
 Ids = list[list[int]]
-# Tokenizes a prepared batch; and prepares one, outside the clock.
+# Three functions: tokenize a prepared batch; prepare a batch, which is not timed; convert the result to lists of ids.
 System = tuple[Callable[[Any], Any], Callable[[list[str]], Any], Callable[[Any], Ids]]
 
 
 def run(quick: bool, datasets: tuple[str, ...] = DATASETS) -> list[dict[str, Any]]:
-    """One dict per dataset, size and system. Quick: three passes over the rows; full: seven, and at 10x rows."""
+    """Returns one dict per dataset, size and system. Quick: three passes over the rows; full: seven, also at 10x rows."""
     checkpoint = checkpoint_folder(
         CheckpointSettings(recipe="all-MiniLM-L6-v2"),
         PROJECT_DIR / "data" / "checkpoints",
@@ -75,14 +75,14 @@ def _compare(workers: dict[str, Worker], what: dict[str, Any], passes: int) -> I
             "system": system,
             "rows": rows,
             "rows_per_second": round(rows / best[system]),
-            "ours_relative": round(best[system] / best["ours"], 2),  # how many times as fast ours is
+            "ours_relative": round(best[system] / best["ours"], 2),  # our speed relative to the system's
             "mismatches": sum(a != b for a, b in zip(ids[system], ids[REFERENCE], strict=True)),
             "peak_mib": round(worker.ask({"do": "peak"})["peak_mib"]),
         }
 
 
 class Worker:
-    """A process that tokenizes with one system, a pass at a time, when asked."""
+    """A process that tokenizes with one system, one pass per request."""
 
     def __init__(self, system: str, checkpoint: Path, scratch: Path) -> None:
         self._errors = scratch / f"{system}.stderr"
@@ -121,7 +121,7 @@ class Worker:
 
 
 def serve(system: str, checkpoint: Path) -> None:
-    """Answers questions, a JSON object a line: `{"do": "pass", "dataset": "trec", "scale": 1}`."""
+    """Answers requests, one JSON object per line: `{"do": "pass", "dataset": "trec", "scale": 1}`."""
     tokenize, prepare, to_ids = _systems()[system](checkpoint)
 
     @functools.cache
@@ -158,7 +158,7 @@ def _texts(name: str) -> Iterator[str]:
 
     files = sorted(str(file) for file in (PROJECT_DIR / "datasets" / name).glob("*.tfrecord.gz"))
     if not files:
-        raise FileNotFoundError(f"no shard of {name}: `make data` makes it")
+        raise FileNotFoundError(f"no shard of {name}: `make data` creates it")
     for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
         yield tf.train.Example.FromString(record).features.feature["text"].bytes_list.value[0].decode()
 
@@ -206,7 +206,7 @@ def _graph(encode: Callable[[Any], Any]) -> System:
 
     def tokenize(batch: tf.Tensor) -> tf.RaggedTensor:
         ids = function(batch)
-        ids.flat_values.numpy()  # waits for the result, as reading it would
+        ids.flat_values.numpy()  # waits for the result
         return ids
 
     return tokenize, tf.constant, lambda ids: ids.to_list()

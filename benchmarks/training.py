@@ -1,9 +1,9 @@
-"""Fine-tuning, seconds per epoch and test accuracy: ours, the Hugging Face Trainer (PyTorch), plain Keras.
+"""Compares fine-tuning by seconds per epoch and test accuracy: ours, the Hugging Face Trainer (PyTorch), plain Keras.
 
-The same rows, checkpoint, batch size, learning rate, schedule and threads; each run in its own process.
-Time is that of the training call, tracing included, evaluation and loading not. Keras' `fit` computes
-`max_length` tokens for every row: where that takes too long it gets fewer batches, and its seconds are
-those of the first batch (which traces) and the mean of the others times an epoch's.
+All use the same rows, checkpoint, batch size, learning rate, schedule and threads; each run has its own process.
+The time is that of the training call, including tracing, without evaluation and loading. Keras' `fit` computes
+`max_length` tokens for every row; if that takes too long, it gets fewer batches, and its time is extrapolated from
+the first batch (which includes tracing) and the mean of the others.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ SYSTEMS = ("ours", "hf_trainer", "hf_trainer_grouped", "keras_fit")
 
 
 def run(quick: bool, datasets: tuple[str, ...] = ("trec", "rotten_tomatoes")) -> list[dict[str, Any]]:
-    """One dict per dataset and system; times also relative to the peers.
+    """Returns one dict per dataset and system, with times also relative to the peers.
 
     Quick: the first dataset, 1,280 training rows, one epoch, one seed. Full: the first dataset with all
-    rows, two epochs and three seeds, which compare accuracies; the others with 4,000 rows and one of each.
-    Keras always has one seed and at most 20 batches in quick, 40 in full mode.
+    rows, two epochs and three seeds, to compare accuracies; the others with 4,000 rows, one epoch and one seed.
+    Keras always has one seed, and at most 20 batches in quick and 40 in full mode.
     """
     first, *others = datasets
     if quick:
@@ -87,7 +87,7 @@ def _summary(
 
 
 def minilm() -> Path:
-    """Folder of all-MiniLM-L6-v2, which is trained here and served in other parts."""
+    """Returns the folder of all-MiniLM-L6-v2, which is trained here and served in other parts."""
     return checkpoint_folder(
         CheckpointSettings(recipe="all-MiniLM-L6-v2"),
         PROJECT_DIR / "data" / "checkpoints",
@@ -108,11 +108,11 @@ def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict
     job |= {"learning_rate": 1e-4, "max_length": 128, "threads": os.cpu_count(), "scratch": str(scratch)}
     folder = real_dataset(name)
     for split in ("train", "eval", "test"):
-        made = tokenized(str(folder / f"{split}-*"), checkpoint, labels, job["max_length"])
-        made = made[:rows] if split == "train" else made
+        split_rows = tokenized(str(folder / f"{split}-*"), checkpoint, labels, job["max_length"])
+        split_rows = split_rows[:rows] if split == "train" else split_rows
         job[split] = str(scratch / f"{split}.jsonl")
-        write_rows(Path(job[split]), made)
-        write_transformed(scratch / f"{split}.gz", made)
+        write_rows(Path(job[split]), split_rows)
+        write_transformed(scratch / f"{split}.gz", split_rows)
     return job
 
 
@@ -132,7 +132,7 @@ def _command(system: str) -> list[str]:
 
 
 def train_ours(job: dict[str, Any]) -> dict[str, float]:
-    """The Trainer node's own loop on the job's rows; the child process of "ours"."""
+    """Runs the Trainer node's training loop on the job's rows; the child process of "ours"."""
     import tensorflow as tf
 
     from components.trainer.dataset import list_shards

@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 def read_rows(path: str | Path) -> list[Row]:
-    """JSON lines -> [{"input_ids": [101, ...], "label": 3}, ...]."""
+    """Reads JSON lines: [{"input_ids": [101, ...], "label": 3}, ...]."""
     with open(path, encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
@@ -21,7 +21,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def tokenized(pattern: str, checkpoint: Path, labels: Sequence[str], max_length: int) -> list[Row]:
-    """TFRecords with columns text and label -> rows, by the checkpoint's own fast tokenizer."""
+    """Tokenizes TFRecords with the columns text and label, with the checkpoint's own fast tokenizer."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
@@ -41,7 +41,7 @@ def _examples(pattern: str) -> Iterator[tuple[str, str]]:
 
 
 def write_transformed(path: Path, rows: Sequence[Row]) -> None:
-    """What Transform would write: tf.Examples with input_ids and label_id, gzip."""
+    """Writes rows in the form of Transform's output: compressed tf.Examples with input_ids and label_id."""
     import tensorflow as tf
 
     from models import features

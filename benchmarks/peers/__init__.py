@@ -1,1 +1,1 @@
-"""What this project is measured against; most of it runs in `.venv-bench`. Imports nothing else."""
+"""The peers that this project is compared with; most run in `.venv-bench`. Importing this imports nothing else."""

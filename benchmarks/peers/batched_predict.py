@@ -1,9 +1,9 @@
-"""Peer of the Evaluator: load the SavedModel, read the rows, ask it in batches, count the hits.
+"""Peer of the Evaluator: loads the SavedModel, reads the rows, predicts in batches and counts correct labels.
 
     .venv/bin/python -m benchmarks.peers.batched_predict SAVED_MODEL EXAMPLES_GLOB BATCH
 
-The raw-text signature, as the Evaluator uses it, and nothing else: no metrics per class, no slices, no
-confidence intervals, no blessing. Timed from loading the model to the last answer, imports apart.
+It uses the raw-text signature, like the Evaluator, but computes no metrics per class, slices, confidence intervals or
+blessing. It is timed from loading the model to the last answer, without imports.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     .venv-bench/bin/python -m benchmarks.peers.datasets_map DATASET LABELS CHECKPOINT OUT MAX_LENGTH
 
-Reads the same raw shards and writes the same rows (token ids of their true length, label id) of the same
-splits, gzip as well. Both sides are timed from reading to the last file closed, imports apart.
+Reads the same raw shards and writes the same rows (token ids without padding, label id) of the same
+splits, also compressed. Both sides are timed from reading to closing the last file, without imports.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import datasets  # isort: skip  (a folder of that name may lie in the project, or not)
+import datasets  # isort: skip  (the project may or may not have a folder of that name)
 from transformers import BertTokenizerFast
 
 from benchmarks.processes import peak_mib, print_result, reset_peak
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _rows(folder: Path, split: str, cache: Path) -> datasets.Dataset:
-    """The raw rows in the Arrow file that `map` works on."""
+    """Writes the raw rows to the Arrow file that `map` reads."""
 
     def generate() -> Iterator[dict[str, str]]:
         for text, label in read_texts(sorted(folder.glob(f"{split}-*")), ("text", "label")):

@@ -28,7 +28,7 @@ from benchmarks.training_rows import read_rows
 
 
 def train(job: dict[str, Any], output: str) -> dict[str, float]:
-    """Seconds per epoch (of `Trainer.train`, all of it) and accuracy on the test rows."""
+    """Returns seconds per epoch (of the whole `Trainer.train`) and accuracy on the test rows."""
     torch.set_num_threads(job["threads"])
     model = AutoModelForSequenceClassification.from_pretrained(
         job["checkpoint"], num_labels=len(job["labels"])
@@ -57,9 +57,9 @@ def train(job: dict[str, Any], output: str) -> dict[str, float]:
     started = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - started
-    # Its own labels: with `group_by_length` it also predicts in an order of its own.
-    told = trainer.predict(read_rows(job["test"]))
-    accuracy = float((told.predictions.argmax(-1) == told.label_ids).mean())
+    # Compared with the labels in the output, because `group_by_length` changes the order of predictions too.
+    prediction = trainer.predict(read_rows(job["test"]))
+    accuracy = float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())
     return {"seconds_per_epoch": seconds / job["epochs"], "accuracy": accuracy}
 
 

@@ -22,7 +22,7 @@ from models.checkpoints.classifier import load_classifier
 
 
 def padded(path: str, length: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """JSON lines -> input_ids and attention_mask int32 [rows, length], labels int32 [rows]."""
+    """Reads JSON lines into input_ids and attention_mask int32 [rows, length], and labels int32 [rows]."""
     rows = read_rows(path)
     ids = np.zeros((len(rows), length), np.int32)
     mask = np.zeros_like(ids)
@@ -34,7 +34,7 @@ def padded(path: str, length: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 class BatchClock(tf_keras.callbacks.Callback):
-    """Seconds of the first batch, which traces, and the mean of the others; stops after `most` batches."""
+    """Measures the first batch, which includes tracing, and the mean of the others; stops after `most` batches."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class BatchClock(tf_keras.callbacks.Callback):
 
 
 def train(job: dict[str, Any]) -> dict[str, Any]:
-    """Seconds per epoch, and accuracy on the test rows unless `most_batches` cut the training short."""
+    """Returns seconds per epoch, and accuracy on the test rows unless `most_batches` ended the training early."""
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
     tf_keras.utils.set_random_seed(job["seed"])
     model = load_classifier(Path(job["checkpoint"]), job["labels"], seed=job["seed"])

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.peers.kserve_server SAVED_MODEL PORT
 
-As KServe's guide to custom models writes it: a `Model` with `load` and `predict`, and `ModelServer`.
+Written as in KServe's guide to custom models: a `Model` with `load` and `predict`, and `ModelServer`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SavedModel(Model):
     def predict(
         self, payload: Any, headers: dict[str, str] | None = None, response_headers: Any = None
     ) -> dict[str, Any]:
-        """Label and probabilities of each instance."""
+        """Returns label and probabilities of each instance."""
         answer = self._serve(text=tf.constant(payload["instances"]))
         labels, rows = answer[PREDICTED_LABEL].numpy(), answer[PROBABILITIES].numpy()
         predictions = [

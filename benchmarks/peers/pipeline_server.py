@@ -2,7 +2,7 @@
 
     python -m benchmarks.peers.pipeline_server MODEL_FOLDER PORT
 
-As one writes it: a model loaded at the start and an endpoint that asks it. The endpoint is `async`: one
+Written in the usual way: the model is loaded at the start, and an endpoint calls it. The endpoint is `async`, so one
 request is computed at a time, with all of PyTorch's threads.
 """
 
@@ -24,7 +24,7 @@ class Body(BaseModel):
 
 
 def make_app(folder: str) -> FastAPI:
-    """`POST /predict` and `GET /health`."""
+    """Returns an app with `POST /predict` and `GET /health`."""
     classify = pipeline("text-classification", model=folder, framework="pt", device="cpu")
     app = FastAPI()
 

@@ -1,4 +1,4 @@
-"""What exported models are held to: the served SavedModel, asked in batches of texts.
+"""The served SavedModel, which exported models are compared with, run on batches of texts.
 
 .venv/bin/python -m benchmarks.peers.savedmodel_batches SAVED_MODEL QUESTIONS.json ALONE
 """
@@ -18,7 +18,7 @@ from models.features import PREDICTED_LABEL, PROBABILITIES, SERVING_SIGNATURE
 
 
 def main() -> None:
-    """Prints what `measured_answers` returns."""
+    """Prints the result of `measured_answers`."""
     model = tf.saved_model.load(sys.argv[1])
     questions = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     serve = model.signatures[SERVING_SIGNATURE]

@@ -1,4 +1,4 @@
-"""Peer of the model server: the bare SavedModel, asked one question after the other in one process.
+"""Peer of the model server: the bare SavedModel, called with one question after another in one process.
 
 .venv/bin/python -m benchmarks.peers.savedmodel_loop SAVED_MODEL QUESTIONS.json SECONDS
 """
@@ -20,7 +20,7 @@ from models.features import PREDICTED_LABEL, SERVING_SIGNATURE
 
 
 def main() -> None:
-    """Prints the load generator's figures, the labels of all questions and the peak."""
+    """Prints the figures of the load generator, the labels of all questions and the peak."""
     folder, questions, seconds = sys.argv[1], json.loads(Path(sys.argv[2]).read_text()), float(sys.argv[3])
     model = tf.saved_model.load(folder)
     serve = model.signatures[SERVING_SIGNATURE]

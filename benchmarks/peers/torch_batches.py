@@ -1,8 +1,8 @@
-"""Peer of the exported models: the same weights in PyTorch, asked in batches. Runs in `.venv-bench`.
+"""Peer of the exported models: the same weights in PyTorch, run on batches. Runs in `.venv-bench`.
 
     python -m benchmarks.peers.torch_batches MODEL_FOLDER QUESTIONS.json ALONE
 
-transformers' fast tokenizer, padding to the longest of a batch, and no gradients; as many threads as cores.
+It uses transformers' fast tokenizer, padding to the longest row of a batch, no gradients, and as many threads as cores.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.processes import print_result
 
 
 def main() -> None:
-    """Prints what `measured_answers` returns."""
+    """Prints the result of `measured_answers`."""
     folder, questions = sys.argv[1], json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the image from the Dockerfile.
 #   deploy/image/build.sh IMAGE                  on python:3.11-slim-bookworm, or BASE=...
-#   deploy/image/build.sh IMAGE --from-debian    on a base made here from Debian's packages, without a registry
-# ENGINE is podman (the default if it is installed) or docker; BUILD_ARGS are further arguments of its build.
+#   deploy/image/build.sh IMAGE --from-debian    on a base built from Debian's packages, without a registry
+# ENGINE is podman (the default if it is installed) or docker; BUILD_ARGS are further arguments of its build command.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 image=${1:?usage: deploy/image/build.sh IMAGE [--from-debian]}
@@ -14,7 +14,7 @@ engine=${ENGINE:-$(command -v podman || command -v docker || true)}
 uv_version=$(sed -n 's/^UV_VERSION := //p' Makefile)
 read -r -a arguments <<<"${BUILD_ARGS:-}"
 
-# A root folder with what python:3.11-slim-bookworm has too: Python 3.11, CA certificates, apt.
+# A root file system like that of python:3.11-slim-bookworm: Python 3.11, CA certificates, apt.
 debian_base() {
     local name=localhost/debian-python:3.11
     "$engine" image inspect "$name" >/dev/null 2>&1 || {

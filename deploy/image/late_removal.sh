@@ -1,7 +1,7 @@
 #!/bin/bash
 # Replaces podman's `conmon` while kfp's DockerRunner is tested: a container that has ended is removed half a
-# minute later than requested. kfp removes containers when they end, asks for the exit code after that, and treats a
-# missing container as a success: a rejecting gate would not stop the run.
+# minute later than requested. kfp has containers removed when they end, asks for the exit code only then, and treats a
+# missing container as a success, so a rejecting gate would not stop the run.
 set -eu
 if [ "${1:-}" = later ]; then # what conmon calls when the container has ended
     shift

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `make test-containers`: builds the image, and runs the compiled pipeline in it with kfp's own DockerRunner.
+# Builds the image and runs the compiled pipeline in it with kfp's own DockerRunner, for `make test-containers`.
 #   deploy/image/test_containers.sh PYTHON IMAGE
-# Podman answers the Docker client; nothing is pulled unless BASE names an image of a registry.
+# Podman serves the Docker client; no image is pulled unless BASE names one in a registry.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:?} image=${2:?}
@@ -14,8 +14,8 @@ done
 folder=$(mktemp -d)
 service=
 trap '[ -z "$service" ] || kill "$service" 2>/dev/null; rm -rf "$folder"' EXIT
-# What makes podman work in a container or a virtual machine too, without systemd and where nobody may raise
-# limits; and see late_removal.sh.
+# Settings with which podman also works in a container or a virtual machine, without systemd and without permission to
+# raise limits; for conmon_path see late_removal.sh.
 cat >"$folder/containers.conf" <<CONF
 [containers]
 default_ulimits = ["nofile=8192:8192", "nproc=16384:16384"]

@@ -182,7 +182,7 @@ def test_export_becomes_rows_of_size_labels_and_latency_beside_pytorch():
         ("TFLite int8, batch of 1", 5.0, 10.0, 0.5),
         ("TFLite int8, batch of 32", 25.0, 100.0, 0.25),
     ]
-    assert rows[0]["note"] == "converted in 6 s at a peak of 2,048 MiB"
+    assert rows[0]["note"] == "converted in 6 s with a peak of 2,048 MiB"
     assert rows[1]["note"] == "largest difference of a probability: 0.15; PyTorch (transformers): 0 and 0.01"
     assert [row["target"] for row in rows] == ["", "", "", ""]
     assert variant_rows("ONNX float32", made, torch, torch, served)[1]["target"] == "== 0"
