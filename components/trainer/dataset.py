@@ -24,6 +24,8 @@ from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 ROW_WEIGHT = "row_weight"  # float32 [rows]: weight in the loss; 0 for rows that only fill up a batch
 
+PADDING_ID = 0  # the mask tells what is padding, so any id does
+
 Batch = dict[str, tf.Tensor]
 
 _SHUFFLE_ROWS = 50_000  # serialized rows in the shuffle buffer: about 10 MB of sentences
@@ -34,11 +36,15 @@ _BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """Facts from one pass over a split. `digest` depends on all tokens and labels and on their order."""
+    """Facts from one pass over a split.
+
+    `token_ids`: those that occur, ascending. `digest` depends on all tokens and labels and on their order.
+    """
 
     rows: int
     tokens: int
     label_counts: tuple[int, ...]
+    token_ids: tuple[int, ...]
     digest: str
 
 
@@ -97,7 +103,7 @@ def summarize_split(
             [0, classes) or a token id outside [0, vocabulary).
     """
     labels, counts = task.labels(), np.zeros(classes, np.int64)
-    tokens = 0
+    tokens, occurs = 0, np.zeros(vocabulary, np.bool_)
     digest = hashlib.sha256()
     for shard in shards:
         try:
@@ -109,12 +115,19 @@ def summarize_split(
                 counts += labels.counts(rows, shard, classes)
                 _check_tokens(shard, ids, vocabulary)
                 tokens += int(ids.flat_values.shape[0])
+                occurs[ids.flat_values.numpy()] = True
                 for part in (ids.flat_values, ids.row_splits, *labels.arrays(rows)):
                     digest.update(np.asarray(part).tobytes())
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, *_BROKEN_GZIP) as error:
             reason = getattr(error, "message", str(error))
             raise PipelineError(f"{shard}: not readable as transformed examples: {reason[:200]}") from error
-    return SplitSummary(int(counts.sum()), tokens, tuple(int(n) for n in counts), digest.hexdigest())
+    return SplitSummary(
+        int(counts.sum()),
+        tokens,
+        tuple(int(n) for n in counts),
+        tuple(np.flatnonzero(occurs).tolist()),
+        digest.hexdigest(),
+    )
 
 
 def _check_whole(shard: str) -> None:
@@ -215,8 +228,8 @@ def _batch(pool: Batch, rows: tf.Tensor, batching: Batching) -> Batch:
 
 
 def _padded(ids: tf.RaggedTensor, width: tf.Tensor) -> tf.Tensor:
-    dense = tf.cast(ids.to_tensor(), tf.int32)
-    return tf.pad(dense, [[0, 0], [0, width - tf.shape(dense)[1]]])
+    dense = tf.cast(ids.to_tensor(PADDING_ID), tf.int32)
+    return tf.pad(dense, [[0, 0], [0, width - tf.shape(dense)[1]]], constant_values=PADDING_ID)
 
 
 def _filled(batch: Batch, rows: int) -> Batch:

@@ -1,4 +1,4 @@
-"""Selects the classifier's variables that training updates."""
+"""Selects the classifier's variables that training updates, and its word embedding."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ def trained_variables(model: Any, freeze: FreezeSettings) -> list[tf.Variable]:
     parts = ([forward.embeddings(model)] if freeze.embeddings else []) + list(layers[: freeze.layers])
     frozen = {variable.ref() for part in parts for variable in part.variables}
     return [variable for variable in model.trainable_variables if variable.ref() not in frozen]
+
+
+def word_embedding(model: Any) -> tf.Variable:
+    """The variable with a row for each token id, float32 [vocabulary, width]."""
+    layer = model.get_input_embeddings()
+    # Keras' own layer calls it `embeddings`, those of transformers `weight`.
+    return layer.embeddings if hasattr(layer, "embeddings") else layer.weight

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from components.trainer.embedding_rows import EmbeddingRows
 from components.trainer.settings import TrainSettings
 
 _FIRST_LOSS_SCALE = 2.0**15
@@ -40,6 +41,7 @@ class AdamW(tf.Module):
         variables: the variables to update.
         settings: the config's `train` section.
         is_decayed: whether weight decay applies to a variable; each family of encoders defines its own.
+        rows: the used rows of one of the variables, an embedding; `settle` brings the others up to date.
     """
 
     def __init__(
@@ -47,13 +49,15 @@ class AdamW(tf.Module):
         variables: Sequence[tf.Variable],
         settings: TrainSettings,
         is_decayed: Callable[[tf.Variable], bool],
+        rows: EmbeddingRows | None = None,
     ) -> None:
         super().__init__()
-        self._variables = list(variables)
         self._decayed = [is_decayed(variable) for variable in variables]
+        self._rows = rows
+        self._updated = [rows.values if rows is not None and v is rows.variable else v for v in variables]
         self._settings = settings
-        self.first_moments = [_like(v) for v in variables]
-        self.second_moments = [_like(v) for v in variables]
+        self.first_moments = [_like(v) for v in self._updated]
+        self.second_moments = [_like(v) for v in self._updated]
         self.step = _counter(0, tf.int64)
         self.updates = _counter(0, tf.int64)  # steps that were not skipped
         # Only float16 needs a loss scale: small gradients would underflow.
@@ -72,13 +76,39 @@ class AdamW(tf.Module):
             self.updates,
             self.loss_scale,
             self.good_steps,
+            *([self._rows.pending] if self._rows is not None else []),
         ]
+
+    @property
+    def gradient_shapes(self) -> list[tf.TensorShape]:
+        """Of what `gradients` returns."""
+        return [variable.shape for variable in self._updated]
+
+    def gradients(self, gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> list[tf.Tensor]:
+        """What a tape gives for the variables -> what `apply` takes: dense, an embedding's for its rows only."""
+        return [
+            self._rows.gradient(gradient)
+            if self._rows is not None and updated is self._rows.values
+            else tf.convert_to_tensor(gradient)
+            for updated, gradient in zip(self._updated, gradients, strict=True)
+        ]
+
+    def settle(self) -> None:
+        """Brings the rows of the embedding up to date that no step updates; call it before they are read."""
+        if self._rows is not None:
+            self._rows.settle()
+
+    def reload(self) -> None:
+        """Follows variables that were restored."""
+        if self._rows is not None:
+            self._rows.reload()
 
     def apply(self, gradients: Sequence[tf.Tensor], divisor: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
         """Updates the variables from the gradients summed over all rows.
 
         Args:
-            gradients: dense gradients of (loss sum * loss scale), summed over rows, passes and replicas.
+            gradients: what `gradients` returns for (loss sum * loss scale), summed over rows, passes and
+                replicas.
             divisor: the sum of the rows' weights; the gradient of the mean loss is gradients / divisor.
                 0 (all rows belong to classes of weight 0) skips the update.
             rate: learning rate, float32 scalar.
@@ -109,12 +139,15 @@ class AdamW(tf.Module):
         # The kernel adds epsilon before the bias correction of the second moment; this undoes that.
         epsilon = s.adam_epsilon * tf.sqrt(1.0 - power2)
         for variable, decays, m, v, gradient in zip(
-            self._variables, self._decayed, self.first_moments, self.second_moments, gradients, strict=True
+            self._updated, self._decayed, self.first_moments, self.second_moments, gradients, strict=True
         ):
             if s.weight_decay > 0.0 and decays:
+                kept = 1.0 - rate * s.weight_decay
                 # Through the handle, because every replica updates its own copy.
-                decayed = variable.read_value() * (1.0 - rate * s.weight_decay)
+                decayed = variable.read_value() * kept
                 tf.raw_ops.AssignVariableOp(resource=variable.handle, value=decayed)
+                if self._rows is not None and variable is self._rows.values:
+                    self._rows.pending.assign(self._rows.pending * kept)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=m.handle,
@@ -127,6 +160,8 @@ class AdamW(tf.Module):
                 epsilon=epsilon,
                 grad=gradient * scale,
             )
+        if self._rows is not None:
+            self._rows.write()
         self.updates.assign_add(1)
         return tf.no_op()
 

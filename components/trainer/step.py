@@ -41,7 +41,7 @@ class TrainStep:
         self._classify = forward_of(model).classify
         self._sums: list[tf.Variable] = []
         if settings.gradient_accumulation_steps > 1:
-            shapes = [v.shape for v in variables] + [tf.TensorShape([])] * 2
+            shapes = optimizer.gradient_shapes + [tf.TensorShape([])] * 2
             with strategy.scope():
                 self._sums = [_replica_sum(shape) for shape in shapes]
         counter, rate = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)
@@ -95,8 +95,7 @@ class TrainStep:
             losses = self._head.row_losses(logits, batch, self._settings.label_smoothing_factor)
             loss = tf.reduce_sum(losses * batch[ROW_WEIGHT])
             scaled = loss * self._optimizer.loss_scale
-        # The embedding's gradient is made dense because AdamW also updates rows that are not in the batch.
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(scaled, self._variables)]
+        gradients = self._optimizer.gradients(tape.gradient(scaled, self._variables))
         return [*gradients, loss, tf.reduce_sum(batch[ROW_WEIGHT])]
 
 

@@ -19,9 +19,10 @@ from components import interrupts
 from components.trainer import dataset, progress
 from components.trainer.dataset import Batching, SplitSummary
 from components.trainer.distribution import is_chief, split_over_replicas
+from components.trainer.embedding_rows import EmbeddingRows, is_worthwhile
 from components.trainer.history import History, goodness, history_of, rank
 from components.trainer.meter import Meter
-from components.trainer.model import trained_variables
+from components.trainer.model import trained_variables, word_embedding
 from components.trainer.optimizer import AdamW, learning_rate
 from components.trainer.settings import TrainSettings, label_weights
 from components.trainer.step import TrainStep, scoring_function
@@ -157,7 +158,8 @@ class _Loop:
         mark = _mark(data, settings, strategy, identity)
         self.variables = trained_variables(model, settings.freeze)
         with strategy.scope():
-            self.optimizer = AdamW(self.variables, settings, forward_of(model).is_decayed)
+            rows = _embedding_rows(model, self.variables, data.train_summary.token_ids)
+            self.optimizer = AdamW(self.variables, settings, forward_of(model).is_decayed, rows)
         self.batching = _batching(
             settings, data.inputs, strategy, settings.batch_size, class_weights(settings, data), data.task
         )
@@ -262,6 +264,7 @@ class _Loop:
 
     def _evaluate_and_save(self, meter: Meter, started: float) -> None:
         before = time.perf_counter()
+        self.optimizer.settle()
         batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
         scores = _mean_scores(batches, self.score_batch, self.strategy, self.data.task)
         self._record(scores, meter)
@@ -361,6 +364,7 @@ class _Loop:
         for name, variables in (("weight", self.variables), ("optimizer", self.optimizer.state)):
             for i, variable in enumerate(variables):
                 variable.assign(arrays[f"{name}/{i}"])
+        self.optimizer.reload()
         # An interrupt can fall between an update and its count; the optimizer's own count is correct.
         step = int(self.optimizer.step.numpy())
         self._note(step=step, resumed_at=[*self.history.resumed_at, step])
@@ -372,6 +376,15 @@ class _Loop:
         if self.best_weights is not None:
             for variable, weights in zip(self.variables, self.best_weights, strict=True):
                 variable.assign(weights)
+
+
+def _embedding_rows(model: Any, variables: Sequence[tf.Variable], ids: Sequence[int]) -> EmbeddingRows | None:
+    """The rows of the word embedding that training changes; None if it is frozen or nearly all rows are used."""
+    embedding, pad_id = word_embedding(model), model.config.pad_token_id
+    # Some forward passes replace the padding by the checkpoint's own id.
+    ids = sorted({*ids, dataset.PADDING_ID, *([] if pad_id is None else [pad_id])})
+    is_trained = any(variable is embedding for variable in variables)
+    return EmbeddingRows(embedding, ids) if is_trained and is_worthwhile(embedding, ids) else None
 
 
 def _write_scalar(tag: str, value: float) -> None:

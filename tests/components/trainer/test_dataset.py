@@ -126,6 +126,11 @@ def test_digest_changes_with_one_token(tmp_path: Path, write_rows: Callable[...,
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_summary_lists_the_token_ids_that_occur(tmp_path: Path, write_rows: Callable[..., Path]) -> None:
+    path = write_rows(tmp_path / "rows.gz", [([2, 7, 3], 0), ([2, 5, 3], 1)])
+    assert dataset.summarize_split([str(path)], 2, 10, INPUTS).token_ids == (2, 3, 5, 7)
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.trainer.embedding_rows import EmbeddingRows, is_worthwhile
 from components.trainer.optimizer import AdamW, learning_rate
 from components.trainer.settings import TrainSettings
 
@@ -76,3 +77,75 @@ def test_overflow_skips_the_step_and_halves_the_loss_scale() -> None:
     assert optimizer.loss_scale.numpy() == before / 2
     optimizer.apply([tf.constant([before / 2])], tf.constant(1.0), tf.constant(0.1))
     assert variable.numpy()[0] == pytest.approx(0.9 - 0.001, abs=1e-5)
+
+
+def lookups(steps: int) -> list[tuple[list[int], np.ndarray]]:
+    """Ids out of 2, 3 and 7, some twice, and the gradients of their lookups."""
+    rng = np.random.default_rng(1)
+    return [(ids, rng.normal(size=(len(ids), 4)).astype("f")) for ids in ([3, 7, 3], [2], [7, 2])][:steps]
+
+
+def trained(rows: bool, steps: int = 3, **settings: Any) -> tuple[tf.Variable, AdamW]:
+    values = np.random.default_rng(0).normal(size=(9, 4)).astype("f")
+    embedding, bias = tf.Variable(values, name="kernel"), tf.Variable([1.0, 2.0], name="bias")
+    chosen = train_settings(weight_decay=0.1, adam_epsilon=1e-3, max_grad_norm=1.0, **settings)
+    used = EmbeddingRows(embedding, [2, 3, 7]) if rows else None
+    optimizer = AdamW([embedding, bias], chosen, is_kernel, used)
+    for ids, values in lookups(steps):
+        slices = tf.IndexedSlices(tf.constant(values), tf.constant(ids), tf.constant([9, 4]))
+        gradients = optimizer.gradients([slices, tf.constant([0.5, -0.5])])
+        optimizer.apply(gradients, tf.constant(2.0), tf.constant(0.01))
+    return embedding, optimizer
+
+
+def test_rows_that_occur_are_updated_as_the_whole_embedding_is() -> None:
+    (whole, _), (embedding, optimizer) = trained(rows=False), trained(rows=True)
+    used = [2, 3, 7]
+    np.testing.assert_allclose(embedding.numpy()[used], whole.numpy()[used], rtol=1e-6)
+    assert optimizer.first_moments[0].shape == (3, 4)
+    assert optimizer.gradient_shapes == [(3, 4), (2,)]
+
+
+def test_rows_that_never_occur_are_decayed_when_the_embedding_settles() -> None:
+    (whole, _), (embedding, optimizer) = trained(rows=False), trained(rows=True)
+    before = np.random.default_rng(0).normal(size=(9, 4)).astype("f")
+    np.testing.assert_array_equal(embedding.numpy()[[0, 8]], before[[0, 8]])
+    assert optimizer.state[-1].numpy() == pytest.approx((1 - 0.01 * 0.1) ** 3)
+    for _ in range(2):  # the second time there is nothing left to do
+        optimizer.settle()
+        np.testing.assert_allclose(embedding.numpy(), whole.numpy(), rtol=1e-6)
+        assert optimizer.state[-1].numpy() == 1.0
+
+
+def test_embedding_and_pending_decay_restored_train_on_alike() -> None:
+    whole, uninterrupted = trained(rows=True)
+    part, optimizer = trained(rows=True, steps=2)
+    resumed = tf.Variable(tf.zeros([9, 4]), name="kernel")
+    bias = tf.Variable([0.0, 0.0], name="bias")
+    again = AdamW(
+        [resumed, bias],
+        train_settings(weight_decay=0.1, adam_epsilon=1e-3, max_grad_norm=1.0),
+        is_kernel,
+        EmbeddingRows(resumed, [2, 3, 7]),
+    )
+    resumed.assign(part)
+    for variable, value in zip(again.state, optimizer.state, strict=True):
+        variable.assign(value)
+    again.reload()
+    ids, values = lookups(3)[-1]
+    slices = tf.IndexedSlices(tf.constant(values), tf.constant(ids), tf.constant([9, 4]))
+    again.apply(again.gradients([slices, tf.constant([0.5, -0.5])]), tf.constant(2.0), tf.constant(0.01))
+    for one in (uninterrupted, again):
+        one.settle()
+    np.testing.assert_array_equal(resumed.numpy(), whole.numpy())
+
+
+def test_a_dense_gradient_of_the_embedding_is_an_error() -> None:
+    rows = EmbeddingRows(tf.Variable(tf.zeros([9, 4]), name="kernel"), [2])
+    with pytest.raises(TypeError, match="the gradient of kernel:0 is not sparse"):
+        rows.gradient(tf.zeros([9, 4]))
+
+
+@pytest.mark.parametrize(("used", "expected"), [(74, True), (75, True), (76, False), (100, False)])
+def test_rows_are_trained_apart_only_if_many_do_not_occur(used: int, expected: bool) -> None:
+    assert is_worthwhile(tf.Variable(tf.zeros([100, 1])), range(used)) is expected
