@@ -11,7 +11,7 @@ import glob
 import gzip
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,16 +65,20 @@ class Batching:
     task: Task = TASKS[DEFAULT_TASK]
 
 
-def model_inputs(transformed_spec: Mapping[str, Any]) -> tuple[str, ...]:
+def model_inputs(transformed_spec: Mapping[str, Any], taken: Collection[str]) -> tuple[str, ...]:
     """The inputs of a model trained on such examples: their sequences, and the mask derived from their lengths.
 
     `{"input_ids": VarLenFeature(int64), "label_id": FixedLenFeature([], int64)}` -> `("input_ids", "attention_mask")`
 
+    What the encoder does not take is dropped here: some tokenizers give token types to an encoder that has none, as
+    a BertTokenizer beside DistilBERT does.
+
     Args:
         transformed_spec: what `TFTransformOutput.transformed_feature_spec()` returns.
+        taken: names of the inputs that the encoder takes, INPUTS of its facts.
     """
     sequences = (name for name, spec in transformed_spec.items() if isinstance(spec, tf.io.VarLenFeature))
-    return features.model_inputs(name for name in sequences if name != features.LABEL_ID)
+    return features.model_inputs(name for name in sequences if name in taken)
 
 
 def list_shards(patterns: Sequence[str]) -> list[str]:

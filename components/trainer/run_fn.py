@@ -17,6 +17,7 @@ from components.trainer.state_files import clear_state
 from components.trainer.train_loop import read_data, train
 from models.checkpoints.classifier import load_classifier
 from models.checkpoints.weights import checkpoint_digest
+from models.encoders.families import FAMILIES
 from models.tasks.label_list import read_labels
 from models.tasks.task import TASKS
 
@@ -47,7 +48,8 @@ def run_fn(fn_args: FnArgs) -> None:
             forward=model_settings.forward,
         )
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    inputs = model_inputs(transform.transformed_feature_spec())
+    taken = FAMILIES[model.config.model_type].facts().INPUTS
+    inputs = model_inputs(transform.transformed_feature_spec(), taken)
     rows = read_data(fn_args.train_files, fn_args.eval_files, labels, model.config.vocab_size, inputs, task)
     serving = ServingModel(model, transform, data, labels_path, task)
     identity = {"weights": checkpoint_digest(checkpoint), "dropout": model_settings.dropout}

@@ -5,6 +5,7 @@ Imports no TensorFlow, so that a run with an unusable checkpoint ends within a s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from models import features
@@ -16,12 +17,12 @@ from models.checkpoints.weights import (
     check_pickle,
     encoder_tensors,
     has_safetensors,
+    head_tensors,
 )
 from models.encoders.config import CONFIG_FILE
-from models.encoders.families import Facts
 from models.errors import CheckpointError, CheckpointUsageError
-from models.files import check_links, shown
-from models.tokenizers.family import Spec, load_spec
+from models.files import check_links, one_line, shown
+from models.tokenizers.family import FIRST, SECOND, Spec, Template, load_spec
 
 
 def check_checkpoint(
@@ -37,7 +38,7 @@ def check_checkpoint(
         folder: what `checkpoint_folder` returned.
         allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
         max_length: maximum tokens per text or pair; checked against the position embeddings.
-        text_pair: whether a row has two texts; an encoder with token types must have two of them.
+        text_pair: whether a row has two texts, which the encoder has to tell apart.
         frozen_layers: train.freeze.layers.
 
     Returns:
@@ -62,7 +63,7 @@ def check_checkpoint(
     _check_embeddings(folder, spec, rows=encoder.facts.sizes(encoder.config).vocabulary)
     _check_settings(folder, encoder, spec, max_length, text_pair, frozen_layers)
     check_finite(tensors)
-    return _notes(folder, encoder.facts)
+    return list(_notes(folder, encoder))
 
 
 def _check_embeddings(folder: Path, spec: Spec, rows: int) -> None:
@@ -97,17 +98,43 @@ def _check_settings(
     if frozen_layers > sizes.layers:
         raise CheckpointUsageError(
             f"train.freeze.layers {frozen_layers} is more than the {sizes.layers} layers of {folder}"
+            + (f"; {sizes.sharing} layers share the weights of each" if sizes.sharing > 1 else "")
         )
-    by_types = text_pair and features.TOKEN_TYPE_IDS in encoder.facts.INPUTS
-    if by_types and (sizes.token_types < 2 or not spec.token_types):
-        missing = "its tokenizer gives no token types" if not spec.token_types else "type_vocab_size is 1"
-        raise CheckpointUsageError(
-            f"data.text_pair: {folder} cannot tell two texts apart ({missing}); take another checkpoint, or one text"
-        )
+    if text_pair:
+        _check_pairs(folder, encoder, spec)
 
 
-def _notes(folder: Path, facts: Facts) -> list[str]:
-    unread = unread_keys(folder, facts)
-    if not unread:
-        return []
-    return [f"{folder / CONFIG_FILE}: {facts.NAME} does not read {shown(unread)}, here as in transformers"]
+def _check_pairs(folder: Path, encoder: Encoder, spec: Spec) -> None:
+    """Token types tell the texts of a pair apart where the encoder learnt to read them, special tokens elsewhere."""
+    sizes = encoder.facts.sizes(encoder.config)
+    taken = features.TOKEN_TYPE_IDS in encoder.facts.INPUTS
+    if sizes.pairs_by_type and not spec.token_types:
+        missing = "its tokenizer gives no token types"
+    elif taken and sizes.token_types == 1 and spec.token_types:
+        missing = "its tokenizer gives two token types, type_vocab_size is 1"
+    elif not separated(spec.pair):
+        missing = "its tokenizer puts no special token between them"
+    else:
+        return
+    raise CheckpointUsageError(
+        f"data.text_pair: {folder} cannot tell two texts apart ({missing}); take another checkpoint, or one text"
+    )
+
+
+def separated(pair: Template) -> bool:
+    """Whether a special token stands between the texts: `(("A", 0), (2, 0), ("B", 0))` -> True"""
+    pieces = [piece for piece, _ in pair]
+    return pieces.index(SECOND) - pieces.index(FIRST) > 1
+
+
+def _notes(folder: Path, encoder: Encoder) -> Iterator[str]:
+    facts, unread = encoder.facts, unread_keys(folder, encoder.facts)
+    if unread:
+        yield f"{folder / CONFIG_FILE}: {facts.NAME} does not read {shown(unread)}, here as in transformers"
+    head = head_tensors(folder, encoder) if has_safetensors(folder) else {}
+    if head:
+        named = [f"{one_line(name)} {list(shape)}" for name, shape in sorted(head.items()) if name.endswith("weight")]
+        yield (
+            f"{folder}: the weights have a head of another training ({', '.join(named)}), which is dropped; "
+            "training starts with a new head for your labels"
+        )

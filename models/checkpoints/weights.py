@@ -106,6 +106,15 @@ def encoder_tensors(folder: Path, encoder: Encoder, allow_pickle: bool) -> dict[
     return {name: stored[name] for name in stored if name in wanted}
 
 
+def head_tensors(folder: Path, encoder: Encoder) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of what the safetensors files have of a head for classification, which is not read."""
+    return {
+        tensor.name: tensor.shape
+        for tensor in _stored(folder, allow_pickle=False)
+        if tensor.name.startswith(encoder.facts.HEAD)
+    }
+
+
 def check_no_adapter(folder: Path) -> None:
     """Raises CheckpointError for an adapter's folder: transformers would load the model that it names and add it."""
     path = checkpoint_file(folder, ADAPTER_FILE)

@@ -6,9 +6,12 @@ model is built from what is read alone, so no other key can reach it.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
+
+from models.files import FromFile
 
 CONFIG_FILE = "config.json"
 
@@ -22,8 +25,14 @@ class Sizes(NamedTuple):
 
     vocabulary: int  # rows of the word embedding
     positions: int  # most tokens of a row
-    layers: int
-    token_types: int
+    layers: int  # with weights of their own
+    token_types: int  # 0: the encoder takes none
+    sharing: int = 1  # layers that run with the weights of each of `layers`
+    pairs_by_type: bool = False  # it was pretrained on pairs whose texts have different token types
+
+
+# name of a tensor without the model's prefix, shape as PyTorch keeps it
+NamedShape = tuple[str, tuple[int, ...]]
 
 
 # Keys that, with any value that Python calls true, say that the weights are of another model -> what to do.
@@ -58,6 +67,22 @@ ACTIVATIONS = (
     "swish",
     "tanh",
 )
+
+
+def _known_activation(name: str) -> str:
+    if name not in ACTIVATIONS:
+        raise ValueError(f"only {', '.join(ACTIVATIONS)} exist in TensorFlow")
+    return name
+
+
+def _absolute(kind: str) -> str:
+    if kind != "absolute":
+        raise ValueError("only 'absolute' is supported")
+    return kind
+
+
+Activation = Annotated[str, AfterValidator(_known_activation)]
+AbsolutePositions = Annotated[str, AfterValidator(_absolute)]
 
 # Keys of transformers' PretrainedConfig, and of many checkpoints, that no forward pass depends on: outputs that are
 # returned beside the logits, the head, the loss, the tokenizer, text generation, and what no code reads.
@@ -125,3 +150,68 @@ HARMLESS = frozenset(
         "use_return_dict",
     ]
 )
+
+
+class LayersConfig(FromFile):
+    """The keys by which BERT and its relatives describe their layers, with BertConfig's defaults."""
+
+    vocab_size: Count = 30522
+    hidden_size: Count = 768
+    num_hidden_layers: Count = 12
+    num_attention_heads: Count = 12
+    intermediate_size: Count = 3072
+    hidden_act: Activation = "gelu"
+    hidden_dropout_prob: Share = 0.1
+    attention_probs_dropout_prob: Share = 0.1
+    max_position_embeddings: Count = 512
+    initializer_range: NotNegative = 0.02
+    layer_norm_eps: NotNegative = 1e-12
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> LayersConfig:
+        check_heads("hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads)
+        return self
+
+
+def check_heads(width_key: str, width: int, heads_key: str, heads: int) -> None:
+    """Raises ValueError if the heads do not divide the width."""
+    if width % heads:
+        raise ValueError(f"{width_key} {width} is no multiple of {heads_key} {heads}")
+
+
+# --- fairseq's positions ------------------------------------------------------------------------------
+
+# RoBERTa's, XLM-RoBERTa's, CamemBERT's and MPNet's: padding has the position 1 as it has the id 1, and other tokens
+# count on from 2.
+PADDING = 1
+FairseqPositions = Annotated[int, Field(ge=PADDING + 2)]
+
+
+# --- tensors ------------------------------------------------------------------------------------------
+
+OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+# Older PyTorch versions saved these two.
+BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
+
+
+def weight_and_bias(name: str, *shape: int) -> Iterator[NamedShape]:
+    """`("pooler.dense", 3, 4)` -> `("pooler.dense.weight", (3, 4)), ("pooler.dense.bias", (3,))`."""
+    yield f"{name}.weight", shape
+    yield f"{name}.bias", shape[:1]
+
+
+def bert_layers(config: LayersConfig) -> Iterator[NamedShape]:
+    """The tensors of the encoder layers, where they have BERT's names; layer by layer."""
+    hidden, inner = config.hidden_size, config.intermediate_size
+    for layer in (f"encoder.layer.{i}" for i in range(config.num_hidden_layers)):
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            yield from weight_and_bias(f"{layer}.attention.{part}", hidden, hidden)
+        yield from weight_and_bias(f"{layer}.attention.output.LayerNorm", hidden)
+        yield from weight_and_bias(f"{layer}.intermediate.dense", inner, hidden)
+        yield from weight_and_bias(f"{layer}.output.dense", hidden, inner)
+        yield from weight_and_bias(f"{layer}.output.LayerNorm", hidden)
+
+
+def has_part(stored: Collection[str], part: str) -> bool:
+    """Whether a checkpoint has tensors whose names begin so: `pooler.`"""
+    return any(name.startswith(part) for name in stored)

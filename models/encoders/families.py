@@ -30,8 +30,11 @@ class Facts(Protocol):
     `HEAD_DROPOUT`: key of config.json with the dropout before the head.
     `PREFIX`: of the encoder's tensors, in a checkpoint that also has a head.
     `PARTS`: how the names of the encoder's tensors begin without the prefix.
+    `HEAD`: how the names of the tensors of a head for classification begin.
     `OLD_NAMES`: part of a tensor's name in older checkpoints -> today's.
-    `WITHOUT_WEIGHTS`: tensors of older checkpoints that are not read.
+    `WITHOUT_WEIGHTS`: tensors that checkpoints may have and the class has no variable for.
+    `UNREAD`: layers of the class that its head does not read, as attributes of the encoder: they are not trained.
+    `MISSPELT`: attributes of transformers' config that the class reads by mistake -> the keys that it means.
     `Config`: the keys of config.json that make the forward pass, with the names and defaults of transformers.
     `REFUSED`: keys that may not be set -> what to do about it.
     `HARMLESS`: keys that its forward pass does not depend on.
@@ -43,8 +46,11 @@ class Facts(Protocol):
     HEAD_DROPOUT: str
     PREFIX: str
     PARTS: tuple[str, ...]
+    HEAD: tuple[str, ...]
     OLD_NAMES: Mapping[str, str]
     WITHOUT_WEIGHTS: Collection[str]
+    UNREAD: Collection[str]
+    MISSPELT: Mapping[str, str]
     Config: type[FromFile]
     REFUSED: Mapping[str, str]
     HARMLESS: Collection[str]
@@ -131,7 +137,16 @@ class Family:
         return cast(Forward, importlib.import_module(self.forward_module))
 
 
-FAMILIES = {"bert": Family("models.encoders.bert")}
+FAMILIES = {
+    "albert": Family("models.encoders.albert"),
+    "bert": Family("models.encoders.bert"),
+    "camembert": Family("models.encoders.roberta", "facts_camembert"),
+    "distilbert": Family("models.encoders.distilbert"),
+    "electra": Family("models.encoders.electra"),
+    "mpnet": Family("models.encoders.mpnet"),
+    "roberta": Family("models.encoders.roberta"),
+    "xlm-roberta": Family("models.encoders.roberta", "facts_xlm_roberta"),
+}
 
 
 def forward_of(model: Any) -> Forward:

@@ -6,11 +6,13 @@ Hidden states are [rows * tokens, hidden], so that every dense layer is one matr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+from transformers.activations_tf import get_tf_activation
 
 _MASKED = -1e9  # added to a score; exp() of it is exactly 0 in float32
 
@@ -34,16 +36,16 @@ class Dropout:
         )
 
 
-def padding_bias(attention_mask: tf.Tensor) -> tf.Tensor:
-    """[rows, tokens], 1 for a token -> what attention adds to the scores, float32 [rows, 1, 1, tokens]."""
-    padding = 1.0 - tf.cast(attention_mask, tf.float32)
-    # Not `padding[:, None, None]`: that is a StridedSlice that TFLite does not have.
-    return tf.expand_dims(tf.expand_dims(padding, 1), 1) * _MASKED
+@dataclass(frozen=True)
+class Part:
+    """Variables that belong together and are of no one Keras layer, for `train.freeze`."""
 
+    variables: list[tf.Variable]
 
-def first_tokens(hidden: tf.Tensor, rows: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-    """[rows * tokens, hidden] -> [rows, hidden]."""
-    return tf.reshape(hidden, [rows, tokens, hidden.shape[-1]])[:, 0]
+    @property
+    def trainable_variables(self) -> list[tf.Variable]:
+        """As of a Keras layer."""
+        return [variable for variable in self.variables if variable.trainable]
 
 
 class Projections(NamedTuple):
@@ -52,6 +54,127 @@ class Projections(NamedTuple):
     query: Any
     key: Any
     value: Any
+
+
+class Block(NamedTuple):
+    """The Keras layers of one encoder layer that normalizes behind its two sums, as BERT's do."""
+
+    projections: Projections
+    attended: Any  # dense
+    attention_norm: Any
+    inner: Any  # dense
+    outer: Any  # dense
+    norm: Any
+
+
+class BlockConfig(NamedTuple):
+    """What config.json says about all blocks. `activation`: transformers' name of it."""
+
+    heads: int
+    activation: str
+    attention_dropout: float  # of the shares of attention
+    attended_dropout: float  # of what attention adds
+    hidden_dropout: float  # of what the feed-forward adds
+
+
+# --- embeddings ---------------------------------------------------------------------------------------
+
+
+def embed(layer: Any, ids: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+    """The normalized sum of each token's embeddings.
+
+    Args:
+        layer: Keras layer with `weight` [vocabulary, width] and `LayerNorm`.
+        ids: int32 [rows, tokens].
+        others: what is added to the words': float32 [1 or rows, tokens, width], or [width] for all tokens.
+
+    Returns:
+        float32 [rows * tokens, width].
+    """
+    summed = tf.gather(layer.weight, ids)
+    for vectors in others:
+        summed += vectors
+    return layer_norm(tf.reshape(summed, [-1, layer.weight.shape[-1]]), layer.LayerNorm)
+
+
+def leading_positions(table: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
+    """The embeddings of the positions 0, 1, 2 ...: float32 [1, tokens, width]."""
+    return tf.expand_dims(table[: tf.shape(ids)[1]], 0)
+
+
+def token_type_vectors(table: tf.Variable, types: tf.Tensor | None) -> tf.Tensor:
+    """The embeddings of the token types, float32 [rows, tokens, width]; without types that of type 0, [width]."""
+    return table[0] if types is None else tf.gather(table, types)
+
+
+def positions_past_padding(ids: tf.Tensor, attention_mask: tf.Tensor, padding: int) -> tf.Tensor:
+    """fairseq's positions: a token with the id `padding` has the position `padding`, the others count on from there.
+
+    `padding` 1: `[[0, 9, 1, 8, 2, 0]]` with the mask `[[1, 1, 1, 1, 1, 0]]` -> `[[2, 3, 1, 4, 5, 1]]`. What is
+    masked has the position of padding, too: no token attends to it, whatever id stands there.
+    """
+    counted = tf.cast(tf.not_equal(ids, padding), tf.int32) * tf.cast(attention_mask, tf.int32)
+    return tf.cumsum(counted, axis=1) * counted + padding
+
+
+# --- encoder layers -----------------------------------------------------------------------------------
+
+
+def encode_first_tokens(
+    blocks: Sequence[Block],
+    config: BlockConfig,
+    hidden: tf.Tensor,
+    bias: tf.Tensor,
+    dropout: Dropout,
+    dtype: tf.DType,
+) -> tf.Tensor:
+    """All blocks, one after the other. The head reads first tokens only, so the last block computes no other.
+
+    Args:
+        blocks: from the embeddings on; a block may be there repeatedly.
+        hidden: float32 [rows * tokens, hidden].
+        bias: as for `attend`.
+
+    Returns:
+        float32 [rows, hidden].
+    """
+    for block in blocks[:-1]:
+        hidden = encoder_layer(block, config, hidden, hidden, bias, dropout, dtype)
+    first = first_tokens(hidden, rows=tf.shape(bias)[0])
+    of_first = bias if bias.shape[2] == 1 else bias[:, :, :1]
+    return encoder_layer(blocks[-1], config, first, hidden, of_first, dropout, dtype)
+
+
+def encoder_layer(
+    block: Block,
+    config: BlockConfig,
+    queries: tf.Tensor,
+    hidden: tf.Tensor,
+    bias: tf.Tensor,
+    dropout: Dropout,
+    dtype: tf.DType,
+) -> tf.Tensor:
+    """One encoder layer: `queries` (all hidden states, or each row's first) attend to `hidden`."""
+    drop = partial(dropout, rate=config.attention_dropout)
+    context = attend(block.projections, config.heads, queries, hidden, bias, drop, dtype)
+    output = dropout(dense(context, block.attended, dtype), config.attended_dropout)
+    queries = layer_norm(queries + tf.cast(output, tf.float32), block.attention_norm)
+    activation = get_tf_activation(config.activation)
+    output = dense(activation(dense(queries, block.inner, dtype)), block.outer, dtype)
+    output = dropout(output, config.hidden_dropout)
+    return layer_norm(queries + tf.cast(output, tf.float32), block.norm)
+
+
+def padding_bias(attention_mask: tf.Tensor) -> tf.Tensor:
+    """[rows, tokens], 1 for a token -> what attention adds to the scores, float32 [rows, 1, 1, tokens]."""
+    padding = 1.0 - tf.cast(attention_mask, tf.float32)
+    # Not `padding[:, None, None]`: that is a StridedSlice that TFLite does not have.
+    return tf.expand_dims(tf.expand_dims(padding, 1), 1) * _MASKED
+
+
+def first_tokens(hidden: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """[rows * tokens, hidden] -> [rows, hidden]."""
+    return tf.reshape(hidden, [rows, -1, hidden.shape[-1]])[:, 0]
 
 
 def attend(
@@ -63,7 +186,10 @@ def attend(
     drop: Callable[[tf.Tensor], tf.Tensor],
     dtype: tf.DType,
 ) -> tf.Tensor:
-    """Multi-head attention, [n, hidden] -> [n, hidden]; `bias` is that of `padding_bias`, `drop` the dropout."""
+    """Multi-head attention, [n, hidden] -> [n, hidden].
+
+    `bias`: added to the scores, float32 [rows, 1 or heads, 1 or queries, tokens]. `drop`: the dropout.
+    """
     size = int(projections.query.kernel.shape[-1])
     width, rows = size // heads, tf.shape(bias)[0]
 
@@ -80,6 +206,21 @@ def attend(
     return tf.reshape(context, [-1, size])
 
 
+# --- heads and what all of it is made of --------------------------------------------------------------
+
+
+def two_layer_head(
+    head: Any,
+    first: tf.Tensor,
+    activation: Callable[[tf.Tensor], tf.Tensor],
+    rate: float,
+    dropout: Dropout,
+) -> tf.Tensor:
+    """First tokens [rows, hidden] -> logits float32: `head.dense` and `head.out_proj`, with dropout before each."""
+    hidden = activation(dense(dropout(first, rate), head.dense, tf.float32))
+    return dense(dropout(hidden, rate), head.out_proj, tf.float32)
+
+
 def dense(values: tf.Tensor, layer: Any, dtype: tf.DType) -> tf.Tensor:
     """[n, in] -> [n, out], as `dtype`."""
     product = tf.matmul(tf.cast(values, dtype), tf.cast(layer.kernel, dtype))
@@ -90,3 +231,11 @@ def layer_norm(values: tf.Tensor, layer: Any) -> tf.Tensor:
     """Over the last dimension."""
     mean, variance = tf.nn.moments(values, axes=-1, keepdims=True)
     return tf.nn.batch_normalization(values, mean, variance, layer.beta, layer.gamma, layer.epsilon)
+
+
+def is_no_bias_or_norm(variable: tf.Variable) -> bool:
+    """Whether it is neither a bias nor of a layer norm, whatever the layer norm is called.
+
+    `.../output_layer_norm/gamma:0` -> False, `.../output_layer/kernel:0` -> True
+    """
+    return not variable.name.endswith(("/bias:0", "/gamma:0", "/beta:0"))

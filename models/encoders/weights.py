@@ -27,8 +27,12 @@ def build_classifier(config: Any, tensors: Readers, seed: int = 0, way: str = AU
       way: the forward pass that `forward_of` finds for the model: AUTO or REFERENCE.
     """
     facts = FAMILIES[config.model_type].facts()
+    for wrong, right in facts.MISSPELT.items():
+        setattr(config, wrong, getattr(config, right))
     model = getattr(transformers, facts.TF_CLASS)(config)
     model.forward_way = way
+    for part in facts.UNREAD:
+        getattr(getattr(model, model.base_model_prefix), part).trainable = False
     model.build_in_name_scope()
     fresh = _assign(model.variables, tensors, facts.PREFIX)
     _initialize(fresh, config.initializer_range, seed)

@@ -12,16 +12,31 @@ from safetensors.numpy import save_file
 
 from models.checkpoints.config import read_encoder
 
+_SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "vocab_size": 98,
+}
 # model_type -> what makes its config.json small: two layers, a vocabulary of 98, 64 positions.
 CONFIGS: dict[str, dict[str, Any]] = {
-    "bert": {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
+    "albert": {**_SMALL, "embedding_size": 16, "num_hidden_layers": 4, "num_hidden_groups": 2},
+    "bert": _SMALL,
+    "camembert": _SMALL,
+    "distilbert": {
+        "dim": 32,
+        "n_layers": 2,
+        "n_heads": 2,
+        "hidden_dim": 64,
         "max_position_embeddings": 64,
         "vocab_size": 98,
     },
+    "electra": {**_SMALL, "embedding_size": 16},
+    "mpnet": _SMALL,
+    "roberta": _SMALL,
+    "xlm-roberta": _SMALL,
 }
 
 
@@ -38,6 +53,22 @@ def write_encoder(folder: Path, model_type: str, **values: Any) -> Path:
     }
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+def with_own_config(model: Any, **values: Any) -> Any:
+    """An instance of the model's class with its weights, made by transformers' own reading of CONFIGS and `values`."""
+    import transformers
+
+    kind = model.config.model_type
+    config = transformers.AutoConfig.for_model(
+        kind, **{**CONFIGS[kind], **values, "num_labels": model.config.num_labels}
+    )
+    other = type(model)(config)
+    other.build_in_name_scope()
+    values_of = {variable.name.partition("/")[2]: variable for variable in model.variables}
+    for variable in other.variables:  # in an order of their own where some are not trained
+        variable.assign(values_of[variable.name.partition("/")[2]])
+    return other
 
 
 def token_batch(inputs: Sequence[str], rows: int = 6, tokens: int = 9) -> dict[str, Any]:

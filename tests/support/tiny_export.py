@@ -22,13 +22,22 @@ class TinyExport(NamedTuple):
     columns: list[str]
 
 
-def export_tiny(folder: Path, pairs: bool = False, words: Sequence[str] = (), seed: int = 0) -> TinyExport:
-    """An untrained model that nevertheless gives different texts different labels."""
+def export_tiny(
+    folder: Path, pairs: bool = False, words: Sequence[str] = (), seed: int = 0, model_type: str = "bert"
+) -> TinyExport:
+    """An untrained model that nevertheless gives different texts different labels.
+
+    Encoders other than BERT have BERT's tokenizer beside them.
+    """
     from components.settings import DataSettings
     from components.trainer.export import ServingModel, export_model
     from models.checkpoints.classifier import load_classifier
+    from models.tokenizers.family import load_spec
+    from tests.support.tiny_encoders import write_encoder
 
     checkpoint = write_checkpoint(folder / "checkpoint", words=words)
+    if model_type != "bert":
+        write_encoder(checkpoint, model_type, vocab_size=len(load_spec(checkpoint).vocab))
     labels = folder / "labels.txt"
     labels.write_text("".join(f"{label}\n" for label in LABELS))
     data = {"path": "data", "schema": "schema.pbtxt", "label_list": "labels.txt", "text": TEXT}
@@ -47,15 +56,16 @@ def _make_decided(model: Any, pairs: bool) -> None:
     import numpy as np
 
     from models import features
-    from models.encoders.families import forward_of
+    from models.encoders.families import FAMILIES, forward_of
 
-    model.classifier.kernel.assign(model.classifier.kernel * 100.0)
+    kernel, head_bias = model.trainable_variables[-2:]
+    kernel.assign(kernel * 100.0)
     ids = np.random.default_rng(0).integers(5, model.config.vocab_size, (64, MAX_LENGTH)).astype(np.int32)
     ids[:, 0], ids[:, -1] = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
     inputs = {features.INPUT_IDS: ids, features.ATTENTION_MASK: np.ones_like(ids)}
-    if pairs:
+    if pairs and features.TOKEN_TYPE_IDS in FAMILIES[model.config.model_type].facts().INPUTS:
         inputs[features.TOKEN_TYPE_IDS] = np.zeros_like(ids) + (np.arange(MAX_LENGTH) >= MAX_LENGTH // 2)
-    model.classifier.bias.assign(-forward_of(model).classify(model, inputs).numpy().mean(0))
+    head_bias.assign(-forward_of(model).classify(model, inputs).numpy().mean(0))
 
 
 def _transform_graph(

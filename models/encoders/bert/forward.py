@@ -8,21 +8,21 @@ output and feed-forward is needed here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import tensorflow as tf
-from transformers.activations_tf import get_tf_activation
 
 from models import features
+from models.encoders.bert_layers import block, block_config, head_dropout
 from models.encoders.layers import (
     Dropout,
-    Projections,
-    attend,
     dense,
-    first_tokens,
-    layer_norm,
+    embed,
+    encode_first_tokens,
+    is_no_bias_or_norm,
+    leading_positions,
     padding_bias,
+    token_type_vectors,
 )
 
 
@@ -35,59 +35,27 @@ def classify(
     """Token ids -> logits.
 
     Args:
-      model: TFBertForSequenceClassification.
-      inputs: input_ids, attention_mask int32 [rows, tokens], optionally token_type_ids.
-      dropout_seed: int64 [2] when training; None means no dropout.
-      dtype: of the matrix products; layer norms, softmax and the head stay float32.
+        model: TFBertForSequenceClassification.
+        inputs: input_ids, attention_mask int32 [rows, tokens], optionally token_type_ids.
+        dropout_seed: int64 [2] when training; None means no dropout.
+        dtype: of the matrix products; layer norms, softmax and the head stay float32.
 
     Returns:
-      float32 [rows, classes].
+        float32 [rows, classes].
     """
-    config = model.config
-    dropout = Dropout(dropout_seed)
-    ids = inputs[features.INPUT_IDS]
-    rows, tokens = tf.shape(ids)[0], tf.shape(ids)[1]
-    hidden = _embed(model.bert.embeddings, ids, inputs.get(features.TOKEN_TYPE_IDS))
-    hidden = dropout(hidden, config.hidden_dropout_prob)
-    bias = padding_bias(inputs[features.ATTENTION_MASK])
-    for layer in layers(model):
-        queries = hidden if layer is not layers(model)[-1] else first_tokens(hidden, rows, tokens)
-        hidden = _layer(layer, config, queries, hidden, bias, dropout, dtype)
-    pooled = tf.tanh(dense(hidden, model.bert.pooler.dense, tf.float32))
-    rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
-    return dense(dropout(pooled, rate), model.classifier, tf.float32)
+    config, dropout = model.config, Dropout(dropout_seed)
+    hidden = dropout(_embed(model.bert.embeddings, inputs), config.hidden_dropout_prob)
+    bias, blocks = padding_bias(inputs[features.ATTENTION_MASK]), [block(layer) for layer in layers(model)]
+    first = encode_first_tokens(blocks, block_config(config), hidden, bias, dropout, dtype)
+    pooled = tf.tanh(dense(first, model.bert.pooler.dense, tf.float32))
+    return dense(dropout(pooled, head_dropout(config)), model.classifier, tf.float32)
 
 
-def _embed(embedding: Any, ids: tf.Tensor, token_types: tf.Tensor | None) -> tf.Tensor:
-    """[rows, tokens] ids -> [rows * tokens, hidden]."""
-    types = embedding.token_type_embeddings
-    summed = tf.gather(embedding.weight, ids) + embedding.position_embeddings[None, : tf.shape(ids)[1]]
-    summed += types[0] if token_types is None else tf.gather(types, token_types)
-    return layer_norm(tf.reshape(summed, [-1, embedding.hidden_size]), embedding.LayerNorm)
-
-
-def _layer(
-    layer: Any,
-    config: Any,
-    queries: tf.Tensor,
-    hidden: tf.Tensor,
-    bias: tf.Tensor,
-    dropout: Dropout,
-    dtype: tf.DType,
-) -> tf.Tensor:
-    """One encoder layer: `queries` (all hidden states, or each row's first) attend to `hidden`."""
-    attention, attended = layer.attention.self_attention, layer.attention.dense_output
-    projections = Projections(attention.query, attention.key, attention.value)
-    drop = partial(dropout, rate=config.attention_probs_dropout_prob)
-    context = attend(projections, config.num_attention_heads, queries, hidden, bias, drop, dtype)
-    output = dropout(dense(context, attended.dense, dtype), config.hidden_dropout_prob)
-    queries = layer_norm(queries + tf.cast(output, tf.float32), attended.LayerNorm)
-    activation = get_tf_activation(config.hidden_act)
-    output = dense(
-        activation(dense(queries, layer.intermediate.dense, dtype)), layer.bert_output.dense, dtype
-    )
-    output = dropout(output, config.hidden_dropout_prob)
-    return layer_norm(queries + tf.cast(output, tf.float32), layer.bert_output.LayerNorm)
+def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """-> float32 [rows * tokens, hidden]."""
+    ids, types = inputs[features.INPUT_IDS], inputs.get(features.TOKEN_TYPE_IDS)
+    positions = leading_positions(layer.position_embeddings, ids)
+    return embed(layer, ids, positions, token_type_vectors(layer.token_type_embeddings, types))
 
 
 def embeddings(model: Any) -> Any:
@@ -102,4 +70,4 @@ def layers(model: Any) -> Sequence[Any]:
 
 def is_decayed(variable: tf.Variable) -> bool:
     """Biases and layer norms are not decayed."""
-    return not ("LayerNorm" in variable.name or variable.name.endswith("/bias:0"))
+    return is_no_bias_or_norm(variable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from models.encoders.layers import Dropout
+from models.encoders.layers import Dropout, positions_past_padding
 
 
 def test_dropout_keeps_the_mean_and_repeats_by_seed() -> None:
@@ -17,3 +17,8 @@ def test_dropout_keeps_the_mean_and_repeats_by_seed() -> None:
     dropout = Dropout(tf.constant([5, 0], tf.int64))
     assert np.abs(dropout(values, 0.1) - dropout(values, 0.1)).max() > 0  # each call its own mask
     assert Dropout(None)(values, 0.1) is values
+
+
+def test_positions_past_padding_count_from_two_and_leave_padding_out() -> None:
+    ids, mask = tf.constant([[0, 9, 1, 8, 2, 0]]), tf.constant([[1, 1, 1, 1, 1, 0]])
+    assert positions_past_padding(ids, mask, 1).numpy().tolist() == [[2, 3, 1, 4, 5, 1]]

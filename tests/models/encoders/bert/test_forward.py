@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import transformers
 
 from models.checkpoints.classifier import load_classifier
 from models.encoders.bert.facts import INPUTS
 from models.encoders.config import ACTIVATIONS
 from models.encoders.families import forward_of
 from models.encoders.reference import forward as reference
-from tests.support.tiny_encoders import CONFIGS, token_batch, write_encoder
+from tests.support.tiny_encoders import token_batch, with_own_config, write_encoder
 
 LABELS = ["animal", "number", "place"]
 ALL_ACTIVATIONS = [{"hidden_act": name} for name in ACTIVATIONS]
@@ -62,12 +61,7 @@ def test_logits_equal_the_hugging_face_class_whatever_the_config_says(
     model, batch = load_classifier(write_encoder(tmp_path, "bert", **values), LABELS), token_batch(INPUTS)
     # Its own class, with its own reading of the file; of these two it would make an error, not another model.
     own = {key: value for key, value in values.items() if value not in ("nonsense", {"x": 1})}
-    theirs = transformers.TFBertForSequenceClassification(
-        transformers.BertConfig(**{**CONFIGS["bert"], **own, "num_labels": len(LABELS)})
-    )
-    theirs.build_in_name_scope()
-    for variable, value in zip(theirs.variables, model.variables, strict=True):
-        variable.assign(value)
+    theirs = with_own_config(model, **own)
     ours = forward_of(model).classify(model, batch)
     np.testing.assert_allclose(ours, reference.classify(theirs, batch), atol=5e-6)
 

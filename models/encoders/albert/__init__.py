@@ -1,0 +1,1 @@
+"""ALBERT: BERT's encoder with few sets of weights that its layers share, behind narrow embeddings."""

@@ -1,0 +1,85 @@
+"""DistilBERT's forward pass, over the variables of TFDistilBertForSequenceClassification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from models import features
+from models.encoders.layers import (
+    Block,
+    BlockConfig,
+    Dropout,
+    Projections,
+    dense,
+    embed,
+    encode_first_tokens,
+    is_no_bias_or_norm,
+    leading_positions,
+    padding_bias,
+)
+
+
+def classify(
+    model: Any,
+    inputs: Mapping[str, tf.Tensor],
+    dropout_seed: tf.Tensor | None = None,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """Token ids -> logits.
+
+    Args:
+        model: TFDistilBertForSequenceClassification.
+        inputs: input_ids, attention_mask int32 [rows, tokens].
+        dropout_seed: int64 [2] when training; None means no dropout.
+        dtype: of the matrix products; layer norms, softmax and the head stay float32.
+
+    Returns:
+        float32 [rows, classes].
+    """
+    config, dropout = model.config, Dropout(dropout_seed)
+    layer, ids = model.distilbert.embeddings, inputs[features.INPUT_IDS]
+    hidden = dropout(embed(layer, ids, leading_positions(layer.position_embeddings, ids)), config.dropout)
+    bias, blocks = padding_bias(inputs[features.ATTENTION_MASK]), [_block(part) for part in layers(model)]
+    first = encode_first_tokens(blocks, _block_config(config), hidden, bias, dropout, dtype)
+    pooled = tf.nn.relu(dense(first, model.pre_classifier, tf.float32))
+    return dense(dropout(pooled, config.seq_classif_dropout), model.classifier, tf.float32)
+
+
+def _block(layer: Any) -> Block:
+    attention = layer.attention
+    return Block(
+        projections=Projections(attention.q_lin, attention.k_lin, attention.v_lin),
+        attended=attention.out_lin,
+        attention_norm=layer.sa_layer_norm,
+        inner=layer.ffn.lin1,
+        outer=layer.ffn.lin2,
+        norm=layer.output_layer_norm,
+    )
+
+
+def _block_config(config: Any) -> BlockConfig:
+    return BlockConfig(
+        heads=config.n_heads,
+        activation=config.activation,
+        attention_dropout=config.attention_dropout,
+        attended_dropout=0.0,
+        hidden_dropout=config.dropout,
+    )
+
+
+def embeddings(model: Any) -> Any:
+    """The Keras layer with words, positions and their layer norm."""
+    return model.distilbert.embeddings
+
+
+def layers(model: Any) -> Sequence[Any]:
+    """The encoder's Keras layers, from the embeddings on."""
+    return model.distilbert.transformer.layer
+
+
+def is_decayed(variable: tf.Variable) -> bool:
+    """Biases and layer norms are not decayed."""
+    return is_no_bias_or_norm(variable)

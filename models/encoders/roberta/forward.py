@@ -1,0 +1,72 @@
+"""The forward pass of RoBERTa and of the models named after its classes, XLM-RoBERTa and CamemBERT.
+
+It is BERT's, but for the positions, which start at 2 and leave padding out, and for the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from models import features
+from models.encoders.bert_layers import block, block_config, head_dropout
+from models.encoders.config import PADDING
+from models.encoders.layers import (
+    Dropout,
+    embed,
+    encode_first_tokens,
+    is_no_bias_or_norm,
+    padding_bias,
+    positions_past_padding,
+    token_type_vectors,
+    two_layer_head,
+)
+
+
+def classify(
+    model: Any,
+    inputs: Mapping[str, tf.Tensor],
+    dropout_seed: tf.Tensor | None = None,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """Token ids -> logits.
+
+    Args:
+        model: TFRobertaForSequenceClassification, or the class of XLM-RoBERTa or CamemBERT.
+        inputs: input_ids, attention_mask int32 [rows, tokens], optionally token_type_ids.
+        dropout_seed: int64 [2] when training; None means no dropout.
+        dtype: of the matrix products; layer norms, softmax and the head stay float32.
+
+    Returns:
+        float32 [rows, classes].
+    """
+    config, dropout = model.config, Dropout(dropout_seed)
+    hidden = dropout(_embed(model.roberta.embeddings, inputs), config.hidden_dropout_prob)
+    bias, blocks = padding_bias(inputs[features.ATTENTION_MASK]), [block(layer) for layer in layers(model)]
+    first = encode_first_tokens(blocks, block_config(config), hidden, bias, dropout, dtype)
+    return two_layer_head(model.classifier, first, tf.tanh, head_dropout(config), dropout)
+
+
+def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """-> float32 [rows * tokens, hidden]."""
+    ids, types = inputs[features.INPUT_IDS], inputs.get(features.TOKEN_TYPE_IDS)
+    positions = positions_past_padding(ids, inputs[features.ATTENTION_MASK], PADDING)
+    vectors = tf.gather(layer.position_embeddings, positions)
+    return embed(layer, ids, vectors, token_type_vectors(layer.token_type_embeddings, types))
+
+
+def embeddings(model: Any) -> Any:
+    """The Keras layer with words, positions, token types and their layer norm."""
+    return model.roberta.embeddings
+
+
+def layers(model: Any) -> Sequence[Any]:
+    """The encoder's Keras layers, from the embeddings on."""
+    return model.roberta.encoder.layer
+
+
+def is_decayed(variable: tf.Variable) -> bool:
+    """Biases and layer norms are not decayed."""
+    return is_no_bias_or_norm(variable)
