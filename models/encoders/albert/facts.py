@@ -27,6 +27,7 @@ HEAD_DROPOUT = "classifier_dropout_prob"
 
 PREFIX = "albert."
 PARTS = ("embeddings.", "encoder.", "pooler.")
+EMBEDDINGS = ("embeddings.", "encoder.embedding_hidden_mapping_in.")
 HEAD = ("classifier.",)
 OLD_NAMES = any_family.OLD_NAMES
 WITHOUT_WEIGHTS = any_family.BUFFERS

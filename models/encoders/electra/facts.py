@@ -24,6 +24,7 @@ HEAD_DROPOUT = "classifier_dropout"
 
 PREFIX = "electra."
 PARTS = ("embeddings.", "embeddings_project.", "encoder.")
+EMBEDDINGS = ("embeddings.", "embeddings_project.")
 HEAD = ("classifier.",)
 OLD_NAMES = any_family.OLD_NAMES
 WITHOUT_WEIGHTS = any_family.BUFFERS

@@ -28,6 +28,7 @@ HEAD_DROPOUT = "head_dropout_prob"
 
 PREFIX = "mpnet."
 PARTS = ("embeddings.", "encoder.", "pooler.")
+EMBEDDINGS = ("embeddings.", "encoder.relative_attention_bias.")
 HEAD = ("classifier.",)
 OLD_NAMES = any_family.OLD_NAMES
 WITHOUT_WEIGHTS = any_family.BUFFERS

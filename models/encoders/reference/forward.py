@@ -139,6 +139,6 @@ def is_decayed(variable: tf.Variable) -> bool:
 
     Norms are the only other vectors. Some classes keep biases as matrices, as GPT-2's `c_attn/bias` [1, outputs].
     """
-    return variable.shape.rank > 1 and not variable.name.rpartition("/")[2].removesuffix(":0").endswith(
-        "bias"
-    )
+    *path, name = variable.name.removesuffix(":0").split("/")
+    # MPNet's table of biases by distance is a bias, whatever Keras calls it.
+    return variable.shape.rank > 1 and not name.endswith("bias") and path[-1:] != ["relative_attention_bias"]
