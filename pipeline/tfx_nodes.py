@@ -1,4 +1,4 @@
-"""TFX's own nodes, each with all that does not depend on what is wired to it."""
+"""Creates TFX's own nodes, with the settings that do not depend on their inputs."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from pipeline.paths import PipelinePaths
 
 
 def make_statistics_gen(examples: BaseChannel) -> StatisticsGen:
-    """Statistics of every split; output `statistics`."""
+    """Computes the statistics of every split; output `statistics`."""
     return StatisticsGen(examples=examples, stats_options=SketchedStatsOptions())
 
 
 def make_transform(
     config: Config, parts: ModelParts, *, examples: BaseChannel, schema: BaseChannel
 ) -> Transform:
-    """Raw text to token ids and labels; outputs `transform_graph` and, of train and eval, `transformed_examples`."""
+    """Converts raw text to token ids and label ids; outputs `transform_graph`, and `transformed_examples` of train and eval."""
     return Transform(
         examples=examples,
         schema=schema,
         preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
-        # The model is judged on raw text, so only what the Trainer reads is written transformed.
+        # The model is evaluated on raw text, so only the Trainer's splits are written in transformed form.
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_statistics=True,
         custom_config=transform_config(config, parts),
@@ -64,7 +64,7 @@ def make_trainer(
 
 
 def last_blessed_of(config: Config, paths: PipelinePaths) -> Callable[[BaseChannel], Resolver]:
-    """Returns what makes, of the candidate, the node whose output `model` is the last blessed one, if any."""
+    """Returns a function from the candidate to the node whose output `model` is the last blessed model, if any."""
     return functools.partial(
         last_blessed,
         serving_dir=config.push.serving_dir,
@@ -82,7 +82,7 @@ def make_evaluator(
     baseline_model: BaseChannel,
     schema: BaseChannel,
 ) -> Evaluator:
-    """Holds the model to the thresholds on raw text; outputs `evaluation` and `blessing`."""
+    """Evaluates the model on raw text against the thresholds; outputs `evaluation` and `blessing`."""
     return Evaluator(
         examples=examples,
         model=model,

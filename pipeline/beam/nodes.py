@@ -15,12 +15,12 @@ from pipeline.beam.settings import BeamSettings
 def with_beam_arguments(
     nodes: Sequence[BaseNode], settings: BeamSettings, project_dir: Path
 ) -> list[BaseNode]:
-    """The nodes; each that runs Beam has the options of its engine.
+    """Gives each Beam node the pipeline options of its Beam runner; returns the nodes.
 
     Args:
         nodes: of one pipeline.
         settings: the config's `beam` section.
-        project_dir: where a node's process finds this project.
+        project_dir: this project's folder, as seen by the nodes.
     """
     for node in nodes:
         if isinstance(node, BaseBeamComponent):
