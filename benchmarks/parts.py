@@ -89,16 +89,16 @@ TRAINERS = {
 
 def tokenization_rows(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns one row per dataset, size and peer: rows/s of both, mismatches in the note."""
-    ours = {(r["dataset"], r["rows"]): r for r in results if r["system"] == "ours"}
+    ours = {(r["family"], r["dataset"], r["rows"]): r for r in results if r["system"] == "ours"}
     rows = []
     for peer in results:
         if peer["system"] == "ours":
             continue
         name, target = TOKENIZERS[peer["system"]]
-        mine = ours[peer["dataset"], peer["rows"]]
+        mine = ours[peer["family"], peer["dataset"], peer["rows"]]
         rows.append(
             make_row(
-                f"tokenization, {peer['dataset']}",
+                f"tokenization, {peer['family']}, {peer['dataset']}",
                 mine["rows_per_second"],
                 "rows/s",
                 peer_name=name,

@@ -1,6 +1,6 @@
 """Compares tokenizers by rows per second and by rows that differ: ours in the graph, Hugging Face fast, tf-text.
 
-Batches of 1,000 texts, with [CLS] and [SEP], truncated to 128 tokens, without padding. Every system has its own process;
+For each family, batches of 1,000 texts with special tokens, truncated to 128 tokens, without padding. Every system has its own process;
 they take turns pass by pass, so that a busy machine affects all of them alike, and the best pass counts. Hugging Face
 fast is Rust on all cores and is measured twice: as usually called (`tokenizer(texts)`) and through its fastest function
 (`encode_batch_fast`). A row is a mismatch if its ids are not those of `tokenizer(texts)`.
@@ -27,7 +27,12 @@ from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 
 DATASETS = ("trec", "sms_spam", "rotten_tomatoes")
-SYSTEMS = ("ours", "hf_fast", "hf_fast_backend", "tf_text_fast_bert")
+# Family of `models.tokenizers.family` -> what is measured.
+FAMILIES = {
+    "wordpiece": ("ours", "hf_fast", "hf_fast_backend", "tf_text_fast_bert"),
+    "byte_bpe": ("ours", "hf_fast", "hf_fast_backend"),
+}
+VOCABULARY = 30_000
 REFERENCE = "hf_fast"
 BATCH = 1000
 MAX_LENGTH = 128
@@ -39,25 +44,37 @@ System = tuple[Callable[[Any], Any], Callable[[list[str]], Any], Callable[[Any],
 
 def run(quick: bool, datasets: tuple[str, ...] = DATASETS) -> list[dict[str, Any]]:
     """Returns one dict per dataset, size and system. Quick: three passes over the rows; full: seven, also at 10x rows."""
-    checkpoint = checkpoint_folder(
-        CheckpointSettings(recipe="all-MiniLM-L6-v2"),
-        PROJECT_DIR / "data" / "checkpoints",
-        PROJECT_DIR / "checkpoints",
-    )
     for name in datasets:
         real_dataset(name)
     scales, passes = ([1], 3) if quick else ([1, 10], 7)
-    with contextlib.ExitStack() as alive:
-        scratch = Path(alive.enter_context(tempfile.TemporaryDirectory()))
-        workers = {system: Worker(system, checkpoint, scratch) for system in SYSTEMS}
-        for worker in workers.values():
-            alive.callback(worker.close)
-        return [
-            summary
-            for name in datasets
-            for scale in scales
-            for summary in _compare(workers, {"dataset": name, "scale": scale}, passes)
-        ]
+    summaries: list[dict[str, Any]] = []
+    for family, systems in FAMILIES.items():
+        with contextlib.ExitStack() as alive:
+            scratch = Path(alive.enter_context(tempfile.TemporaryDirectory()))
+            checkpoint = _checkpoint(family, scratch)
+            workers = {system: Worker(system, checkpoint, scratch) for system in systems}
+            for worker in workers.values():
+                alive.callback(worker.close)
+            for name in datasets:
+                for scale in scales:
+                    rows = _compare(workers, {"dataset": name, "scale": scale}, passes)
+                    summaries += [{**row, "family": family} for row in rows]
+    return summaries
+
+
+def _checkpoint(family: str, scratch: Path) -> Path:
+    """The folder of a tokenizer; what no package has is trained on the datasets, by a process of its own."""
+    if family == "wordpiece":
+        return checkpoint_folder(
+            CheckpointSettings(recipe="all-MiniLM-L6-v2"),
+            PROJECT_DIR / "data" / "checkpoints",
+            PROJECT_DIR / "checkpoints",
+        )
+    folder = scratch / family
+    folder.mkdir()
+    command = [sys.executable, "-m", "benchmarks.tokenization", f"train {family}", str(folder)]
+    subprocess.run(command, cwd=PROJECT_DIR, check=True, capture_output=True, text=True)
+    return folder
 
 
 def _compare(workers: dict[str, Worker], what: dict[str, Any], passes: int) -> Iterator[dict[str, Any]]:
@@ -213,9 +230,9 @@ def _graph(encode: Callable[[Any], Any]) -> System:
 
 
 def _hugging_face(checkpoint: Path) -> System:
-    from transformers import BertTokenizerFast
+    from transformers import AutoTokenizer
 
-    tokenizer = BertTokenizerFast.from_pretrained(checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     return (
         functools.partial(tokenizer, truncation=True, max_length=MAX_LENGTH),
         list,
@@ -224,13 +241,34 @@ def _hugging_face(checkpoint: Path) -> System:
 
 
 def _hugging_face_backend(checkpoint: Path) -> System:
-    from transformers import BertTokenizerFast
+    from transformers import AutoTokenizer
 
-    tokenizer = BertTokenizerFast.from_pretrained(checkpoint).backend_tokenizer
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint).backend_tokenizer
     tokenizer.enable_truncation(MAX_LENGTH)
     tokenizer.no_padding()
     return tokenizer.encode_batch_fast, list, lambda encodings: [encoding.ids for encoding in encodings]
 
 
+def _train_byte_bpe(folder: Path) -> None:
+    """RoBERTa's files with a vocabulary of the datasets' texts."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaTokenizerFast
+
+    tokenizer = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    texts = (text for name in DATASETS for text in _texts(name))
+    tokenizer.train_from_iterator(
+        texts, VOCABULARY, min_frequency=1, show_progress=False, special_tokens=special
+    )
+    tokenizer.save_model(str(folder))
+    RobertaTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
+
+
+_TRAINERS = {"train byte_bpe": _train_byte_bpe}
+
+
 if __name__ == "__main__":
-    serve(sys.argv[1], Path(sys.argv[2]))
+    if sys.argv[1] in _TRAINERS:
+        _TRAINERS[sys.argv[1]](Path(sys.argv[2]))
+    else:
+        serve(sys.argv[1], Path(sys.argv[2]))

@@ -99,12 +99,12 @@ class Config(Section):
         return self
 
     def needs_baseline(self) -> bool:
-        """Whether the served model may be replaced only by a model that was compared with it."""
+        """Whether only a model that was compared with the served one may replace it."""
         return self.evaluate.compares() and not self.push.replace_uncompared
 
 
 def task_of(config: Config) -> Task:
-    """Returns the model's task. There is only one so far; a key that chooses one of `TASKS` would be read only here."""
+    """What the model learns. There is one task so far; a key that chooses among `TASKS` is read here and nowhere else."""
     del config
     return TASKS[DEFAULT_TASK]
 

@@ -1,4 +1,4 @@
-"""Creates TFX's own nodes, with the settings that do not depend on their inputs."""
+"""TFX's own nodes, each with all that does not depend on what is wired to it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from pipeline.paths import PipelinePaths
 
 
 def make_statistics_gen(examples: BaseChannel) -> StatisticsGen:
-    """Computes the statistics of every split; output `statistics`."""
+    """Statistics of every split; output `statistics`."""
     return StatisticsGen(examples=examples, stats_options=SketchedStatsOptions())
 
 
 def make_transform(
     config: Config, parts: ModelParts, *, examples: BaseChannel, schema: BaseChannel
 ) -> Transform:
-    """Converts raw text to token ids and label ids; outputs `transform_graph`, and `transformed_examples` of train and eval."""
+    """Raw text to token ids and labels; outputs `transform_graph` and, of train and eval, `transformed_examples`."""
     return Transform(
         examples=examples,
         schema=schema,
         preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
-        # The model is evaluated on raw text, so only the Trainer's splits are written in transformed form.
+        # The model is judged on raw text, so only what the Trainer reads is written transformed.
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_statistics=True,
         custom_config=transform_config(config, parts),
@@ -64,7 +64,7 @@ def make_trainer(
 
 
 def last_blessed_of(config: Config, paths: PipelinePaths) -> Callable[[BaseChannel], Resolver]:
-    """Returns a function from the candidate to the node whose output `model` is the last blessed model, if any."""
+    """Returns what makes, of the candidate, the node whose output `model` is the last blessed one, if any."""
     return functools.partial(
         last_blessed,
         serving_dir=config.push.serving_dir,
@@ -82,7 +82,7 @@ def make_evaluator(
     baseline_model: BaseChannel,
     schema: BaseChannel,
 ) -> Evaluator:
-    """Evaluates the model on raw text against the thresholds; outputs `evaluation` and `blessing`."""
+    """Holds the model to the thresholds on raw text; outputs `evaluation` and `blessing`."""
     return Evaluator(
         examples=examples,
         model=model,

@@ -48,7 +48,7 @@ def create_pipeline(
         force_push: push even if a newer run's model or a rollback is being served.
 
     Raises:
-        UsageError, CheckpointError: raised by `read_parts`.
+        UsageError, CheckpointError: of `read_parts`.
     """
     data = config.data
     parts = read_parts(

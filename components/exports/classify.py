@@ -50,7 +50,9 @@ class Classifier:
         self._tokenizer = Tokenizer.from_file(str(model.with_name("tokenizer.json")))
         # Only "\n" ends a label, unlike in splitlines().
         self._labels = model.with_name("labels.txt").read_bytes().decode().removesuffix("\n").split("\n")
-        self.takes_token_types = "token_type_ids" in self._runtime.inputs
+        # Some tokenizers give even a single text token types.
+        types_of_one = self._tokenizer.encode("").type_ids
+        self.takes_pairs = "token_type_ids" in self._runtime.inputs and not any(types_of_one)
 
     def __call__(self, rows: Sequence[str] | Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         """Returns the most probable label and all probabilities for each text or pair of texts."""
@@ -153,7 +155,7 @@ def main() -> int:
         parser.error(f"no such model: {model or HERE / 'model.*'}")
     classifier = Classifier(model)
     rows: list[Any] = options.text
-    if options.pairs or classifier.takes_token_types:
+    if options.pairs or classifier.takes_pairs:
         if len(rows) % 2:
             parser.error(f"this model takes pairs of texts, got {len(rows)} text(s)")
         rows = list(zip(rows[::2], rows[1::2], strict=True))

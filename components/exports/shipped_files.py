@@ -43,6 +43,8 @@ def write_shipped_files(
     Raises:
         PipelineError: the label list or the tokenizer files cannot be read.
     """
+    from models.tokenizers.family import load_spec
+
     labels = read_labels(saved_model / EXTRAS / LABELS)
     shutil.copyfile(saved_model / EXTRAS / LABELS, out / LABELS)
     write_tokenizer(checkpoint, max_length, out)
@@ -50,8 +52,11 @@ def write_shipped_files(
     packages = [f"{name}=={version(name)}" for name in ("numpy", "tokenizers", runtime)]
     (out / REQUIREMENTS).write_text("".join(f"{line}\n" for line in packages), encoding="utf-8")
     inputs = served_inputs(saved_model)
+    shows_pairs = features.TOKEN_TYPE_IDS in inputs and not any(
+        kind for _, kind in load_spec(checkpoint).single
+    )
     (out / "README.md").write_text(
-        _readme(labels, max_length, text_columns, inputs, models), encoding="utf-8"
+        _readme(labels, max_length, text_columns, inputs, models, shows_pairs), encoding="utf-8"
     )
 
 
@@ -77,10 +82,11 @@ def _readme(
     text_columns: Sequence[str],
     inputs: Sequence[str],
     models: Sequence[str],
+    shows_pairs: bool,
 ) -> str:
     pair = len(text_columns) > 1
     texts = '"first text" "second text"' if pair else '"a text"'
-    if pair and features.TOKEN_TYPE_IDS not in inputs:
+    if pair and not shows_pairs:
         texts = f"--pairs {texts}"
     columns = " and ".join(f"`{name}`" for name in text_columns)
     return f"""# A text classifier

@@ -24,7 +24,6 @@ from models.tokenizers.tokenizer_files import (
     MAP_FILE,
     TOKENIZER_FILE,
     AddedToken,
-    SerializedToken,
     TokenizerConfig,
     TokenizerFiles,
     refused,
@@ -67,8 +66,19 @@ class FoundToken:
     normalized: bool = False
 
 
-class _Serialized(FromFile):
-    added_tokens: list[SerializedToken]
+class _Flagged(FromFile):
+    """As `with_ids` and tokenizer.json list it."""
+
+    content: str
+    id: int
+    single_word: bool
+    lstrip: bool
+    rstrip: bool
+    normalized: bool
+
+
+class _Listed(FromFile):
+    added_tokens: list[_Flagged]
 
 
 Named: TypeAlias = "str | Token"  # files name a special token by its text, or with flags
@@ -301,7 +311,7 @@ def found_tokens(title: str, file: Path, state: Mapping[str, Any]) -> tuple[Foun
     Raises:
         CheckpointError: flags that are not reproduced, or tokens that are too many.
     """
-    added = typed(_Serialized, file, state).added_tokens
+    added = typed(_Listed, file, state).added_tokens
     for token in added:
         if token.single_word:
             raise refused(title, file, f"added token {shown(token.content)} single_word", True, "false")
@@ -336,3 +346,11 @@ def _check_white_space(title: str, file: Path, tokens: Sequence[FoundToken]) -> 
                     True,
                     f"false beside the added token {shown(token.content)}, which begins with it",
                 )
+
+
+def may_overlap(tokens: Sequence[str]) -> bool:
+    """Whether matches of two tokens can overlap in a text: `["[a]", "]"]`, `["ab", "bc"]`."""
+    pairs = ((one, other) for one in tokens for other in tokens if one != other)
+    return any(
+        one in other or any(one.endswith(other[:k]) for k in range(1, len(other))) for one, other in pairs
+    )

@@ -133,6 +133,18 @@ FAMILIES = {
             "tfjs": "models.tokenizers.wordpiece.javascript",
         },
     ),
+    "byte_bpe": Family(
+        title="byte-level BPE",
+        model_type="BPE",
+        pre_tokenizer="ByteLevel",
+        vocabulary_files=("vocab.json", "merges.txt"),
+        spec="models.tokenizers.byte_bpe.spec",
+        graph="models.tokenizers.byte_bpe.graph",
+        exports={
+            "tflite": "models.tokenizers.byte_bpe.spec",
+            "onnx": "models.tokenizers.byte_bpe.spec",
+        },
+    ),
 }
 _REFUSING = "wordpiece"  # says of files that are of no family what is wrong with them
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 UNIGRAM, BPE = 1, 2  # TrainerSpec.ModelType
 NORMAL, UNKNOWN, UNUSED = 1, 2, 5  # SentencePiece.Type
 _VARINT, _BYTES, _FLOAT = 0, 2, 5  # wire types
+# A trie without a rule: without any trie, SentencePiece logs a line for each model that is loaded.
+_TRIE_BYTES = 1024
+_NO_RULES = struct.pack("<I", _TRIE_BYTES) + bytes(_TRIE_BYTES) + b"\0"
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ def piece_model(pieces: Iterable[Piece], model_type: int) -> bytes:
         for piece in pieces
     )
     trainer = _number(3, model_type)
-    normalizer = _message(1, b"identity") + _message(2, b"") + _number(3, 0) + _number(4, 0) + _number(5, 0)
+    normalizer = _message(1, b"none") + _message(2, _NO_RULES) + _number(3, 0) + _number(4, 0) + _number(5, 0)
     return listed + _message(2, trainer) + _message(3, normalizer)
 
 

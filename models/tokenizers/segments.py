@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from models.tokenizers.added_tokens import FoundToken
+from models.tokenizers.added_tokens import FoundToken, may_overlap
 
 # A byte that no UTF-8 text has.
 CUT = b"\xff"
@@ -38,35 +38,63 @@ def tokenize_between(
     Args:
         texts: string [batch], valid UTF-8.
         tokens: as `found_tokens` accepts them.
-        tokenize: string [segments] -> ragged int64 [segments, None]. No segment is empty, unless `tokens` is.
+        tokenize: string [segments] -> ragged int64 [segments, None]; an empty segment has no tokens.
 
     Returns:
         int64 [batch, None].
     """
     if not tokens:
         return tokenize(texts)
-    pieces = tf.strings.split(_marked(texts, tokens), CUT)
-    column = tf.range(tf.size(pieces.flat_values, tf.int64)) - tf.gather(
-        pieces.row_starts(), pieces.value_rowids()
+    found = tf.logical_not(
+        tf.reduce_all(tf.strings.regex_full_match(texts, f"[^{_first_characters(tokens)}]*"))
     )
-    is_token = tf.math.floormod(column, 2) == 1
-    pieces, is_token = (
-        tf.ragged.boolean_mask(values, pieces.with_values(is_token | (pieces.flat_values != "")))
-        for values in (pieces, pieces.with_values(is_token))
+    pieces, is_token, splits = tf.cond(found, lambda: _pieces(texts, tokens), lambda: _whole(texts))
+    segments = tf.cond(
+        found, lambda: tf.boolean_mask(pieces, tf.logical_not(is_token)), lambda: tf.identity(pieces)
     )
-    of_segments = tokenize(tf.boolean_mask(pieces.values, tf.logical_not(is_token.values)))
-    of_tokens = _ids(tf.boolean_mask(pieces.values, is_token.values), tokens)
-    return pieces.with_values(interleaved(is_token.values, of_tokens, of_segments)).merge_dims(1, 2)
+    of_segments = tokenize(segments)
+
+    def joined() -> tuple[tf.Tensor, tf.Tensor]:
+        of_tokens = _ids(tf.boolean_mask(pieces, is_token), tokens)
+        of_pieces = interleaved(is_token, of_tokens, of_segments)
+        return of_pieces.flat_values, tf.gather(of_pieces.row_splits, splits)
+
+    values, row_splits = tf.cond(found, joined, lambda: (of_segments.flat_values, of_segments.row_splits))
+    return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
 
 
-def _marked(texts: tf.Tensor, tokens: Sequence[FoundToken]) -> tf.Tensor:
-    """CUT before and after each token; a batch without the first character of one is left as it is."""
-    starts = "".join(sorted({re.escape(token.content[0]) for token in tokens}))
-    return tf.cond(
-        tf.reduce_all(tf.strings.regex_full_match(texts, f"[^{starts}]*")),
-        lambda: tf.identity(texts),
-        lambda: tf.strings.regex_replace(texts, _pattern(tokens), CUT + b"\\0" + CUT),
-    )
+def passes(tokens: Sequence[FoundToken]) -> list[tuple[FoundToken, ...]]:
+    """The tokens in the order in which they are found, where nothing is normalized: one pass, if that does the same."""
+    raw, normalized = (tuple(token for token in tokens if token.normalized is kind) for kind in (False, True))
+    spaces = any(character.isspace() for token in tokens for character in token.content)
+    strips = any(token.lstrip or token.rstrip for token in tokens)
+    apart = not any(may_overlap([one.content, other.content]) for one in raw for other in normalized)
+    if apart and not (spaces and strips):
+        return [tuple(tokens)] if tokens else []
+    return [tokens for tokens in (raw, normalized) if tokens]
+
+
+def _first_characters(tokens: Sequence[FoundToken]) -> str:
+    return "".join(sorted({re.escape(token.content[0]) for token in tokens}))
+
+
+def _whole(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Texts that have no token, as `_pieces` returns them."""
+    return tf.identity(texts), tf.zeros_like(texts, tf.bool), tf.range(tf.size(texts, tf.int64) + 1)
+
+
+def _pieces(texts: tf.Tensor, tokens: Sequence[FoundToken]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Segments and tokens of all texts, which of them are tokens, and where each text begins.
+
+    string [pieces], bool [pieces], int64 [batch + 1].
+    """
+    pieces = tf.strings.split(tf.strings.regex_replace(texts, _pattern(tokens), CUT + b"\\0" + CUT), CUT)
+    starts = tf.gather(pieces.row_starts(), pieces.value_rowids())
+    is_token = tf.math.floormod(tf.range(tf.size(pieces.flat_values, tf.int64)) - starts, 2) == 1
+    kept = is_token | (pieces.flat_values != "")
+    before = tf.concat([[0], tf.cumsum(tf.cast(kept, tf.int64))], axis=0)
+    splits = tf.gather(before, pieces.row_splits)
+    return tf.boolean_mask(pieces.flat_values, kept), tf.boolean_mask(is_token, kept), splits
 
 
 def _pattern(tokens: Sequence[FoundToken]) -> str:

@@ -147,7 +147,7 @@ class TokenizerFiles:
         self.map = {} if self.is_newer else self._json(MAP_FILE)
         self.added = {} if self.is_newer else self._json(ADDED_FILE)
         self.values = {**self.config, **self.map}
-        self.state = self._json(TOKENIZER_FILE)
+        self.state = _with_model_type(self._json(TOKENIZER_FILE))
         self.tokenizer = (
             typed(TokenizerJson, self.path(TOKENIZER_FILE), self.state) if self.has(TOKENIZER_FILE) else None
         )
@@ -168,6 +168,20 @@ class TokenizerFiles:
 
     def _json(self, name: str) -> dict[str, Any]:
         return read_json(self.path(name)) if self.has(name) else {}
+
+
+def _with_model_type(state: dict[str, Any]) -> dict[str, Any]:
+    """Adds the model.type that older files lack, as the Rust tokenizer does."""
+    model = state.get("model")
+    if not isinstance(model, dict) or "type" in model:
+        return state
+    if "merges" in model:
+        kind = "BPE"
+    elif "max_input_chars_per_word" in model:
+        kind = "WordPiece"
+    else:
+        kind = "Unigram" if isinstance(model.get("vocab"), list) else "WordLevel"
+    return {**state, "model": {"type": kind, **model}}
 
 
 def check_keys(files: TokenizerFiles) -> None:

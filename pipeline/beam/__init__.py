@@ -1,1 +1,1 @@
-"""Chooses and configures the Beam runner of the nodes that use Beam. The nodes do not depend on it."""
+"""Which engine runs the nodes that are Beam pipelines, and what it is told. The nodes do not know."""

@@ -15,12 +15,12 @@ from pipeline.beam.settings import BeamSettings
 def with_beam_arguments(
     nodes: Sequence[BaseNode], settings: BeamSettings, project_dir: Path
 ) -> list[BaseNode]:
-    """Gives each Beam node the pipeline options of its Beam runner; returns the nodes.
+    """The nodes; each that runs Beam has the options of its engine.
 
     Args:
         nodes: of one pipeline.
         settings: the config's `beam` section.
-        project_dir: this project's folder, as seen by the nodes.
+        project_dir: where a node's process finds this project.
     """
     for node in nodes:
         if isinstance(node, BaseBeamComponent):

@@ -118,9 +118,9 @@ def test_figure_of_nothing_is_refused(figures):
 
 
 def test_tokenization_of_no_rows_is_refused():
-    common = {"benchmark": "tokenization", "dataset": "sms_spam", "rows": 0, "peak_mib": 900, "mismatches": 0}
+    common = {"family": "wordpiece", "dataset": "sms_spam", "rows": 0, "peak_mib": 900, "mismatches": 0}
     results = [{**common, "system": system, "rows_per_second": 0} for system in ("ours", "hf_fast")]
-    with pytest.raises(ValueError, match="tokenization, sms_spam: nothing was measured"):
+    with pytest.raises(ValueError, match="tokenization, wordpiece, sms_spam: nothing was measured"):
         tokenization_rows(results)
 
 
@@ -139,12 +139,13 @@ def test_dataset_of_a_benchmark_is_made_when_it_is_not_there(monkeypatch, tmp_pa
 
 
 def test_tokenization_result_becomes_a_row_per_peer():
-    common = {"benchmark": "tokenization", "dataset": "trec", "rows": 100, "peak_mib": 900}
+    common = {"family": "byte_bpe", "dataset": "trec", "rows": 100, "peak_mib": 900}
     ours = {**common, "system": "ours", "rows_per_second": 50_000, "mismatches": 0}
     peer = {**common, "system": "tf_text_fast_bert", "rows_per_second": 40_000, "mismatches": 7}
 
     [row] = tokenization_rows([ours, peer])
 
+    assert row["what"] == "tokenization, byte_bpe, trec"
     assert (row["ours"], row["peer"], row["ratio"], row["rows"]) == (50_000, 40_000, 1.25, 100)
     assert row["note"] == "rows that differ from HF fast: ours 0, tf-text FastBertTokenizer 7"
 

@@ -118,7 +118,7 @@ def test_own_data_stays_though_the_config_names_a_recipe(refused, folder):
 def test_root_that_is_no_folder(folder, capfd):
     (folder / "file").write_text("")
     assert run(RunRequest(str(folder / "tiny.yaml"), (), folder / "file")) == 2
-    assert "no folder can be created there: Not a directory" in capfd.readouterr().err
+    assert "no folder can be made there: Not a directory" in capfd.readouterr().err
 
 
 def test_shard_in_two_splits(refused):

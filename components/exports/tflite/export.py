@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -69,12 +70,15 @@ def ship_beside(
 
     See `shipped_files.write_shipped_files` and `tflite_metadata`.
     """
+    from models.tokenizers.family import family_of
+
+    tokenizer = importlib.import_module(family_of(checkpoint).exports["tflite"]).TFLITE_TOKENIZER
     models = [_file(out, variant) for variant in variants]
     shipped_files.write_shipped_files(
         saved_model, checkpoint, max_length, text_columns, [m.name for m in models], "ai-edge-litert", out
     )
     for model in models:
-        metadata.add_metadata(model, out / shipped_files.LABELS, out / shipped_files.VOCABULARY)
+        metadata.add_metadata(model, out / shipped_files.LABELS, out / shipped_files.VOCABULARY, tokenizer)
 
 
 def _file(out: Path, variant: str) -> Path:

@@ -24,17 +24,17 @@ PARSER_VERSION = "1.1.0"  # the first that supports tokenizers
 # The schema's enums and union members that are used here.
 TENSOR_AXIS_LABELS, VOCABULARY = 2, 5
 FEATURE_PROPERTIES = 1
-BERT_TOKENIZER_OPTIONS = 4
+TOKENIZERS = {"BertTokenizerOptions": 4}
 
 _DESCRIPTIONS = {
-    features.INPUT_IDS: "Token ids, [CLS] first, padded to the longest text of the batch.",
+    features.INPUT_IDS: "Token ids with special tokens, padded to the longest text of the batch.",
     features.ATTENTION_MASK: "1 for a token, 0 for padding.",
-    features.TOKEN_TYPE_IDS: "0 up to the first [SEP], 1 for the second text.",
+    features.TOKEN_TYPE_IDS: "The token types that the tokenizer gives, such as 1 for the second text.",
     features.PROBABILITIES: "Probability of each label.",
 }
 
 
-def add_metadata(model: Path, labels: Path, vocabulary: Path) -> None:
+def add_metadata(model: Path, labels: Path, vocabulary: Path, tokenizer: str | None) -> None:
     """Adds the metadata and both files to a .tflite file that has no metadata yet.
 
     Args:
@@ -46,7 +46,7 @@ def add_metadata(model: Path, labels: Path, vocabulary: Path) -> None:
     from tensorflow.lite.tools import flatbuffer_utils
 
     graph = flatbuffer_utils.convert_bytearray_to_object(bytearray(model.read_bytes()))
-    content = _metadata(*_names(graph), labels.name, vocabulary.name)
+    content = _metadata(*_names(graph), labels.name, vocabulary.name, tokenizer)
     graph.buffers.append(schema.BufferT(data=list(content)))
     entry = schema.MetadataT(name=BUFFER_NAME, buffer=len(graph.buffers) - 1)
     graph.metadata = [*(graph.metadata or []), entry]
@@ -65,19 +65,19 @@ def _names(graph: Any) -> tuple[list[str], list[str]]:
     return [called[index] for index in subgraph.inputs], [called[index] for index in subgraph.outputs]
 
 
-def _metadata(inputs: Sequence[str], outputs: Sequence[str], labels: str, vocabulary: str) -> bytes:
+def _metadata(
+    inputs: Sequence[str], outputs: Sequence[str], labels: str, vocabulary: str, tokenizer: str | None
+) -> bytes:
     """The flatbuffer. Field numbers are positions in the schema's tables."""
     b = flatbuffers.Builder()
     label_file = _file(b, labels, "Labels in the order of the probabilities.", TENSOR_AXIS_LABELS)
-    vocabulary_file = _file(b, vocabulary, "WordPiece vocabulary, the id is the line.", VOCABULARY)
-    tokenizer = _table(b, {0: _vector(b, [vocabulary_file])})  # BertTokenizerOptions
-    process_unit = _table(b, {1: tokenizer}, {0: BERT_TOKENIZER_OPTIONS})
+    vocabulary_file = _file(b, vocabulary, "Vocabulary, the id is the line.", VOCABULARY)
     subgraph = _table(
         b,
         {
             2: _vector(b, [_tensor(b, name, ["batch", "tokens"]) for name in inputs]),
             3: _vector(b, [_tensor(b, name, ["batch", "label"], [label_file]) for name in outputs]),
-            5: _vector(b, [process_unit]),
+            **_tokenizer(b, vocabulary_file, tokenizer),
         },
     )
     model = _table(
@@ -91,6 +91,14 @@ def _metadata(inputs: Sequence[str], outputs: Sequence[str], labels: str, vocabu
     )
     b.Finish(model, FILE_IDENTIFIER)
     return bytes(b.Output())
+
+
+def _tokenizer(b: flatbuffers.Builder, vocabulary: int, name: str | None) -> dict[int, int]:
+    """The field of SubGraphMetadata with the vocabulary: associated_files, or input_process_units where there is a unit."""
+    if name is None:
+        return {4: _vector(b, [vocabulary])}
+    options = _table(b, {0: _vector(b, [vocabulary])})
+    return {5: _vector(b, [_table(b, {1: options}, {0: TOKENIZERS[name]})])}
 
 
 def _tensor(b: flatbuffers.Builder, name: str, dimensions: Sequence[str], files: Sequence[int] = ()) -> int:

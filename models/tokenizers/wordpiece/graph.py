@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_builder as model_builder
 
+from models.tokenizers.added_tokens import may_overlap
 from models.tokenizers.wordpiece.code_points import (
     MARKERS,
     NEUTRAL,
@@ -85,7 +86,7 @@ def _marked(texts: tf.Tensor, spec: WordpieceSpec) -> tf.Tensor:
 
 def _replaced(texts: tf.Tensor, found: Mapping[str, str]) -> tf.Tensor:
     """Replaces each key by its value, from the left and the longest match first, as Hugging Face finds tokens."""
-    if _may_overlap(list(found)):
+    if may_overlap(list(found)):
         # RE2 uses the first alternative that matches.
         longest_first = sorted(found, key=len, reverse=True)
         texts = tf.strings.regex_replace(texts, "|".join(map(re.escape, longest_first)), f"{OPEN}\\0{CLOSE}")
@@ -93,14 +94,6 @@ def _replaced(texts: tf.Tensor, found: Mapping[str, str]) -> tf.Tensor:
     for token, written in found.items():
         texts = tf.strings.regex_replace(texts, re.escape(token), written)
     return texts
-
-
-def _may_overlap(tokens: Sequence[str]) -> bool:
-    """Whether matches of two tokens can overlap in a text: `["[a]", "]"]`, `["ab", "bc"]`."""
-    pairs = ((one, other) for one in tokens for other in tokens if one != other)
-    return any(
-        one in other or any(one.endswith(other[:k]) for k in range(1, len(other))) for one, other in pairs
-    )
 
 
 def _simple_text(spec: WordpieceSpec, table: CodePointTable) -> str:

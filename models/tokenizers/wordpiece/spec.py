@@ -26,6 +26,7 @@ from models.tokenizers.wordpiece.bert_tokenizer import (
     resolve_tokenizer,
 )
 
+TFLITE_TOKENIZER = "BertTokenizerOptions"  # of TFLite metadata
 # RE2 refuses larger counted repetitions, and the long-word rule is one.
 LONGEST_WORD_LIMIT = 1000
 MOST_ADDED_TOKENS = 250  # of each kind: each is one replacement in the graph

@@ -12,10 +12,12 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from transformers import AutoTokenizer
 
 from components.transform.preprocessing import preprocessing_fn
 from models.errors import PipelineError
 from models.tokenizers.family import FAMILIES
+from tests.support.byte_bpe import write_byte_bpe_tokenizer
 from tests.support.tokenizers import MakeTokenizer
 from tests.support.word_family import WORDS_FAMILY
 from tests.support.word_family.files import write_word_tokenizer
@@ -106,6 +108,26 @@ def test_pairs_have_token_types_of_the_same_length(make_tokenizer: MakeTokenizer
     results = transform(rows, raw_spec, config, tmp_path / "graph")
     assert results[0]["input_ids"].tolist() == [2, 5, 6, 7, 3, 5, 6, 3]
     assert results[0]["token_type_ids"].tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
+
+
+def test_graph_with_byte_level_bpe_works_elsewhere_without_files(tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    write_byte_bpe_tokenizer(folder, size=400)
+    config = custom_config(folder, ["no", "yes"], max_length=12, text="question", text_pair="answer")
+    rows = [{"question": ["The cat's <mask>"], "answer": ["naïve 12"], "label": "yes"}]
+    raw_spec = {"question": TEXT, "answer": TEXT, "label": tf.io.FixedLenFeature([], tf.string)}
+    options = {"truncation": True, "max_length": 12}
+    wanted = AutoTokenizer.from_pretrained(folder)("The cat's <mask>", "naïve 12", **options)["input_ids"]
+    results = transform(rows, raw_spec, config, tmp_path / "graph")
+    assert [row["input_ids"].tolist() for row in results] == [wanted]
+    assert sorted(results[0]) == ["input_ids", "label_id"]
+    shutil.rmtree(folder)
+    shutil.move(tmp_path / "graph", tmp_path / "moved")
+    layer = tft.TFTransformOutput(str(tmp_path / "moved")).transform_features_layer()
+    columns = {name: tf.constant([rows[0][name]]) for name in ("question", "answer")}
+    served = layer({name: tf.sparse.from_dense(column) for name, column in columns.items()})
+    assert tf.sparse.to_dense(served["input_ids"]).numpy().tolist() == [wanted]
 
 
 def test_tokenizer_family_that_is_one_folder_and_one_row_makes_the_model_inputs(

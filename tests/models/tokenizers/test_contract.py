@@ -20,6 +20,7 @@ from models.features import INPUT_IDS, TOKEN_TYPE_IDS
 from models.tokenizers.family import FAMILIES, family_of, load_spec
 from models.tokenizers.hugging_face import verified_spec
 from models.tokenizers.packing import encode
+from tests.support.byte_bpe import write_byte_bpe_tokenizer
 from tests.support.tokenizers import model_inputs, write_bert_tokenizer
 from tests.support.unicode_texts import generated_texts, vocabulary
 from tests.support.word_family import WORDS_FAMILY
@@ -46,6 +47,7 @@ MEMBERS: dict[str, dict[str, Write]] = {
         "CJK words": _bert(tokenize_chinese_chars=False),
         "no clean-up": _bert(normalizer={"clean_text": False}),
     },
+    "byte_bpe": {"roberta": write_byte_bpe_tokenizer},
     # The toy of CONTRIBUTING.md's recipe.
     "words": {
         "words": lambda folder: write_word_tokenizer(folder, ["a", "b", "the", "cat", "1", "été", "中文"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer, models
 
 from models.errors import CheckpointError
 from models.tokenizers.added_tokens import FoundToken, found_tokens
-from models.tokenizers.segments import tokenize_between
+from models.tokenizers.segments import passes, tokenize_between
 
 SEGMENT = 1000  # and its length in characters: the id that a segment gets here
 FILE = Path("encoder/tokenizer.json")
@@ -21,14 +22,13 @@ FILE = Path("encoder/tokenizer.json")
 
 def in_graph(texts: Sequence[str], tokens: Sequence[FoundToken]) -> list[list[int]]:
     def lengths(segments: tf.Tensor) -> tf.RaggedTensor:
-        count = tf.cast(tf.strings.length(segments, "UTF8_CHAR"), tf.int64)
-        return tf.RaggedTensor.from_tensor(SEGMENT + count[:, tf.newaxis])
+        count = tf.cast(tf.strings.length(segments, "UTF8_CHAR"), tf.int64)[:, tf.newaxis]
+        return tf.ragged.boolean_mask(SEGMENT + count, count > 0)
 
-    def between_normalized(segments: tf.Tensor) -> tf.RaggedTensor:
-        return tokenize_between(segments, [token for token in tokens if token.normalized], lengths)
-
-    raw = [token for token in tokens if not token.normalized]
-    return tokenize_between(tf.constant(texts, tf.string), raw, between_normalized).to_list()
+    tokenize: Callable[[tf.Tensor], tf.RaggedTensor] = lengths
+    for found in reversed(passes(tokens)):
+        tokenize = functools.partial(tokenize_between, tokens=found, tokenize=tokenize)
+    return tokenize(tf.constant(texts, tf.string)).to_list()
 
 
 def in_rust(texts: Sequence[str], tokens: Sequence[FoundToken]) -> list[list[int]]:
@@ -77,8 +77,18 @@ def test_tokens_of_normalized_text_are_found_in_what_the_others_leave() -> None:
     assert in_rust(["abc", "abab", "xb bc"], tokens) == [[1001, 2], [1, 1], [1001, 3, 1001, 2]]
 
 
+def test_both_kinds_are_found_in_one_pass_where_they_cannot_meet() -> None:
+    mask, end = FoundToken("<mask>", 1, lstrip=True), FoundToken("</s>", 2, normalized=True)
+    assert passes([mask, end]) == [(mask, end)]
+    meeting = FoundToken(">x", 3, normalized=True)
+    assert passes([mask, end, meeting]) == [(mask,), (end, meeting)]
+    spaced = FoundToken("a b", 3, normalized=True)
+    assert passes([mask, end, spaced]) == [(mask,), (end, spaced)]
+    assert passes([]) == []
+
+
 def test_without_tokens_a_text_is_one_segment() -> None:
-    assert in_graph(["a b", ""], ()) == [[1003], [1000]]
+    assert in_graph(["a b", ""], ()) == [[1003], []]
 
 
 def test_a_batch_without_rows_has_none() -> None:

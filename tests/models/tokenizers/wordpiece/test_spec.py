@@ -10,6 +10,7 @@ import pytest
 
 from models.errors import PipelineError
 from models.tokenizers.family import load_spec
+from models.tokenizers.hugging_face import verified_spec
 from models.tokenizers.wordpiece.code_points import code_point_table
 from tests.support.tokenizer_folders import flags
 from tests.support.tokenizers import MakeTokenizer
@@ -63,6 +64,15 @@ def test_tokenizer_that_was_edited_is_read_again(make_tokenizer: MakeTokenizer) 
     assert load_spec(folder).max_input_chars_per_word == 7
 
 
+def test_older_file_without_the_type_of_its_model_is_read(make_tokenizer: MakeTokenizer) -> None:
+    folder = make_tokenizer(["who"])
+    spec = load_spec(folder)
+    state = json.loads((folder / "tokenizer.json").read_text())
+    del state["model"]["type"]
+    (folder / "tokenizer.json").write_text(json.dumps(state))
+    assert verified_spec(folder) == spec
+
+
 @pytest.mark.parametrize("options", [{}, {"do_lower_case": False}, {"strip_accents": False}])
 def test_vocab_txt_alone_gives_the_same_spec(make_tokenizer: MakeTokenizer, options: dict) -> None:
     folder = make_tokenizer(["who", "##s", "é"], **options)
@@ -80,7 +90,7 @@ def test_vocab_txt_alone_gives_the_same_spec(make_tokenizer: MakeTokenizer, opti
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model.type": "BPE"}, "model.type is 'BPE'; in-graph WordPiece reproduces only 'WordPiece'"),
+        ({"model.type": "Own"}, "model.type is 'Own'; in-graph WordPiece reproduces only 'WordPiece'"),
         ({"normalizer": {"type": "NFC"}}, "normalizer.type is 'NFC'"),
         ({"normalizer": None}, "normalizer.type is None"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "pre_tokenizer.type is 'Whitespace'"),
