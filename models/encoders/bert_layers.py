@@ -8,7 +8,7 @@ from models.encoders.layers import Block, BlockConfig, Projections
 
 
 def block(layer: Any) -> Block:
-    """TFBertLayer, or a copy of it, as TFRobertaLayer -> its parts."""
+    """The parts of a TFBertLayer or of a copy of it, such as TFRobertaLayer."""
     attention, attended = layer.attention.self_attention, layer.attention.dense_output
     return Block(
         projections=Projections(attention.query, attention.key, attention.value),
@@ -21,7 +21,7 @@ def block(layer: Any) -> Block:
 
 
 def block_config(config: Any) -> BlockConfig:
-    """BertConfig, or another with the same names for what its layers do, as MPNetConfig."""
+    """The settings of a BertConfig or of another config with the same names, such as MPNetConfig."""
     return BlockConfig(
         heads=config.num_attention_heads,
         activation=config.hidden_act,
@@ -32,6 +32,6 @@ def block_config(config: Any) -> BlockConfig:
 
 
 def head_dropout(config: Any) -> float:
-    """The rate before the head: `classifier_dropout`, or that of the hidden states where there is none."""
+    """The dropout rate before the head: `classifier_dropout`, or that of the hidden states if it is not set."""
     rate = config.classifier_dropout
     return float(config.hidden_dropout_prob if rate is None else rate)

@@ -1,6 +1,6 @@
-"""What forward passes are built from, over the variables of Keras layers of transformers.
+"""The building blocks of forward passes, which use the variables of transformers' Keras layers.
 
-Hidden states are [rows * tokens, hidden], so that every dense layer is one matrix product.
+Hidden states are [rows * tokens, hidden], so that every dense layer is a single matrix product.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _MASKED = -1e9  # added to a score; exp() of it is exactly 0 in float32
 
 @dataclass
 class Dropout:
-    """Dropout whose masks depend on `seed` only (int64 [2]); without a seed it does nothing.
+    """Dropout whose masks depend only on `seed` (int64 [2]); without a seed it does nothing.
 
-    Stateless, so that a run that was interrupted and resumed draws the masks it would have drawn.
+    It is stateless, so that a resumed run draws the same masks as an uninterrupted one.
     """
 
     seed: tf.Tensor | None = None
@@ -38,7 +38,7 @@ class Dropout:
 
 @dataclass(frozen=True)
 class Part:
-    """Variables that belong together and are of no one Keras layer, for `train.freeze`."""
+    """Variables of several Keras layers that belong together, for `train.freeze`."""
 
     variables: list[tf.Variable]
 
@@ -57,7 +57,7 @@ class Projections(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The Keras layers of one encoder layer that normalizes behind its two sums, as BERT's do."""
+    """The Keras layers of one encoder layer that normalizes after its two sums, as in BERT."""
 
     projections: Projections
     attended: Any  # dense
@@ -68,7 +68,7 @@ class Block(NamedTuple):
 
 
 class BlockConfig(NamedTuple):
-    """What config.json says about all blocks. `activation`: transformers' name of it."""
+    """The settings of all blocks from config.json. `activation`: its name in transformers."""
 
     heads: int
     activation: str
@@ -86,7 +86,7 @@ def embed(layer: Any, ids: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
     Args:
         layer: Keras layer with `weight` [vocabulary, width] and `LayerNorm`.
         ids: int32 [rows, tokens].
-        others: what is added to the words': float32 [1 or rows, tokens, width], or [width] for all tokens.
+        others: embeddings to add to the words': float32 [1 or rows, tokens, width], or [width] for all tokens.
 
     Returns:
         float32 [rows * tokens, width].
@@ -103,15 +103,15 @@ def leading_positions(table: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
 
 
 def token_type_vectors(table: tf.Variable, types: tf.Tensor | None) -> tf.Tensor:
-    """The embeddings of the token types, float32 [rows, tokens, width]; without types that of type 0, [width]."""
+    """The embeddings of the token types, float32 [rows, tokens, width]; without types, that of type 0, [width]."""
     return table[0] if types is None else tf.gather(table, types)
 
 
 def positions_past_padding(ids: tf.Tensor, attention_mask: tf.Tensor, padding: int) -> tf.Tensor:
     """fairseq's positions: a token with the id `padding` has the position `padding`, the others count on from there.
 
-    `padding` 1: `[[0, 9, 1, 8, 2, 0]]` with the mask `[[1, 1, 1, 1, 1, 0]]` -> `[[2, 3, 1, 4, 5, 1]]`. What is
-    masked has the position of padding, too: no token attends to it, whatever id stands there.
+    `padding` 1: `[[0, 9, 1, 8, 2, 0]]` with the mask `[[1, 1, 1, 1, 1, 0]]` -> `[[2, 3, 1, 4, 5, 1]]`. Masked
+    tokens also have the position of padding: no token attends to them, whatever their ids are.
     """
     counted = tf.cast(tf.not_equal(ids, padding), tf.int32) * tf.cast(attention_mask, tf.int32)
     return tf.cumsum(counted, axis=1) * counted + padding
@@ -128,10 +128,10 @@ def encode_first_tokens(
     dropout: Dropout,
     dtype: tf.DType,
 ) -> tf.Tensor:
-    """All blocks, one after the other. The head reads first tokens only, so the last block computes no other.
+    """Runs all blocks. The head reads only the first tokens, so the last block computes no others.
 
     Args:
-        blocks: from the embeddings on; a block may be there repeatedly.
+        blocks: from the embeddings on; a block may occur repeatedly.
         hidden: float32 [rows * tokens, hidden].
         bias: as for `attend`.
 
@@ -166,9 +166,9 @@ def encoder_layer(
 
 
 def padding_bias(attention_mask: tf.Tensor) -> tf.Tensor:
-    """[rows, tokens], 1 for a token -> what attention adds to the scores, float32 [rows, 1, 1, tokens]."""
+    """Converts a mask [rows, tokens], 1 for a token, to the bias of the scores, float32 [rows, 1, 1, tokens]."""
     padding = 1.0 - tf.cast(attention_mask, tf.float32)
-    # Not `padding[:, None, None]`: that is a StridedSlice that TFLite does not have.
+    # Not `padding[:, None, None]`, which is a StridedSlice that TFLite does not support.
     return tf.expand_dims(tf.expand_dims(padding, 1), 1) * _MASKED
 
 
@@ -206,7 +206,7 @@ def attend(
     return tf.reshape(context, [-1, size])
 
 
-# --- heads and what all of it is made of --------------------------------------------------------------
+# --- heads and elementary layers ----------------------------------------------------------------------
 
 
 def two_layer_head(
@@ -228,13 +228,13 @@ def dense(values: tf.Tensor, layer: Any, dtype: tf.DType) -> tf.Tensor:
 
 
 def layer_norm(values: tf.Tensor, layer: Any) -> tf.Tensor:
-    """Over the last dimension."""
+    """Layer normalization over the last dimension."""
     mean, variance = tf.nn.moments(values, axes=-1, keepdims=True)
     return tf.nn.batch_normalization(values, mean, variance, layer.beta, layer.gamma, layer.epsilon)
 
 
 def is_no_bias_or_norm(variable: tf.Variable) -> bool:
-    """Whether it is neither a bias nor of a layer norm, whatever the layer norm is called.
+    """Whether a variable is neither a bias nor part of a layer norm, under any name of the layer norm.
 
     `.../output_layer_norm/gamma:0` -> False, `.../output_layer/kernel:0` -> True
     """

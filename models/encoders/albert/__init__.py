@@ -1,1 +1,1 @@
-"""ALBERT: BERT's encoder with few sets of weights that its layers share, behind narrow embeddings."""
+"""ALBERT: BERT's encoder with layers that share weights, after narrow embeddings."""

@@ -1,4 +1,4 @@
-"""What ALBERT's config.json and tensors are called, and what they may say. No TensorFlow here."""
+"""ALBERT's config.json keys and tensors, and their supported values. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNREAD = ()
 MISSPELT: dict[str, str] = {}
 
 REFUSED = any_family.REFUSED
-# The first checkpoints have these, which transformers never read.
+# Keys of the first checkpoints, which transformers has never read.
 HARMLESS = any_family.HARMLESS | {
     "down_scale_factor",
     "gap_size",
@@ -46,7 +46,7 @@ HARMLESS = any_family.HARMLESS | {
 
 
 class Config(LayersConfig):
-    """The keys that make the forward pass, with AlbertConfig's names and defaults."""
+    """The keys that determine the forward pass, with AlbertConfig's names and defaults."""
 
     vocab_size: Count = 30000
     embedding_size: Count = 128
@@ -74,7 +74,7 @@ class Config(LayersConfig):
 
 
 def sizes(config: Config) -> Sizes:
-    """What the tokenizer, the config and the freezing of layers have to fit."""
+    """The sizes that tokenizer, settings and frozen layers have to match."""
     return Sizes(
         vocabulary=config.vocab_size,
         positions=config.max_position_embeddings,
@@ -86,7 +86,7 @@ def sizes(config: Config) -> Sizes:
 
 
 def tensors(config: Config, stored: Collection[str]) -> Iterator[NamedShape]:
-    """(name, shape as PyTorch keeps it) of every tensor; group by group, so that the first miss ends it."""
+    """Yields (name, shape in PyTorch) of every tensor, group by group, so that a check can stop at the first missing one."""
     width, hidden, inner = config.embedding_size, config.hidden_size, config.intermediate_size
     yield "embeddings.word_embeddings.weight", (config.vocab_size, width)
     yield "embeddings.position_embeddings.weight", (config.max_position_embeddings, width)

@@ -36,7 +36,7 @@ def classify(
         model: TFAlbertForSequenceClassification.
         inputs: input_ids, attention_mask int32 [rows, tokens], optionally token_type_ids.
         dropout_seed: int64 [2] when training; None means no dropout.
-        dtype: of the matrix products; layer norms, softmax and the head stay float32.
+        dtype: type of the matrix products; layer norms, softmax and the head stay float32.
 
     Returns:
         float32 [rows, classes].
@@ -51,16 +51,18 @@ def classify(
 
 
 def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """-> float32 [rows * tokens, embedding_size]."""
+    """The embeddings, float32 [rows * tokens, embedding_size]."""
     ids, types = inputs[features.INPUT_IDS], inputs.get(features.TOKEN_TYPE_IDS)
     positions = leading_positions(layer.position_embeddings, ids)
     return embed(layer, ids, positions, token_type_vectors(layer.token_type_embeddings, types))
 
 
 def _blocks(model: Any) -> list[Block]:
-    """In the order in which they run: 4 layers in 2 groups are the groups 0, 0, 1, 1."""
+    """The blocks in the order in which they run: 4 layers in 2 groups are the groups 0, 0, 1, 1."""
     total, groups = model.config.num_hidden_layers, layers(model)
-    order = (groups[int(i / (total / len(groups)))] for i in range(total))  # with the rounding of the class
+    order = (
+        groups[int(i / (total / len(groups)))] for i in range(total)
+    )  # rounded as in transformers' class
     return [_block(layer) for group in order for layer in group.albert_layers]
 
 
@@ -83,10 +85,10 @@ def embeddings(model: Any) -> Part:
 
 
 def layers(model: Any) -> Sequence[Any]:
-    """The groups of the encoder's Keras layers, from the embeddings on: one that runs repeatedly comes once."""
+    """The groups of the encoder's Keras layers, from the embeddings on; one that runs repeatedly is listed once."""
     return model.albert.encoder.albert_layer_groups
 
 
 def is_decayed(variable: tf.Variable) -> bool:
-    """Biases and layer norms are not decayed."""
+    """Whether weight decay applies: not to biases and layer norms."""
     return is_no_bias_or_norm(variable)

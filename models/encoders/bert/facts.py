@@ -1,4 +1,4 @@
-"""What BERT's config.json and tensors are called, and what they may say. No TensorFlow here."""
+"""BERT's config.json keys and tensors, and their supported values. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNREAD = ()
 MISSPELT: dict[str, str] = {}
 
 REFUSED = any_family.REFUSED
-# Multilingual BERT's configs have these, which no code ever read.
+# Keys of multilingual BERT's configs, which no code has ever read.
 HARMLESS = any_family.HARMLESS | {
     "directionality",
     "pooler_fc_size",
@@ -44,7 +44,7 @@ HARMLESS = any_family.HARMLESS | {
 
 
 class Config(LayersConfig):
-    """The keys that make the forward pass, with BertConfig's names and defaults."""
+    """The keys that determine the forward pass, with BertConfig's names and defaults."""
 
     classifier_dropout: Share | None = None
     type_vocab_size: Count = 2
@@ -52,7 +52,7 @@ class Config(LayersConfig):
 
 
 def sizes(config: Config) -> Sizes:
-    """What the tokenizer, the config and the freezing of layers have to fit."""
+    """The sizes that tokenizer, settings and frozen layers have to match."""
     return Sizes(
         vocabulary=config.vocab_size,
         positions=config.max_position_embeddings,
@@ -63,7 +63,7 @@ def sizes(config: Config) -> Sizes:
 
 
 def tensors(config: Config, stored: Collection[str]) -> Iterator[NamedShape]:
-    """(name, shape as PyTorch keeps it) of every tensor; layer by layer, so that the first miss ends it."""
+    """Yields (name, shape in PyTorch) of every tensor, layer by layer, so that a check can stop at the first missing one."""
     hidden = config.hidden_size
     yield "embeddings.word_embeddings.weight", (config.vocab_size, hidden)
     yield "embeddings.position_embeddings.weight", (config.max_position_embeddings, hidden)

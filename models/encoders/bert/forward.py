@@ -1,8 +1,8 @@
 """BERT's forward pass, over the variables of TFBertForSequenceClassification.
 
-The arithmetic is that of the class (a test holds logits and gradients together). Calling the class itself costs a
-fifth more per step: the head reads the first token only, so in the last layer nothing but that token's query,
-output and feed-forward is needed here.
+The arithmetic is that of the class; a test compares logits and gradients. Calling the class itself takes a fifth
+more time per step: the head reads only the first token, so in the last layer only that token's query, output and
+feed-forward are computed here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def classify(
         model: TFBertForSequenceClassification.
         inputs: input_ids, attention_mask int32 [rows, tokens], optionally token_type_ids.
         dropout_seed: int64 [2] when training; None means no dropout.
-        dtype: of the matrix products; layer norms, softmax and the head stay float32.
+        dtype: type of the matrix products; layer norms, softmax and the head stay float32.
 
     Returns:
         float32 [rows, classes].
@@ -52,7 +52,7 @@ def classify(
 
 
 def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """-> float32 [rows * tokens, hidden]."""
+    """The embeddings, float32 [rows * tokens, hidden]."""
     ids, types = inputs[features.INPUT_IDS], inputs.get(features.TOKEN_TYPE_IDS)
     positions = leading_positions(layer.position_embeddings, ids)
     return embed(layer, ids, positions, token_type_vectors(layer.token_type_embeddings, types))
@@ -69,5 +69,5 @@ def layers(model: Any) -> Sequence[Any]:
 
 
 def is_decayed(variable: tf.Variable) -> bool:
-    """Biases and layer norms are not decayed."""
+    """Whether weight decay applies: not to biases and layer norms."""
     return is_no_bias_or_norm(variable)

@@ -1,1 +1,1 @@
-"""DistilBERT: BERT's encoder without token types, and a head of its own in place of the pooler."""
+"""DistilBERT: BERT's encoder without token types, and its own head instead of the pooler."""

@@ -1,4 +1,4 @@
-"""What DistilBERT's config.json and tensors are called, and what they may say. No TensorFlow here."""
+"""DistilBERT's config.json keys and tensors, and their supported values. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ WITHOUT_WEIGHTS = any_family.BUFFERS
 UNREAD = ()
 MISSPELT: dict[str, str] = {}
 
-# transformers takes these three for other names of the keys that it writes.
+# transformers accepts these three as other names of the keys that it writes.
 REFUSED = any_family.REFUSED | {
     "hidden_size": "DistilBERT's config.json calls it dim; rename the key",
     "num_attention_heads": "DistilBERT's config.json calls it n_heads; rename the key",
     "num_hidden_layers": "DistilBERT's config.json calls it n_layers; rename the key",
 }
-# `sinusoidal_pos_embds` sets the values before pretraining; a checkpoint has those after it.
+# `sinusoidal_pos_embds` sets initial values for pretraining, which the checkpoint's values replace.
 HARMLESS = any_family.HARMLESS | {"qa_dropout", "sinusoidal_pos_embds", "tie_weights_"}
 
 
 class Config(FromFile):
-    """The keys that make the forward pass, with DistilBertConfig's names and defaults."""
+    """The keys that determine the forward pass, with DistilBertConfig's names and defaults."""
 
     vocab_size: Count = 30522
     dim: Count = 768
@@ -65,7 +65,7 @@ class Config(FromFile):
 
 
 def sizes(config: Config) -> Sizes:
-    """What the tokenizer, the config and the freezing of layers have to fit."""
+    """The sizes that tokenizer, settings and frozen layers have to match."""
     return Sizes(
         vocabulary=config.vocab_size,
         positions=config.max_position_embeddings,
@@ -75,7 +75,7 @@ def sizes(config: Config) -> Sizes:
 
 
 def tensors(config: Config, stored: Collection[str]) -> Iterator[NamedShape]:
-    """(name, shape as PyTorch keeps it) of every tensor; layer by layer, so that the first miss ends it."""
+    """Yields (name, shape in PyTorch) of every tensor, layer by layer, so that a check can stop at the first missing one."""
     width, inner = config.dim, config.hidden_dim
     yield "embeddings.word_embeddings.weight", (config.vocab_size, width)
     yield "embeddings.position_embeddings.weight", (config.max_position_embeddings, width)

@@ -34,7 +34,7 @@ def classify(
         model: TFDistilBertForSequenceClassification.
         inputs: input_ids, attention_mask int32 [rows, tokens].
         dropout_seed: int64 [2] when training; None means no dropout.
-        dtype: of the matrix products; layer norms, softmax and the head stay float32.
+        dtype: type of the matrix products; layer norms, softmax and the head stay float32.
 
     Returns:
         float32 [rows, classes].
@@ -81,5 +81,5 @@ def layers(model: Any) -> Sequence[Any]:
 
 
 def is_decayed(variable: tf.Variable) -> bool:
-    """Biases and layer norms are not decayed."""
+    """Whether weight decay applies: not to biases and layer norms."""
     return is_no_bias_or_norm(variable)

@@ -1,1 +1,1 @@
-"""ELECTRA: BERT's encoder behind embeddings of another width, and a head of two layers in place of the pooler."""
+"""ELECTRA: BERT's encoder after embeddings of another width, and a two-layer head instead of the pooler."""

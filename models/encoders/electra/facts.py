@@ -1,4 +1,4 @@
-"""What ELECTRA's config.json and tensors are called, and what they may say. No TensorFlow here."""
+"""ELECTRA's config.json keys and tensors, and their supported values. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HARMLESS = any_family.HARMLESS | {
 
 
 class Config(LayersConfig):
-    """The keys that make the forward pass, with ElectraConfig's names and defaults."""
+    """The keys that determine the forward pass, with ElectraConfig's names and defaults."""
 
     embedding_size: Count = 128
     hidden_size: Count = 256
@@ -55,7 +55,7 @@ class Config(LayersConfig):
 
 
 def sizes(config: Config) -> Sizes:
-    """What the tokenizer, the config and the freezing of layers have to fit."""
+    """The sizes that tokenizer, settings and frozen layers have to match."""
     return Sizes(
         vocabulary=config.vocab_size,
         positions=config.max_position_embeddings,
@@ -66,7 +66,7 @@ def sizes(config: Config) -> Sizes:
 
 
 def tensors(config: Config, stored: Collection[str]) -> Iterator[NamedShape]:
-    """(name, shape as PyTorch keeps it) of every tensor; layer by layer, so that the first miss ends it."""
+    """Yields (name, shape in PyTorch) of every tensor, layer by layer, so that a check can stop at the first missing one."""
     width = config.embedding_size
     yield "embeddings.word_embeddings.weight", (config.vocab_size, width)
     yield "embeddings.position_embeddings.weight", (config.max_position_embeddings, width)

@@ -1,6 +1,6 @@
 """ELECTRA's forward pass, over the variables of TFElectraForSequenceClassification.
 
-It is BERT's, but for the projection of the embeddings to the width of the layers, and for the head.
+It is BERT's, except for the projection of the embeddings to the width of the layers, and for the head.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def classify(
         model: TFElectraForSequenceClassification.
         inputs: input_ids, attention_mask int32 [rows, tokens], optionally token_type_ids.
         dropout_seed: int64 [2] when training; None means no dropout.
-        dtype: of the matrix products; layer norms, softmax and the head stay float32.
+        dtype: type of the matrix products; layer norms, softmax and the head stay float32.
 
     Returns:
         float32 [rows, classes].
@@ -54,7 +54,7 @@ def classify(
 
 
 def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """-> float32 [rows * tokens, embedding_size]."""
+    """The embeddings, float32 [rows * tokens, embedding_size]."""
     ids, types = inputs[features.INPUT_IDS], inputs.get(features.TOKEN_TYPE_IDS)
     positions = leading_positions(layer.position_embeddings, ids)
     return embed(layer, ids, positions, token_type_vectors(layer.token_type_embeddings, types))
@@ -72,5 +72,5 @@ def layers(model: Any) -> Sequence[Any]:
 
 
 def is_decayed(variable: tf.Variable) -> bool:
-    """Biases and layer norms are not decayed."""
+    """Whether weight decay applies: not to biases and layer norms."""
     return is_no_bias_or_norm(variable)

@@ -1,1 +1,1 @@
-"""MPNet: BERT's encoder without token types, with RoBERTa's positions and a bias of attention by distance."""
+"""MPNet: BERT's encoder without token types, with RoBERTa's positions and an attention bias by distance."""

@@ -1,4 +1,4 @@
-"""What MPNet's config.json and tensors are called, and what they may say. No TensorFlow here."""
+"""MPNet's config.json keys and tensors, and their supported values. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from models.encoders.config import (
 NAME = "MPNet"
 TF_CLASS = "TFMPNetForSequenceClassification"
 INPUTS = (features.INPUT_IDS, features.ATTENTION_MASK)
-# A key of ours: the class takes hidden_dropout_prob, which is that of the whole encoder, before its head as well.
+# This project's own key: the class uses hidden_dropout_prob, the rate of the whole encoder, before its head too.
 HEAD_DROPOUT = "head_dropout_prob"
 
 PREFIX = "mpnet."
@@ -40,7 +40,7 @@ HARMLESS = any_family.HARMLESS
 
 
 class Config(LayersConfig):
-    """The keys that make the forward pass, with MPNetConfig's names and defaults."""
+    """The keys that determine the forward pass, with MPNetConfig's names and defaults."""
 
     vocab_size: Count = 30527
     max_position_embeddings: FairseqPositions = 512
@@ -49,7 +49,7 @@ class Config(LayersConfig):
 
 
 def sizes(config: Config) -> Sizes:
-    """What the tokenizer, the config and the freezing of layers have to fit."""
+    """The sizes that tokenizer, settings and frozen layers have to match."""
     return Sizes(
         vocabulary=config.vocab_size,
         positions=config.max_position_embeddings - PADDING - 1,
@@ -59,7 +59,7 @@ def sizes(config: Config) -> Sizes:
 
 
 def tensors(config: Config, stored: Collection[str]) -> Iterator[NamedShape]:
-    """(name, shape as PyTorch keeps it) of every tensor; layer by layer, so that the first miss ends it."""
+    """Yields (name, shape in PyTorch) of every tensor, layer by layer, so that a check can stop at the first missing one."""
     hidden, inner = config.hidden_size, config.intermediate_size
     yield "embeddings.word_embeddings.weight", (config.vocab_size, hidden)
     yield "embeddings.position_embeddings.weight", (config.max_position_embeddings, hidden)

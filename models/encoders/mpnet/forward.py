@@ -37,7 +37,7 @@ def classify(
         model: TFMPNetForSequenceClassification.
         inputs: input_ids, attention_mask int32 [rows, tokens].
         dropout_seed: int64 [2] when training; None means no dropout.
-        dtype: of the matrix products; layer norms, softmax and the head stay float32.
+        dtype: type of the matrix products; layer norms, softmax and the head stay float32.
 
     Returns:
         float32 [rows, classes].
@@ -47,7 +47,7 @@ def classify(
     layer = model.mpnet.embeddings
     vectors = tf.gather(layer.position_embeddings, positions_past_padding(ids, mask, PADDING))
     hidden = dropout(embed(layer, ids, vectors), config.hidden_dropout_prob)
-    # Added once for all layers; the class adds both to the scores of each.
+    # Added once for all layers; the class adds both to the scores of each layer.
     bias = padding_bias(mask) + distance_bias(model, tf.shape(ids)[1])
     blocks = [_block(part) for part in layers(model)]
     first = encode_first_tokens(blocks, block_config(config), hidden, bias, dropout, dtype)
@@ -56,9 +56,11 @@ def classify(
 
 
 def distance_bias(model: Any, tokens: tf.Tensor) -> tf.Tensor:
-    """What a query adds to the score of a key by their distance: float32 [1, heads, tokens, tokens]."""
+    """The bias of the scores by the distance of query and key, float32 [1, heads, tokens, tokens]."""
     farthest = model.config.max_position_embeddings - 1
-    with tf.init_scope():  # the class computes the buckets in every step, with a logarithm of each distance
+    with (
+        tf.init_scope()
+    ):  # once; the class computes the buckets, with a logarithm per distance, in every step
         distances = tf.range(-farthest, farthest + 1)
         buckets = model.mpnet.encoder._relative_position_bucket(
             distances, num_buckets=model.config.relative_attention_num_buckets
@@ -92,5 +94,5 @@ def layers(model: Any) -> Sequence[Any]:
 
 
 def is_decayed(variable: tf.Variable) -> bool:
-    """Biases, those by distance among them, and layer norms are not decayed."""
+    """Whether weight decay applies: not to biases, including those by distance, and layer norms."""
     return is_no_bias_or_norm(variable) and "relative_attention_bias" not in variable.name

@@ -1,4 +1,4 @@
-"""RoBERTa: BERT's encoder with positions that start at 2, and a head of two layers in place of the pooler.
+"""RoBERTa: BERT's encoder with positions that start at 2, and a two-layer head instead of the pooler.
 
 XLM-RoBERTa and CamemBERT are the same with other tokenizers.
 """

@@ -1,4 +1,4 @@
-"""What RoBERTa's config.json and tensors are called, and what they may say. No TensorFlow here."""
+"""RoBERTa's config.json keys and tensors, and their supported values. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PREFIX = "roberta."
 PARTS = ("embeddings.", "encoder.", "pooler.")
 HEAD = ("classifier.",)
 OLD_NAMES = any_family.OLD_NAMES
-# The head has a layer of its own in place of the pooler that pretrained checkpoints have.
+# The head has its own layer instead of the pooler that pretrained checkpoints have.
 WITHOUT_WEIGHTS = (*any_family.BUFFERS, "pooler.dense.weight", "pooler.dense.bias")
 UNREAD = ()
 MISSPELT: dict[str, str] = {}
@@ -40,7 +40,7 @@ HARMLESS = any_family.HARMLESS
 
 
 class Config(LayersConfig):
-    """The keys that make the forward pass, with RobertaConfig's names and defaults."""
+    """The keys that determine the forward pass, with RobertaConfig's names and defaults."""
 
     vocab_size: Count = 50265
     max_position_embeddings: FairseqPositions = 512
@@ -61,7 +61,7 @@ class Config(LayersConfig):
 
 
 def sizes(config: Config) -> Sizes:
-    """What the tokenizer, the config and the freezing of layers have to fit."""
+    """The sizes that tokenizer, settings and frozen layers have to match."""
     return Sizes(
         vocabulary=config.vocab_size,
         positions=config.max_position_embeddings - PADDING - 1,
@@ -71,7 +71,7 @@ def sizes(config: Config) -> Sizes:
 
 
 def tensors(config: Config, stored: Collection[str]) -> Iterator[NamedShape]:
-    """(name, shape as PyTorch keeps it) of every tensor; layer by layer, so that the first miss ends it."""
+    """Yields (name, shape in PyTorch) of every tensor, layer by layer, so that a check can stop at the first missing one."""
     hidden = config.hidden_size
     yield "embeddings.word_embeddings.weight", (config.vocab_size, hidden)
     yield "embeddings.token_type_embeddings.weight", (config.type_vocab_size, hidden)

@@ -1,4 +1,4 @@
-"""What XLM-RoBERTa's config.json and tensors are called: as RoBERTa's, with other defaults. No TensorFlow here."""
+"""XLM-RoBERTa's config.json keys and tensors: those of RoBERTa, with other defaults. Imports no TensorFlow."""
 
 from models.encoders.config import Count
 from models.encoders.roberta import facts
@@ -42,6 +42,6 @@ TF_CLASS = "TFXLMRobertaForSequenceClassification"
 
 
 class Config(facts.Config):
-    """The keys that make the forward pass, with XLMRobertaConfig's names and defaults."""
+    """The keys that determine the forward pass, with XLMRobertaConfig's names and defaults."""
 
     vocab_size: Count = 30522

@@ -1,6 +1,6 @@
 """The forward pass of RoBERTa and of the models named after its classes, XLM-RoBERTa and CamemBERT.
 
-It is BERT's, but for the positions, which start at 2 and leave padding out, and for the head.
+It is BERT's, except for the positions, which start at 2 and leave padding out, and for the head.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def classify(
         model: TFRobertaForSequenceClassification, or the class of XLM-RoBERTa or CamemBERT.
         inputs: input_ids, attention_mask int32 [rows, tokens], optionally token_type_ids.
         dropout_seed: int64 [2] when training; None means no dropout.
-        dtype: of the matrix products; layer norms, softmax and the head stay float32.
+        dtype: type of the matrix products; layer norms, softmax and the head stay float32.
 
     Returns:
         float32 [rows, classes].
@@ -50,7 +50,7 @@ def classify(
 
 
 def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """-> float32 [rows * tokens, hidden]."""
+    """The embeddings, float32 [rows * tokens, hidden]."""
     ids, types = inputs[features.INPUT_IDS], inputs.get(features.TOKEN_TYPE_IDS)
     positions = positions_past_padding(ids, inputs[features.ATTENTION_MASK], PADDING)
     vectors = tf.gather(layer.position_embeddings, positions)
@@ -68,5 +68,5 @@ def layers(model: Any) -> Sequence[Any]:
 
 
 def is_decayed(variable: tf.Variable) -> bool:
-    """Biases and layer norms are not decayed."""
+    """Whether weight decay applies: not to biases and layer norms."""
     return is_no_bias_or_norm(variable)
