@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.matrix_products import product_rate, training_operations
 from benchmarks.processes import PEER_PYTHON, PYTHON, measure, peak_mib, print_result
 from benchmarks.training_rows import read_rows, tokenized, write_rows, write_transformed
 from benchmarks.workspace import real_dataset
@@ -83,6 +84,7 @@ def _summary(
         "seeds": len(runs),
         "rows": rows,
         "peak_mib": round(max(run["peak_mib"] for run in runs)),
+        "product_share": max((run["product_share"] for run in runs if "product_share" in run), default=None),
     }
 
 
@@ -160,7 +162,19 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
     test = list_shards([str(scratch / "test.gz")])
     scores = split_scores(model, test, settings, strategy, inputs)
     seconds = history.seconds - history.evaluation_seconds
-    return {"seconds_per_epoch": seconds / job["epochs"], "accuracy": scores["accuracy"]}
+    return {
+        "seconds_per_epoch": seconds / job["epochs"],
+        "accuracy": scores["accuracy"],
+        "product_share": _product_share(model.config, job, history.rows_per_second),
+    }
+
+
+def _product_share(config: Any, job: dict[str, Any], rows_per_second: float) -> float:
+    """The training's useful matrix products per second (tracing not counted), as a share of what the machine can do."""
+    lengths = [len(row["input_ids"]) for row in read_rows(job["train"])]
+    tokens = round(statistics.mean(lengths) * job["batch_size"])
+    per_row = training_operations(config, lengths) / len(lengths)
+    return per_row * rows_per_second / product_rate(config, tokens)
 
 
 def main() -> None:

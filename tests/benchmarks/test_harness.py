@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.console import Console
 from benchmarks.__main__ import _run_part, show_and_write
 from benchmarks.answers import measured_answers
 from benchmarks.exports import variant_rows
+from benchmarks.matrix_products import training_operations
 from benchmarks.parts import PARTS, tokenization_rows, training_rows
 from benchmarks.processes import BenchmarkError, first_line, measure
 from benchmarks.rows import figure, make_row, meets_target
@@ -153,6 +155,7 @@ def test_tokenization_result_becomes_a_row_per_peer():
 def test_training_result_becomes_a_row_per_peer_with_accuracies():
     common = {"dataset": "trec", "peak_mib": 900, "seeds": 3, "rows": 64}
     ours = {"system": "ours", "seconds_per_epoch": 30.0, "accuracy": 0.95, "accuracy_standard_error": 0.004}
+    ours["product_share"] = 0.7
     peer = {
         "system": "keras_fit",
         "seconds_per_epoch": 120.0,
@@ -160,13 +163,22 @@ def test_training_result_becomes_a_row_per_peer_with_accuracies():
         "accuracy_standard_error": None,
     }
 
-    [row] = training_rows([common | ours, common | peer])
+    row, share = training_rows([common | ours, common | peer])
 
     assert (row["ratio"], row["target"]) == (0.25, "<= 0.3")
+    assert (share["ours"], share["peer"], share["target"]) == (0.7, None, ">= 0.8")
     assert row["note"] == (
         "test accuracy: ours 0.9500 ± 0.0040 (standard error, 3 seeds); "
         "Keras fit, padded to max_length not measured (part of an epoch)"
     )
+
+
+@pytest.mark.parametrize(("layers", "lengths", "expected"), [(1, [1], 216), (2, [3], 1152), (1, [1, 1], 432)])
+def test_useful_products_are_those_of_true_lengths_and_of_the_first_token_at_the_end(
+    layers, lengths, expected
+):
+    config = SimpleNamespace(hidden_size=2, intermediate_size=4, num_hidden_layers=layers)
+    assert training_operations(config, lengths) == expected
 
 
 def test_export_becomes_rows_of_size_labels_and_latency_beside_pytorch():

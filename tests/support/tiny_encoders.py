@@ -40,19 +40,29 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_encoder(folder: Path, model_type: str, **values: Any) -> Path:
-    """Writes config.json (CONFIGS, changed by `values`) and model.safetensors with all that the encoder needs."""
+def write_encoder(folder: Path, model_type: str, learns: bool = False, **values: Any) -> Path:
+    """Writes config.json (CONFIGS, changed by `values`) and model.safetensors with all that the encoder needs.
+
+    `learns`: with values as before pretraining, from which a few steps of training get somewhere.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = {"model_type": model_type, **CONFIGS[model_type], **values}
     (folder / "config.json").write_text(json.dumps(config))
     encoder, rng = read_encoder(folder), np.random.default_rng(0)
     # Layer norms, too, get values that no two of them share.
     tensors = {
-        name: rng.normal(0.0, 0.3, shape).astype(np.float32)
+        name: _initial(name, shape, rng) if learns else rng.normal(0.0, 0.3, shape).astype(np.float32)
         for name, shape in encoder.facts.tensors(encoder.config, encoder.facts.PARTS)
     }
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+def _initial(name: str, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    """Biases are 0, layer norms 1, the others small."""
+    if len(shape) > 1:
+        return rng.normal(0.0, 0.1, shape).astype(np.float32)
+    return np.full(shape, 0.0 if name.endswith("bias") else 1.0, np.float32)
 
 
 def with_own_config(model: Any, **values: Any) -> Any:
