@@ -22,7 +22,7 @@ from models.checkpoints.weights import (
 from models.encoders.config import CONFIG_FILE
 from models.errors import CheckpointError, CheckpointUsageError
 from models.files import check_links, one_line, shown
-from models.tokenizers.family import FIRST, SECOND, Spec, Template, load_spec
+from models.tokenizers.family import FIRST, SECOND, Spec, Template, load_spec, special_tokens
 
 
 def check_checkpoint(
@@ -94,6 +94,12 @@ def _check_settings(
         raise CheckpointUsageError(
             f"transform.max_length {max_length} is more than the {sizes.positions} positions of {folder}; "
             f"set it to at most {sizes.positions}"
+        )
+    template = spec.pair if text_pair else spec.single
+    if max_length is not None and max_length <= special_tokens(template):
+        raise CheckpointUsageError(
+            f"transform.max_length {max_length} has no room for text beside the {special_tokens(template)} special tokens of "
+            f"{spec.file}; set it to at least {special_tokens(template) + 1}"
         )
     if frozen_layers > sizes.layers:
         raise CheckpointUsageError(

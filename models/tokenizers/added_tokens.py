@@ -220,8 +220,12 @@ def in_order(added: Sequence[Token], specials: Mapping[str, list[Named]], copied
     names = {content_of(token) for tokens in specials.values() for token in tokens}
     for token in added:
         yield replace(token, special=token.special or token.content in names)
-    known = {token.content for token in added}
+    known, named_before = {token.content for token in added}, set[str]()
     for named in (token for tokens in specials.values() for token in tokens):
+        is_again = content_of(named) in named_before
+        named_before.add(content_of(named))
+        if isinstance(named, Token) and named.of_class and is_again:
+            continue  # transformers adds the token of two roles with the flags of the first
         if isinstance(named, Token):
             # On its way through the vocabulary file the token is copied, with the flag that it has by then.
             normalized = not named.special if named.normalized is None and copied else named.normalized

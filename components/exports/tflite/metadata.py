@@ -46,7 +46,7 @@ def add_metadata(model: Path, labels: Path, vocabulary: Path, tokenizer: str | N
     from tensorflow.lite.tools import flatbuffer_utils
 
     graph = flatbuffer_utils.convert_bytearray_to_object(bytearray(model.read_bytes()))
-    content = _metadata(*_names(graph), labels.name, vocabulary.name, tokenizer)
+    content = metadata(*_names(graph), labels.name, vocabulary.name, tokenizer)
     graph.buffers.append(schema.BufferT(data=list(content)))
     entry = schema.MetadataT(name=BUFFER_NAME, buffer=len(graph.buffers) - 1)
     graph.metadata = [*(graph.metadata or []), entry]
@@ -65,7 +65,7 @@ def _names(graph: Any) -> tuple[list[str], list[str]]:
     return [called[index] for index in subgraph.inputs], [called[index] for index in subgraph.outputs]
 
 
-def _metadata(
+def metadata(
     inputs: Sequence[str], outputs: Sequence[str], labels: str, vocabulary: str, tokenizer: str | None
 ) -> bytes:
     """The flatbuffer. Field numbers are positions in the schema's tables."""

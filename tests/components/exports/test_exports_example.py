@@ -17,7 +17,9 @@ from components.exports.shipped_files import write_tokenizer
 from components.project import PROJECT_DIR
 from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
+from models.tokenizers.family import load_spec
 from tests.components.transform.test_real_datasets import real_texts
+from tests.support.byte_bpe import write_byte_bpe_tokenizer
 from tests.support.tiny_export import serve
 from tests.support.tokenizer_folders import SPECIAL, WORDS, vocabulary_file, write_folder
 from tests.support.tokenizer_folders import TEXTS as TOKEN_TEXTS
@@ -172,6 +174,19 @@ def test_the_shipped_tokenizer_finds_the_added_tokens(tmp_path) -> None:
     ours = token_ids(folder, TOKEN_TEXTS, 64)
     assert [row.ids[: sum(row.attention_mask)] for row in rows] == ours
     assert (tmp_path / "vocab.txt").read_text() == vocabulary_file([*vocab, *added, "<url>"])
+
+
+def test_the_shipped_byte_level_bpe_gives_the_ids_of_the_graph(tmp_path) -> None:
+    from tokenizers import Tokenizer
+
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    write_byte_bpe_tokenizer(folder, "BartTokenizer", size=400)
+    write_tokenizer(folder, 12, tmp_path)
+    texts = ["The cat's <mask> and é", "", "a " * 30, *TOKEN_TEXTS]
+    rows = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode_batch(texts)
+    assert [row.ids[: sum(row.attention_mask)] for row in rows] == token_ids(folder, texts, 12)
+    assert (tmp_path / "vocab.txt").read_text() == vocabulary_file([*load_spec(folder).tokens])
 
 
 @pytest.mark.real

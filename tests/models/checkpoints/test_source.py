@@ -125,6 +125,16 @@ def test_what_the_config_asks_for_in_vain_is_a_usage_error(original: Path, asked
     assert error.value.exit_code == 2
 
 
+def test_maximum_length_has_room_for_text(checkpoint: Path) -> None:
+    assert check_checkpoint(checkpoint, allow_pickle=False, max_length=4, text_pair=True) == []
+    with pytest.raises(CheckpointUsageError) as error:
+        check_checkpoint(checkpoint, allow_pickle=False, max_length=3, text_pair=True)
+    assert str(error.value) == (
+        f"transform.max_length 3 has no room for text beside the 3 special tokens of {checkpoint / 'tokenizer.json'}; "
+        "set it to at least 4"
+    )
+
+
 def test_text_pairs_need_two_token_types(checkpoint: Path) -> None:
     def one_type(tensors: dict) -> None:
         name = "embeddings.token_type_embeddings.weight"

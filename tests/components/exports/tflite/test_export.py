@@ -13,6 +13,7 @@ import pytest
 from flatbuffers import encode, number_types
 
 from components.exports.tflite import export as tflite
+from components.exports.tflite import metadata
 from models.errors import PipelineError
 from tests.components.exports.answers import (
     check_answers,
@@ -129,9 +130,9 @@ def test_labels_and_vocabulary_are_inside_the_model_as_readers_of_tflite_metadat
     [entry] = [entry for entry in model.metadata if entry.name == b"TFLITE_METADATA"]
     content = bytes(model.buffers[entry.buffer].data)
     assert content[4:8] == b"M001"
-    metadata = Table.root(content)
-    assert metadata.text(7) == "1.1.0"
-    [graph] = metadata.tables(3)
+    root = Table.root(content)
+    assert root.text(7) == "1.1.0"
+    [graph] = root.tables(3)
     assert [tensor.text(0) for tensor in graph.tables(2)] == names(model, "inputs")
     [probabilities] = graph.tables(3)
     [labels] = probabilities.tables(6)
@@ -139,6 +140,14 @@ def test_labels_and_vocabulary_are_inside_the_model_as_readers_of_tflite_metadat
     [unit] = graph.tables(5)
     [words] = unit.table(1).tables(0)
     assert (unit.number(0), words.text(0), words.number(2)) == (4, "vocab.txt", 5)
+
+
+def test_vocabulary_of_a_tokenizer_that_the_schema_does_not_know_belongs_to_no_process_unit() -> None:
+    content = metadata.metadata(["input_ids"], ["probabilities"], "labels.txt", "vocab.txt", tokenizer=None)
+    [graph] = Table.root(content).tables(3)
+    [words] = graph.tables(4)
+    assert (words.text(0), words.number(2)) == ("vocab.txt", 5)
+    assert graph.tables(5) == []
 
 
 def names(model: Any, kind: str) -> list[str]:
