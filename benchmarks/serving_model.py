@@ -85,12 +85,13 @@ def transform_graph(data: DataSettings, checkpoint: Path, labels: Path, scratch:
 def main() -> None:
     from components.destinations.hub_files import write_hub_files
     from components.versions import store
+    from components.versions.record import PushRecord
 
     out = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         checkpoint = train_and_export(scratch / "model", scratch)
-        store.publish(scratch / "model", out / "serving", NAME, 3, {})
+        store.publish(scratch / "model", out / "serving", NAME, 3, PushRecord())
         rows = len(read_rows(scratch / "test.jsonl"))
     (out / "transformers").mkdir()
     version, task = out / "serving" / NAME / "1", "single_label"

@@ -13,13 +13,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from components.model_files import sha256_of
 
 _FOLDER = Path(".system", "manifests")  # TFX keeps files that are not outputs in `.system`
+
+
+class Stamp(NamedTuple):
+    """What `stat` says of a file."""
+
+    bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A file as its node had written it."""
+
+    sha256: str
+    stamp: Stamp
 
 
 def manifest_path(artifact: Path) -> Path:
@@ -34,7 +52,7 @@ def record(artifact: Path) -> None:
     Raises:
         OSError: a file cannot be read, or the manifest not written.
     """
-    _write(artifact, {name: _facts(path) for name, path in _files(artifact)})
+    _write(artifact, {name: _mark(path) for name, path in _files(artifact)})
 
 
 def damage(artifact: Path, thorough: bool = False) -> str:
@@ -50,17 +68,15 @@ def damage(artifact: Path, thorough: bool = False) -> str:
         return f"{artifact} is gone"
     manifest = manifest_path(artifact)
     try:
-        recorded = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+        recorded = _read(manifest)
     except FileNotFoundError:
         return f"{artifact} has no record of its digests"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{manifest} is damaged ({type(error).__name__})"
     try:
         return _difference(artifact, recorded, thorough)
     except OSError as error:
         return f"{error.filename or artifact} cannot be read ({error.strerror})"
-    except (KeyError, TypeError, AttributeError, IndexError):
-        return f"{manifest} is damaged (not a list of digests)"
 
 
 def content_sha256(artifact: Path) -> str:
@@ -72,7 +88,7 @@ def content_sha256(artifact: Path) -> str:
     return hashlib.sha256("".join(listing).encode()).hexdigest()
 
 
-def _difference(artifact: Path, recorded: dict[str, Any], thorough: bool) -> str:
+def _difference(artifact: Path, recorded: dict[str, Mark], thorough: bool) -> str:
     present = dict(_files(artifact))
     for name in sorted(recorded.keys() - present.keys()):
         return f"{artifact / name} is gone"
@@ -80,15 +96,15 @@ def _difference(artifact: Path, recorded: dict[str, Any], thorough: bool) -> str
         return f"{present[name]} is damaged (it was not there before)"
     restamped = False
     for name, path in present.items():
-        facts = recorded[name]
+        mark = recorded[name]
         stamp = _stamp(path)
-        if thorough or stamp != facts["stamp"]:
-            if stamp[0] != facts["stamp"][0]:
-                return f"{path} is damaged ({stamp[0]} bytes, {facts['stamp'][0]} were written)"
-            if sha256_of(path) != facts["sha256"]:
+        if thorough or stamp != mark.stamp:
+            if stamp.bytes != mark.stamp.bytes:
+                return f"{path} is damaged ({stamp.bytes} bytes, {mark.stamp.bytes} were written)"
+            if sha256_of(path) != mark.sha256:
                 return f"{path} is damaged (sha256 differs)"
-            restamped |= stamp != facts["stamp"]
-            facts["stamp"] = stamp
+            restamped |= stamp != mark.stamp
+            recorded[name] = replace(mark, stamp=stamp)
     if restamped:  # so that next time comparing the stamps is enough
         _write(artifact, recorded)
     return ""
@@ -106,19 +122,25 @@ def _files(artifact: Path) -> Iterator[tuple[str, Path]]:
             yield path.relative_to(artifact).as_posix(), path
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _mark(path: Path) -> Mark:
     stamp = _stamp(path)  # before reading: if the file changes meanwhile, it does not match its stamp
-    return {"sha256": sha256_of(path), "stamp": stamp}
+    return Mark(sha256_of(path), stamp)
 
 
-def _stamp(path: Path) -> list[int]:
+def _stamp(path: Path) -> Stamp:
     status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def _write(artifact: Path, files: dict[str, Any]) -> None:
+def _read(manifest: Path) -> dict[str, Mark]:
+    files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    return {name: Mark(mark["sha256"], Stamp(*mark["stamp"])) for name, mark in files.items()}
+
+
+def _write(artifact: Path, marks: Mapping[str, Mark]) -> None:
     path = manifest_path(artifact)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
+    files = {name: {"sha256": mark.sha256, "stamp": mark.stamp} for name, mark in marks.items()}
     aside.write_text(json.dumps({"files": files}, indent=1) + "\n", encoding="utf-8")
     os.replace(aside, path)

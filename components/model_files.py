@@ -13,8 +13,8 @@ from __future__ import annotations
 import filecmp
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from models.errors import PipelineError
 
@@ -105,47 +105,55 @@ def same_model(one: Path, other: Path) -> bool:
         return False
 
 
-def file_facts(model_dir: Path, digests: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Returns what `damage` compares with: file -> {"bytes", "mtime_ns", "sha256"}."""
-    facts: dict[str, dict[str, Any]] = {}
+@dataclass(frozen=True)
+class FileFacts:
+    """A file as it was pushed."""
+
+    bytes: int
+    mtime_ns: int
+    sha256: str
+
+
+def file_facts(model_dir: Path, digests: Mapping[str, str]) -> dict[str, FileFacts]:
+    """Returns what `damage` compares with."""
+    facts: dict[str, FileFacts] = {}
     for name, digest in digests.items():
         status = (model_dir / name).stat()
-        facts[name] = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": digest}
+        facts[name] = FileFacts(status.st_size, status.st_mtime_ns, digest)
     return facts
 
 
-def damage(version_dir: Path, record: Mapping[str, Any], thorough: bool = False) -> str:
+def damage(version_dir: Path, files: Mapping[str, FileFacts], thorough: bool = False) -> str:
     """Returns how a folder differs from what was pushed; "" if it does not.
 
-    Without a record (a model that was copied there by hand) only saved_model.pb has to exist.
+    Without files (a model that was copied there by hand) only saved_model.pb has to exist.
 
     Args:
         version_dir: folder of the version.
-        record: its push.json.
+        files: as its push.json has them.
         thorough: read every file. Otherwise a file whose size and time are those of its push counts as
             unchanged, a check that costs microseconds instead of the time to read the weights.
     """
     if not (version_dir / SAVED_MODEL).is_file():
         return f"no {SAVED_MODEL}"
-    files = record.get("files")
-    for name, facts in files.items() if isinstance(files, dict) else ():
+    for name, facts in files.items():
         try:
             problem = _file_damage(version_dir / name, facts, thorough)
-        except (OSError, KeyError, TypeError) as error:
+        except OSError as error:
             problem = f"cannot be checked ({type(error).__name__}: {error})"
         if problem:
             return f"{name} {problem}"
     return ""
 
 
-def _file_damage(path: Path, facts: Mapping[str, Any], thorough: bool) -> str:
+def _file_damage(path: Path, facts: FileFacts, thorough: bool) -> str:
     if not path.is_file():
         return "is gone"
     status = path.stat()
-    if status.st_size != facts["bytes"]:
-        return f"has {status.st_size} bytes, {facts['bytes']} were pushed"
-    unread = status.st_mtime_ns == facts["mtime_ns"] and not thorough
-    return "" if unread or sha256_of(path) == facts["sha256"] else "is not the file that was pushed"
+    if status.st_size != facts.bytes:
+        return f"has {status.st_size} bytes, {facts.bytes} were pushed"
+    unread = status.st_mtime_ns == facts.mtime_ns and not thorough
+    return "" if unread or sha256_of(path) == facts.sha256 else "is not the file that was pushed"
 
 
 def _content(model_dir: Path) -> dict[str, Path]:

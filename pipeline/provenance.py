@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from components.fingerprints import code_fingerprint
 from components.model_parts import ModelParts
+from components.versions.record import PushRecord
 from models.checkpoints.settings import CheckpointSettings
 from pipeline.config import Config
 from pipeline.custom_config import preprocessing_code, training_code
@@ -14,19 +13,19 @@ from pipeline.custom_config import preprocessing_code, training_code
 _LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report"}
 
 
-def model_facts(config: Config, parts: ModelParts) -> dict[str, Any]:
-    """Returns JSON values: the resolved config, the checkpoint, and a hash of the code that produces the model.
+def model_facts(config: Config, parts: ModelParts) -> PushRecord:
+    """Returns the resolved config, the checkpoint, and a hash of the code that produces the model.
 
     A config contains no secrets, only the names of files and variables that contain them.
     """
-    return {
-        "config": config.model_dump(mode="json", by_alias=True, exclude=_LEFT_OUT),
-        "checkpoint": {
+    return PushRecord(
+        config=config.model_dump(mode="json", by_alias=True, exclude=_LEFT_OUT),
+        checkpoint={
             "name": _checkpoint_name(config.model.checkpoint),
             "fingerprint": parts.checkpoint_fingerprint,
         },
-        "code": code_fingerprint(*preprocessing_code(parts), *training_code(parts)),
-    }
+        code=code_fingerprint(*preprocessing_code(parts), *training_code(parts)),
+    )
 
 
 def _checkpoint_name(checkpoint: CheckpointSettings) -> str:

@@ -39,7 +39,7 @@ def adopt_served(
     """
     if why_incomparable(version, candidate):
         return None
-    uri = folder / f"{version.number}-{str(version.info.get('model_sha256', 'unknown'))[:12]}"
+    uri = folder / f"{version.number}-{(version.record.model_sha256 or 'unknown')[:12]}"
     if not uri.is_dir() or manifest.damage(uri):
         _copy(version, uri)
     _log.info(

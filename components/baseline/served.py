@@ -9,6 +9,7 @@ from pathlib import Path
 
 from components.model_files import EXTRAS, SAVED_MODEL, same_model
 from components.versions import store
+from components.versions.record import PushRecord
 from components.versions.store import ServedVersion
 from models import features
 from models.errors import PipelineError
@@ -42,7 +43,7 @@ def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
 def newest_other(serving_dir: str, name: str, candidate: Path) -> ServedVersion | None:
     """Returns the newest served version that is not the candidate; ignores folders without a model."""
     for version in reversed(store.versions(serving_dir, name)):
-        is_model = version.info or (version.path / SAVED_MODEL).is_file()
+        is_model = version.record != PushRecord() or (version.path / SAVED_MODEL).is_file()
         if is_model and not same_model(version.path, candidate):
             return version
     return None

@@ -11,7 +11,7 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components.destinations.artifacts import REPORT_FILE
+from components.destinations.artifacts import write_pushes
 from components.destinations.folder import push_to_folder
 from components.destinations.hub import push_to_hub
 from components.destinations.settings import DestinationSettings
@@ -66,8 +66,7 @@ class Executor(base_executor.BaseExecutor):
                     f"version {version.name} is pushed to {version.parent}, but not to {'; '.join(failed)} "
                     "(the next run tries again)"
                 )
-        Path(report.uri).mkdir(parents=True, exist_ok=True)
-        Path(report.uri, REPORT_FILE).write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
+        write_pushes(Path(report.uri), done)
 
 
 def _require_whole(version: Path) -> None:

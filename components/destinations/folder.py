@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from components.model_files import RECORD_FILE, SAVED_MODEL
-from components.versions.store import read_info
+from components.versions.record import PushRecord, read_record
 from models.errors import PipelineError
 
 _PART = f".part-{SAVED_MODEL}"
@@ -40,7 +39,7 @@ def push_to_folder(version: Path, folder: str, name: str, keep: int) -> str:
     target = f"{home}/{version.name}"
     try:
         if tf.io.gfile.exists(f"{target}/{SAVED_MODEL}"):
-            _require_same(target, read_info(version))
+            _require_same(target, read_record(version))
         else:
             _refuse_below_others(home, int(version.name))
             _upload(version, target)
@@ -61,13 +60,13 @@ def _refuse_below_others(home: str, number: int) -> None:
         )
 
 
-def _require_same(target: str, record: dict[str, Any]) -> None:
+def _require_same(target: str, record: PushRecord) -> None:
     try:
         with tf.io.gfile.GFile(f"{target}/{RECORD_FILE.as_posix()}") as file:
             present = json.loads(file.read())
     except (tf.errors.NotFoundError, ValueError):
         present = {}
-    if present.get("model_sha256") != record.get("model_sha256"):
+    if present.get("model_sha256") != record.model_sha256:
         raise PipelineError(f"{target} already has another model; use another folder, or remove that model")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.destinations.hub_files import write_hub_files
 from components.destinations.settings import DestinationSettings
-from components.versions.store import read_info
+from components.versions.record import read_record
 from models.errors import PipelineError
 
 
@@ -63,7 +63,7 @@ def _token(destination: DestinationSettings) -> str | bool:
 
 
 def _message(name: str, version: Path) -> str:
-    return f"{name}, version {version.name}, run {read_info(version).get('run_id')}"
+    return f"{name}, version {version.name}, run {read_record(version).run_id}"
 
 
 def _reason(error: Exception, token: str | bool) -> str:

@@ -13,7 +13,7 @@ import yaml
 from tensorflow.core.protobuf import saved_model_pb2
 
 from components.model_files import EXTRAS, SAVED_MODEL
-from components.versions.store import read_info
+from components.versions.record import PushRecord, read_record
 from models.checkpoints.classifier import hugging_face_config
 from models.encoders.families import FAMILIES
 from models.errors import PipelineError
@@ -55,7 +55,7 @@ def write_hub_files(
     config.save_pretrained(str(out))
     tokenizer = hugging_face_tokenizer(checkpoint, model_max_length=max_length)
     tokenizer.save_pretrained(str(out))
-    (out / CARD_FILE).write_text(model_card(name, facts, labels, read_info(version)), encoding="utf-8")
+    (out / CARD_FILE).write_text(model_card(name, facts, labels, read_record(version)), encoding="utf-8")
 
 
 def named_weights(saved_model: Path) -> dict[str, np.ndarray]:
@@ -91,15 +91,15 @@ def _variables(saved_model: Path) -> dict[str, str]:
     return {child.local_name: nodes[child.node_id].variable.name for child in listed}
 
 
-def model_card(name: str, facts: Facts, labels: Sequence[str], record: Mapping[str, Any]) -> str:
+def model_card(name: str, facts: Facts, labels: Sequence[str], record: PushRecord) -> str:
     """The README.md: what the model is for, its metrics, and what it was made from."""
     head = {"library_name": "transformers", "pipeline_tag": facts.HUB_TAG, "tags": ["tfx"]}
     lines = ["---", yaml.safe_dump(head, sort_keys=True).rstrip(), "---", "", f"# {name}", ""]
     lines += [facts.card_summary(labels), ""]
-    lines += _metrics(record.get("metrics") or {}, record.get("baseline_metrics") or {})
+    lines += _metrics(record.metrics or {}, record.baseline_metrics or {})
     lines += ["## Made from", ""]
     lines += [f"- {what}: {value}" for what, value in _facts(record).items() if value]
-    settings = (record.get("config") or {}).get("train")
+    settings = (record.config or {}).get("train")
     if settings:
         lines += ["", "## Training", "", "```json", json.dumps(settings, indent=2, sort_keys=True), "```"]
     return "\n".join(lines) + "\n"
@@ -116,15 +116,15 @@ def _shown(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
-    data, checkpoint = record.get("data") or {}, record.get("checkpoint") or {}
+def _facts(record: PushRecord) -> dict[str, Any]:
+    data, checkpoint = record.data or {}, record.checkpoint or {}
     return {
-        "version": record.get("version"),
-        "run": record.get("run_id"),
+        "version": record.version,
+        "run": record.run_id,
         # Only the name, because local paths must not be published.
         "checkpoint": Path(str(checkpoint.get("name") or "")).name,
         "data span": data.get("span"),
-        "code": record.get("code"),
-        "config (sha256)": record.get("config_sha256"),
-        "served model (sha256)": record.get("model_sha256"),
+        "code": record.code,
+        "config (sha256)": record.config_sha256,
+        "served model (sha256)": record.model_sha256,
     }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -14,6 +13,7 @@ from components.fingerprints import code_fingerprint
 from components.pusher import executor
 from components.pusher.settings import PushSettings
 from components.pusher.spec import VersionedPusherSpec
+from components.versions.record import PushRecord
 from models.tasks.task import Task
 
 
@@ -37,8 +37,8 @@ class VersionedPusher(base_component.BaseComponent):
             requests), that one is pushed.
         evaluation: ModelEvaluation of the Evaluator; its metrics are recorded with the version.
         examples: Examples of the ExampleGen; their span and fingerprint are recorded with the version.
-        info: JSON values for push.json, such as the config. They are part of the cache key, so they have
-            neither run id nor time; the executor adds both.
+        info: the facts of push.json that are known before a run, such as the config. They are part of the cache
+            key, so they have neither run id nor time; the executor adds both.
         needs_baseline: replace the served version only with a model that was compared with a baseline.
         force: push even if the folder has a newer run's model or a rollback of this one.
     """
@@ -58,7 +58,7 @@ class VersionedPusher(base_component.BaseComponent):
         infra_blessing: types.BaseChannel | None = None,
         evaluation: types.BaseChannel | None = None,
         examples: types.BaseChannel | None = None,
-        info: Mapping[str, Any] | None = None,
+        info: PushRecord | None = None,
         needs_baseline: bool = False,
         force: bool = False,
     ) -> None:
@@ -71,7 +71,7 @@ class VersionedPusher(base_component.BaseComponent):
             serving_dir=str(settings.serving_dir),
             name=name,
             keep=settings.keep,
-            info=json.dumps(info or {}, sort_keys=True),
+            info=json.dumps((info or PushRecord()).as_json(), sort_keys=True),
             needs_baseline=int(needs_baseline),
             force=int(force),
             code_fingerprint=code_fingerprint("components.pusher.executor", *task.modules("facts")),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from components.pusher.spec import (
 )
 from components.refusal import REFUSED
 from components.versions import store
+from components.versions.record import read_record, record_of
 from models.errors import GateRefused, PipelineError
 
 # Custom properties of the PushedModel, named as TFX's own Pusher names them.
@@ -48,6 +51,20 @@ RECORD_FILE = "pushed.json"
 _BASELINE_URI = "baseline_model"  # the Evaluator sets it on its blessing (tfx evaluator/constants.py)
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """pushed.json: whether the model was pushed, 1 or 0; then the version's folder and number, or why it was not."""
+
+    pushed: int
+    refused: Sequence[str] = ()
+    pushed_destination: str = ""
+    pushed_version: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of the file, without what is empty."""
+        return {key: value for key, value in asdict(self).items() if value or key == PUSHED}
 
 
 def check_saved_model(model_dir: Path) -> None:
@@ -133,7 +150,7 @@ def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
 
 def _was_pushed_as(version: store.ServedVersion, model: Path) -> bool:
     """Whether the version's record names this model: then only damage tells the two apart."""
-    return version.info.get("model_sha256") == model_digest(file_digests(model))
+    return version.record.model_sha256 == model_digest(file_digests(model))
 
 
 class Executor(base_executor.BaseExecutor):
@@ -158,16 +175,16 @@ class Executor(base_executor.BaseExecutor):
         if refused:
             _log.warning("Not pushed: %s", "; ".join(refused))
             pushed.set_string_custom_property(REFUSED, "; ".join(refused))
-            _record(pushed, {PUSHED: 0, "refused": refused})
+            _record(pushed, Outcome(pushed=0, refused=refused))
             return
         source = model_path(input_dict)
         digests = judged_digests(Path(source), input_dict)
         serving_dir, name = exec_properties[SERVING_DIR_KEY], exec_properties[NAME_KEY]
         if exec_properties.get(NEEDS_BASELINE_KEY) and not was_compared(input_dict):
             refuse_uncompared(Path(source), serving_dir, name)
-        info = provenance(
+        record = provenance(
             input_dict,
-            json.loads(exec_properties[INFO_KEY]),
+            record_of(json.loads(exec_properties[INFO_KEY])),
             self._context._pipeline_run_id if self._context else None,  # Context has no accessor for it
             exec_properties.get(RUN_STARTED_KEY),
         )
@@ -176,24 +193,24 @@ class Executor(base_executor.BaseExecutor):
             serving_dir,
             name,
             exec_properties[KEEP_KEY],
-            info,
+            record,
             check=check_saved_model,
             force=bool(exec_properties.get(FORCE_KEY)),
             digests=digests,
         )
         destination = Path(serving_dir) / name / str(number)
         _log.info("Pushed %s to %s", source, destination)
-        for key, value in stored_properties(store.read_info(destination)).items():
+        for key, value in stored_properties(read_record(destination)).items():
             pushed.set_string_custom_property(key, value)
-        _record(pushed, {PUSHED: 1, PUSHED_DESTINATION: str(destination), PUSHED_VERSION: str(number)})
+        _record(pushed, Outcome(pushed=1, pushed_destination=str(destination), pushed_version=str(number)))
 
 
-def _record(pushed: types.Artifact, facts: dict[str, Any]) -> None:
-    pushed.set_int_custom_property(PUSHED, facts[PUSHED])
-    for key in (PUSHED_DESTINATION, PUSHED_VERSION):
-        if key in facts:
-            pushed.set_string_custom_property(key, facts[key])
+def _record(pushed: types.Artifact, outcome: Outcome) -> None:
+    pushed.set_int_custom_property(PUSHED, outcome.pushed)
+    if outcome.pushed:
+        pushed.set_string_custom_property(PUSHED_DESTINATION, outcome.pushed_destination)
+        pushed.set_string_custom_property(PUSHED_VERSION, outcome.pushed_version)
     # A file, because orchestrators that copy artifacts do not carry empty folders.
     folder = Path(pushed.uri)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RECORD_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (folder / RECORD_FILE).write_text(json.dumps(outcome.as_json(), indent=2) + "\n", encoding="utf-8")

@@ -10,32 +10,31 @@ Plain Python: no TensorFlow, no TFX.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from components.versions.record import read_info, version_damage
+from components.versions.record import PushRecord, read_record, version_damage
 from models.errors import PipelineError, UsageError
 
 
 @dataclass(frozen=True)
 class ServedVersion:
-    """One number under `<serving_dir>/<name>`, with what `push.json` says about it (see `read_info`)."""
+    """One number under `<serving_dir>/<name>`, with what push.json says about it (see `read_record`)."""
 
     number: int
     path: Path
-    info: Mapping[str, Any]
+    record: PushRecord
 
     @property
     def origin(self) -> int:
         """The version whose content this is: its own number, unless a rollback made it."""
-        return self.info.get("restored_from") or self.number
+        return self.record.restored_from or self.number
 
     @property
     def is_push(self) -> bool:
         """Whether a run put it there; a rollback or a promotion is a person's decision."""
-        return not (self.info.get("restored_from") or self.info.get("promoted_from"))
+        return self.record.restored_from is None and self.record.promoted_from is None
 
     def damage(self, thorough: bool = False) -> str:
         """See `version_damage`."""
@@ -61,7 +60,7 @@ def versions(serving_dir: str | Path, name: str) -> list[ServedVersion]:
             f"{home}: cannot be read ({error.strerror or error}); check push.serving_dir and the rights of "
             "the folder"
         ) from error
-    return [ServedVersion(number, path, read_info(path)) for number, path in found]
+    return [ServedVersion(number, path, read_record(path)) for number, path in found]
 
 
 def home_of(serving_dir: str | Path, name: str) -> Path:

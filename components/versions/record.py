@@ -6,41 +6,115 @@ import getpass
 import json
 import os
 import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import Field, StrictFloat, TypeAdapter, ValidationError
 
-from components.model_files import RECORD_FILE, damage
+from components.model_files import RECORD_FILE, FileFacts, damage
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class DataFacts(TypedDict, total=False):
+        """The examples: their folder, and what the ExampleGen says of them."""
+
+        path: str | None
+        span: int | float | str
+        version: int | float | str
+        fingerprint: str
+
+    class CheckpointFacts(TypedDict, total=False):
+        """The pretrained encoder: its recipe, path or `hub id@revision`, and a hash of its files."""
+
+        name: str
+        fingerprint: str
+else:
+    # They are shown, and nothing rests on them: a value of another type is no damage.
+    DataFacts = CheckpointFacts = dict[str, Any]
+
+Number = Annotated[int, Field(strict=True, gt=0)]
 
 
-class _Promotion(BaseModel):
-    model_config = ConfigDict(strict=True)
+@dataclass(frozen=True)
+class Promotion:
+    """The version that a person put on top; `serving_dir` is its folder, None where it is this one."""
 
-    version: PositiveInt
+    version: Number
     serving_dir: str | None = None
 
 
-class _Record(BaseModel):
-    """The values that decisions and lists rest on; all of them may be missing."""
+@dataclass(frozen=True)
+class PushRecord:
+    """What push.json says of a version. All may be missing: of a model that was copied there by hand, everything is.
 
-    model_config = ConfigDict(strict=True)
+    `PushRecord(run_id="20261122-183204-123", metrics={"accuracy": 0.95}, data={"path": "/data/trec"})`
 
+    Attributes:
+        restored_from: the version whose content a rollback put back.
+        promoted_from: the version that a promotion copied.
+        metrics: of the evaluated split; None for one that is no number.
+        config: the resolved config, as JSON values.
+        files: what `damage` compares with.
+        other: further keys of the file, such as those of another release, and keys that are null there. A rollback
+            and a promotion carry them along.
+    """
+
+    version: Number | None = None
     by: str | None = None
     pushed_at: str | None = None
     run_id: str | None = None
     run_started_at: str | None = None
-    restored_from: PositiveInt | None = None
-    promoted_from: _Promotion | None = None
-    metrics: dict[str, float | None] | None = None
-    baseline_metrics: dict[str, float | None] | None = None
-    data: dict[str, Any] | None = None
-    checkpoint: dict[str, Any] | None = None
+    restored_from: Number | None = None
+    promoted_from: Promotion | None = None
+    metrics: Mapping[str, StrictFloat | None] | None = None
+    baseline_metrics: Mapping[str, StrictFloat | None] | None = None
+    data: DataFacts | None = None
+    checkpoint: CheckpointFacts | None = None
+    code: str | None = None
+    config: Mapping[str, Any] | None = None
+    config_sha256: str | None = None
+    model_uri: str | None = None
+    model_artifact_id: int | None = None
+    model_sha256: str | None = None
+    files: Mapping[str, FileFacts] | None = None
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of push.json, sorted by key. What is not known is null where `other` says so, or left out."""
+        known = {key: value for key, value in asdict(self).items() if key in _KEYS and value is not None}
+        return dict(sorted({**self.other, **known}.items()))
+
+    def with_nulls(self, *keys: str) -> PushRecord:
+        """The record that has these keys even where nothing is known."""
+        return replace(self, other={**dict.fromkeys(keys), **self.other})
 
 
-def read_info(version_dir: Path) -> dict[str, Any]:
-    """Returns the version's push.json without keys whose values are wrong; {} when there is none to read."""
+_KEYS = {each.name for each in fields(PushRecord)} - {"other"}
+_CHECKED: TypeAdapter[PushRecord] = TypeAdapter(PushRecord)
+
+
+def record_of(values: Mapping[str, Any]) -> PushRecord:
+    """The record with the content `values` of a push.json.
+
+    Raises:
+        ValidationError: a value has another type; pydantic's, with the key in `loc`.
+    """
+    known = {key: value for key, value in values.items() if key in _KEYS and value is not None}
+    other = {key: value for key, value in values.items() if key not in known}
+    return _CHECKED.validate_python({**known, "other": other})
+
+
+def read_record(version_dir: Path) -> PushRecord:
+    """Returns the version's push.json without keys whose values are wrong; nothing when there is none to read."""
     return _read(version_dir)[0]
+
+
+def record_text(record: PushRecord) -> str:
+    """The text of push.json, which `staging` writes atomically."""
+    return json.dumps(record.as_json(), indent=2, sort_keys=True) + "\n"
 
 
 def version_damage(version_dir: Path, thorough: bool = False) -> str:
@@ -50,8 +124,8 @@ def version_damage(version_dir: Path, thorough: bool = False) -> str:
         version_dir: folder of the version.
         thorough: read every file, see `damage`.
     """
-    info, problem = _read(version_dir)
-    return problem or damage(version_dir, info, thorough)
+    record, problem = _read(version_dir)
+    return problem or damage(version_dir, record.files or {}, thorough)
 
 
 def who() -> str:
@@ -63,22 +137,21 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _read(version_dir: Path) -> tuple[dict[str, Any], str]:
+def _read(version_dir: Path) -> tuple[PushRecord, str]:
     """(what can be used of push.json, what is wrong with it)."""
     try:
-        info = json.loads((version_dir / RECORD_FILE).read_text(encoding="utf-8"))
+        values = json.loads((version_dir / RECORD_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:  # a model that was copied there by hand
-        return {}, ""
+        return PushRecord(), ""
     except (OSError, ValueError) as error:
-        return {}, f"{RECORD_FILE} cannot be read ({' '.join(str(error).split())})"
-    if not isinstance(info, dict):
-        return {}, f"{RECORD_FILE} is no JSON object"
+        return PushRecord(), f"{RECORD_FILE} cannot be read ({' '.join(str(error).split())})"
+    if not isinstance(values, dict):
+        return PushRecord(), f"{RECORD_FILE} is no JSON object"
     try:
-        _Record.model_validate(info)
+        return record_of(values), ""
     except ValidationError as error:
         wrong = error.errors(include_url=False)
         key = ".".join(map(str, wrong[0]["loc"]))
-        usable = {name: value for name, value in info.items() if name not in {e["loc"][0] for e in wrong}}
+        usable = {name: value for name, value in values.items() if name not in {e["loc"][0] for e in wrong}}
         problem = "is missing" if wrong[0]["type"] == "missing" else f"cannot be {wrong[0]['input']!r}"
-        return usable, f"{RECORD_FILE}: {key} {problem}"
-    return info, ""
+        return record_of(usable), f"{RECORD_FILE}: {key} {problem}"

@@ -7,11 +7,9 @@ apart. The clocks of machines that push to one serving folder have to be in step
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-RUN_ID, RUN_STARTED_AT = "run_id", "run_started_at"  # keys of push.json
+from components.versions.record import PushRecord
 
 _ID_FORMAT = "%Y%m%d-%H%M%S-%f"
 _LOCAL_ID = re.compile(r"\d{8}-\d{6}-\d{3}")
@@ -31,7 +29,7 @@ def started_at(run_id: str | None, told: str | None = None) -> str | None:
         run_id: only one of `new_run_id` has the time in it.
         told: by the orchestrator. One that does not know hands on the name of its placeholder.
     """
-    if told is not None and _instant({RUN_STARTED_AT: told}) is not None:
+    if told is not None and _instant(told) is not None:
         return told
     if run_id is None or not _LOCAL_ID.fullmatch(run_id):
         return None
@@ -39,17 +37,18 @@ def started_at(run_id: str | None, told: str | None = None) -> str | None:
     return start.isoformat(timespec="milliseconds")
 
 
-def is_newer(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+def is_newer(theirs: PushRecord, ours: PushRecord) -> bool:
     """Whether the record `theirs` is of another run, which started after that of `ours`."""
-    if theirs.get(RUN_ID) == ours.get(RUN_ID):
+    if theirs.run_id == ours.run_id:
         return False
-    their_start, our_start = _instant(theirs), _instant(ours)
+    their_start, our_start = (_instant(record.run_started_at) for record in (theirs, ours))
     return their_start is not None and our_start is not None and their_start > our_start
 
 
-def _instant(record: Mapping[str, Any]) -> datetime | None:
+def _instant(text: str | None) -> datetime | None:
+    """The instant that an ISO 8601 text with a zone names, if it does."""
     try:
-        instant = datetime.fromisoformat(record[RUN_STARTED_AT])
-    except (KeyError, TypeError, ValueError):
+        instant = datetime.fromisoformat(text or "")
+    except ValueError:
         return None
     return instant if instant.tzinfo is not None else None

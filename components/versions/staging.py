@@ -10,17 +10,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from components.model_files import RECORD_FILE, file_digests, file_facts, model_digest
-from components.versions.record import who
+from components.versions.record import PushRecord, record_text, who
 from models.errors import PipelineError
 
 HIGHEST_FILE = ".highest"
@@ -57,7 +56,7 @@ def add_version(
     home: Path,
     source: Path,
     digests: dict[str, str],
-    info: Mapping[str, Any],
+    record: PushRecord,
     check: Callable[[Path], None] | None = None,
     admit: Callable[[], None] | None = None,
 ) -> int:
@@ -67,7 +66,7 @@ def add_version(
         home: `<serving_dir>/<name>`, whose lock the caller holds.
         source: SavedModel folder.
         digests: `file_digests` of it.
-        info: for push.json, beside version, by, pushed_at, model_sha256 and files.
+        record: for push.json; version, by, pushed_at, model_sha256 and files are set here.
         check: called with the complete copy; raises PipelineError to refuse it.
         admit: called right before the copy becomes visible; raises to keep it out.
     """
@@ -78,7 +77,7 @@ def add_version(
         _compare(staging, digests, source)
         if check is not None:
             check(staging)
-        return _make_visible(home, staging, digests, info, admit)
+        return _make_visible(home, staging, digests, record, admit)
     finally:
         if staging.exists():
             shutil.rmtree(staging)
@@ -138,12 +137,12 @@ def _make_visible(
     home: Path,
     staging: Path,
     digests: Mapping[str, str],
-    info: Mapping[str, Any],
+    record: PushRecord,
     admit: Callable[[], None] | None,
 ) -> int:
     while True:
         number = _next_number(home)
-        _write_record(staging, number, digests, info)
+        _write_record(staging, number, digests, record)
         _flush_folders(staging)
         # Recorded before the rename: a crash between the two costs a number, never repeats one.
         _write_whole(home / HIGHEST_FILE, f"{number}\n")
@@ -172,19 +171,17 @@ def _next_number(home: Path) -> int:
     return max([highest, *taken]) + 1
 
 
-def _write_record(staging: Path, number: int, digests: Mapping[str, str], info: Mapping[str, Any]) -> None:
+def _write_record(staging: Path, number: int, digests: Mapping[str, str], record: PushRecord) -> None:
     (staging / RECORD_FILE).parent.mkdir(exist_ok=True)
-    document = {
-        "restored_from": None,
-        "promoted_from": None,
-        **info,
-        "version": number,
-        "by": who(),
-        "pushed_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model_sha256": model_digest(digests),
-        "files": file_facts(staging, digests),
-    }
-    _write_whole(staging / RECORD_FILE, json.dumps(document, indent=2, sort_keys=True) + "\n")
+    complete = replace(
+        record.with_nulls("restored_from", "promoted_from"),
+        version=number,
+        by=who(),
+        pushed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        model_sha256=model_digest(digests),
+        files=file_facts(staging, digests),
+    )
+    _write_whole(staging / RECORD_FILE, record_text(complete))
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from components.model_files import SAVED_MODEL, file_digests, same_model
 from components.versions import staging
 from components.versions.listing import ServedVersion, home_of, numbers, versions
-from components.versions.record import read_info
+from components.versions.record import Promotion, PushRecord
 from components.versions.retention import prune, prune_after, require_keep
-from components.versions.runs import RUN_ID, RUN_STARTED_AT, is_newer
+from components.versions.runs import is_newer
 from models.errors import GateRefused, PipelineError, UsageError
 
-__all__ = ["ServedVersion", "promote", "prune", "publish", "read_info", "rollback", "versions"]
+__all__ = ["ServedVersion", "promote", "prune", "publish", "rollback", "versions"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def publish(
     serving_dir: str | Path,
     name: str,
     keep: int,
-    info: Mapping[str, Any],
+    record: PushRecord,
     check: Callable[[Path], None] | None = None,
     force: bool = False,
     digests: dict[str, str] | None = None,
@@ -41,7 +41,7 @@ def publish(
     a rollback or promotion stands on top of such a push: a run does not undo what a person decided.
 
     Args:
-        info: written to push.json; JSON values. With `run_id` and `run_started_at` (ISO 8601 with a zone)
+        record: what push.json says of the model. With `run_id` and `run_started_at` (ISO 8601 with a zone)
             the push is refused when the folder holds a model of a run that started later.
         check: called with the complete copy before it becomes visible; raises PipelineError to refuse it.
         force: push also over a newer run's model, a rollback or a promotion.
@@ -60,12 +60,12 @@ def publish(
         there = _already_there(versions(serving_dir, name), source, force)
         if there is not None:
             return there.number
-        admit = None if force else functools.partial(_refuse_older_run, home, info)
+        admit = None if force else functools.partial(_refuse_older_run, home, record)
         if admit is not None:
             admit()
         if digests is None:
             digests = file_digests(source)
-        number = staging.add_version(home, source, digests, info, check, admit)
+        number = staging.add_version(home, source, digests, record, check, admit)
         prune_after(number, serving_dir, name, keep)
     return number
 
@@ -89,8 +89,8 @@ def rollback(serving_dir: str | Path, name: str, keep: int | None = None) -> int
     _earlier(home)  # before the lock is taken: a folder that is not there is not made
     with staging.writing(home, "rolled back"):
         target = _newest_whole(_earlier(home))
-        info = {**target.info, "restored_from": target.origin, "promoted_from": None}
-        number = staging.add_version(home, target.path, file_digests(target.path), info)
+        record = replace(target.record, restored_from=target.origin, promoted_from=None)
+        number = staging.add_version(home, target.path, file_digests(target.path), record)
         if keep is not None:
             prune_after(number, serving_dir, name, keep)
     return number
@@ -125,15 +125,15 @@ def promote(
     home = home_of(target_dir, name)
     chosen = _whole(serving_dir, name, number)
     elsewhere = Path(target_dir).resolve() != Path(serving_dir).resolve()
-    source = {"serving_dir": str(Path(serving_dir).absolute()) if elsewhere else None, "version": number}
-    info = {**chosen.info, "restored_from": None, "promoted_from": source}
+    source = Promotion(number, str(Path(serving_dir).absolute()) if elsewhere else None)
+    record = replace(chosen.record, restored_from=None, promoted_from=source)
     with staging.writing(home, "promoted"):
         newest = versions(target_dir, name)[-1:]
         if newest and _is_whole_copy(newest[0], chosen.path):
             return newest[0].number
         if elsewhere and not force:
-            _refuse_older_run(home, info)
-        made = staging.add_version(home, chosen.path, file_digests(chosen.path), info)
+            _refuse_older_run(home, record)
+        made = staging.add_version(home, chosen.path, file_digests(chosen.path), record)
         if keep is not None:
             prune_after(made, target_dir, name, keep)
     return made
@@ -173,13 +173,14 @@ def _is_whole_copy(version: ServedVersion, source: Path) -> bool:
     return same_model(version.path, source) and not version.damage()
 
 
-def _refuse_older_run(home: Path, info: Mapping[str, Any]) -> None:
-    """Raises GateRefused when a run that started after that of `info` is in the folder already."""
+def _refuse_older_run(home: Path, record: PushRecord) -> None:
+    """Raises GateRefused when a run that started after that of `record` is in the folder already."""
     for version in reversed(versions(home.parent, home.name)):
-        if is_newer(version.info, info):
+        theirs = version.record
+        if is_newer(theirs, record):
             raise GateRefused(
-                f"{home}: version {version.number} is of run {version.info.get(RUN_ID)}, which started at "
-                f"{version.info[RUN_STARTED_AT]}, after run {info.get(RUN_ID)} ({info[RUN_STARTED_AT]}): nothing "
+                f"{home}: version {version.number} is of run {theirs.run_id}, which started at "
+                f"{theirs.run_started_at}, after run {record.run_id} ({record.run_started_at}): nothing "
                 "was pushed; a run that starts now may replace it, or --force (on Kubeflow force_push: 1)"
             )
 

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NamedTuple, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _KNOWN_BYTES = 4096
@@ -33,7 +33,16 @@ _NO_MEMORY = (
 _CRASH_WORDS = (*_NO_MEMORY, "terminate called", "Check failed", "Fatal Python error")
 _LOG_PREFIX = re.compile(r"^[FEWI]\d{4} [\d:.]+\s+\d+ ")  # of TensorFlow's lines
 
-_known: mmap.mmap | None = None  # shared by both processes: the child's latest facts about itself, as JSON
+_shared: mmap.mmap | None = None  # by both processes: the child's latest facts about itself, as JSON
+
+
+class Known(NamedTuple):
+    """The facts of a run. `json`: whether its standard output is one JSON object; `node`: the one that runs."""
+
+    run_id: str = ""
+    log: str = ""
+    json: bool = False
+    node: str = ""
 
 
 def watch(arguments: list[str]) -> None:
@@ -42,10 +51,10 @@ def watch(arguments: list[str]) -> None:
     Args:
         arguments: of the command line, without the program's name.
     """
-    global _known
+    global _shared
     if arguments[:1] != ["run"]:
         return
-    _known = mmap.mmap(-1, _KNOWN_BYTES)
+    _shared = mmap.mmap(-1, _KNOWN_BYTES)
     started, killed_before = time.monotonic(), _out_of_memory_kills()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it were ignored, no child could be waited for
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_FORWARDED, signal.SIGCHLD})
@@ -62,25 +71,24 @@ def watch(arguments: list[str]) -> None:
 
 def process_id() -> int:
     """The process that the user started, which `ps` and shells show and which signals are sent to."""
-    return os.getpid() if _known is None else os.getppid()
+    return os.getpid() if _shared is None else os.getppid()
 
 
-def know(**facts: Any) -> None:
-    """Called by the run: sets some of `run_id`, `log`, `json` and `node` to JSON values."""
-    if _known is not None:
-        content = json.dumps(_read() | facts).encode()
+def know(**facts: str | bool) -> None:
+    """Called by the run: sets some fields of `Known`; the others stay."""
+    if _shared is not None:
+        content = json.dumps({**_read()._asdict(), **facts}).encode()
         if len(content) < _KNOWN_BYTES:
-            _known[: len(content) + 1] = content + b"\0"
+            _shared[: len(content) + 1] = content + b"\0"
 
 
-def _read() -> dict[str, Any]:
-    assert _known is not None
-    content = bytes(_known[:]).partition(b"\0")[0]
+def _read() -> Known:
+    assert _shared is not None
+    content = bytes(_shared[:]).partition(b"\0")[0]
     try:
-        known: dict[str, Any] = json.loads(content or b"{}")
+        return Known(**json.loads(content or b"{}"))
     except ValueError:  # the child ended while it wrote
-        return {}
-    return known
+        return Known()
 
 
 def _die_with(parent: int) -> None:
@@ -109,18 +117,18 @@ def _tell(number: int, seconds: float, out_of_memory: bool) -> NoReturn:
         prefix, exit_code = "", 128 + number
     else:
         reason, prefix, exit_code = explain(number, known, out_of_memory), "error: ", 1
-    stream = sys.stderr if known.get("json") else sys.stdout
+    stream = sys.stderr if known.json else sys.stdout
     if stream.isatty():
         print("\x1b[?25h", file=stream)  # the live display had hidden the cursor
     print(f"{prefix}{reason}", file=stream, flush=True)
-    if known.get("json"):
+    if known.json:
         from pipeline.local.run import json_of_failure
 
-        print(json.dumps(json_of_failure(known.get("run_id", ""), reason, seconds)), flush=True)
+        print(json.dumps(json_of_failure(known.run_id, reason, seconds)), flush=True)
     os._exit(exit_code)
 
 
-def explain(number: int, known: dict[str, Any], out_of_memory: bool) -> str:
+def explain(number: int, known: Known, out_of_memory: bool) -> str:
     """Returns the line for the user.
 
     Args:
@@ -130,8 +138,8 @@ def explain(number: int, known: dict[str, Any], out_of_memory: bool) -> str:
     """
     from pipeline.local.failures import memory_advice
 
-    node = f"node {known['node']}" if known.get("node") else "the run"
-    last_words = _last_words(known.get("log", ""))
+    node = f"node {known.node}" if known.node else "the run"
+    last_words = _last_words(known.log)
     if number == signal.SIGKILL:
         killer = "by the kernel for lack of memory" if out_of_memory else "by a user, or for lack of memory"
         reason = f"was killed {killer}{memory_advice()}"
@@ -139,7 +147,7 @@ def explain(number: int, known: dict[str, Any], out_of_memory: bool) -> str:
         reason = f"ran out of memory or threads{memory_advice()} ({_name(number)}: {last_words})"
     else:
         reason = f"ended with {_name(number)}{': ' if last_words else ''}{last_words}; run again to resume"
-    return f"{node} {reason} (details: {known.get('log', 'no log')})"
+    return f"{node} {reason} (details: {known.log or 'no log'})"
 
 
 def _last_words(log: str) -> str:

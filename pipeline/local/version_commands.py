@@ -41,14 +41,14 @@ def versions(
 
 def rollback(config: ConfigPath, set_: Overrides = None) -> None:
     """Restore the previous version, as a new version with the highest number."""
-    from components.versions.store import read_info
+    from components.versions.record import read_record
     from components.versions.store import rollback as roll_back
     from pipeline.config import load_config
 
     loaded = load_config(config, set_ or ())
     number = roll_back(loaded.push.serving_dir, loaded.name, loaded.push.keep)
     path = loaded.push.serving_dir / loaded.name / str(number)
-    origin = read_info(path).get("restored_from")
+    origin = read_record(path).restored_from
     _say(f"version {number} has the content of version {origin}: {path}")
     _say_what_stays(loaded.push)
 

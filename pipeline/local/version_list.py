@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
-from components.versions.store import ServedVersion
+from components.versions.listing import ServedVersion
+from components.versions.record import DataFacts, PushRecord
 
 _SHORT = 12  # digits of a digest that are shown
 _BULKY = ("files", "config")  # keys of push.json that are left out: the hash and the path stand for them
@@ -16,12 +17,8 @@ _BULKY = ("files", "config")  # keys of push.json that are left out: the hash an
 def as_lines(served: Sequence[ServedVersion]) -> Iterator[Text]:
     """Yields a block of lines for each version, the newest last."""
     for version in served:
-        info = version.info
-        head = (
-            str(version.number),
-            info.get("pushed_at") or "copied by hand",
-            info.get("run_id") or "",
-        )
+        record = version.record
+        head = (str(version.number), record.pushed_at or "copied by hand", record.run_id or "")
         yield Text("  ".join(head).rstrip(), "bold") + Text(
             "  newest" if version is served[-1] else "", "green"
         )
@@ -33,7 +30,7 @@ def as_json(served: Sequence[ServedVersion]) -> list[dict[str, Any]]:
     """The content of each version's push.json, with the version's folder and damage (null if undamaged)."""
     return [
         {
-            **{key: value for key, value in version.info.items() if key not in _BULKY},
+            **{key: value for key, value in version.record.as_json().items() if key not in _BULKY},
             "version": version.number,
             "path": str(version.path),
             "damage": version.damage() or None,
@@ -43,40 +40,37 @@ def as_json(served: Sequence[ServedVersion]) -> list[dict[str, Any]]:
 
 
 def _details(version: ServedVersion) -> Iterator[tuple[str, str]]:
-    info = version.info
+    record = version.record
     broken = version.damage()
     if broken:
         yield "damaged", broken
-    if info.get("by"):
-        yield "by", info["by"]
-    source = _source(info)
+    if record.by:
+        yield "by", record.by
+    source = _source(record)
     if source:
         yield "content of", source
-    if info.get("metrics"):
-        yield "metrics", _metrics(info["metrics"], info.get("baseline_metrics") or {})
-    if info.get("data"):
-        yield "data", _data(info["data"])
-    if info.get("checkpoint"):
-        yield "checkpoint", " ".join(str(info["checkpoint"].get(key, "")) for key in ("name", "fingerprint"))
-    hashes = {
-        "code": info.get("code"),
-        "config": info.get("config_sha256"),
-        "model": info.get("model_sha256"),
-    }
-    shown = [f"{what} {str(value)[:_SHORT]}" for what, value in hashes.items() if value]
+    if record.metrics:
+        yield "metrics", _metrics(record.metrics, record.baseline_metrics or {})
+    if record.data:
+        yield "data", _data(record.data)
+    if record.checkpoint:
+        known = record.checkpoint
+        yield "checkpoint", f"{known.get('name', '')} {known.get('fingerprint', '')}"
+    hashes = {"code": record.code, "config": record.config_sha256, "model": record.model_sha256}
+    shown = [f"{what} {value[:_SHORT]}" for what, value in hashes.items() if value]
     if shown:
         yield "hashes", ", ".join(shown)
     yield "folder", str(version.path)
 
 
-def _source(info: Mapping[str, Any]) -> str:
-    if info.get("restored_from"):
-        return f"version {info['restored_from']}, by a rollback"
-    promoted = info.get("promoted_from")
-    if not promoted:
+def _source(record: PushRecord) -> str:
+    if record.restored_from is not None:
+        return f"version {record.restored_from}, by a rollback"
+    promoted = record.promoted_from
+    if promoted is None:
         return ""
-    where = f" of {promoted['serving_dir']}" if promoted.get("serving_dir") else ""
-    return f"version {promoted['version']}{where}, promoted"
+    where = f" of {promoted.serving_dir}" if promoted.serving_dir else ""
+    return f"version {promoted.version}{where}, promoted"
 
 
 def _metrics(metrics: Mapping[str, float | None], baseline: Mapping[str, float | None]) -> str:
@@ -91,7 +85,7 @@ def _before(value: float | None) -> str:
     return "" if value is None else f" (before: {value:.4g})"
 
 
-def _data(data: Mapping[str, Any]) -> str:
+def _data(data: DataFacts) -> str:
     span = f"span {data['span']}" if data.get("span") is not None else ""
     version = f"version {data['version']}" if data.get("version") is not None else ""
     return ", ".join(filter(None, [span, version, str(data.get("path") or "")]))

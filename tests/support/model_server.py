@@ -19,6 +19,7 @@ import pytest
 
 from components.project import PROJECT_DIR
 from components.versions import store
+from components.versions.record import PushRecord
 from tests.support.tiny_export import export_tiny, serve
 
 NAME = "tiny"
@@ -124,7 +125,7 @@ def _ports(process: subprocess.Popen[str], out: Path, log: Path) -> dict[str, in
 
 
 def push(model: Path, serving_dir: Path) -> int:
-    return store.publish(model, serving_dir, NAME, 3, {})
+    return store.publish(model, serving_dir, NAME, 3, PushRecord())
 
 
 @pytest.fixture(scope="session")

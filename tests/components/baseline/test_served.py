@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.baseline.served import served_baseline, why_incomparable
+from components.versions.record import PushRecord
 from components.versions.store import publish, versions
 from models.errors import PipelineError
 
@@ -25,7 +26,7 @@ def test_nothing_served_gives_none(tmp_path):
 def test_newest_version_that_is_not_the_candidate(tmp_path):
     serving = str(tmp_path / "serving")
     for name in ("a", "b", "c"):
-        publish(model(tmp_path / name, name.encode()), serving, "m", 5, {})
+        publish(model(tmp_path / name, name.encode()), serving, "m", 5, PushRecord())
     assert served_baseline(serving, "m", model(tmp_path / "new", b"new")) == 3
     assert served_baseline(serving, "m", tmp_path / "c") == 2
     assert served_baseline(serving, "m", tmp_path / "a") == 3
@@ -33,7 +34,7 @@ def test_newest_version_that_is_not_the_candidate(tmp_path):
 
 def test_random_fingerprint_of_an_equal_model_does_not_count(tmp_path):
     serving = str(tmp_path / "serving")
-    publish(model(tmp_path / "a", b"a", fingerprint=b"1"), serving, "m", 5, {})
+    publish(model(tmp_path / "a", b"a", fingerprint=b"1"), serving, "m", 5, PushRecord())
     assert served_baseline(serving, "m", model(tmp_path / "again", b"a", fingerprint=b"2")) == 0
 
 
@@ -42,14 +43,14 @@ def test_warm_up_requests_that_a_push_added_do_not_count(tmp_path):
     warm = model(tmp_path / "warm", b"a")
     (warm / "assets.extra").mkdir()
     (warm / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"requests")
-    publish(warm, serving, "m", 5, {})
+    publish(warm, serving, "m", 5, PushRecord())
     assert served_baseline(serving, "m", model(tmp_path / "a", b"a")) == 0
 
 
 def test_damaged_version_is_no_baseline_and_no_older_one_takes_its_place(tmp_path):
     serving = str(tmp_path / "serving")
     for name in ("a", "b"):
-        publish(model(tmp_path / name, name.encode()), serving, "m", 5, {})
+        publish(model(tmp_path / name, name.encode()), serving, "m", 5, PushRecord())
     (tmp_path / "serving/m/2/saved_model.pb").write_bytes(b"c")
     with pytest.raises(PipelineError) as caught:
         served_baseline(serving, "m", model(tmp_path / "new", b"new"))
@@ -83,6 +84,8 @@ def with_inputs(folder: Path, *names: str, labels: str = "ham\nspam\n") -> Path:
     ],
 )
 def test_metrics_of_a_version_with_other_labels_or_inputs_say_nothing(tmp_path, names, labels, why):
-    publish(with_inputs(tmp_path / "served", *names, labels=labels), tmp_path / "serving", "m", 5, {})
+    publish(
+        with_inputs(tmp_path / "served", *names, labels=labels), tmp_path / "serving", "m", 5, PushRecord()
+    )
     [version] = versions(tmp_path / "serving", "m")
     assert why_incomparable(version, with_inputs(tmp_path / "candidate", "text")) == why

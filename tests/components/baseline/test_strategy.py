@@ -14,6 +14,7 @@ from tfx.types.standard_artifacts import Model, ModelBlessing
 from components import manifest
 from components.baseline.strategy import LatestOtherBlessedModelStrategy
 from components.versions import store
+from components.versions.record import PushRecord
 from tests.support.local_run import last_artifact, open_store, run_nodes
 from tests.support.tiny_nodes import TinyEvaluator, TinyTrainer
 
@@ -91,7 +92,7 @@ def push(root: Path, score: str) -> Path:
     model.mkdir()
     (model / "saved_model.pb").write_text("graph")
     (model / "weights").write_text(score)
-    return root / "serving" / "trec" / str(store.publish(model, root / "serving", "trec", 5, {}))
+    return root / "serving" / "trec" / str(store.publish(model, root / "serving", "trec", 5, PushRecord()))
 
 
 def test_served_version_is_the_baseline_of_a_store_that_knows_no_blessed_model(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from components.destinations import folder as module
 from components.destinations.folder import push_to_folder
+from components.versions.record import PushRecord
 from components.versions.store import publish
 from models.errors import PipelineError
 from tests.components.versions.test_store import make_model
@@ -31,7 +32,7 @@ def version(tmp_path: Path, *contents: str) -> Path:
     """Pushes models of these contents; returns the folder of the last."""
     for content in contents:
         model = make_model(tmp_path / f"model-{content}", content)
-        number = publish(model, tmp_path / "serving", "trec", 9, {})
+        number = publish(model, tmp_path / "serving", "trec", 9, PushRecord())
     return tmp_path / "serving" / "trec" / str(number)
 
 

@@ -21,6 +21,7 @@ from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
 from components.destinations.hub_files import write_hub_files
 from components.versions import store
+from components.versions.record import record_of
 from models.checkpoints.classifier import load_classifier
 from models.encoders.families import forward_of
 from models.errors import PipelineError
@@ -61,7 +62,7 @@ ENCODER_LAYER = {
 @pytest.fixture(scope="module")
 def version(exported: tuple[Exported, Exported], tmp_path_factory: pytest.TempPathFactory) -> Path:
     serving = tmp_path_factory.mktemp("pushed") / "serving"
-    number = store.publish(exported[0].path, serving, "tiny", 3, INFO)
+    number = store.publish(exported[0].path, serving, "tiny", 3, record_of(INFO))
     return serving / "tiny" / str(number)
 
 

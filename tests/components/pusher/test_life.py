@@ -12,7 +12,7 @@ import pytest
 
 from components.model_files import damage, file_digests, model_digest, same_model
 from components.versions import runs, store
-from components.versions.record import who
+from components.versions.record import Promotion, read_record, record_of, who
 from models.errors import GateRefused, PipelineError, UsageError
 from tests.components.versions.test_store import contents, make_model, push
 
@@ -61,7 +61,7 @@ def test_push_over_the_model_of_a_run_that_started_later_is_refused(
 
 def test_forced_push_replaces_the_model_of_a_newer_run(models: dict[str, Path], serving: Path) -> None:
     push(models["one"], serving, **run_of(11))
-    assert store.publish(models["two"], serving, "trec", 5, run_of(10), force=True) == 2
+    assert store.publish(models["two"], serving, "trec", 5, record_of(run_of(10)), force=True) == 2
     assert contents(serving) == {1: "one", 2: "two"}
 
 
@@ -92,7 +92,7 @@ def test_newer_run_that_pushes_without_our_lock_while_we_copy_is_noticed_before_
         (serving / "trec/1/assets.extra/push.json").write_text(json.dumps(run_of(11)))
 
     with pytest.raises(GateRefused, match="version 1 is of run run-11"):
-        store.publish(models["one"], serving, "trec", 5, run_of(10), check=other_machine_pushes)
+        store.publish(models["one"], serving, "trec", 5, record_of(run_of(10)), check=other_machine_pushes)
     assert contents(serving) == {1: "theirs"}
 
 
@@ -111,7 +111,7 @@ def test_of_runs_that_push_at_once_no_older_one_gets_on_top_of_a_newer_one(
 
     with ThreadPoolExecutor(len(hours)) as pool:
         pushed = [hour for hour, done in zip(hours, pool.map(try_to_push, hours), strict=True) if done]
-    started = [version.info["run_started_at"] for version in store.versions(serving, "trec")]
+    started = [version.record.run_started_at for version in store.versions(serving, "trec")]
     assert started == [run_of(hour)["run_started_at"] for hour in sorted(pushed)]
     assert pushed.count(8) == 1
 
@@ -133,7 +133,7 @@ def test_pushing_the_model_that_was_rolled_back_from_changes_nothing(
     store.rollback(three, "trec")
     assert push(models["three"], three, **run_of(9)) == 3
     assert sorted(contents(three)) == [1, 2, 3, 4]
-    assert store.publish(models["three"], three, "trec", 9, run_of(9), force=True) == 5
+    assert store.publish(models["three"], three, "trec", 9, record_of(run_of(9)), force=True) == 5
 
 
 def test_promoted_version_is_the_newest_and_a_run_of_the_last_push_leaves_it(
@@ -142,8 +142,8 @@ def test_promoted_version_is_the_newest_and_a_run_of_the_last_push_leaves_it(
     assert store.promote(three, "trec", 1) == 4
     assert contents(three)[4] == "one"
     newest = store.versions(three, "trec")[-1]
-    assert newest.info["promoted_from"] == {"serving_dir": None, "version": 1}
-    assert newest.info["run_id"] == "run-1"
+    assert newest.record.promoted_from == Promotion(1)
+    assert newest.record.run_id == "run-1"
     assert push(models["three"], three, **run_of(9)) == 3
 
 
@@ -166,8 +166,8 @@ def test_promotion_to_another_folder_gets_that_folders_next_number(
     assert store.promote(three, "trec", 3, to=production) == 2
     assert contents(production) == {1: "one", 2: "three"}
     newest = store.versions(production, "trec")[-1]
-    assert newest.info["promoted_from"] == {"serving_dir": str(three), "version": 3}
-    assert damage(newest.path, newest.info, thorough=True) == ""
+    assert newest.record.promoted_from == Promotion(3, str(three))
+    assert damage(newest.path, newest.record.files, thorough=True) == ""
 
 
 def test_promotion_over_a_newer_runs_model_elsewhere_is_refused_unless_forced(
@@ -234,26 +234,26 @@ def test_model_exported_again_is_not_pushed_twice(tmp_path: Path, serving: Path)
 
 def test_damage_of_a_version_is_named(three: Path) -> None:
     version = three / "trec/3"
-    info = store.read_info(version)
+    files = read_record(version).files
     weights = version / WEIGHTS
-    assert damage(version, info) == ""
+    assert damage(version, files) == ""
     whole, times = weights.read_bytes(), (weights.stat().st_atime_ns, weights.stat().st_mtime_ns)
     weights.write_bytes(whole[:-1])
-    assert damage(version, info) == f"{WEIGHTS} has 4999 bytes, 5000 were pushed"
+    assert damage(version, files) == f"{WEIGHTS} has 4999 bytes, 5000 were pushed"
     weights.write_bytes(whole[:-1] + b"x")
-    assert damage(version, info) == f"{WEIGHTS} is not the file that was pushed"
+    assert damage(version, files) == f"{WEIGHTS} is not the file that was pushed"
     os.utime(weights, ns=times)  # only reading the file reveals it now
-    assert damage(version, info) == ""
-    assert damage(version, info, thorough=True) == f"{WEIGHTS} is not the file that was pushed"
+    assert damage(version, files) == ""
+    assert damage(version, files, thorough=True) == f"{WEIGHTS} is not the file that was pushed"
     weights.write_bytes(whole)
-    assert damage(version, info) == ""
+    assert damage(version, files) == ""
     weights.unlink()
-    assert damage(version, info) == f"{WEIGHTS} is gone"
+    assert damage(version, files) == f"{WEIGHTS} is gone"
 
 
 def test_version_that_was_copied_with_new_times_is_whole(tmp_path: Path, three: Path) -> None:
     shutil.copytree(three / "trec/3", tmp_path / "copy", copy_function=shutil.copyfile)
-    assert damage(tmp_path / "copy", store.read_info(tmp_path / "copy")) == ""
+    assert damage(tmp_path / "copy", read_record(tmp_path / "copy").files) == ""
 
 
 # --- what stays --------------------------------------------------------------------------------------
@@ -298,7 +298,7 @@ def test_record_with_a_wrong_value_is_damage_that_names_it_and_the_rest_counts(
     found = store.versions(three, "trec")[1]
     assert found.damage() == f"assets.extra/push.json: {problem}"
     assert (found.origin, found.is_push) == (2, True)
-    assert found.info["run_started_at"] == run_of(2)["run_started_at"]
+    assert found.record.run_started_at == run_of(2)["run_started_at"]
     assert store.rollback(three, "trec") == 4
     assert contents(three)[4] == "one"
 
@@ -356,7 +356,7 @@ def test_push_rollback_and_promotion_tell_who_did_it(
         monkeypatch.setenv("LOGNAME", user)
         act()
     listed = [*store.versions(serving, "trec"), *store.versions(tmp_path / "production", "trec")]
-    assert [version.info["by"] for version in listed] == [
+    assert [version.record.by for version in listed] == [
         "ann@host",
         "bob@host",
         "cleo@host",

@@ -21,6 +21,7 @@ from components.pusher.executor import Executor, refuse_uncompared
 from components.pusher.lost_pushes import forget_lost_pushes
 from components.pusher.settings import PushSettings
 from components.versions import store
+from components.versions.record import PushRecord, record_of
 from models.errors import GateRefused, PipelineError
 from models.tasks.task import TASKS
 from tests.support.local_run import last_artifact, open_store, run_nodes
@@ -70,7 +71,7 @@ def pushed(root: Path) -> dict[str, Any]:
 
 
 def test_pushed_model_loads_in_a_fresh_process_after_the_run_is_deleted(tmp_path: Path) -> None:
-    assert run(tmp_path, "2.5", info={"accuracy": 0.95}) == "COMPLETE"
+    assert run(tmp_path, "2.5", info=PushRecord(other={"accuracy": 0.95})) == "COMPLETE"
     version = tmp_path / "serving/trec/1"
     assert pushed(tmp_path) == {"pushed": 1, "pushed_destination": str(version), "pushed_version": "1"}
     info = json.loads((version / "assets.extra/push.json").read_text())
@@ -120,7 +121,7 @@ def test_damaged_version_of_the_same_model_is_no_uncompared_model(tmp_path: Path
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "saved_model.pb").write_text(name)
-    store.publish(tmp_path / "one", tmp_path / "serving", "trec", 3, {})
+    store.publish(tmp_path / "one", tmp_path / "serving", "trec", 3, PushRecord())
     (tmp_path / "serving/trec/1/saved_model.pb").unlink()
     refuse_uncompared(tmp_path / "one", str(tmp_path / "serving"), "trec")
     with pytest.raises(
@@ -207,7 +208,7 @@ def test_record_and_store_tell_what_the_model_was_made_from(tmp_path: Path) -> N
         "code": "0011",
         "checkpoint": {"name": "m"},
     }
-    run(tmp_path, "1", info=info)
+    run(tmp_path, "1", info=record_of(info))
     record = json.loads((tmp_path / "serving/trec/1/assets.extra/push.json").read_text())
     assert record["config"] == info["config"]
     assert record["config_sha256"] == hashlib.sha256(canonical).hexdigest()

@@ -15,6 +15,7 @@ import tensorflow as tf
 from components.model_files import damage, file_digests, model_digest, write_sums
 from components.project import PROJECT_DIR
 from components.versions import store
+from components.versions.record import PushRecord
 
 KILLS = 20
 
@@ -74,15 +75,15 @@ def test_kill_at_random_moments_of_a_push_leaves_whole_and_loadable_versions_onl
         kill_while_pushing(serving, scratch, list(models.values()), moments.random())
         served = store.versions(serving, "trec")
         for version in served:
-            assert damage(version.path, version.info, thorough=True) == ""
+            assert damage(version.path, version.record.files, thorough=True) == ""
             assert model_digest(file_digests(version.path)) in digests
-            assert version.info["version"] == version.number
+            assert version.record.version == version.number
         assert served[-1].number > newest
         newest = served[-1].number
         killed_within += bool(aside(serving))
     assert killed_within > 0
     for version in served:
         loaded = tf.saved_model.load(str(version.path))
-        assert float(loaded.f(tf.constant(7.0))) == 7 * digests[version.info["model_sha256"]]
-    assert store.publish(models[2.0] / "Format-Serving", serving, "trec", 3, {}) >= newest
+        assert float(loaded.f(tf.constant(7.0))) == 7 * digests[version.record.model_sha256]
+    assert store.publish(models[2.0] / "Format-Serving", serving, "trec", 3, PushRecord()) >= newest
     assert aside(serving) == []

@@ -13,6 +13,7 @@ import pytest
 
 from components.model_files import file_digests, model_digest
 from components.versions import staging, store
+from components.versions.record import PushRecord, record_of
 from models.errors import PipelineError, UsageError
 
 
@@ -34,7 +35,7 @@ def contents(serving: Path) -> dict[int, str]:
 
 
 def push(model: Path, serving: Path, keep: int = 5, **info: object) -> int:
-    return store.publish(model, serving, "trec", keep, info)
+    return store.publish(model, serving, "trec", keep, record_of(info))
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_push_json_holds_the_given_facts_and_the_models_digest(tmp_path: Path, s
         digest,
         None,
     )
-    assert store.versions(serving, "trec")[0].info == info
+    assert store.versions(serving, "trec")[0].record.as_json() == info
 
 
 def test_every_file_of_the_model_is_in_the_version_and_others_may_read_it(
@@ -213,12 +214,12 @@ def test_model_without_saved_model_pb_is_refused(tmp_path: Path, serving: Path) 
 @pytest.mark.parametrize("name", ["", "../up", ".hidden", "a/b"])
 def test_name_that_is_no_folder_is_refused(tmp_path: Path, serving: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be a folder"):
-        store.publish(make_model(tmp_path / "m", "one"), serving, name, 5, {})
+        store.publish(make_model(tmp_path / "m", "one"), serving, name, 5, PushRecord())
 
 
 def test_object_store_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gs://bucket/models.*mounted file system"):
-        store.publish(make_model(tmp_path / "m", "one"), "gs://bucket/models", "trec", 5, {})
+        store.publish(make_model(tmp_path / "m", "one"), "gs://bucket/models", "trec", 5, PushRecord())
 
 
 def test_copy_that_the_check_refuses_never_becomes_visible(tmp_path: Path, three: Path) -> None:
@@ -227,7 +228,7 @@ def test_copy_that_the_check_refuses_never_becomes_visible(tmp_path: Path, three
         raise PipelineError("no graph")
 
     with pytest.raises(PipelineError, match="no graph"):
-        store.publish(make_model(tmp_path / "bad", "bad"), three, "trec", 5, {}, check=refuse)
+        store.publish(make_model(tmp_path / "bad", "bad"), three, "trec", 5, PushRecord(), check=refuse)
     assert contents(three) == {1: "one", 2: "two", 3: "three"}
     assert not list((three / "trec").glob(".staging-*"))
 

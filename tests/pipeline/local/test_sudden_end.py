@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from components.project import PROJECT_DIR
-from pipeline.local.sudden_end import explain
+from pipeline.local.sudden_end import Known, explain
 
 # `act` is what the run's process does once it has reported that the Trainer is running.
 RUN = """
@@ -156,12 +156,12 @@ def test_line_says_what_can_be_known(
     tmp_path: Path, number: int, log: str, out_of_memory: bool, told: str
 ) -> None:
     (tmp_path / "run.log").write_text(log)
-    known = {"node": "Trainer", "log": str(tmp_path / "run.log")}
+    known = Known(node="Trainer", log=str(tmp_path / "run.log"))
     assert explain(number, known, out_of_memory) == f"{told} (details: {tmp_path}/run.log)"
 
 
 def test_run_that_said_nothing_yet_has_no_node_and_no_log() -> None:
     assert (
-        explain(signal.SIGSEGV, {}, False)
+        explain(signal.SIGSEGV, Known(), False)
         == "the run ended with SIGSEGV; run again to resume (details: no log)"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.versions import store
+from components.versions.record import PushRecord
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -21,7 +22,9 @@ def home(config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for content in ("one", "two"):
         (tmp_path / content).mkdir()
         (tmp_path / content / "saved_model.pb").write_text(content)
-        store.publish(tmp_path / content, tmp_path / "serving", "tiny", 5, {"metrics": {"accuracy": 0.9}})
+        store.publish(
+            tmp_path / content, tmp_path / "serving", "tiny", 5, PushRecord(metrics={"accuracy": 0.9})
+        )
     return tmp_path / "serving" / "tiny"
 
 
