@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from components.data_gate.report import Finding, Rule
-from components.look_alikes import listed, look_alikes, quoted
 from components.settings import DataSettings
+from models.look_alikes import listed, look_alikes, quoted
 from models.section import Severity
 from models.tasks.task import Facts
 

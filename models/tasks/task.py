@@ -5,6 +5,7 @@ names the modules of the chosen task, so that an edit of another task re-runs no
 
 `facts`: facts that need no TensorFlow (`Facts`).
 `starting`: the thresholds of a first config (`Starting`). Imports no TensorFlow.
+`label_kinds`: which values and columns are labels, for `import` (`LabelKinds`). Imports no TensorFlow.
 `labels`: the raw label column as a feature, and batches of it (`Labels`).
 `head`: the loss, the scores of the training loop and the served outputs (`Head`).
 `figures`: figures from predictions, for the report and for the exports' gate (`Figures`). Imports only NumPy.
@@ -79,6 +80,19 @@ class Starting(Protocol):
 
     def starting_thresholds(self, splits: Mapping[str, Mapping[str, int]]) -> str:
         """The lines below `evaluate.thresholds` of a first config; `splits` is split -> label -> rows."""
+
+
+class LabelKinds(Protocol):
+    """A task's module `label_kinds`."""
+
+    def why_no_label(self, value: Any) -> str:
+        """Why a value that is neither an integer nor a string of one line is no label, as the end of a sentence."""
+
+    def not_labels(self, counts: Mapping[str, int]) -> str | None:
+        """What a column contains instead of labels, as the end of a sentence; `counts` is value -> rows."""
+
+    def suspicions(self, counts: Mapping[str, int]) -> Iterator[str]:
+        """Warnings about values that may be no labels."""
 
 
 class Labels(Protocol):
@@ -194,6 +208,10 @@ class Task:
     def starting(self) -> Starting:
         """Imports the module `starting`."""
         return cast(Starting, self._load("starting"))
+
+    def label_kinds(self) -> LabelKinds:
+        """Imports the module `label_kinds`."""
+        return cast(LabelKinds, self._load("label_kinds"))
 
     def labels(self) -> Labels:
         """Imports the module `labels`, and TensorFlow."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.look_alikes import listed, look_alikes, quoted
 from models.errors import PipelineError
-from pipeline.importing import label_kinds
+from models.look_alikes import listed, look_alikes, quoted
+from models.tasks.task import Task
 from pipeline.importing.row_values import Layout, Table
 from pipeline.importing.rows import SAMPLES, ReadNotes, Sightings, short
 from pipeline.importing.spill import Merged, Stored
@@ -85,7 +85,7 @@ class Tally:
 
     def refuse_other_columns(self, where: str, layout: Layout) -> None:
         """Raises PipelineError if the label column does not contain classes, unless --as-classes says that it does."""
-        reason = None if layout.as_classes else label_kinds.not_classes(self.labels)
+        reason = None if layout.as_classes else layout.task.label_kinds().not_labels(self.labels)
         if reason:
             raise PipelineError(f"{where}: column {layout.column(layout.label_index)} {reason}")
 
@@ -137,7 +137,13 @@ def _looks_like_a_row(line: str, labels: Mapping[str, int]) -> bool:
 
 
 def make_report(
-    tally: Tally, notes: ReadNotes, tables: Sequence[Table], shards: dict[str, int], out: Path, name: str
+    tally: Tally,
+    notes: ReadNotes,
+    tables: Sequence[Table],
+    layout: Layout,
+    shards: dict[str, int],
+    out: Path,
+    name: str,
 ) -> ImportReport:
     """Returns the report on what was written to `out`, except for the config."""
     labels = ordered_labels(label for counts in tally.splits.values() for label in counts)
@@ -166,7 +172,7 @@ def make_report(
         notes=[*_notes_on_reading(notes), *_notes_on_labels(tally)],
         warnings=[
             *_warnings_on_reading(notes),
-            *_warnings_on_labels(tally, splits),
+            *_warnings_on_labels(tally, splits, layout.task),
             *_warnings_on_rows(tally, splits, tables),
         ],
     )
@@ -208,7 +214,7 @@ def _warnings_on_reading(notes: ReadNotes) -> Iterator[str]:
         )
 
 
-def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]], task: Task) -> Iterator[str]:
     alike = [] if tally.merged_labels else look_alikes(sorted(tally.labels))
     for group in alike[:SAMPLES]:
         yield (
@@ -217,7 +223,7 @@ def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]]) -
         )
     if len(alike) > SAMPLES:
         yield f"{len(alike) - SAMPLES} more groups of labels that look the same"
-    yield from label_kinds.suspicions(tally.labels)
+    yield from task.label_kinds().suspicions(tally.labels)
     written: Counter[str] = Counter()
     for counts in splits.values():
         written.update(counts)

@@ -182,7 +182,7 @@ def write_dataset(
         if merge_labels:
             tally.merge_labels()
         shards = _write_splits(spill, folder, tables, layout, tally)
-        report = make_report(tally, notes or ReadNotes(), tables, shards, out_dir, name)
+        report = make_report(tally, notes or ReadNotes(), tables, layout, shards, out_dir, name)
         refuse_useless(report, layout)
         check(report)
         if with_config:
@@ -269,7 +269,13 @@ def _write_files(
     }
     if report.config:
         texts[f"{report.name}.yaml"] = config_text(
-            report.name, report.files, report.splits, len(report.labels), layout.pair, report.slices
+            report.name,
+            report.files,
+            report.splits,
+            len(report.labels),
+            layout.pair,
+            report.slices,
+            layout.task,
         )
     for name, text in texts.items():
         # File names may contain lone surrogates, which JSON escapes in the same way.

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import PipelineError
-from pipeline.importing.label_kinds import GO_ON, QUANTITY, SEVERAL
+from models.tasks.task import DEFAULT_TASK, TASKS, Task
 from pipeline.importing.rows import Row, Sightings, short
 
 # Larger whole numbers are not exact as floats.
 _EXACT = 2**53
-_TIMES = (datetime.date, datetime.time, datetime.timedelta)
 
 
 class Table(NamedTuple):
@@ -40,6 +39,7 @@ class Layout(NamedTuple):
     group: bool = False
     columns: tuple[str, ...] = ()  # the user's names of the features; empty: the same names
     as_classes: bool = False  # whether numbers and dates are allowed as labels
+    task: Task = TASKS[DEFAULT_TASK]  # what a model of the rows learns: it knows its labels
 
     @property
     def label_index(self) -> int:
@@ -136,11 +136,4 @@ def _no_category(value: Any, index: int, where: str, layout: Layout) -> Pipeline
     start = f"{where}: column {layout.column(index)} contains {short(value, 60)} ({type(value).__name__})"
     if index != layout.label_index:
         return PipelineError(f"{start}, but must contain integers or strings of one line")
-    if isinstance(value, list):
-        return PipelineError(f"{start}, a list: {SEVERAL} are not supported yet; give each row one label")
-    if isinstance(value, float | decimal.Decimal):
-        return PipelineError(f"{start}: {QUANTITY} are not supported yet; {GO_ON}")
-    if isinstance(value, _TIMES):
-        go_on = f" {GO_ON.capitalize()}" if isinstance(value, datetime.date) else ""
-        return PipelineError(f"{start}, a time instead of a class: is it the label column?{go_on}")
-    return PipelineError(f"{start}: a label must be an integer or a string of one line")
+    return PipelineError(f"{start}{layout.task.label_kinds().why_no_label(value)}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import yaml
 from google.protobuf import text_encoding
 
-from models.tasks.task import DEFAULT_TASK, TASKS, Task
+from models.tasks.task import Task
 
 # Maximum number of slices by an extra column: a longer table is of no use.
 MAX_SLICES = 100
@@ -104,7 +104,7 @@ def config_text(
     count: int,
     pair: bool,
     slices: Mapping[str, int],
-    task: Task = TASKS[DEFAULT_TASK],
+    task: Task,
 ) -> str:
     """Returns the starting config (YAML).
 

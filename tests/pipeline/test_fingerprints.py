@@ -129,6 +129,7 @@ RERUN = {
         *EXPORTS,
     ],
     "models/tasks/single_label/starting.py": [],
+    "models/tasks/single_label/label_kinds.py": [],
     "models/tasks/single_label/labels.py": ["Transform", "Trainer", "Pusher", *EXPORTS],
     "models/tasks/single_label/head.py": ["Trainer", "Pusher"],
     "models/tasks/single_label/figures.py": ["Report", *EXPORTS],

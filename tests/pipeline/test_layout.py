@@ -214,7 +214,11 @@ def test_tasks_import_neither_nodes_nor_another_axis_nor_one_another():
         "models.tasks.task",
         "models.tasks.label_list",
         "models.tasks.sections",
-        *(name for task in TASKS.values() for name in task.modules("facts", "starting", "figures")),
+        *(
+            name
+            for task in TASKS.values()
+            for name in task.modules("facts", "starting", "label_kinds", "figures")
+        ),
     ],
 )
 def test_what_is_known_of_a_task_and_its_figures_need_no_tensorflow(module):

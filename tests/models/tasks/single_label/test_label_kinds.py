@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.importing.label_kinds import not_classes, suspicions
+from models.tasks.single_label.label_kinds import not_labels, suspicions
 
 MULTI_LABEL = "several labels of one row (multi-label)"
 REGRESSION = "numbers to predict (regression)"
@@ -38,14 +38,14 @@ def each(labels: Sequence[str], rows: int) -> dict[str, int]:
     ids=lambda counts: " / ".join(list(counts)[:3]),
 )
 def test_several_labels_of_one_row_are_told(counts: dict[str, int]) -> None:
-    reason = not_classes(counts)
+    reason = not_labels(counts)
     assert reason is not None
     assert reason.startswith(f"looks like {MULTI_LABEL}, which is not supported yet: ")
     assert reason.endswith("if each of these values is a class of its own, say so with --as-classes")
 
 
 def test_combination_is_shown_with_its_rows_and_parts() -> None:
-    assert not_classes({"b": 30, "a;b": 12}) == (
+    assert not_labels({"b": 30, "a;b": 12}) == (
         f"looks like {MULTI_LABEL}, which is not supported yet: 1 of 2 labels, such as 'a;b' (12 rows), are parts of "
         "other labels with ';' between: 'a' and 'b'; give each row one label, or if each of these values is a class of "
         "its own, say so with --as-classes"
@@ -72,14 +72,14 @@ def test_combination_is_shown_with_its_rows_and_parts() -> None:
     ids=lambda counts: " / ".join(list(counts)[:3]),
 )
 def test_numbers_to_predict_are_told(counts: dict[str, int]) -> None:
-    reason = not_classes(counts)
+    reason = not_labels(counts)
     assert reason is not None
     assert reason.startswith(f"looks like {REGRESSION}, which is not supported yet: ")
     assert reason.endswith("; if each of these values is a class of its own, say so with --as-classes")
 
 
 def test_numbers_with_a_decimal_comma_may_be_either() -> None:
-    reason = not_classes(each(["3,5", "2,0", "1,5", "4"], 30))
+    reason = not_labels(each(["3,5", "2,0", "1,5", "4"], 30))
     assert reason is not None
     assert reason.startswith(
         "looks like numbers with a decimal comma or several labels of one row, such as '3,5'"
@@ -90,7 +90,7 @@ def test_numbers_with_a_decimal_comma_may_be_either() -> None:
     "dates", [["2024-01-05", "2024-01-06"], ["1/2/2024", "1/3/2024"], ["05.01.24", "2024-01-06T10:00:00Z"]]
 )
 def test_dates_are_told(dates: list[str]) -> None:
-    reason = not_classes(each(dates, 30))
+    reason = not_labels(each(dates, 30))
     assert reason is not None
     assert reason.startswith(f"holds dates, not classes, such as '{dates[0]}'")
 
@@ -99,7 +99,7 @@ def test_dates_are_told(dates: list[str]) -> None:
     "counts", [each([f"id{i}" for i in range(300)], 1), each([f"a text {i}" for i in range(20)], 1)]
 )
 def test_ids_and_texts_are_told(counts: dict[str, int]) -> None:
-    reason = not_classes(counts)
+    reason = not_labels(counts)
     assert reason is not None
     assert reason.startswith(
         f"holds ids or free text, not classes: {len(counts)} labels in {len(counts)} rows"
@@ -137,7 +137,7 @@ def test_ids_and_texts_are_told(counts: dict[str, int]) -> None:
     ids=lambda counts: " / ".join(list(counts)[:3]),
 )
 def test_honest_classes_are_taken(counts: dict[str, int]) -> None:
-    assert not_classes(counts) is None
+    assert not_labels(counts) is None
 
 
 @pytest.mark.parametrize(

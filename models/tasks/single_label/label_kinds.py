@@ -1,16 +1,19 @@
 """Label columns that hold no classes: numbers to predict, several labels of one row, ids and dates.
 
-Each would train without an error, as a classifier of classes that mean nothing. What is told apart here is told by
-the labels and their counts alone; in doubt labels are classes. `--as-classes` says that the user knows better.
+Each would train without an error, as a classifier of classes that mean nothing. Only the labels and their counts
+decide; in doubt labels are classes. `--as-classes` says that the user knows better.
 """
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from components.look_alikes import listed
+from models.look_alikes import listed
 
 GO_ON = "if each of these values is a class of its own, say so with --as-classes"
 SEVERAL = "several labels of one row (multi-label)"
@@ -35,7 +38,7 @@ _BITS = re.compile(r"[01]([ ,;|][01])+")
 _BRACKETS = {"[": "]", "{": "}", "(": ")", "<": ">"}
 
 
-def not_classes(counts: Mapping[str, int]) -> str | None:
+def not_labels(counts: Mapping[str, int]) -> str | None:
     """What a label column holds that is no class, as the end of a sentence; None for classes.
 
     `{"3.14": 1, "2.5": 1}` -> `"looks like numbers to predict (regression): ..."`
@@ -50,6 +53,18 @@ def not_classes(counts: Mapping[str, int]) -> str | None:
         if reason := judge(labels, counts):
             return reason
     return None
+
+
+def why_no_label(value: Any) -> str:
+    """Why a value that is neither an integer nor a string of one line is no class, as the end of a sentence."""
+    if isinstance(value, list):
+        return f", a list: {SEVERAL} are not supported yet; give each row one label"
+    if isinstance(value, float | decimal.Decimal):
+        return f": {QUANTITY} are not supported yet; {GO_ON}"
+    if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
+        go_on = f" {GO_ON.capitalize()}" if isinstance(value, datetime.date) else ""
+        return f", a time instead of a class: is it the label column?{go_on}"
+    return ": a label must be an integer or a string of one line"
 
 
 def suspicions(counts: Mapping[str, int]) -> Iterator[str]:

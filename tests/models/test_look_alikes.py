@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.look_alikes import listed, look_alikes
+from models.look_alikes import listed, look_alikes
 
 
 @pytest.mark.parametrize(
