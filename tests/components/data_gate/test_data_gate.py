@@ -137,7 +137,7 @@ def test_every_fault_is_found_refused_once_and_let_through_as_a_warning(data: Pa
     assert states == {
         "TFRecordExampleGen": "CACHED",
         "StatisticsGen": "CACHED",
-        "CuratedSchema": "CACHED",
+        "ImportSchemaGen": "CACHED",
         "ExampleValidator": "CACHED",
         "DataGate": "COMPLETE",
     }
