@@ -141,7 +141,8 @@ RERUN = {
     "components/serving/settings.py": ["Canary"],
     "components/canary/local_process_runner.py": ["Canary"],
     # The server looks for them.
-    "components/versions/store.py": ["Canary", "Pusher", "SecondPusher", *EXPORTS],
+    "components/versions/store.py": ["Canary", "Pusher", *EXPORTS],
+    "components/versions/record.py": ["Canary", "Pusher", "SecondPusher", *EXPORTS],
     "components/data_gate/rules.py": ["DataGate"],
     "components/report/charts.py": ["Report"],
     # Warm-up requests and evaluations are TFRecords.
