@@ -25,6 +25,7 @@ from components.pusher.settings import PushSettings
 from components.report.settings import ReportSettings
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings, ModelSettings, TransformSettings
+from components.tokenization_gate.settings import ParitySettings
 from components.trainer.settings import TrainSettings
 from models.errors import UsageError
 from models.section import Section
@@ -55,6 +56,9 @@ class Config(Section):
     data: DataSettings = Field(description="The examples and the rules of the data gate.")
     model: ModelSettings = Field(description="The pretrained encoder.")
     transform: TransformSettings = Field(TransformSettings(), description="Tokenization.")
+    parity: ParitySettings = Field(
+        ParitySettings(), description="The comparison of the graph's tokenizer with transformers' own."
+    )
     train: TrainSettings = Field(TrainSettings(), description="Fine-tuning.")
     evaluate: EvaluateSettings = Field(description="Metrics, thresholds and slices.")
     canary: CanarySettings = Field(

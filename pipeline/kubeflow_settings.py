@@ -23,6 +23,7 @@ STEPS = (
     "ImportSchemaGen",
     "ExampleValidator",
     "DataGate",
+    "TokenizationGate",
     "Transform",
     "Trainer",
     "Baseline",

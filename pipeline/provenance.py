@@ -9,8 +9,8 @@ from models.checkpoints.settings import CheckpointSettings
 from pipeline.config import Config
 from pipeline.custom_config import preprocessing_code, training_code
 
-# Sections that say where a model is trained or pushed do not describe the model.
-_LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report"}
+# Sections that say where a model is trained, checked or pushed do not describe the model.
+_LEFT_OUT = {"kubeflow", "beam", "serve", "push", "report", "parity"}
 
 
 def model_facts(config: Config, parts: ModelParts) -> PushRecord:

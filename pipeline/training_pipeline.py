@@ -19,6 +19,7 @@ from components.exports.component import Exporter
 from components.model_parts import read_parts
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
+from components.tokenization_gate.component import TokenizationGate
 from pipeline.beam.nodes import with_beam_arguments
 from pipeline.config import Config, task_of
 from pipeline.paths import PipelinePaths
@@ -76,10 +77,21 @@ def create_pipeline(
         labels_fingerprint=parts.labels_fingerprint,
     )
 
+    tokenization_gate = TokenizationGate(
+        examples=example_gen.outputs["examples"],
+        statistics=statistics_gen.outputs["statistics"],
+        settings=config.parity,
+        text_columns=data.text_columns,
+        max_length=config.transform.max_length,
+        parts=parts,
+        refusal_dir=paths.refusal_dir,
+    )
+    tokenization_gate.add_upstream_node(data_gate)
+
     transform = make_transform(
         config, parts, examples=example_gen.outputs["examples"], schema=schema_gen.outputs["schema"]
     )
-    transform.add_upstream_node(data_gate)
+    transform.add_upstream_node(tokenization_gate)
 
     trainer = make_trainer(
         config,
@@ -155,6 +167,7 @@ def create_pipeline(
         statistics=statistics_gen.outputs["statistics"],
         anomalies=example_validator.outputs["anomalies"],
         data_gate=data_gate.outputs["report"],
+        tokenization_gate=tokenization_gate.outputs["report"],
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
@@ -168,7 +181,7 @@ def create_pipeline(
         task=parts.task,
     )
 
-    of_data = [example_gen, statistics_gen, schema_gen, example_validator, data_gate]
+    of_data = [example_gen, statistics_gen, schema_gen, example_validator, data_gate, tokenization_gate]
     of_model = [transform, trainer, baseline, evaluator, canary]
     of_push = [pusher, report, *([second_pusher] if config.push.destinations else []), *exporters]
     return Pipeline(

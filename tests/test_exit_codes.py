@@ -114,6 +114,11 @@ def damaged_shard(place: Place) -> None:
     shard(place.folder).write_bytes(b"no gzip")
 
 
+def no_vocabulary(place: Place) -> None:
+    for name in ("tokenizer.json", "vocab.txt"):
+        (place.folder / "encoder" / name).unlink()
+
+
 def two_versions(place: Place) -> None:
     place.version(1)
     place.version(2)
@@ -192,6 +197,10 @@ CASES: list[Case] = [
     ("local config 2", as_it_is, ""),
     ("local config 3", unseen_label, "CONFIG"),
     ("local config 1", damaged_shard, "CONFIG"),
+    ("local tokenize 0", as_it_is, "CONFIG 'the cat'"),
+    ("local tokenize 2", as_it_is, "CONFIG 'the cat' --pair 'the dog'"),
+    ("local tokenize 2", as_it_is, "CONFIG 'the cat' --set model.checkpoint.path=/nope"),
+    ("local tokenize 1", no_vocabulary, "CONFIG 'the cat'"),
     ("local versions 0", as_it_is, "CONFIG"),
     ("local versions 2", as_it_is, "no.yaml"),
     ("local versions 1", serving_folder_is_a_file, "CONFIG"),

@@ -29,6 +29,7 @@ class Report(base_component.BaseComponent):
         statistics: ExampleStatistics of StatisticsGen.
         anomalies: ExampleAnomalies of ExampleValidator.
         data_gate: DataGateReport of the DataGate.
+        tokenization_gate: TokenizationReport of the TokenizationGate.
         model: Model of the Trainer.
         model_run: ModelRun of the Trainer, with history.json.
         evaluation: ModelEvaluation of the Evaluator.
@@ -51,6 +52,7 @@ class Report(base_component.BaseComponent):
         statistics: types.BaseChannel,
         anomalies: types.BaseChannel,
         data_gate: types.BaseChannel,
+        tokenization_gate: types.BaseChannel,
         model: types.BaseChannel,
         model_run: types.BaseChannel,
         evaluation: types.BaseChannel,
@@ -74,6 +76,7 @@ class Report(base_component.BaseComponent):
             statistics=statistics,
             anomalies=anomalies,
             data_gate=data_gate,
+            tokenization_gate=tokenization_gate,
             model=model,
             model_run=model_run,
             evaluation=evaluation,

@@ -11,6 +11,7 @@ from components.canary.report import CanaryReport
 from components.evaluator.evaluation import Evaluation, format_bounds, holds
 from components.evaluator.settings import EvaluateSettings
 from components.report.data_statistics import Anomaly, SplitStatistics
+from components.tokenization_gate.report import ParityReport
 from components.trainer.history import History
 from models.tasks.sections import Judged
 from models.tasks.task import Task
@@ -30,6 +31,7 @@ class Contents:
     history: History
     splits: Sequence[SplitStatistics]
     anomalies: Sequence[Anomaly]
+    parity: ParityReport  # without examples if report.mistakes is 0
     rows_predicted: int
     task: Task
     figures: Any  # of the predictions, as the task's `figures` computes them

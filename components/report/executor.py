@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,10 @@ from components.report.spec import (
     SETTINGS_KEY,
     STATISTICS_KEY,
     SUMMARY_KEY,
+    TOKENIZATION_GATE_KEY,
 )
 from components.settings import DataSettings
+from components.tokenization_gate.report import ParityReport, read_parity_report
 from components.trainer.history import read_history
 from models.tasks.task import TASKS
 
@@ -101,9 +104,15 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
         history=read_history(folders[MODEL_RUN_KEY]),
         splits=splits,
         anomalies=read_anomalies(folders[ANOMALIES_KEY], folders[DATA_GATE_KEY]),
+        parity=_parity(folders[TOKENIZATION_GATE_KEY], settings),
         rows_predicted=len(predicted.labels),
         task=task,
         figures=task.figures().figures(predicted.labels, predicted.probabilities, predicted.classes),
         mistakes=predicted.mistakes,
         model_artifact_id=model.id,
     )
+
+
+def _parity(folder: Path, settings: ReportSettings) -> ParityReport:
+    report = read_parity_report(folder)
+    return report if settings.mistakes else dataclasses.replace(report, examples=())

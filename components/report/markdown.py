@@ -24,6 +24,7 @@ def markdown(contents: Contents) -> str:
                 *_decision(contents),
                 *_figures(contents),
                 *_training(contents),
+                *_tokenization(contents),
                 *_serving(contents),
                 *_where(contents),
             ]
@@ -74,6 +75,11 @@ def _training(contents: Contents) -> Iterator[str]:
     if kept:
         yield f"Training: {escaped(kept)}."
         yield ""
+
+
+def _tokenization(contents: Contents) -> Iterator[str]:
+    yield f"Tokenization: {escaped(str(contents.parity))}."
+    yield ""
 
 
 def _serving(contents: Contents) -> Iterator[str]:

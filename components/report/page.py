@@ -13,6 +13,7 @@ from components.report.markup import Child, Html, tag
 from components.report.sections import drawn, mistakes_section, slices_section
 from components.report.style import CSS
 from components.report.tables import number, plain_table, section
+from components.report.tokenization_page import tokenization_section
 from components.trainer.history import History, why_kept
 from models.tasks.task import LOSS, Task, metric
 
@@ -47,6 +48,7 @@ def _sections(contents: Contents) -> Iterator[Html]:
     if contents.history.evaluations:
         yield _training(contents.history, contents.task)
     yield data_section(contents)
+    yield tokenization_section(contents)
     if contents.canary.figures:
         yield _canary(contents.canary.figures)
 

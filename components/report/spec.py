@@ -7,11 +7,13 @@ from tfx.types.system_executions import Evaluate
 
 from components.data_gate.artifacts import DataGateReport
 from components.report.artifacts import ClassificationMetrics, HtmlPage, MarkdownPage, Metrics
+from components.tokenization_gate.artifacts import TokenizationReport
 
 EXAMPLES_KEY = "examples"
 STATISTICS_KEY = "statistics"
 ANOMALIES_KEY = "anomalies"
 DATA_GATE_KEY = "data_gate"
+TOKENIZATION_GATE_KEY = "tokenization_gate"
 MODEL_KEY = "model"
 MODEL_RUN_KEY = "model_run"
 EVALUATION_KEY = "evaluation"
@@ -41,6 +43,7 @@ class ReportSpec(component_spec.ComponentSpec):
         STATISTICS_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
         ANOMALIES_KEY: component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
         DATA_GATE_KEY: component_spec.ChannelParameter(type=DataGateReport),
+        TOKENIZATION_GATE_KEY: component_spec.ChannelParameter(type=TokenizationReport),
         MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
         MODEL_RUN_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
         EVALUATION_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),

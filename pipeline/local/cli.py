@@ -1,4 +1,4 @@
-"""The command line of `runner_local.py`. Only `run` and `serve` import TensorFlow, and only when they need it."""
+"""The command line of `runner_local.py`. Only `run`, `serve` and `tokenize` import TensorFlow, when they need it."""
 
 from __future__ import annotations
 
@@ -216,6 +216,35 @@ def _check_config(path: str, loaded: Config) -> None:
     console.print(Text(f"{path}: valid config of {loaded.name!r}"), soft_wrap=True)
     for line in (*(f"not checked: {what}" for what in findings.unchecked), *findings.notes):
         console.print(Text(f"  {line}"), soft_wrap=True)
+
+
+@app.command()
+def tokenize(
+    config: ConfigPath,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from stdin.")],
+    pair: Annotated[
+        str | None,
+        typer.Option(help="The second text, where the config has data.text_pair; - reads it from stdin."),
+    ] = None,
+    set_: Overrides = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Tokenize a text in the graph and by transformers' own tokenizer, side by side.
+
+    Special tokens are included, and the text is cut to transform.max_length. Exit code: 0 both give the same token
+    ids and token types, 1 they differ, 2 bad usage or config.
+    """
+    from pipeline.config import load_config
+    from pipeline.local.tokenize_command import as_json, compare, given_texts, print_compared
+
+    loaded = load_config(config, set_ or ())
+    found = compare(loaded, given_texts(loaded, text, pair))
+    if json_:
+        print(json.dumps(as_json(found), ensure_ascii=False))
+    else:
+        print_compared(Console(), found)
+    if not found.equal:
+        raise typer.Exit(1)
 
 
 app.command()(version_commands.versions)

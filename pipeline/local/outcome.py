@@ -29,7 +29,7 @@ class Outcome:
     seconds: float
     nodes: Sequence[NodeRun] = ()
     splits: Sequence[SplitStatistics] = ()
-    warnings: Sequence[str] = ()  # from the data gate, and about slices without rows
+    warnings: Sequence[str] = ()  # from the gates before Transform, and about slices without rows
     evaluation: Evaluation = field(default_factory=Evaluation)
     blessed: bool | None = None
     pushed: bool = False
@@ -83,7 +83,11 @@ def gather(
         seconds=seconds,
         nodes=nodes,
         splits=_splits(by_id, label_column),
-        warnings=[*_gate_warnings(by_id), *missing_slices(evaluation, evaluate)],
+        warnings=[
+            *_gate_warnings(by_id),
+            *_parity_warnings(by_id),
+            *missing_slices(evaluation, evaluate),
+        ],
         evaluation=evaluation,
         blessed=blessed,
         pushed=is_pushed,
@@ -175,6 +179,17 @@ def _gate_warnings(nodes: Mapping[str, NodeRun]) -> list[str]:
     from components.data_gate.report import read_gate_report
 
     return [str(finding) for finding in read_gate_report(Path(report.uri)).findings]
+
+
+def _parity_warnings(nodes: Mapping[str, NodeRun]) -> list[str]:
+    """A line if rows differ, but not more than the config allows."""
+    made = _only(nodes, "TokenizationGate", "report")
+    if made is None:
+        return []
+    from components.tokenization_gate.report import read_parity_report
+
+    report = read_parity_report(Path(made.uri))
+    return [f"tokenization: {report}: {report.examples[0]}"] if report.rows_that_differ else []
 
 
 def _evaluation(nodes: Mapping[str, NodeRun], label_column: str) -> Evaluation:

@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from components.project import PROJECT_DIR
+from models.tokenizers.family import FAMILIES
 from pipeline.local.run import RunRequest, run
+from tests.support.faulty_graph import FAULTY_FAMILY
 from tests.support.tiny_model import rows
 from tests.support.tiny_project import shard, write_project, write_records
 
@@ -237,6 +239,26 @@ def test_too_few_rows(refused, folder):
     reason = refused(3)
     assert "eval" in reason
     assert "3" in reason
+
+
+# --- the tokenization gate ----------------------------------------------------------------------
+
+
+def test_graph_that_tokenizes_otherwise_than_transformers_is_not_trained_on(refused, folder, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "wordpiece", FAULTY_FAMILY)
+    reason = refused(3)
+    found = re.fullmatch(
+        r"Tokenization gate refused: (\d+) of 400 rows \([\d.]+%\) are tokenized differently in the graph and by "
+        r"transformers, parity\.max_mismatch_rate is 0: split 'train', row \d+, '[^']* \d*7\d*': token \d+ is "
+        r"'(?:##)?8' \(\d+\) in the graph, '(?:##)?7' \(\d+\) by transformers; .* \(more in (\S+)\); take another "
+        r"checkpoint, or raise parity\.max_mismatch_rate if these rows may differ",
+        reason,
+    )
+    assert found is not None, reason
+    content = json.loads(Path(found[2]).read_text())
+    assert sum(content["mismatches"].values()) == int(found[1]) == 76  # of 0 to 399, the numbers with a 7
+    assert len(content["examples"]) == 20
+    assert not (folder / "runs/tiny/artifacts/Transform").exists()
 
 
 # --- text that is strange but good --------------------------------------------------------------

@@ -23,6 +23,7 @@ from ml_metadata.proto.metadata_store_pb2 import Artifact, ConnectionConfig
 
 from components import manifest
 from components.project import PROJECT_DIR
+from components.tokenization_gate.report import read_parity_report
 from components.versions.record import version_damage
 from tests.components.test_manifest import rewrite
 from tests.support.full import only_full
@@ -105,6 +106,15 @@ def test_first_run_pushes_version_1(story):
     assert served == ["1"]
     assert set(done.states().values()) == {"done"}
     assert done.result["baseline_metrics"] is None
+
+
+def test_all_rows_were_tokenized_by_transformers_too_and_the_report_says_so(story, folder):
+    [made] = folder.glob("runs/tiny/artifacts/TokenizationGate/report/*")
+    report = read_parity_report(made)
+    assert (report.rows_compared, report.rows_that_differ) == (600, 0)
+    assert report.compared == report.rows
+    [page, *_] = sorted(folder.glob("runs/tiny/artifacts/Report/page/*/index.html"))
+    assert "0 of 600 rows are tokenized differently in the graph and by transformers" in page.read_text()
 
 
 def test_second_identical_run_is_fully_cached(story):

@@ -119,7 +119,8 @@ def test_every_node_of_the_local_pipeline_is_a_step(package, workplace):
 
 def test_order_of_the_nodes_is_that_of_the_local_pipeline(package):
     tasks = package[0]["root"]["dag"]["tasks"]
-    assert {"DataGate", "DataGate-verdict"} <= set(tasks["Transform"]["dependentTasks"])
+    assert {"DataGate", "DataGate-verdict"} <= set(tasks["TokenizationGate"]["dependentTasks"])
+    assert {"TokenizationGate", "TokenizationGate-verdict"} <= set(tasks["Transform"]["dependentTasks"])
     assert tasks["Pusher"]["inputs"]["artifacts"]["model_blessing"]["taskOutputArtifact"] == {
         "producerTask": "Evaluator",
         "outputArtifactKey": "blessing",
@@ -170,6 +171,7 @@ def test_retries_and_caching(package):
         "TFJSExport-verdict",
         "TFLiteExport-verdict",
         "TFRecordExampleGen-probe",
+        "TokenizationGate-verdict",
     ]
 
 
@@ -194,7 +196,7 @@ def test_step_that_can_say_no_has_a_verdict_and_that_is_never_retried(package):
         if {"GateRefused", "REFUSED"} & vars(executor_module).keys():
             gates.append(name)
     gates.remove("Canary")  # what it finds is for the Pusher, which refuses
-    assert gates == ["DataGate", "ONNXExport", "Pusher", "TFJSExport", "TFLiteExport"]
+    assert gates == ["DataGate", "ONNXExport", "Pusher", "TFJSExport", "TFLiteExport", "TokenizationGate"]
     assert [name for name, task in tasks.items() if "retryPolicy" not in task] == [
         f"{gate}-verdict" for gate in gates
     ]
@@ -218,7 +220,7 @@ def test_beam_options_reach_the_step_and_are_no_part_of_its_cache_key(package, w
 def test_what_waits_for_a_gate_waits_for_its_verdict(package):
     tasks = package[0]["root"]["dag"]["tasks"]
     waiting = {n for n, t in tasks.items() if "DataGate" in t.get("dependentTasks", [])}
-    assert "Transform" in waiting
+    assert "TokenizationGate" in waiting
     behind = {n for n, t in tasks.items() if "DataGate-verdict" in t.get("dependentTasks", [])}
     assert behind == waiting - {"DataGate-verdict"}
     verdict = executor(package, "DataGate-verdict")

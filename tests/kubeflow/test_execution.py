@@ -157,6 +157,12 @@ def test_all_rows_of_the_recipe_are_imported(story, site):
     assert figures["example_count"] == 558  # as data/trec/README.md says of the test split
 
 
+def test_tokenization_gate_compares_rows_of_every_split(story, site):
+    made = site.cluster.artifacts[story["first"][0]["TokenizationGate"].artifacts["report"]]
+    properties = {key: value.double_value for key, value in made.custom_properties.items()}
+    assert (properties["rows"], properties["mismatches"]) == (2000, 0)
+
+
 def test_evicted_step_is_retried(story):
     run, _ = story["first"]
     assert run["StatisticsGen"].attempts == 2
@@ -193,6 +199,7 @@ def test_second_run_takes_from_the_cache_all_that_looks_at_nothing_outside(story
         "Pusher-verdict",
         "Report",
         "TFRecordExampleGen-probe",
+        "TokenizationGate-verdict",
     ], last_lines(run)
     assert {run[task].state for task in ran} == {"done"}
     assert served == ["1"]
@@ -205,7 +212,8 @@ def test_data_gate_refuses_at_once_and_nothing_behind_it_runs(story):
     assert (verdict.state, verdict.exit_code, verdict.attempts) == ("failed", 3, 1)
     error = next(line for line in verdict.log.splitlines() if line.startswith("error: "))
     assert "split 'eval': only 497 rows, data.gate.min_rows is 1000" in error
-    assert {run[task].state for task in ("Transform", "Trainer", "Evaluator", "Pusher")} == {"skipped"}
+    behind = ("TokenizationGate", "Transform", "Trainer", "Evaluator", "Pusher")
+    assert {run[task].state for task in behind} == {"skipped"}
     assert served == ["1"]
 
 

@@ -111,10 +111,11 @@ print(json.dumps(rerun))
 EXPORTS = ["TFLiteExport", "ONNXExport", "TFJSExport"]
 # The Pusher has the hash of the code that made a model, for push.json: it runs where Transform or the Trainer does.
 RERUN = {
-    "models/tokenizers/wordpiece/graph.py": ["Transform", "Pusher"],
-    "models/tokenizers/wordpiece/spec.py": ["Transform", "Pusher", *EXPORTS],
+    "models/tokenizers/wordpiece/graph.py": ["TokenizationGate", "Transform", "Pusher"],
+    "models/tokenizers/wordpiece/spec.py": ["TokenizationGate", "Transform", "Pusher", *EXPORTS],
     "models/tokenizers/wordpiece/javascript.py": ["TFJSExport"],
-    "models/tokenizers/packing.py": ["Transform", "Pusher"],
+    "models/tokenizers/packing.py": ["TokenizationGate", "Transform", "Pusher"],
+    "models/tokenizers/parity.py": ["TokenizationGate"],
     "models/encoders/bert/forward.py": ["Trainer", "Pusher"],
     "models/encoders/reference/forward.py": [],
     "models/encoders/bert/facts.py": ["Trainer", "Pusher", "SecondPusher"],
@@ -144,11 +145,14 @@ RERUN = {
     "components/versions/store.py": ["Canary", "Pusher", *EXPORTS],
     "components/versions/record.py": ["Canary", "Pusher", "SecondPusher", *EXPORTS],
     "components/data_gate/rules.py": ["DataGate"],
+    "components/tokenization_gate/settings.py": ["TokenizationGate"],
+    "components/tokenization_gate/report.py": ["TokenizationGate", "Report"],
     "components/report/charts.py": ["Report"],
     # Warm-up requests and evaluations are TFRecords.
     "components/example_gen/tfrecord.py": [
         "TFRecordExampleGen",
         "DataGate",
+        "TokenizationGate",
         "Evaluator",
         "Canary",
         "Pusher",

@@ -12,6 +12,7 @@ from components.evaluator.evaluation import Evaluation
 from components.evaluator.settings import EvaluateSettings
 from components.report.contents import Contents
 from components.report.data_statistics import Anomaly, Column, SplitStatistics
+from components.tokenization_gate.report import Mismatch, ParityReport, ShownToken
 from components.trainer.history import history_of
 from models.tasks.single_label.figures import Mistake, figures
 from models.tasks.task import TASKS
@@ -31,6 +32,19 @@ HOSTILE = (
     "&lt;already escaped&gt; &#0; &#x3c;b>",
     "-->]]><!--<style>*{display:none}</style>",
     "word" * 300,
+)
+PARITY = ParityReport(
+    tokenizer="WordPiece",
+    max_length=64,
+    max_mismatch_rate=0.01,
+    rows={"train": 9000, "test": 800},
+    compared={"train": 1200, "test": 800},
+    mismatches={"train": 1, "test": 0},
+    examples=(
+        Mismatch(
+            "train", 17, (HOSTILE[0],), 3, ShownToken(1996, 0, "<b>the</b>"), ShownToken(2178, 0, "##the")
+        ),
+    ),
 )
 HISTORY = {
     "step": 20,
@@ -74,6 +88,7 @@ def make_contents(**changes: Any) -> Contents:
             SplitStatistics("test", 8, {"ham": 4, "spam": 3}, [Column("text", "text", 0, 8, "mean 47")]),
         ],
         anomalies=[Anomaly("train", "text", "warning", "2 rows have no value <b>here</b>")],
+        parity=PARITY,
         rows_predicted=8,
         task=TASKS["single_label"],
         figures=figures(LABEL_IDS, PROBABILITIES, CLASSES),

@@ -19,6 +19,10 @@ def test_accepted_model_says_how_to_serve_it():
     assert "--model_name=sms-spam --model_base_path=/mnt/models/serving/sms-spam\n" in text
     assert '-d \'{"signature_name": "serving_default", "inputs": {"text": ["..."]}}\'' in text
     assert "output `model` of the Trainer, [artifact 7](#/artifacts/7)." in text
+    assert (
+        "\nTokenization: 1 of 2,000 rows \\(0\\.050%\\) are tokenized differently in the graph and by transformers"
+        in text
+    )
     assert "\nTraining: the model has the weights of epoch 2\\: highest eval accuracy, 0\\.7400.\n" in text
 
 

@@ -117,6 +117,10 @@ def test_page_tells_verdict_figures_slices_training_calibration_data_and_canary(
         "70 (70.0%)",
         "2 rows have no value <b>here</b>",
         "p99_ms12.5",
+        "WordPiece, at most 64 tokens a row: 1 of 2,000 rows (0.050%) are tokenized differently in the graph and by "
+        "transformers, parity.max_mismatch_rate is 0.01.",
+        "train9,0001,2001",
+        "train17</blockquote><script>alert(1)</script>3<b>the</b> 1996, type 0##the 2178, type 0",
     ):
         assert told in text, told
 

@@ -20,7 +20,10 @@ from components.report import predictions
 from components.report.artifacts import ClassificationMetrics, HtmlPage, MarkdownPage, Metrics
 from components.report.executor import Executor
 from components.settings import DataSettings
+from components.tokenization_gate.artifacts import TokenizationReport
+from components.tokenization_gate.report import report_text as parity_text
 from tests.components.evaluator.test_metrics import LABELS, ROWS, analyse
+from tests.components.report.sample import PARITY
 from tests.components.report.test_page import Reader
 from tests.support.local_run import example, tfrecord, tfrecord_gz
 
@@ -109,6 +112,8 @@ def report(evaluated: Path, tmp_path: Path) -> Report:
         odd = Finding("look_alike_labels", "warn", "", "label", 1, 6, "1 of 6 rows is odd")
         (tmp_path / "gate").mkdir(exist_ok=True)
         (tmp_path / "gate/report.json").write_text(report_text(GateReport({"test": 6}, [odd], {})))
+        (tmp_path / "parity").mkdir(exist_ok=True)
+        (tmp_path / "parity/report.json").write_text(parity_text(PARITY))
         tried = {
             "blessed": bool(canary),
             "reasons": [] if canary else ["p99 latency 9 ms"],
@@ -122,6 +127,7 @@ def report(evaluated: Path, tmp_path: Path) -> Report:
             "statistics": artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics"),
             "anomalies": artifact(standard_artifacts.ExampleAnomalies, tmp_path / "anomalies"),
             "data_gate": artifact(DataGateReport, tmp_path / "gate"),
+            "tokenization_gate": artifact(TokenizationReport, tmp_path / "parity"),
             "model": artifact(standard_artifacts.Model, evaluated / "model"),
             "model_run": artifact(standard_artifacts.ModelRun, tmp_path / "run"),
             "evaluation": artifact(standard_artifacts.ModelEvaluation, evaluated / "evaluation"),
@@ -176,6 +182,8 @@ def test_pages_lie_in_the_folders_that_the_local_runner_makes(report):
         "Examples contain values missing",
         "1 of 6 rows is odd",
         "3 (50.0%)",
+        "1 of 2,000 rows (0.050%) are tokenized differently in the graph",
+        "##the",
     ):
         assert told in text, told
     # Least probable labels first: "1 0.8" leaves 0.1 for a, "0 0.7" leaves 0.15 for c.
@@ -211,6 +219,8 @@ def test_settings_bound_the_rows_looked_at_and_the_texts_shown(report):
     document = (Path(made["page"].uri) / "index.html").read_text(encoding="utf-8")
     assert "From 3 of 6 rows, evenly spaced over the split (report.max_rows)." in document
     assert "<blockquote" not in document
+    assert "1 of 2,000 rows (0.050%) are tokenized differently in the graph" in document
+    assert "##the" not in document
     matrix = made["classification"].get_json_value_custom_property("confusionMatrix")
     assert sum(sum(row["row"]) for row in matrix["rows"]) == 3
 

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import re
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from components.project import PROJECT_DIR
+from models.tokenizers.family import FAMILIES
 from pipeline.local import run_lock
+from tests.support.faulty_graph import FAULTY_FAMILY
 from tests.support.tiny_project import write_project
 
 
@@ -43,7 +46,17 @@ def add_version(path: Path, number: int, /, **info: object) -> None:
 def test_help_lists_every_command(call):
     code, out, _ = call("--help")
     assert code == 0
-    for command in ("run", "import", "data", "config", "versions", "rollback", "promote", "prune"):
+    for command in (
+        "run",
+        "import",
+        "data",
+        "config",
+        "tokenize",
+        "versions",
+        "rollback",
+        "promote",
+        "prune",
+    ):
         assert f" {command} " in out
 
 
@@ -103,6 +116,7 @@ def test_the_json_schema_names_the_keys_of_the_file(call):
         "data",
         "model",
         "transform",
+        "parity",
         "train",
         "evaluate",
         "canary",
@@ -200,6 +214,86 @@ def test_prune_removes_all_but_the_newest_and_a_dry_run_nothing(call, config):
 def test_versions_of_a_model_that_was_never_pushed(call, config):
     code, out, _ = call("versions", config)
     assert (code, out) == (0, f"{config.parent}/serving/tiny: nothing has been pushed yet\n")
+
+
+def tokenized(call, *arguments: object) -> tuple[int, list[list[str]], list[str]]:
+    """Exit code, the rows of the table, and the lines below it."""
+    code, out, err = call("tokenize", *arguments)
+    assert err == ""
+    lines = out.splitlines()
+    return code, [line.split() for line in lines[1:-2]], lines[-2:]
+
+
+def test_tokenize_shows_the_tokens_of_the_graph_and_of_transformers(call, project):
+    code, table, told = tokenized(call, project, "The cat?")
+    assert code == 0
+    assert table == [
+        ["0", "[CLS]", "2", "0", "[CLS]", "2", "0"],
+        ["1", "the", "5", "0", "the", "5", "0"],
+        ["2", "cat", "17", "0", "cat", "17", "0"],
+        ["3", "?", "12", "0", "?", "12", "0"],
+        ["4", "[SEP]", "3", "0", "[SEP]", "3", "0"],
+    ]
+    assert told == [
+        "Nothing was cut: transform.max_length is 32.",
+        "The graph and transformers agree on every token.",
+    ]
+
+
+def test_tokenize_cuts_a_pair_and_types_its_texts(call, project):
+    options = ["--set", "data.text_pair=other", "--set", "transform.max_length=5", "--json"]
+    code, out, _ = call("tokenize", project, "the cat is old", "--pair", "dog", *options)
+    told = json.loads(out)
+    assert (code, told["equal"], told["max_length"], told["whole"]) == (0, True, 5, 8)
+    assert told["graph"] == told["transformers"]
+    assert [(token["token"], token["type"]) for token in told["graph"]] == [
+        ("[CLS]", 0),
+        ("the", 0),
+        ("[SEP]", 0),
+        ("dog", 1),
+        ("[SEP]", 1),
+    ]
+
+
+def test_tokenize_marks_what_differs_and_exits_with_1(call, project, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "wordpiece", FAULTY_FAMILY)
+    monkeypatch.setenv("COLUMNS", "60")
+    code, table, told = tokenized(call, project, "cat 7", "--set", "transform.max_length=4")
+    assert code == 1
+    assert table[2] == ["2", "8", "60", "0", "7", "59", "0", "✗"]
+    assert [row[-1] for row in table].count("✗") == 1
+    assert told[1] == "The graph and transformers differ at 1 of 4 places."
+
+
+def test_tokenize_reads_a_text_from_stdin_without_its_last_line_end(call, project, monkeypatch):
+    for given, texts in ((b"the\ncat\n", ["the", "cat"]), (b"the c\xffat\r\n", ["the", "cat"]), (b"", [])):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        code, table, _ = tokenized(call, project, "-")
+        assert (code, [row[1] for row in table]) == (0, ["[CLS]", *texts, "[SEP]"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["a", "--pair", "b"], 2, "--pair: the config has no data.text_pair"),
+        (
+            ["a", "--set", "data.text_pair=other"],
+            2,
+            "--pair is missing: the config's rows have a second text",
+        ),
+        (
+            ["-", "--pair", "-", "--set", "data.text_pair=other"],
+            2,
+            "--pair -: stdin is the first text already",
+        ),
+        (["a", "--set", "model.checkpoint.path=/nope"], 2, "model.checkpoint.path: no folder at /nope"),
+        ([], 2, "Missing argument 'TEXT'"),
+    ],
+)
+def test_tokenize_says_what_is_wrong_with_the_call(call, project, arguments, code, reason):
+    ended, out, err = call("tokenize", project, *arguments)
+    assert (ended, out) == (code, "")
+    assert err.startswith(f"error: {reason}")
 
 
 def test_rollback_puts_the_version_before_back_as_the_newest(call, config):
@@ -407,6 +501,7 @@ def test_commands_other_than_run_and_early_errors_import_nothing_heavy(project):
         ["prune", str(project), "--dry-run"],
         ["import", str(rows), "--text", "text", "--label", "label", "--out", str(project.parent / "mine")],
         ["run", str(project), "--set", "bogus=1"],
+        ["tokenize", str(project), "a", "--pair", "b"],
         ["run", str(project), "--set", "data.path=no", "--root", str(project.parent / "runs")],
         ["run", str(project), "--set", "data.label_column=no", "--root", str(project.parent / "runs")],
     ]
@@ -425,4 +520,4 @@ print(codes, [m for m in ("tensorflow", "tfx", "apache_beam", "transformers", "p
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT_DIR, check=False
     )
-    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2, 2] []", done.stderr
+    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2, 2, 2] []", done.stderr

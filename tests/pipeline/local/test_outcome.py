@@ -14,12 +14,14 @@ from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_re
 
 from components.evaluator.settings import EvaluateSettings
 from components.project import PROJECT_DIR
+from components.tokenization_gate.report import report_text
 from models.tasks.task import TASKS
 from pipeline.importing.tfrecord import frame
 from pipeline.local.node_run import NodeRun, OutputArtifact
 from pipeline.local.outcome import Outcome, as_json, gather
 from pipeline.local.summary import print_summary
 from pipeline.process.command_line import to_paste
+from tests.components.report.sample import PARITY
 
 LABELS = ["neg", "pos"]
 
@@ -199,6 +201,19 @@ def statistics(folder: Path) -> NodeRun:
 def test_rows_and_labels_of_each_split_come_from_the_statistics(tmp_path):
     [split] = gathered(statistics(tmp_path / "s")).splits
     assert (split.name, split.rows, split.labels) == ("train", 3, {"pos": 2, "neg": 1})
+
+
+def test_rows_that_are_tokenized_otherwise_and_may_be_are_a_warning(tmp_path):
+    (tmp_path / "report.json").write_text(report_text(PARITY), encoding="utf-8")
+    node = NodeRun("TokenizationGate", "done", 1.0, {"report": [OutputArtifact(str(tmp_path), {})]})
+    assert gathered(node).warnings == [
+        "tokenization: 1 of 2,000 rows (0.050%) are tokenized differently in the graph and by transformers, "
+        "parity.max_mismatch_rate is 0.01: split 'train', row 17, '</blockquote><script>alert(1)</script>': "
+        "token 3 is '<b>the</b>' (1996) in the graph, '##the' (2178) by transformers"
+    ]
+    equal = dataclasses.replace(PARITY, mismatches={"train": 0, "test": 0}, examples=())
+    (tmp_path / "report.json").write_text(report_text(equal), encoding="utf-8")
+    assert gathered(node).warnings == []
 
 
 def test_a_run_that_failed_early_tells_what_there_is():

@@ -1,0 +1,1 @@
+"""Stops the run before Transform if the graph tokenizes rows differently from transformers."""
