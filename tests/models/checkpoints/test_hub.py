@@ -116,6 +116,18 @@ def test_pinned_revision_is_fetched_once_and_then_needs_no_network(
     assert fetch(hub.server_port, tmp_path) == (folder, "", 0)
 
 
+def test_weights_of_tensorflow_are_fetched_where_there_are_no_others(
+    hub: ThreadingHTTPServer, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(files, "tf_model.h5", b"weights")
+    fetch(hub.server_port, tmp_path / "both")
+    assert "tf_model.h5" not in hub.asked
+    monkeypatch.delitem(files, "model.safetensors")
+    folder, error, _ = fetch(hub.server_port, tmp_path / "alone")
+    assert error == ""
+    assert (Path(folder) / "tf_model.h5").read_bytes() == b"weights"
+
+
 @pytest.mark.parametrize(
     ("repo", "revision"), [("team/unknown", COMMIT), ("team/tiny", "f" * 40)], ids=["repository", "revision"]
 )
