@@ -68,7 +68,7 @@ class Outcome:
 
 
 def check_saved_model(model_dir: Path) -> None:
-    """Raises PipelineError when saved_model.pb is no SavedModel with a graph in it."""
+    """Raises PipelineError if saved_model.pb is not a SavedModel with a graph."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -78,31 +78,31 @@ def check_saved_model(model_dir: Path) -> None:
     except DecodeError as error:
         raise PipelineError(f"{path.name} is not a SavedModel ({error}); nothing was pushed") from error
     if not saved_model.meta_graphs:
-        raise PipelineError(f"{path.name} holds no graph; nothing was pushed")
+        raise PipelineError(f"{path.name} has no graph; nothing was pushed")
 
 
 def refusals(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
-    """Returns a line for each given blessing that rejects the model."""
+    """Returns a line for each blessing that rejects the model."""
     checks = (
         (MODEL_BLESSING_KEY, model_utils.is_model_blessed),
         (INFRA_BLESSING_KEY, model_utils.is_infra_validated),
     )
     return [
-        f"{key} of {blessing.uri} is no{_told(blessing)}"
+        f"{key} of {blessing.uri} rejects the model{_reasons(blessing)}"
         for key, says_yes in checks
         for blessing in input_dict.get(key) or []
         if not says_yes(blessing)
     ]
 
 
-def _told(blessing: types.Artifact) -> str:
-    """The Canary's blessing says why; the Evaluator's evaluation does, in its own output."""
+def _reasons(blessing: types.Artifact) -> str:
+    """The reasons in the Canary's blessing; the Evaluator's are in its own output."""
     reasons = blessing.get_string_custom_property(REFUSED)
     return f" ({reasons})" if reasons else ""
 
 
 def model_path(input_dict: dict[str, list[types.Artifact]]) -> str:
-    """Returns the folder to push: the InfraValidator's copy with warm-up requests where there is one."""
+    """Returns the folder to push: the InfraValidator's copy with warm-up requests, if there is one."""
     for blessing in input_dict.get(INFRA_BLESSING_KEY) or []:
         if blessing.get_int_custom_property("has_model"):
             return path_utils.stamped_model_path(blessing.uri)
@@ -116,7 +116,7 @@ def serving_path(input_dict: dict[str, list[types.Artifact]]) -> str:
 
 
 def judged_digests(source: Path, input_dict: dict[str, list[types.Artifact]]) -> dict[str, str]:
-    """Returns the `file_digests` of the folder to push, which holds what the gates judged, byte for byte.
+    """Returns the `file_digests` of the folder to push, which is byte for byte what the gates judged.
 
     Raises:
         PipelineError: a file is not the one that the Trainer exported, or the one that the canary tried.
@@ -132,15 +132,15 @@ def judged_digests(source: Path, input_dict: dict[str, list[types.Artifact]]) ->
 
 
 def was_compared(input_dict: dict[str, list[types.Artifact]]) -> bool:
-    """Whether the Evaluator held the model against a baseline."""
+    """Whether the Evaluator compared the model with a baseline."""
     return any(b.get_string_custom_property(_BASELINE_URI) for b in input_dict.get(MODEL_BLESSING_KEY) or [])
 
 
 def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
-    """Raises GateRefused when another model is served: it may be better, and nobody has looked."""
+    """Raises GateRefused if another model is served, which may be better but was not compared."""
     served = store.versions(serving_dir, name)
     if served and not (same_model(served[-1].path, model) or _was_pushed_as(served[-1], model)):
-        reason = why_incomparable(served[-1], model) or "it came while this run was going on; run again"
+        reason = why_incomparable(served[-1], model) or "it was pushed during this run; run again"
         raise GateRefused(
             f"version {served[-1].number} of {Path(serving_dir) / name} is served, and the model was not compared with "
             f"it: {reason}; roll back to a version that it can be compared with, or push to another push.serving_dir "
@@ -149,12 +149,12 @@ def refuse_uncompared(model: Path, serving_dir: str, name: str) -> None:
 
 
 def _was_pushed_as(version: store.ServedVersion, model: Path) -> bool:
-    """Whether the version's record names this model: then only damage tells the two apart."""
+    """Whether the version's record names this model, so that they differ only by damage."""
     return version.record.model_sha256 == model_digest(file_digests(model))
 
 
 class Executor(base_executor.BaseExecutor):
-    """Publishes the model, or records why not."""
+    """Pushes the model, or records why it was not pushed."""
 
     def Do(
         self,
@@ -165,9 +165,9 @@ class Executor(base_executor.BaseExecutor):
         """Sets `pushed`, `pushed_destination`, `pushed_version` and the version's facts on the PushedModel.
 
         Raises:
-            GateRefused: another model is served that this one was not compared with, or a newer run's.
-            PipelineError: the model is not what the gates judged, or could not be pushed; what was served is
-                untouched.
+            GateRefused: the served model was not compared with this one, or is a newer run's.
+            PipelineError: the model is not what the gates judged, or could not be pushed; the served versions
+                are unchanged.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(output_dict[PUSHED_MODEL_KEY])

@@ -1,4 +1,4 @@
-"""Who made a pushed model, from what: what push.json and the metadata store keep about a version."""
+"""The provenance of a pushed model, for push.json and the metadata store."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from components.pusher.spec import EVALUATION_KEY, EXAMPLES_KEY, MODEL_KEY
 from components.versions.record import DataFacts, PushRecord
 from components.versions.runs import started_at
 
-# Properties that an ExampleGen sets on its Examples -> what push.json calls them.
+# Properties that an ExampleGen sets on its Examples -> their names in push.json.
 _DATA_PROPERTIES: dict[str, Literal["span", "version", "fingerprint"]] = {
     "span": "span",
     "version": "version",
     "input_fingerprint": "fingerprint",
 }
-# What the metadata store keeps of push.json: all but `files`, what only a person's decision sets, and the
-# number, which the executor stores as TFX's Pusher names it.
+# The keys of push.json that the metadata store keeps: all except `files`, those that only a person's decision sets,
+# and the number, which the executor stores under the name that TFX's Pusher uses.
 _STORED = (
     "run_id",
     "run_started_at",
@@ -51,10 +51,10 @@ def provenance(
     """Returns what push.json says of the model before it has a version.
 
     Args:
-        input_dict: of the Pusher: `model`, and `evaluation` and `examples` where they are wired.
+        input_dict: inputs of the Pusher: `model`, and `evaluation` and `examples` if they are connected.
         made_from: what the pipeline knew when it was built: config, checkpoint, code.
-        run_id: of the run that pushes.
-        run_started_at: as the orchestrator tells it; None where the run's id does.
+        run_id: id of the run that pushes.
+        run_started_at: from the orchestrator; None if the run's id contains the time.
     """
     [model] = input_dict[MODEL_KEY]
     record = replace(
@@ -75,36 +75,38 @@ def provenance(
 
 
 def stored_properties(record: PushRecord) -> dict[str, str]:
-    """Custom properties of the PushedModel: texts as they are, all else as JSON."""
+    """Custom properties of the PushedModel: strings unchanged, other values as JSON."""
     known = record.as_json()
-    told = {key: known[key] for key in _STORED if known.get(key) is not None}
+    stored = {key: known[key] for key in _STORED if known.get(key) is not None}
     return {
         key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-        for key, value in told.items()
+        for key, value in stored.items()
     }
 
 
 def _with_metrics(record: PushRecord, folder: Path) -> PushRecord:
     from components.evaluator.evaluation import read_evaluation
 
-    found = read_evaluation(folder)
+    evaluation = read_evaluation(folder)
     return replace(
-        record, metrics=_finite(found.metrics), baseline_metrics=_finite(found.baseline or {}) or None
+        record,
+        metrics=_finite(evaluation.metrics),
+        baseline_metrics=_finite(evaluation.baseline or {}) or None,
     ).with_nulls("baseline_metrics")
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN."""
+    """Replaces NaN and infinity, which JSON does not have, by None."""
     return {name: value if math.isfinite(value) else None for name, value in sorted(metrics.items())}
 
 
 def _data(examples: types.Artifact, config: Mapping[str, Any]) -> DataFacts:
-    # A driver sets custom properties; Kubeflow hands them back as those that the type declares.
+    # A driver sets custom properties; Kubeflow returns them as properties that the type declares.
     artifact = examples.mlmd_artifact
-    found = {**artifact.properties, **artifact.custom_properties}
+    properties = {**artifact.properties, **artifact.custom_properties}
     path = config.get("data", {}).get("path")
     facts: DataFacts = {"path": None if path is None else str(path)}
     for theirs, ours in _DATA_PROPERTIES.items():
-        if theirs in found:
-            facts[ours] = getattr(found[theirs], found[theirs].WhichOneof("value"))
+        if theirs in properties:
+            facts[ours] = getattr(properties[theirs], properties[theirs].WhichOneof("value"))
     return facts

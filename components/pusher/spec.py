@@ -17,7 +17,7 @@ KEEP_KEY = "keep"
 INFO_KEY = "info"
 NEEDS_BASELINE_KEY = "needs_baseline"
 FORCE_KEY = "force"
-# Set by an orchestrator whose run ids do not tell when the run started; no part of the cache key.
+# Set by an orchestrator whose run ids do not contain the time of the start; not part of the cache key.
 RUN_STARTED_KEY = "run_started_at"
 CODE_FINGERPRINT_KEY = "code_fingerprint"
 

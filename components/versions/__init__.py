@@ -1,1 +1,1 @@
-"""The version store: versions of a model in TF Serving's layout, complete before visible."""
+"""The version store: versions of a model in TF Serving's layout, which become visible atomically."""

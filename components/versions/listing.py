@@ -1,11 +1,11 @@
-"""What a serving folder holds.
+"""Lists the contents of a serving folder.
 
-    <serving_dir>/<name>/3/saved_model.pb ...             a version, whole from the moment it is seen
-    <serving_dir>/<name>/3/assets.extra/push.json         who, what and when
+    <serving_dir>/<name>/3/saved_model.pb ...             a version, complete as soon as it is visible
+    <serving_dir>/<name>/3/assets.extra/push.json         who pushed what, and when
     <serving_dir>/<name>/.highest                         highest number ever used
-    <serving_dir>/<name>/.lock, .staging-*, .removed-*    never served: model servers take numbers only
+    <serving_dir>/<name>/.lock, .staging-*, .removed-*    never served: model servers load only numbers
 
-Plain Python: no TensorFlow, no TFX.
+Plain Python, without TensorFlow and TFX.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.errors import PipelineError, UsageError
 
 @dataclass(frozen=True)
 class ServedVersion:
-    """One number under `<serving_dir>/<name>`, with what push.json says about it (see `read_record`)."""
+    """One version under `<serving_dir>/<name>`, with its push.json (see `read_record`)."""
 
     number: int
     path: Path
@@ -28,12 +28,12 @@ class ServedVersion:
 
     @property
     def origin(self) -> int:
-        """The version whose content this is: its own number, unless a rollback made it."""
+        """The version that the content is from: the own number, unless a rollback made this version."""
         return self.record.restored_from or self.number
 
     @property
     def is_push(self) -> bool:
-        """Whether a run put it there; a rollback or a promotion is a person's decision."""
+        """Whether a run pushed it; rollbacks and promotions are a person's decision."""
         return self.record.restored_from is None and self.record.promoted_from is None
 
     def damage(self, thorough: bool = False) -> str:
@@ -42,7 +42,7 @@ class ServedVersion:
 
 
 def versions(serving_dir: str | Path, name: str) -> list[ServedVersion]:
-    """Returns what is served, oldest first; empty when nothing was pushed yet.
+    """Returns the served versions, oldest first; empty if nothing has been pushed.
 
     >>> [v.number for v in versions("serving", "trec")]  # doctest: +SKIP
     [1, 2, 4]
@@ -57,14 +57,14 @@ def versions(serving_dir: str | Path, name: str) -> list[ServedVersion]:
         return []
     except OSError as error:
         raise PipelineError(
-            f"{home}: cannot be read ({error.strerror or error}); check push.serving_dir and the rights of "
+            f"{home}: cannot be read ({error.strerror or error}); check push.serving_dir and the permissions of "
             "the folder"
         ) from error
     return [ServedVersion(number, path, read_record(path)) for number, path in found]
 
 
 def home_of(serving_dir: str | Path, name: str) -> Path:
-    """Returns `<serving_dir>/<name>`; raises UsageError when one of them cannot be a folder."""
+    """Returns `<serving_dir>/<name>`; raises UsageError if one of them cannot be a folder."""
     reason = why_no_serving_dir(str(serving_dir))
     if reason:
         raise UsageError(reason)
@@ -74,20 +74,20 @@ def home_of(serving_dir: str | Path, name: str) -> Path:
 
 
 def why_no_serving_dir(text: str) -> str:
-    """Why versions cannot be pushed to what somebody wrote; "" when they can.
+    """Returns why versions cannot be pushed to a place; "" if they can.
 
-    To be asked before the text is a Path, which would make the folder `gs:/bucket` of `gs://bucket`.
+    Called before the text becomes a Path, which would turn `gs://bucket` into the folder `gs:/bucket`.
     """
     if "://" not in text:
         return ""
     return (
         f"{text!r} cannot be a serving folder: versions are made visible by renaming a folder, so it must be on "
-        "a mounted file system, not an object store; put that into push.destinations (- folder: ...)"
+        "a mounted file system, not an object store; use push.destinations (- folder: ...) for that"
     )
 
 
 def numbers(served: Sequence[ServedVersion]) -> str:
-    """For messages: `1, 2, 4`."""
+    """The version numbers for messages: `1, 2, 4`."""
     return ", ".join(str(version.number) for version in served) or "none"
 
 

@@ -1,4 +1,4 @@
-"""push.json: who put a version there, when, and what it was made from. Plain Python."""
+"""push.json: who pushed a version, when, and what it was made from. Plain Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     class DataFacts(TypedDict, total=False):
-        """The examples: their folder, and what the ExampleGen says of them."""
+        """The examples: their folder, and the ExampleGen's properties of them."""
 
         path: str | None
         span: int | float | str
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         name: str
         fingerprint: str
 else:
-    # They are shown, and nothing rests on them: a value of another type is no damage.
+    # They are only shown, so a value of another type does not count as damage.
     DataFacts = CheckpointFacts = dict[str, Any]
 
 Number = Annotated[int, Field(strict=True, gt=0)]
@@ -40,7 +40,7 @@ Number = Annotated[int, Field(strict=True, gt=0)]
 
 @dataclass(frozen=True)
 class Promotion:
-    """The version that a person put on top; `serving_dir` is its folder, None where it is this one."""
+    """The version that a person promoted; `serving_dir` is its folder, None if it is this one."""
 
     version: Number
     serving_dir: str | None = None
@@ -48,18 +48,18 @@ class Promotion:
 
 @dataclass(frozen=True)
 class PushRecord:
-    """What push.json says of a version. All may be missing: of a model that was copied there by hand, everything is.
+    """The content of a version's push.json. All values are optional; a model that was copied there by hand has none.
 
     `PushRecord(run_id="20261122-183204-123", metrics={"accuracy": 0.95}, data={"path": "/data/trec"})`
 
     Attributes:
         restored_from: the version whose content a rollback put back.
         promoted_from: the version that a promotion copied.
-        metrics: of the evaluated split; None for one that is no number.
+        metrics: metrics of the evaluated split; None for NaN.
         config: the resolved config, as JSON values.
-        files: what `damage` compares with.
-        other: further keys of the file, such as those of another release, and keys that are null there. A rollback
-            and a promotion carry them along.
+        files: the facts that `damage` compares with.
+        other: further keys of the file, such as those of another release, and keys that are null. Rollbacks and
+            promotions keep them.
     """
 
     version: Number | None = None
@@ -83,12 +83,12 @@ class PushRecord:
     other: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The content of push.json, sorted by key. What is not known is null where `other` says so, or left out."""
+        """The content of push.json, sorted by key. Unknown values are null if `other` has the key, or left out."""
         known = {key: value for key, value in asdict(self).items() if key in _KEYS and value is not None}
         return dict(sorted({**self.other, **known}.items()))
 
     def with_nulls(self, *keys: str) -> PushRecord:
-        """The record that has these keys even where nothing is known."""
+        """The record with these keys, null if unknown."""
         return replace(self, other={**dict.fromkeys(keys), **self.other})
 
 
@@ -108,7 +108,7 @@ def record_of(values: Mapping[str, Any]) -> PushRecord:
 
 
 def read_record(version_dir: Path) -> PushRecord:
-    """Returns the version's push.json without keys whose values are wrong; nothing when there is none to read."""
+    """Returns the version's push.json without keys whose values are invalid; an empty record if it cannot be read."""
     return _read(version_dir)[0]
 
 
@@ -118,7 +118,7 @@ def record_text(record: PushRecord) -> str:
 
 
 def version_damage(version_dir: Path, thorough: bool = False) -> str:
-    """Returns why a version is no longer what was pushed, its push.json included; "" when it is.
+    """Returns how a version, including its push.json, differs from what was pushed; "" if it does not.
 
     Args:
         version_dir: folder of the version.
@@ -129,16 +129,16 @@ def version_damage(version_dir: Path, thorough: bool = False) -> str:
 
 
 def who() -> str:
-    """`user@host` of this process. A container's user need not have a name: `1000@trainer-7f9c`."""
+    """`user@host` of this process. A container's user may have no name: `1000@trainer-7f9c`."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # no such entry in passwd; OSError from Python 3.13 on
+    except (KeyError, OSError):  # the user has no entry in passwd; OSError since Python 3.13
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
 
 
 def _read(version_dir: Path) -> tuple[PushRecord, str]:
-    """(what can be used of push.json, what is wrong with it)."""
+    """Returns the usable part of push.json, and what is wrong with it."""
     try:
         values = json.loads((version_dir / RECORD_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:  # a model that was copied there by hand
@@ -146,7 +146,7 @@ def _read(version_dir: Path) -> tuple[PushRecord, str]:
     except (OSError, ValueError) as error:
         return PushRecord(), f"{RECORD_FILE} cannot be read ({' '.join(str(error).split())})"
     if not isinstance(values, dict):
-        return PushRecord(), f"{RECORD_FILE} is no JSON object"
+        return PushRecord(), f"{RECORD_FILE} is not a JSON object"
     try:
         return record_of(values), ""
     except ValidationError as error:

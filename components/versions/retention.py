@@ -1,4 +1,4 @@
-"""How many versions stay. Plain Python."""
+"""Removes old versions. Plain Python."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _log = logging.getLogger(__name__)
 def prune(serving_dir: str | Path, name: str, keep: int, dry_run: bool = False) -> list[int]:
     """Removes all but the newest `keep` versions; returns the numbers removed, oldest first.
 
-    When all of those are damaged, the newest whole one stays too: it is all that a server can load.
+    If all of those are damaged, the newest intact one is also kept, because a server can load no other.
 
     Args:
-        dry_run: only say which.
+        dry_run: return the numbers without removing anything.
 
     Raises:
         UsageError: `keep` is below 1.
@@ -34,12 +34,12 @@ def prune(serving_dir: str | Path, name: str, keep: int, dry_run: bool = False) 
 
 
 def prune_after(number: int, serving_dir: str | Path, name: str, keep: int) -> None:
-    """Prunes when version `number` was just made. A failure is only logged; the next push tries again."""
+    """Prunes after version `number` was made. A failure is only logged; the next push tries again."""
     try:
         _prune(serving_dir, name, keep)
     except (OSError, PipelineError) as error:
         _log.warning(
-            "%s: version %d is there, but old ones could not be removed: %s",
+            "%s: version %d is served, but old ones could not be removed: %s",
             home_of(serving_dir, name),
             number,
             error,
@@ -47,7 +47,7 @@ def prune_after(number: int, serving_dir: str | Path, name: str, keep: int) -> N
 
 
 def require_keep(keep: int) -> None:
-    """Raises UsageError when nothing would be kept."""
+    """Raises UsageError if no version would be kept."""
     if keep < 1:
         raise UsageError(f"keep must be at least 1, got {keep}: the newest version is always kept")
 
@@ -60,7 +60,7 @@ def _prune(serving_dir: str | Path, name: str, keep: int) -> list[int]:
 
 
 def _old(served: Sequence[ServedVersion], keep: int) -> list[ServedVersion]:
-    """Those that may go, oldest first."""
+    """The versions to remove, oldest first."""
     old = list(served[:-keep])
     if old:
         whole = next((v for v in reversed(served) if not v.damage(thorough=True)), None)

@@ -1,7 +1,7 @@
-"""Which of two runs is the newer one: the one that started later. Plain Python.
+"""Decides which of two runs is newer: the one that started later. Plain Python.
 
-Where a run's id begins with the time of its start, the id is enough; other orchestrators tell the time
-apart. The clocks of machines that push to one serving folder have to be in step.
+A local run's id begins with the time of its start; other orchestrators pass the time separately. The clocks of
+machines that push to the same serving folder have to be synchronized.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ def new_run_id() -> str:
     return datetime.now(UTC).strftime(_ID_FORMAT)[:-3]
 
 
-def started_at(run_id: str | None, told: str | None = None) -> str | None:
-    """When a run started, ISO 8601 with a zone: as told, or as its id says; None when nobody knows.
+def started_at(run_id: str | None, reported: str | None = None) -> str | None:
+    """When a run started, ISO 8601 with a zone: `reported`, or derived from its id; None if unknown.
 
     `20261122-183204-123 -> 2026-11-22T18:32:04.123+00:00`
 
     Args:
-        run_id: only one of `new_run_id` has the time in it.
-        told: by the orchestrator. One that does not know hands on the name of its placeholder.
+        run_id: contains the time only if it is from `new_run_id`.
+        reported: from the orchestrator; an unresolved placeholder is ignored.
     """
-    if told is not None and _instant(told) is not None:
-        return told
+    if reported is not None and _instant(reported) is not None:
+        return reported
     if run_id is None or not _LOCAL_ID.fullmatch(run_id):
         return None
     start = datetime.strptime(run_id, _ID_FORMAT).replace(tzinfo=UTC)
@@ -38,7 +38,7 @@ def started_at(run_id: str | None, told: str | None = None) -> str | None:
 
 
 def is_newer(theirs: PushRecord, ours: PushRecord) -> bool:
-    """Whether the record `theirs` is of another run, which started after that of `ours`."""
+    """Whether the record `theirs` is from another run, which started after that of `ours`."""
     if theirs.run_id == ours.run_id:
         return False
     their_start, our_start = (_instant(record.run_started_at) for record in (theirs, ours))
@@ -46,7 +46,7 @@ def is_newer(theirs: PushRecord, ours: PushRecord) -> bool:
 
 
 def _instant(text: str | None) -> datetime | None:
-    """The instant that an ISO 8601 text with a zone names, if it does."""
+    """Parses an ISO 8601 text with a zone; None if it is anything else."""
     try:
         instant = datetime.fromisoformat(text or "")
     except ValueError:

@@ -1,8 +1,8 @@
-"""How a version gets into `<serving_dir>/<name>` atomically. Plain Python.
+"""Adds a version to `<serving_dir>/<name>` atomically. Plain Python.
 
-It is copied aside on the same file system, flushed to disk, compared with its source and then renamed. A
-process killed at any moment therefore leaves whole versions only; what it left aside is removed by the
-next writer.
+The version is copied to a staging folder on the same file system, flushed to disk, compared with its source and
+then renamed. So a process that is killed at any moment leaves only complete versions; the next writer removes its
+staging folder.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 @contextlib.contextmanager
 def writing(home: Path, doing: str = "pushed") -> Iterator[None]:
-    """One writer at a time; the kernel drops the lock of a killed process.
+    """Holds the lock of a folder for one writer; the kernel releases the lock of a killed process.
 
     Args:
-        home: made when absent.
-        doing: what was not done, in the message of an error.
+        home: created if it does not exist.
+        doing: the participle for error messages: "nothing was pushed".
 
     Raises:
         PipelineError: for any OSError inside, with what to do about it.
@@ -65,10 +65,10 @@ def add_version(
     Args:
         home: `<serving_dir>/<name>`, whose lock the caller holds.
         source: SavedModel folder.
-        digests: `file_digests` of it.
+        digests: `file_digests` of the source.
         record: for push.json; version, by, pushed_at, model_sha256 and files are set here.
-        check: called with the complete copy; raises PipelineError to refuse it.
-        admit: called right before the copy becomes visible; raises to keep it out.
+        check: called with the complete copy; raises PipelineError to reject it.
+        admit: called immediately before the copy becomes visible; raises an error to reject it.
     """
     # mkdir, not mkdtemp: the folder becomes the version, and the server may run as another user.
     staging = home / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
@@ -84,7 +84,7 @@ def add_version(
 
 
 def remove_version(path: Path) -> None:
-    """Removes a version; it is out of sight in one step, so that no server ever loads half of it."""
+    """Removes a version; it disappears atomically, so that no server loads half of it."""
     aside = path.with_name(f"{REMOVED_PREFIX}{path.name}-{uuid.uuid4().hex}")
     os.rename(path, aside)
     shutil.rmtree(aside)
@@ -94,17 +94,17 @@ def _failed(home: Path, doing: str, error: OSError) -> PipelineError:
     if error.errno in _NO_SPACE:
         free = shutil.disk_usage(home).free if home.is_dir() else 0
         return PipelineError(
-            f"{home}: disk full ({free / 1e6:.1f} MB free): nothing was {doing} and what was served is "
-            "untouched; free some space, or lower push.keep, and run again"
+            f"{home}: disk full ({free / 1e6:.1f} MB free): nothing was {doing} and the served versions are "
+            "unchanged; free some space, or lower push.keep, and run again"
         )
     where = error.filename or home
     return PipelineError(
-        f"{where}: {error.strerror or error}; nothing was {doing}, what was served is untouched"
+        f"{where}: {error.strerror or error}; nothing was {doing}, the served versions are unchanged"
     )
 
 
 def _remove_left_overs(home: Path) -> None:
-    """Only a process that died can have left these: the lock is ours."""
+    """Removes files of writers that died; the caller holds the lock, so no other writer is alive."""
     for path in home.iterdir():
         if path.name.startswith((STAGING_PREFIX, REMOVED_PREFIX)):
             if path.is_dir():
@@ -144,7 +144,7 @@ def _make_visible(
         number = _next_number(home)
         _write_record(staging, number, digests, record)
         _flush_folders(staging)
-        # Recorded before the rename: a crash between the two costs a number, never repeats one.
+        # Recorded before the rename, so that a crash between the two skips a number but never repeats one.
         _write_whole(home / HIGHEST_FILE, f"{number}\n")
         if admit is not None:
             admit()
@@ -152,7 +152,7 @@ def _make_visible(
             os.rename(staging, home / str(number))
         except OSError as error:
             if error.errno in _TAKEN:
-                continue  # by a writer that does not use our lock
+                continue  # a writer that does not use the lock has taken the number
             raise
         _flush(home)
         return number

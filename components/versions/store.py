@@ -1,6 +1,6 @@
-"""What can be done to the versions of one served model: push, roll back, promote (see `listing`, `retention`).
+"""Operations on the versions of a served model: push, roll back, promote (see also `listing`, `retention`).
 
-Plain Python: no TensorFlow, no TFX.
+Plain Python, without TensorFlow and TFX.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ def publish(
 ) -> int:
     """Makes `model_dir` the newest version of `name` and keeps the newest `keep`; returns its number.
 
-    Numbers grow strictly from 1 and never come back, also after a removal by hand. Nothing is written, and
-    the number of the version is returned, when the newest version is this very model and is whole; or when
-    a rollback or promotion stands on top of such a push: a run does not undo what a person decided.
+    Numbers increase from 1 and are never reused, even after a removal by hand. Nothing is written if the newest
+    version is this same model and is intact, or if a rollback or promotion came after such a push, because a run
+    does not undo a person's decision. The number of that version is returned instead.
 
     Args:
         record: what push.json says of the model. With `run_id` and `run_started_at` (ISO 8601 with a zone)
-            the push is refused when the folder holds a model of a run that started later.
-        check: called with the complete copy before it becomes visible; raises PipelineError to refuse it.
-        force: push also over a newer run's model, a rollback or a promotion.
+            the push is refused if the folder has a model of a run that started later.
+        check: called with the complete copy before it becomes visible; raises PipelineError to reject it.
+        force: push even over a newer run's model, a rollback or a promotion.
         digests: `file_digests` of what was judged, which the copy must have; by default those of `model_dir`
             now.
 
     Raises:
-        GateRefused: a newer run has pushed already.
-        PipelineError: no model at `model_dir`, disk full, no permission, or the copy differs from its
-            source. The served versions are then untouched.
+        GateRefused: a newer run has already pushed.
+        PipelineError: there is no model at `model_dir`, the disk is full, a permission is missing, or the copy
+            differs from its source. The served versions are then unchanged.
     """
     source = Path(model_dir)
     _require_model(source)
@@ -71,22 +71,22 @@ def publish(
 
 
 def rollback(serving_dir: str | Path, name: str, keep: int | None = None) -> int:
-    """Puts the version before the newest back as a new, newest version; returns its number.
+    """Restores the version before the newest as a new, newest version; returns its number.
 
-    Versions 1, 2, 3 -> 4 with the content of 2; called again -> 5 with the content of 1. A version that
-    was damaged since its push (a file lost, cut or changed) is passed over for the next earlier one.
+    With versions 1, 2, 3 it makes 4 with the content of 2; called again, 5 with the content of 1. A version that
+    was damaged since its push (a file is missing, truncated or changed) is skipped for the next earlier one.
 
     Args:
-        keep: newest versions that stay, the new one included; None removes nothing.
+        keep: number of newest versions to keep, including the new one; None removes nothing.
 
     Raises:
         UsageError: there is no earlier version, or `keep` is below 1.
-        PipelineError: every earlier version is damaged; else as in `publish`.
+        PipelineError: every earlier version is damaged; otherwise as in `publish`.
     """
     if keep is not None:
         require_keep(keep)
     home = home_of(serving_dir, name)
-    _earlier(home)  # before the lock is taken: a folder that is not there is not made
+    _earlier(home)  # before the lock, which would create a missing folder
     with staging.writing(home, "rolled back"):
         target = _newest_whole(_earlier(home))
         record = replace(target.record, restored_from=target.origin, promoted_from=None)
@@ -104,20 +104,20 @@ def promote(
     keep: int | None = None,
     force: bool = False,
 ) -> int:
-    """Copies version `number` on top of `to` (by default of its own folder); returns the new number.
+    """Copies version `number` to `to` (by default its own folder) as the newest version; returns the new number.
 
-    Versions 1, 2, 3 and promote 1 -> 4 with the content of 1; from staging to production, which holds 1
-    and 2 -> production's 3. When the newest version there is this very model, its number is returned.
+    With versions 1, 2, 3, promoting 1 makes 4 with the content of 1; promoting from staging to production, which
+    has 1 and 2, makes production's 3. If the newest version there is this same model, its number is returned.
 
     Args:
-        to: serving folder of the same model elsewhere.
-        keep: newest versions that stay there, the new one included; None removes nothing.
-        force: promote also over a newer run's model in another folder.
+        to: another serving folder of the same model.
+        keep: number of newest versions to keep there, including the new one; None removes nothing.
+        force: promote even over a newer run's model in another folder.
 
     Raises:
         UsageError: there is no such version, `to` is an object store, or `keep` is below 1.
-        GateRefused: `to` holds a model of a run that started after this version's.
-        PipelineError: the version is damaged; else as in `publish`.
+        GateRefused: `to` has a model of a run that started after this version's.
+        PipelineError: the version is damaged; otherwise as in `publish`.
     """
     if keep is not None:
         require_keep(keep)
@@ -160,12 +160,12 @@ def _require_model(source: Path) -> None:
 
 
 def _already_there(served: Sequence[ServedVersion], source: Path, force: bool) -> ServedVersion | None:
-    """The version that makes a push of `source` needless."""
+    """The version that makes a push of `source` unnecessary."""
     pushes = [version for version in served if version.is_push]
     candidates = list(served[-1:]) if force else [*served[-1:], *pushes[-1:]]
     found = next((version for version in candidates if _is_whole_copy(version, source)), None)
     if found is not None and found is not served[-1]:
-        _log.warning("Version %d stands: it was put on top of %d by hand", served[-1].number, found.number)
+        _log.warning("Version %d stays: it was put on top of %d by hand", served[-1].number, found.number)
     return found
 
 
@@ -186,7 +186,7 @@ def _refuse_older_run(home: Path, record: PushRecord) -> None:
 
 
 def _earlier(home: Path) -> list[ServedVersion]:
-    """Those with content from before the newest one's, oldest first."""
+    """The versions with older content than the newest one's, oldest first."""
     served = versions(home.parent, home.name)
     earlier = [v for v in served[:-1] if v.origin < served[-1].origin]
     if not earlier:
@@ -197,7 +197,7 @@ def _earlier(home: Path) -> list[ServedVersion]:
 
 
 def _newest_whole(candidates: Sequence[ServedVersion]) -> ServedVersion:
-    """The last of the candidates (oldest first) that is as it was pushed."""
+    """The last of the candidates (oldest first) that is intact."""
     damaged = []
     for version in reversed(candidates):
         broken = version.damage(thorough=True)

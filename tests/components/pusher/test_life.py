@@ -314,7 +314,7 @@ def test_record_that_is_no_json_is_damage(three: Path) -> None:
     (three / "trec/2/assets.extra/push.json").write_text("[]")
     one, two, _ = store.versions(three, "trec")
     assert one.damage().startswith("assets.extra/push.json cannot be read (Expecting property name")
-    assert two.damage() == "assets.extra/push.json is no JSON object"
+    assert two.damage() == "assets.extra/push.json is not a JSON object"
 
 
 def test_model_copied_by_hand_without_a_record_is_whole(tmp_path: Path, serving: Path) -> None:

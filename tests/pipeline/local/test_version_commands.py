@@ -59,8 +59,8 @@ def test_object_store_as_serving_folder_is_refused_with_the_place_of_the_key(
         assert (code, out) == (2, "")
         assert err == (
             "error: tiny.yaml:12: push.serving_dir: 'gs://bucket/models' cannot be a serving folder: versions are "
-            "made visible by renaming a folder, so it must be on a mounted file system, not an object store; put "
-            "that into push.destinations (- folder: ...)\n"
+            "made visible by renaming a folder, so it must be on a mounted file system, not an object store; use "
+            "push.destinations (- folder: ...) for that\n"
         )
     code, _, err = call("config", "tiny.yaml", "--set", "push.serving_dir=s3://bucket")
     assert code == 2
@@ -103,7 +103,7 @@ def test_folder_that_cannot_be_read_is_told_in_one_line(
     code, out, err = call(command[0], "tiny.yaml", *command[1:])
     assert (code, out) == (1, "")
     assert err == (
-        f"error: {unreadable}: cannot be read (Permission denied); check push.serving_dir and the rights of the "
+        f"error: {unreadable}: cannot be read (Permission denied); check push.serving_dir and the permissions of the "
         "folder\n"
     )
 
