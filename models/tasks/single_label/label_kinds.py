@@ -15,17 +15,17 @@ from typing import Any
 
 from models.look_alikes import listed
 
-GO_ON = "if each of these values is a class of its own, say so with --as-classes"
+GO_ON = "if each of these values is a class, use --as-classes"
 SEVERAL = "several labels of one row (multi-label)"
 QUANTITY = "numbers to predict (regression)"
-# How missing values are written by those who turned them into text. Some are names all the same ("None", "NA").
+# Spellings of missing values that were converted to text. Some are also names ("None", "NA").
 MISSING = frozenset({"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "nil", "undefined"})
 # Scales (1 to 5, 1 to 20) have few values, whatever the number of rows.
 _FEW_VALUES = 20
 _ROWS_PER_NUMBER = 10
 _FEW_LABELS = 10
 _ROWS_PER_LABEL = 2
-# Of these a comma is part of many a name: "Agree", and "Agree, strongly".
+# A comma is also part of many names: "Agree" and "Agree, strongly".
 _SEPARATORS = ";|,"
 _NEARLY_ALL = 0.9
 _NUMBER = re.compile(r"[-+]?[$€£¥]?\s?(\d{1,3}(?:,\d{3})+|\d*)(\.\d*)?(?:[eE][-+]?\d+)?\s?[%$€£¥]?", re.ASCII)
@@ -39,7 +39,7 @@ _BRACKETS = {"[": "]", "{": "}", "(": ")", "<": ">"}
 
 
 def not_labels(counts: Mapping[str, int]) -> str | None:
-    """What a label column holds that is no class, as the end of a sentence; None for classes.
+    """What a label column contains instead of classes, as the end of a sentence; None if it contains classes.
 
     `{"3.14": 1, "2.5": 1}` -> `"looks like numbers to predict (regression): ..."`
 
@@ -68,20 +68,20 @@ def why_no_label(value: Any) -> str:
 
 
 def suspicions(counts: Mapping[str, int]) -> Iterator[str]:
-    """Warnings about labels that may be no classes, with too little to tell."""
+    """Yields warnings about labels that may not be classes, if there is too little evidence for an error."""
     for label in counts:
         if label.casefold() in MISSING:
             yield (
-                f"the label {label!r} ({counts[label]:,} rows) may be a missing value written as text: if it is no "
-                f"class, remove its rows"
+                f"the label {label!r} ({counts[label]:,} rows) may be a missing value written as text: if it is not "
+                f"a class, remove its rows"
             )
         elif "\ufffd" in label:
-            yield f"the label {label!r} holds U+FFFD, which stands for a character that was lost: correct it"
+            yield f"the label {label!r} contains U+FFFD, which replaces a lost character: correct it"
     if all(_WHOLE_FLOAT.fullmatch(label) for label in counts):
         yield f"the labels are whole numbers written as floats, such as {_samples(list(counts))}: write integers"
     for label, part in _contained(counts):
-        yield f"the label {part!r} is a part of the label {label!r}: if these are {SEVERAL}, give each row one"
-        return  # one of them is enough to look at the column
+        yield f"the label {part!r} is part of the label {label!r}: if these are {SEVERAL}, give each row one label"
+        return  # one example is enough
 
 
 def _contained(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -95,15 +95,13 @@ def _contained(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
 def _dates(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
     if sum(_DATE.fullmatch(label) is not None for label in labels) < _NEARLY_ALL * len(labels):
         return None
-    return (
-        f"holds dates, not classes, such as {_samples(labels)}; is it the label column? {GO_ON.capitalize()}"
-    )
+    return f"contains dates, not classes, such as {_samples(labels)}; is it the label column? {GO_ON.capitalize()}"
 
 
 def _lists(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
-    """Lists as pandas writes them into CSV, `['a', 'b']`, arrays of databases, `{a,b}`, tags, `<a><b>`; 0/1 vectors."""
+    """Recognizes lists that pandas wrote to CSV (`['a', 'b']`), database arrays (`{a,b}`), tags (`<a><b>`), 0/1 vectors."""
     if all(_BITS.fullmatch(label) for label in labels):
-        return _several(f"a 0 or 1 for each, such as {_samples(labels)}")
+        return _several(f"a 0 or 1 for each label, such as {_samples(labels)}")
     if not all(_BRACKETS.get(label[:1]) == label[-1:] and len(label) > 1 for label in labels):
         return None
     if any(re.search(r"[,;|'\"]|><", label) for label in labels):
@@ -124,10 +122,10 @@ def _decimal_commas(labels: Sequence[str], counts: Mapping[str, int]) -> str | N
 
 
 def _combinations(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
-    """Labels made of parts that stand alone, or at other places, in other labels.
+    """Recognizes labels composed of parts that also occur alone, or in other positions, in other labels.
 
-    `a;b` and `b` are; `Books, Music` beside `Toys` is a name. In `Phone|Old`, `Phone|New`, a path of categories, a
-    part has one place.
+    `a;b` is composed if `b` is a label too; `Books, Music` is a name if the other label is `Toys`. In a path of
+    categories, `Phone|Old` and `Phone|New`, each part has only one position.
     """
     for separator in _SEPARATORS:
         parts_of = {label: _parts(label, separator) for label in labels}
@@ -152,7 +150,7 @@ def _parts(label: str, separator: str) -> list[str]:
 
 
 def _shared(parts_of_labels: Iterable[Sequence[str]]) -> set[str]:
-    """Parts of more than one label."""
+    """Returns the parts that occur in more than one label."""
     seen = Counter(part for parts in parts_of_labels for part in set(parts))
     return {part for part, times in seen.items() if times > 1}
 
@@ -176,7 +174,7 @@ def _numbers(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
 
 
 def _could_be_classes(values: Mapping[str, float], rows: Sequence[int]) -> bool:
-    """A scale, numbers with enough rows each, or codes from 0 or 1 on of which each has about as many rows."""
+    """Whether numbers are a scale, have enough rows each, or are codes from 0 or 1 on with about as many rows each."""
     numbers = {int(value) for value in values.values()}
     count = len(numbers)
     if count <= _FEW_VALUES or sum(rows) >= _ROWS_PER_NUMBER * count:
@@ -186,7 +184,7 @@ def _could_be_classes(values: Mapping[str, float], rows: Sequence[int]) -> bool:
 
 
 def _value(label: str) -> float | None:
-    """`"1,250.50"` -> 1250.5, `"45 %"` -> 45.0; None for what is no number."""
+    """Parses a number: `"1,250.50"` -> 1250.5, `"45 %"` -> 45.0; None if it is not a number."""
     match = _NUMBER.fullmatch(label)
     if match is None or not re.search(r"\d", label):
         return None
@@ -199,7 +197,7 @@ def _ids(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
     if len(labels) <= _FEW_LABELS or rows >= _ROWS_PER_LABEL * len(labels):
         return None
     return (
-        f"holds ids or free text, not classes: {len(labels):,} labels in {rows:,} rows, such as {_samples(labels)}; "
+        f"contains ids or free text, not classes: {len(labels):,} labels in {rows:,} rows, such as {_samples(labels)}; "
         f"is it the label column? {GO_ON.capitalize()}"
     )
 

@@ -81,7 +81,7 @@ def test_text_whose_labels_only_look_different_is_a_duplicate_once_they_are_merg
 def test_labels_with_one_row_and_words_for_missing_values_are_told(import_csv, plain_csv) -> None:
     report, _ = import_csv(plain_csv(100) + "a text,rare\nanother text,None\n")
     assert [w for w in report.warnings if "train split" not in w] == [
-        "the label 'None' (1 rows) may be a missing value written as text: if it is no class, remove its rows",
+        "the label 'None' (1 rows) may be a missing value written as text: if it is not a class, remove its rows",
         "labels with a single row, which is not enough to learn and evaluate them: 'None' and 'rare'",
     ]
 
@@ -174,7 +174,7 @@ def test_label_column_that_holds_no_classes_is_refused_with_a_way_on(
     message = str(caught.value)
     assert message.startswith(f"{tmp_path}/x.jsonl: column 'stars' ")
     assert what in message
-    assert message.endswith("f each of these values is a class of its own, say so with --as-classes")
+    assert message.endswith("f each of these values is a class, use --as-classes")
     assert (caught.value.exit_code, "\n" in message) == (1, False)
     assert [path.name for path in tmp_path.iterdir()] == ["x.jsonl"]
     assert set(import_labels(labels, as_classes=True).labels) == set(labels)

@@ -269,7 +269,7 @@ def test_no_row_at_all_is_refused(import_csv) -> None:
 
 
 def test_text_column_taken_for_the_label_is_refused(import_csv, monkeypatch, plain_csv) -> None:
-    reason = r"rows\.csv: column 'text' holds ids or free text, not classes: {} labels in {} rows, such as 'sentence"
+    reason = r"rows\.csv: column 'text' contains ids or free text, not classes: {} labels in {} rows, such as 'sentence"
     swapped = {"text": "label", "label": "text"}
     refuses(import_csv, plain_csv(100), reason.format(100, 100), **swapped)
     monkeypatch.setattr("pipeline.importing.import_report.MAX_LABELS", 50)

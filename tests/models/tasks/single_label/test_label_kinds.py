@@ -41,14 +41,14 @@ def test_several_labels_of_one_row_are_told(counts: dict[str, int]) -> None:
     reason = not_labels(counts)
     assert reason is not None
     assert reason.startswith(f"looks like {MULTI_LABEL}, which is not supported yet: ")
-    assert reason.endswith("if each of these values is a class of its own, say so with --as-classes")
+    assert reason.endswith("if each of these values is a class, use --as-classes")
 
 
 def test_combination_is_shown_with_its_rows_and_parts() -> None:
     assert not_labels({"b": 30, "a;b": 12}) == (
         f"looks like {MULTI_LABEL}, which is not supported yet: 1 of 2 labels, such as 'a;b' (12 rows), are parts of "
-        "other labels with ';' between: 'a' and 'b'; give each row one label, or if each of these values is a class of "
-        "its own, say so with --as-classes"
+        "other labels with ';' between: 'a' and 'b'; give each row one label, or if each of these values is a class, "
+        "use --as-classes"
     )
 
 
@@ -75,7 +75,7 @@ def test_numbers_to_predict_are_told(counts: dict[str, int]) -> None:
     reason = not_labels(counts)
     assert reason is not None
     assert reason.startswith(f"looks like {REGRESSION}, which is not supported yet: ")
-    assert reason.endswith("; if each of these values is a class of its own, say so with --as-classes")
+    assert reason.endswith("; if each of these values is a class, use --as-classes")
 
 
 def test_numbers_with_a_decimal_comma_may_be_either() -> None:
@@ -92,7 +92,7 @@ def test_numbers_with_a_decimal_comma_may_be_either() -> None:
 def test_dates_are_told(dates: list[str]) -> None:
     reason = not_labels(each(dates, 30))
     assert reason is not None
-    assert reason.startswith(f"holds dates, not classes, such as '{dates[0]}'")
+    assert reason.startswith(f"contains dates, not classes, such as '{dates[0]}'")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_ids_and_texts_are_told(counts: dict[str, int]) -> None:
     reason = not_labels(counts)
     assert reason is not None
     assert reason.startswith(
-        f"holds ids or free text, not classes: {len(counts)} labels in {len(counts)} rows"
+        f"contains ids or free text, not classes: {len(counts)} labels in {len(counts)} rows"
     )
 
 
@@ -145,11 +145,11 @@ def test_honest_classes_are_taken(counts: dict[str, int]) -> None:
     [
         (
             {"a": 5, "NaN": 2},
-            "the label 'NaN' (2 rows) may be a missing value written as text: if it is no class, remove",
+            "the label 'NaN' (2 rows) may be a missing value written as text: if it is not a class, remove",
         ),
         (
             {"a": 5, "caf\ufffd": 2},
-            "the label 'caf\ufffd' holds U+FFFD, which stands for a character that was lost",
+            "the label 'caf\ufffd' contains U+FFFD, which replaces a lost character",
         ),
         (
             {"0.0": 5, "1.0": 2},
@@ -157,7 +157,7 @@ def test_honest_classes_are_taken(counts: dict[str, int]) -> None:
         ),
         (
             {"Agree": 5, "Agree, strongly": 2},
-            "the label 'Agree' is a part of the label 'Agree, strongly': if these are",
+            "the label 'Agree' is part of the label 'Agree, strongly': if these are",
         ),
     ],
 )
