@@ -256,7 +256,7 @@ def _train_byte_bpe(folder: Path) -> None:
 
     tokenizer = ByteLevelBPETokenizer()
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    texts = (text for name in DATASETS for text in _texts(name))
+    texts = [text for name in DATASETS for text in _texts(name)]
     tokenizer.train_from_iterator(
         texts, VOCABULARY, min_frequency=1, show_progress=False, special_tokens=special
     )

@@ -210,7 +210,7 @@ def _looked_up(
     keys = tf.bitcast(tf.reshape(key_bytes, [-1, 2, 8]), tf.uint64)
     slots = _slots(keys, table)
     is_whole = tf.reduce_all(tf.gather(tf.constant(table.keys), slots) == keys, axis=1)
-    return is_whole, tf.gather(tf.constant(table.ids), slots)
+    return is_whole, tf.cast(tf.gather(tf.constant(table.ids), slots), tf.int64)
 
 
 @functools.cache
