@@ -15,7 +15,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 from components.model_files import EXTRAS, SAVED_MODEL
 from components.versions.record import PushRecord, read_record
 from models.checkpoints.classifier import hugging_face_config
+from models.checkpoints.config import read_encoder
 from models.encoders.families import FAMILIES
+from models.encoders.weights import pytorch_weights
 from models.errors import PipelineError
 from models.tasks.label_list import read_labels
 from models.tasks.task import TASKS, Facts
@@ -47,7 +49,8 @@ def write_hub_files(
 
     facts = TASKS[task].facts()
     labels = read_labels(version / EXTRAS / "labels.txt")
-    save_file(named_weights(version), str(out / WEIGHTS_FILE), metadata={"format": "pt"})
+    weights = pytorch_weights(_variables(version), _encoder_shapes(checkpoint))
+    save_file(weights, str(out / WEIGHTS_FILE), metadata={"format": "pt"})
     config = hugging_face_config(checkpoint, labels)
     config.architectures = [FAMILIES[config.model_type].facts().TF_CLASS.removeprefix("TF")]
     config.problem_type = facts.PROBLEM_TYPE
@@ -58,27 +61,27 @@ def write_hub_files(
     (out / CARD_FILE).write_text(model_card(name, facts, labels, read_record(version)), encoding="utf-8")
 
 
-def named_weights(saved_model: Path) -> dict[str, np.ndarray]:
-    """Returns PyTorch tensor name -> value for the weights in a SavedModel that the Trainer exported.
+def _encoder_shapes(checkpoint: Path) -> dict[str, tuple[int, ...]]:
+    """Returns PyTorch tensor name -> shape for the encoder of a checkpoint."""
+    encoder = read_encoder(checkpoint)
+    tensors = encoder.facts.tensors(encoder.config, encoder.facts.PARTS)
+    return {f"{encoder.facts.PREFIX}{name}": shape for name, shape in tensors}
 
-    `bert.pooler.dense.weight` float32 [hidden, hidden], transposed as in PyTorch.
+
+def _variables(saved_model: Path) -> dict[str, np.ndarray]:
+    """Returns Keras name -> value for the weights in a SavedModel that the Trainer exported.
 
     Raises:
         PipelineError: the SavedModel has no list of weights.
     """
-    from transformers.modeling_tf_pytorch_utils import TransposeType, convert_tf_weight_name_to_pt_weight_name
-
     reader = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
-    weights: dict[str, np.ndarray] = {}
-    for position, variable in _variables(saved_model).items():
-        value = reader.get_tensor(f"weights/{position}/{_VALUE}")
-        name, transpose = convert_tf_weight_name_to_pt_weight_name(variable, tf_weight_shape=value.shape)
-        value = value.T if transpose is TransposeType.SIMPLE else value
-        weights[name] = np.ascontiguousarray(value)
-    return weights
+    return {
+        name: reader.get_tensor(f"weights/{position}/{_VALUE}")
+        for position, name in _variable_names(saved_model).items()
+    }
 
 
-def _variables(saved_model: Path) -> dict[str, str]:
+def _variable_names(saved_model: Path) -> dict[str, str]:
     """Returns position in the list of weights -> Keras name of the variable."""
     message = saved_model_pb2.SavedModel.FromString((saved_model / SAVED_MODEL).read_bytes())
     nodes = message.meta_graphs[0].object_graph_def.nodes

@@ -30,6 +30,8 @@ def trained_variables(model: Any, freeze: FreezeSettings) -> list[tf.Variable]:
 
 def word_embedding(model: Any) -> tf.Variable:
     """The variable with a row for each token id, float32 [vocabulary, width]."""
-    layer = model.get_input_embeddings()
+    encoder = getattr(model, model.base_model_prefix)
+    # Mistral's class lacks the method.
+    layer = model.get_input_embeddings() if hasattr(encoder, "get_input_embeddings") else encoder.embed_tokens
     # Keras' own layer calls it `embeddings`, those of transformers `weight`.
     return layer.embeddings if hasattr(layer, "embeddings") else layer.weight

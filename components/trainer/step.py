@@ -95,7 +95,11 @@ class TrainStep:
             losses = self._head.row_losses(logits, batch, self._settings.label_smoothing_factor)
             loss = tf.reduce_sum(losses * batch[ROW_WEIGHT])
             scaled = loss * self._optimizer.loss_scale
-        gradients = self._optimizer.gradients(tape.gradient(scaled, self._variables))
+        # XLNet's class has a variable that no classifier reads.
+        tape_gradients = tape.gradient(
+            scaled, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        gradients = self._optimizer.gradients(tape_gradients)
         return [*gradients, loss, tf.reduce_sum(batch[ROW_WEIGHT])]
 
 

@@ -16,8 +16,8 @@ from models.checkpoints.weights import (
     check_no_adapter,
     check_pickle,
     encoder_tensors,
-    is_no_pickle,
     head_tensors,
+    is_no_pickle,
 )
 from models.encoders.config import CONFIG_FILE
 from models.errors import CheckpointError, CheckpointUsageError
@@ -61,6 +61,7 @@ def check_checkpoint(
         check_pickle(folder, allow_pickle)  # the Trainer checks the contents when it loads them
     spec = load_spec(folder)
     _check_embeddings(folder, spec, rows=encoder.facts.sizes(encoder.config).vocabulary)
+    _check_padding(folder, encoder, spec)
     _check_settings(folder, encoder, spec, max_length, text_pair, frozen_layers)
     check_finite(tensors)
     return list(_notes(folder, encoder))
@@ -79,6 +80,16 @@ def _check_embeddings(folder: Path, spec: Spec, rows: int) -> None:
                 f"{folder}: Hugging Face gives the token {shown(token)} the id {index}, but the embedding has "
                 f"{rows} rows; give the weights that were trained with it, or add it to none of the tokenizer's files"
             )
+
+
+def _check_padding(folder: Path, encoder: Encoder, spec: Spec) -> None:
+    """Some encoders know padding by its id, where the model is used later as here."""
+    pad_id = getattr(encoder.config, "pad_token_id", spec.pad_id)
+    if pad_id != spec.pad_id:
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE}: pad_token_id is {pad_id}, but the tokenizer pads with {shown(spec.pad_token)}, which "
+            f"has the id {spec.pad_id}; {encoder.facts.NAME} knows padding by its id, so make the two agree"
+        )
 
 
 def _check_settings(
@@ -139,7 +150,11 @@ def _notes(folder: Path, encoder: Encoder) -> Iterator[str]:
         yield f"{folder / CONFIG_FILE}: {facts.NAME} does not read {shown(unread)}, here as in transformers"
     head = head_tensors(folder, encoder) if is_no_pickle(folder) else {}
     if head:
-        named = [f"{one_line(name)} {list(shape)}" for name, shape in sorted(head.items()) if name.endswith("weight")]
+        named = [
+            f"{one_line(name)} {list(shape)}"
+            for name, shape in sorted(head.items())
+            if name.endswith("weight")
+        ]
         yield (
             f"{folder}: the weights have a head of another training ({', '.join(named)}), which is dropped; "
             "training starts with a new head for your labels"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.encoders.config import CONFIG_FILE
-from models.encoders.families import FAMILIES, Facts
+from models.encoders.families import FAMILIES, NOT_TRAINED, Facts
 from models.errors import CheckpointError
 from models.files import checkpoint_file, read_json, shown, typed
 
@@ -43,6 +43,10 @@ def read_model_type(folder: Path) -> str:
     """
     path = checkpoint_file(folder, CONFIG_FILE)
     kind = read_json(path).get("model_type")
+    if isinstance(kind, str) and kind in NOT_TRAINED:
+        raise CheckpointError(
+            f"{path}: a model of model_type {kind!r} cannot be trained: {NOT_TRAINED[kind]}"
+        )
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise CheckpointError(
             f"{path}: model_type {shown(kind)} is not one of {sorted(FAMILIES)}, "

@@ -99,7 +99,9 @@ def _inside(group: Any, name: str, path: Path) -> Any:
             raise CheckpointError(f"{path}: {one_line(name)} is a link, which is not followed")
         group = group[part]
     if isinstance(group, h5py.Dataset) and (group.external or group.is_virtual):
-        raise CheckpointError(f"{path}: the values of {one_line(name)} are in another file, which is not read")
+        raise CheckpointError(
+            f"{path}: the values of {one_line(name)} are in another file, which is not read"
+        )
     return group
 
 

@@ -6,6 +6,7 @@ use (of an adapter, another attention or a quantization) is refused, as is a mis
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import hashlib
 import importlib.util
@@ -208,7 +209,7 @@ def _check_prefix(tensors: Sequence[Tensor], prefix: str) -> None:
 
 def _is_of_encoder(stored: str, name: str, facts: Facts) -> bool:
     inside = stored.startswith(facts.PREFIX) or name.startswith(facts.PARTS)
-    return inside and name not in facts.WITHOUT_WEIGHTS
+    return inside and not any(fnmatch.fnmatchcase(name, pattern) for pattern in facts.WITHOUT_WEIGHTS)
 
 
 def _by_name(stored: Iterator[Tensor], facts: Facts) -> dict[str, Tensor]:
@@ -332,7 +333,9 @@ def check_pickle(folder: Path, allow_pickle: bool) -> None:
     """Raises CheckpointError if there are no weights, or only a pickle that may not or cannot be loaded."""
     pickle = checkpoint_file(folder, PICKLE_FILE)
     if not pickle.is_file():
-        raise CheckpointError(f"{folder}: no weights; expected {WEIGHTS_FILE} (or {SHARD_INDEX_FILE}, or {H5_FILE})")
+        raise CheckpointError(
+            f"{folder}: no weights; expected {WEIGHTS_FILE} (or {SHARD_INDEX_FILE}, or {H5_FILE})"
+        )
     if not allow_pickle:
         raise CheckpointError(
             f"{pickle}: a pickle can run code when it is loaded; convert it to {WEIGHTS_FILE}, or set "

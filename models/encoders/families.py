@@ -146,6 +146,35 @@ FAMILIES = {
     "mpnet": Family("models.encoders.mpnet"),
     "roberta": Family("models.encoders.roberta"),
     "xlm-roberta": Family("models.encoders.roberta", "facts_xlm_roberta"),
+    "bart": Family(_REFERENCE_PACKAGE, "facts_bart"),
+    "convbert": Family(_REFERENCE_PACKAGE, "facts_convbert"),
+    "deberta": Family(_REFERENCE_PACKAGE, "facts_deberta"),
+    "deberta-v2": Family(_REFERENCE_PACKAGE, "facts_deberta_v2"),
+    "funnel": Family(_REFERENCE_PACKAGE, "facts_funnel"),
+    "gpt2": Family(_REFERENCE_PACKAGE, "facts_gpt2"),
+    "gptj": Family(_REFERENCE_PACKAGE, "facts_gptj"),
+    "layoutlm": Family(_REFERENCE_PACKAGE, "facts_layoutlm"),
+    "longformer": Family(_REFERENCE_PACKAGE, "facts_longformer"),
+    "mistral": Family(_REFERENCE_PACKAGE, "facts_mistral"),
+    "mobilebert": Family(_REFERENCE_PACKAGE, "facts_mobilebert"),
+    "openai-gpt": Family(_REFERENCE_PACKAGE, "facts_openai_gpt"),
+    "rembert": Family(_REFERENCE_PACKAGE, "facts_rembert"),
+    "roberta-prelayernorm": Family(_REFERENCE_PACKAGE, "facts_roberta_prelayernorm"),
+    "xlnet": Family(_REFERENCE_PACKAGE, "facts_xlnet"),
+}
+
+# model types that have a class in TensorFlow, too, and cannot be trained here -> why. Lines are of transformers 4.57.6.
+_PYTHON_ONLY = "its tokenizer is Python code, which no graph reproduces and no Rust tokenizer checks"
+NOT_TRAINED = {
+    "ctrl": f"{_PYTHON_ONLY} (tokenization_ctrl.py)",
+    "esm": f"it reads proteins, not text; {_PYTHON_ONLY} (tokenization_esm.py)",
+    "flaubert": f"{_PYTHON_ONLY} (tokenization_flaubert.py:217, sacremoses)",
+    "gpt-sw3": f"{_PYTHON_ONLY} (tokenization_gpt_sw3.py)",
+    "layoutlmv3": "it reads pages: without boxes and images its class cannot be called (modeling_tf_layoutlmv3.py:161)",
+    "roformer": "its tokenizer splits with Jieba in Python (tokenization_utils.py), and tokenizer.json says otherwise",
+    "tapas": f"it reads tables; {_PYTHON_ONLY} (tokenization_tapas.py)",
+    "transfo-xl": f"{_PYTHON_ONLY}; its class is unfinished for div_val 1 (modeling_tf_transfo_xl.py:359)",
+    "xlm": f"{_PYTHON_ONLY} (tokenization_xlm.py, sacremoses)",
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import transformers
-from transformers.modeling_tf_pytorch_utils import TransposeType, convert_tf_weight_name_to_pt_weight_name
+from transformers.modeling_tf_pytorch_utils import apply_transpose, convert_tf_weight_name_to_pt_weight_name
 
 from models.encoders.families import AUTO, FAMILIES
 
@@ -34,8 +34,8 @@ def build_classifier(config: Any, tensors: Readers, seed: int = 0, way: str = AU
     for part in facts.UNREAD:
         getattr(getattr(model, model.base_model_prefix), part).trainable = False
     model.build_in_name_scope()
-    fresh = _assign(model.variables, tensors, facts.PREFIX)
-    _initialize(fresh, config.initializer_range, seed)
+    fresh = _assign(model, tensors, facts.PREFIX)
+    _initialize(fresh, _initial_deviation(config), seed)
     return model
 
 
@@ -50,24 +50,52 @@ def hugging_face_config(model_type: str, values: Mapping[str, Any], labels: Sequ
     )
 
 
-def _assign(variables: Sequence[Any], tensors: Readers, prefix: str) -> list[Any]:
+def pytorch_weights(
+    variables: Mapping[str, npt.NDArray[np.float32]], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Values of variables by their names in TensorFlow -> by the names and in the shapes that PyTorch has for them.
+
+    `tf_bert.../bert/pooler/dense/kernel:0` [inputs, outputs] -> `bert.pooler.dense.weight` [outputs, inputs].
+
+    Args:
+        variables: name of a variable -> its values.
+        shapes: PyTorch's name -> shape, where the shape is not that of the variable or its transpose.
+    """
+    weights = {}
+    for variable, values in variables.items():
+        name, transpose = convert_tf_weight_name_to_pt_weight_name(variable, tf_weight_shape=values.shape)
+        weights[name] = np.ascontiguousarray(
+            apply_transpose(transpose, values, match_shape=shapes.get(name), pt_to_tf=False)
+        )
+    return weights
+
+
+def _assign(model: Any, tensors: Readers, prefix: str) -> list[Any]:
     """Copies the tensors into the variables of their name. Returns the variables that got none.
 
     The library's own loader fails on safetensors of PyTorch format (huggingface/transformers#40028)
     and asks for torch on the other paths; its table of names is all that is needed of it.
     """
     fresh = []
-    for variable in variables:
+    # Of some classes a table that PyTorch shares between layers goes by the name of any of them.
+    other_names = getattr(model, "tf_to_pt_weight_rename", lambda name: (name,))
+    for variable in model.variables:
         name, transpose = convert_tf_weight_name_to_pt_weight_name(
             variable.name, tf_weight_shape=variable.shape
         )
-        read = tensors.get(name.removeprefix(prefix))
-        if read is None:
+        names = [other.removeprefix(prefix) for other in other_names(name)]
+        found = [tensors[name] for name in names if name in tensors]
+        if found:
+            # Shapes differ where PyTorch has a vector: GPT-2's biases are [1, outputs].
+            variable.assign(apply_transpose(transpose, found[0](), match_shape=variable.shape.as_list()))
+        else:
             fresh.append(variable)
-            continue
-        values = read()
-        variable.assign(values.T if transpose is TransposeType.SIMPLE else values)
     return fresh
+
+
+def _initial_deviation(config: Any) -> float:
+    """transformers has two names for it."""
+    return float(config.init_std if hasattr(config, "init_std") else config.initializer_range)
 
 
 def _initialize(variables: Sequence[Any], stddev: float, seed: int) -> None:

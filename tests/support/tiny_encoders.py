@@ -11,6 +11,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from models.checkpoints.config import read_encoder
+from tests.support import tiny_reference
 
 _SMALL = {
     "hidden_size": 32,
@@ -37,6 +38,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mpnet": _SMALL,
     "roberta": _SMALL,
     "xlm-roberta": _SMALL,
+    **tiny_reference.CONFIGS,
 }
 
 
@@ -89,8 +91,10 @@ def token_batch(inputs: Sequence[str], rows: int = 6, tokens: int = 9) -> dict[s
     lengths = rng.integers(2, tokens + 1, rows)
     lengths[0] = tokens
     mask = (np.arange(tokens) < lengths[:, None]).astype(np.int32)
+    ids = rng.integers(5, 60, (rows, tokens))
+    ids[np.arange(rows), lengths - 1] = 2  # BART reads the last one of these
     values = {
-        "input_ids": rng.integers(5, 60, (rows, tokens)) * mask,
+        "input_ids": ids * mask,
         "attention_mask": mask,
         "token_type_ids": (np.arange(tokens) > tokens // 2) * mask,
     }

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +17,11 @@ from transformers.modeling_tf_pytorch_utils import convert_tf_weight_name_to_pt_
 from models import features
 from models.encoders.families import FAMILIES, Facts
 from models.encoders.layers import Dropout
+from models.encoders.reference import patches
 
-# transformers' layers that draw masks -> the attribute with their rate.
-_RATES = {"Dropout": "rate", "TFDebertaStableDropout": "drop_prob", "TFDebertaV2StableDropout": "drop_prob"}
-_NO_DROPOUT = Dropout()
-_dropout: ContextVar[Dropout] = ContextVar("dropout", default=_NO_DROPOUT)
+Inputs = Mapping[str, tf.Tensor]
+
+_UNREAD = "mask_emb"  # of XLNet: what stands for a word to guess
 
 # The name of a layer's tensor up to its number: "encoder.layer.3." of "encoder.layer.3.output.dense.weight".
 _LAYER = re.compile(r"(?:\w+\.)+?\d+\.(?:\d+\.)*")
@@ -31,7 +29,7 @@ _LAYER = re.compile(r"(?:\w+\.)+?\d+\.(?:\d+\.)*")
 
 def classify(
     model: Any,
-    inputs: Mapping[str, tf.Tensor],
+    inputs: Inputs,
     dropout_seed: tf.Tensor | None = None,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
@@ -49,11 +47,11 @@ def classify(
     """
     if dtype != tf.float32:
         raise ValueError(f"the classes of transformers compute in float32, not {dtype.name}")
-    taken = _facts(model).INPUTS
-    given = {name: inputs[name] for name in taken if name in inputs}
+    given = {name: inputs[name] for name in _facts(model).INPUTS if name in inputs}
     given[features.INPUT_IDS] = _with_padding_id(given, model.config.pad_token_id)
-    with _seeded_dropout(model, dropout_seed):
-        return model(**given, return_dict=True, training=dropout_seed is not None).logits
+    logits = _LOGITS.get(model.config.model_type, _of_class)
+    with patches.active(model, Dropout(dropout_seed), given[features.ATTENTION_MASK]):
+        return logits(model, given, dropout_seed is not None)
 
 
 @tf.autograph.experimental.do_not_convert
@@ -61,37 +59,57 @@ def _facts(model: Any) -> Facts:
     return FAMILIES[model.config.model_type].facts()
 
 
-def _with_padding_id(inputs: Mapping[str, tf.Tensor], pad_id: int | None) -> tf.Tensor:
+def _with_padding_id(inputs: Inputs, pad_id: int | None) -> tf.Tensor:
     """The ids as transformers' tokenizer pads them: some classes find positions and the last token by that id."""
     ids = inputs[features.INPUT_IDS]
     return ids if pad_id is None else tf.where(inputs[features.ATTENTION_MASK] > 0, ids, pad_id)
 
 
-# --- dropout ------------------------------------------------------------------------------------------
+# --- logits of the classes ----------------------------------------------------------------------------
 
 
-@contextmanager
-def _seeded_dropout(model: Any, seed: tf.Tensor | None) -> Iterator[None]:
-    """Within it, the model's dropout layers draw masks that depend on `seed` and on their order only.
-
-    Keras would number the masks of a process, so that a run that was resumed would draw others.
-    """
-    for layer in model.submodules:
-        if type(layer).__name__ in _RATES and "call" not in vars(layer):
-            layer.call = _stateless_call(getattr(layer, _RATES[type(layer).__name__]))
-    token = _dropout.set(Dropout(seed))
-    try:
-        yield
-    finally:
-        _dropout.reset(token)
+def _of_class(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
+    return model(**inputs, return_dict=True, training=training).logits
 
 
-def _stateless_call(rate: float) -> Any:
-    def call(inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
-        """Keras passes `training`; what counts is the seed."""
-        return _dropout.get()(inputs, rate)
+def _of_bart(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
+    """The class reads the last `</s>` of each row, and mixes rows up where a text has one, too (tf.reshape)."""
+    hidden = model.model(**inputs, return_dict=True, training=training)[0]
+    ids = inputs[features.INPUT_IDS]
+    ends = tf.cast(ids == model.config.eos_token_id, tf.int32) * tf.range(tf.shape(ids)[1])
+    return model.classification_head(tf.gather(hidden, tf.reduce_max(ends, axis=1), batch_dims=1))
 
-    return call
+
+def _of_funnel(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
+    """The class pools neighbours, and drops what is left over at the end of the batch: so there is padding only."""
+    columns = 2 ** (len(model.config.block_sizes) - 1)
+    return _of_class(model, {n: tf.pad(v, [[0, 0], [0, columns]]) for n, v in inputs.items()}, training)
+
+
+def _of_mobilebert(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
+    """The class joins each token's embedding with its neighbours': after the last token come zeros, not padding."""
+    words = tf.gather(model.mobilebert.embeddings.weight, inputs[features.INPUT_IDS])
+    words *= tf.cast(inputs[features.ATTENTION_MASK], tf.float32)[:, :, None]
+    others = {name: value for name, value in inputs.items() if name != features.INPUT_IDS}
+    return model(None, inputs_embeds=words, **others, return_dict=True, training=training).logits
+
+
+def _of_xlnet(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
+    """The class reads the last token, so that it is padded on the left, as XLNet's tokenizer does."""
+    mask = inputs[features.ATTENTION_MASK]
+    tokens = tf.shape(mask)[1]
+    source = tf.range(tokens) - (tokens - tf.reduce_sum(mask, axis=1, keepdims=True))
+    moved = {
+        name: tf.where(source < 0, _XLNET_PADDING.get(name, model.config.pad_token_id), values)
+        for name, values in (
+            (n, tf.gather(v, tf.maximum(source, 0), batch_dims=1)) for n, v in inputs.items()
+        )
+    }
+    return _of_class(model, moved, training)
+
+
+_XLNET_PADDING = {features.ATTENTION_MASK: 0, features.TOKEN_TYPE_IDS: 3}
+_LOGITS = {"bart": _of_bart, "funnel": _of_funnel, "mobilebert": _of_mobilebert, "xlnet": _of_xlnet}
 
 
 # --- what training asks -------------------------------------------------------------------------------
@@ -141,4 +159,8 @@ def is_decayed(variable: tf.Variable) -> bool:
     """
     *path, name = variable.name.removesuffix(":0").split("/")
     # MPNet's table of biases by distance is a bias, whatever Keras calls it.
-    return variable.shape.rank > 1 and not name.endswith("bias") and path[-1:] != ["relative_attention_bias"]
+    return (
+        variable.shape.rank > 1
+        and not name.endswith(("bias", _UNREAD))
+        and path[-1:] != ["relative_attention_bias"]
+    )

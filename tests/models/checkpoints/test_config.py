@@ -65,8 +65,8 @@ def test_key_that_makes_another_model_is_refused_by_name(
         ({"layer_norm_eps": -1.0}, "layer_norm_eps is -1.0; it should be greater than or equal to 0"),
         ({"hidden_dropout_prob": 1.0}, "hidden_dropout_prob is 1.0; it should be less than 1"),
         ({"classifier_dropout": -0.1}, "classifier_dropout is -0.1; it should be greater than or equal to 0"),
-        ({"model_type": ["bert"]}, "model_type ['bert'] is not one of ['albert', 'bert', "),
-        ({"model_type": None}, "model_type None is not one of ['albert', 'bert', "),
+        ({"model_type": ["bert"]}, "model_type ['bert'] is not one of ['albert', 'bart', 'bert', "),
+        ({"model_type": None}, "model_type None is not one of ['albert', 'bart', 'bert', "),
     ],
 )
 def test_value_that_bert_cannot_have_is_quoted(

@@ -70,7 +70,9 @@ def test_two_positions_are_no_tokens(checkpoint: Path, model_type: str) -> None:
 def test_layers_that_share_their_weights_are_frozen_together(checkpoint: Path) -> None:
     folder = checkpoint_of(checkpoint, "albert", num_hidden_layers=12, num_hidden_groups=1)
     assert check_checkpoint(folder, allow_pickle=False, frozen_layers=1) == []
-    with pytest.raises(CheckpointUsageError, match="the 1 layers of .*; 12 layers share the weights of each"):
+    with pytest.raises(
+        CheckpointUsageError, match=r"the 1 layers of .*; 12 layers share the weights of each"
+    ):
         check_checkpoint(folder, allow_pickle=False, frozen_layers=2)
 
 
@@ -101,7 +103,12 @@ def test_missing_tensor_is_named(checkpoint: Path, model_type: str, missing: str
             {"pre_classifier.weight": (32, 32), "pre_classifier.bias": (32,), "classifier.weight": (5, 32)},
             "classifier.weight [5, 32], pre_classifier.weight [32, 32]",
         ),
-        ("roberta", "roberta.", {"classifier.out_proj.weight": (5, 32)}, "classifier.out_proj.weight [5, 32]"),
+        (
+            "roberta",
+            "roberta.",
+            {"classifier.out_proj.weight": (5, 32)},
+            "classifier.out_proj.weight [5, 32]",
+        ),
     ],
 )
 def test_head_of_another_training_is_told_and_dropped(

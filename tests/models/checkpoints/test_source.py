@@ -44,7 +44,9 @@ def test_missing_tokenizer_is_named(checkpoint: Path) -> None:
 
 def test_unknown_architecture_is_quoted(checkpoint: Path) -> None:
     change_config(checkpoint, model_type="mamba")
-    with pytest.raises(CheckpointError, match=r"model_type 'mamba' is not one of \['albert', 'bert', "):
+    with pytest.raises(
+        CheckpointError, match=r"model_type 'mamba' is not one of \['albert', 'bart', 'bert', "
+    ):
         check_checkpoint(checkpoint, allow_pickle=False)
 
 

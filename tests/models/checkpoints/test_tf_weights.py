@@ -54,7 +54,9 @@ def test_names_and_shapes_are_those_of_transformers(tmp_path: Path, model_type: 
     from transformers.modeling_tf_pytorch_utils import convert_tf_weight_name_to_pt_weight_name
 
     folder = write_encoder(tmp_path, model_type)
-    shapes = dict(read_encoder(folder).facts.tensors(read_encoder(folder).config, FAMILIES[model_type].facts().PARTS))
+    shapes = dict(
+        read_encoder(folder).facts.tensors(read_encoder(folder).config, FAMILIES[model_type].facts().PARTS)
+    )
     for variable in load_classifier(folder, LABELS).variables:
         wanted, _ = convert_tf_weight_name_to_pt_weight_name(variable.name, tf_weight_shape=variable.shape)
         stored = Tensor(folder, variable.name.partition("/")[2], "F32", tuple(variable.shape), variable.numpy)
