@@ -9,7 +9,6 @@ from pathlib import Path
 from components.fingerprints import content_fingerprint
 from models.checkpoints.config import read_model_type
 from models.encoders import families as encoders
-from models.tasks.label_list import read_labels
 from models.tasks.task import Task
 from models.tokenizers import family as tokenizers
 
@@ -53,7 +52,7 @@ def read_parts(
         CheckpointError: a tokenizer file of the checkpoint is malformed, or its config.json names an unknown
             encoder.
     """
-    labels, checkpoint = read_labels(readable(label_list)), readable(checkpoint_dir)
+    labels, checkpoint = task.read_labels(readable(label_list)), readable(checkpoint_dir)
     return ModelParts(
         task=task,
         tokenizer=tokenizers.family_of(checkpoint),

@@ -33,6 +33,7 @@ from models.tasks.task import DEFAULT_TASK, TASKS, Task, metric
 from pipeline.beam.settings import BeamSettings
 from pipeline.kubeflow_settings import KubeflowSettings
 from pipeline.renamed_keys import advice
+from pipeline.task_settings import TaskName, check_metrics, with_defaults
 
 Location = tuple[str | int, ...]
 
@@ -52,6 +53,9 @@ class Config(Section):
     name: str = Field(
         pattern=r"^[a-z][a-z0-9_-]{0,62}$",
         description="Name of the pipeline and of the served model (lower case, digits, - and _).",
+    )
+    task: TaskName = Field(
+        DEFAULT_TASK, description="What the model learns; it determines metrics and served outputs."
     )
     data: DataSettings = Field(description="The examples and the rules of the data gate.")
     model: ModelSettings = Field(description="The pretrained encoder.")
@@ -77,8 +81,14 @@ class Config(Section):
     )
     serve: ServeSettings = Field(ServeSettings(), description="The model server.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_task(cls, given: Any) -> Any:
+        return with_defaults(given) if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _check(self) -> Config:
+        check_metrics(task_of(self), self.train, self.evaluate, self.export)
         if self.evaluate.split not in self.data.splits:
             raise ValueError(
                 f"evaluate.split must be one of data.splits {sorted(self.data.splits)}, "
@@ -108,9 +118,8 @@ class Config(Section):
 
 
 def task_of(config: Config) -> Task:
-    """What the model learns. There is one task so far; a key that chooses among `TASKS` is read here and nowhere else."""
-    del config
-    return TASKS[DEFAULT_TASK]
+    """What the model learns. No other place reads the key."""
+    return TASKS[config.task]
 
 
 class _Source(NamedTuple):

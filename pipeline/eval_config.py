@@ -38,7 +38,7 @@ def make_eval_config(
             model_type="tf_generic",
             signature_name=features.SERVING_SIGNATURE,
             label_key=label_column,
-            prediction_key=features.PROBABILITIES,
+            prediction_key=task.facts().ANSWER,
         )
     config.slicing_specs.add()
     for slicing in settings.slices:

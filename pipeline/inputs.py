@@ -81,7 +81,8 @@ def check_settings(config: Config) -> None:
     Raises:
         UsageError: a file is missing or cannot be read, or it lacks a column or label of the config.
     """
-    schema, labels = read_schema(config.data.data_schema), read_labels(config.data.label_list)
+    schema = read_schema(config.data.data_schema)
+    labels = task_of(config).read_labels(config.data.label_list)
     _check_comparators(schema, config.data.data_schema)
     for reference in _references(config):
         _check_column(reference, schema, config.data.data_schema)
@@ -133,7 +134,7 @@ def _references(config: Config) -> Iterator[_Reference]:
     yield _Reference("data.text", data.text, ("bytes",))
     if data.text_pair is not None:
         yield _Reference("data.text_pair", data.text_pair, ("bytes",))
-    yield _Reference("data.label_column", data.label_column, ("bytes", "int64"))
+    yield _Reference("data.label_column", data.label_column, tuple(task_of(config).facts().LABEL_KINDS))
     for number, slicing in enumerate(config.evaluate.slices):
         for column in slicing.columns:
             yield _Reference(f"evaluate.slices.{number}.columns", column)

@@ -5,7 +5,9 @@ Plain Python, except for the SavedModel messages.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from components.model_files import EXTRAS, SAVED_MODEL, same_model
 from components.versions import store
@@ -57,9 +59,11 @@ def why_incomparable(version: ServedVersion, candidate: Path) -> str:
     theirs, ours = (_labels(folder) for folder in (version.path, candidate))
     if theirs != ours:
         return f"its label list differs ({len(theirs)} labels, the candidate has {len(ours)})"
-    theirs, ours = (_inputs(folder) for folder in (version.path, candidate))
-    if theirs != ours:
-        return f"it takes {', '.join(theirs) or 'no texts'}, the candidate {', '.join(ours)}"
+    served, judged = _signature(version.path), _signature(candidate)
+    if served.inputs != judged.inputs:
+        return f"it takes {', '.join(served.inputs) or 'no texts'}, the candidate {', '.join(judged.inputs)}"
+    if served.outputs != judged.outputs:  # of another task
+        return f"it gives {', '.join(served.outputs)}, the candidate {', '.join(judged.outputs)}"
     return ""
 
 
@@ -70,14 +74,23 @@ def _labels(model_dir: Path) -> list[str]:
         return []
 
 
-def _inputs(model_dir: Path) -> list[str]:
-    """Input names of the serving signature, sorted."""
+class _Signature(NamedTuple):
+    """Names of the serving signature, sorted."""
+
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+
+
+def _signature(model_dir: Path) -> _Signature:
+    """The serving signature; without names for a folder that has none."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     try:
         saved = saved_model_pb2.SavedModel.FromString((model_dir / SAVED_MODEL).read_bytes())
     except (OSError, DecodeError):
-        return []
+        return _Signature()
     graphs = [g for g in saved.meta_graphs if features.SERVING_SIGNATURE in g.signature_def]
-    return sorted({name for g in graphs for name in g.signature_def[features.SERVING_SIGNATURE].inputs})
+    served = [graph.signature_def[features.SERVING_SIGNATURE] for graph in graphs]
+    inputs, outputs = ({name for s in served for name in getattr(s, side)} for side in ("inputs", "outputs"))
+    return _Signature(sorted(inputs), sorted(outputs))

@@ -36,13 +36,14 @@ from components.canary.spec import (
     SETTINGS_KEY,
     SPLIT_KEY,
 )
-from components.canary.trial import Row, Trial, try_model
+from components.canary.trial import Expected, Row, Trial, try_model
 from components.example_gen.rows import read_examples, text_of
 from components.model_files import require_exported, write_sums
 from components.refusal import REFUSED
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings
 from models import features
+from models.answers import answer_name
 from models.errors import PipelineError
 
 _WARM_UP_ROWS = 8
@@ -74,12 +75,22 @@ def _is_answered(text: bytes, max_bytes: int) -> bool:
     return len(text) <= max_bytes
 
 
-def evaluated_answers(model_dir: Path, rows: Sequence[Row]) -> np.ndarray:
-    """float32 [rows, classes]: probabilities of the evaluated signature, loaded as the Evaluator loads it."""
+def evaluated_answers(model_dir: Path, rows: Sequence[Row]) -> Expected:
+    """Answers of the evaluated signature, loaded as the Evaluator loads it."""
     model = tf.saved_model.load(str(model_dir))
     texts = {column: tf.constant([row[column] for row in rows]) for column in rows[0]}
-    outputs = model.signatures[features.SERVING_SIGNATURE](**texts)
-    return np.asarray(outputs[features.PROBABILITIES].numpy())
+    name = _answer_name(model)
+    return Expected(name, np.asarray(model.signatures[features.SERVING_SIGNATURE](**texts)[name].numpy()))
+
+
+def _answer_name(model: Any) -> str:
+    """Raises ValidationFailed for a model without an answer."""
+    name = answer_name(model.signatures[features.SERVING_SIGNATURE].structured_outputs)
+    if name is None:
+        raise error_types.ValidationFailed(
+            "its signature has no output, or several, with floating-point values"
+        )
+    return name
 
 
 def warm_up_requests(rows: Sequence[Row], name: str) -> list[predict_pb2.PredictRequest]:
@@ -162,7 +173,7 @@ class Executor(infra_validator.Executor):
         return try_model(LocalProcessRunner(stamped, serve), rows, expected, canary)
 
 
-def _reference(model_dir: Path, rows: Sequence[Row], allowed_ops: Sequence[str]) -> np.ndarray:
+def _reference(model_dir: Path, rows: Sequence[Row], allowed_ops: Sequence[str]) -> Expected:
     """As `evaluated_answers`; raises ValidationFailed if the model cannot answer."""
     try:
         if foreign := foreign_ops(model_dir, allowed_ops):

@@ -9,14 +9,13 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tfx.components.infra_validator import error_types
 
 from components.canary.local_process_runner import MODEL_NAME, MODEL_VERSION, LocalProcessRunner
 from components.canary.settings import CanarySettings
-from models import features
 
 Row = Mapping[str, bytes]  # raw text column -> text
 
@@ -29,15 +28,22 @@ class Trial:
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
+class Expected(NamedTuple):
+    """What the evaluated model answers: the name of the output, and its values float32 [rows, ...]."""
+
+    output: str
+    values: np.ndarray
+
+
 def try_model(
-    runner: LocalProcessRunner, rows: Sequence[Row], expected: np.ndarray, settings: CanarySettings
+    runner: LocalProcessRunner, rows: Sequence[Row], expected: Expected, settings: CanarySettings
 ) -> Trial:
     """Starts the server, sends the rows one after the other, and stops the server.
 
     Args:
         runner: a runner that has not been started.
         rows: rows to send.
-        expected: float32 [rows, classes], the evaluated model's probabilities for them.
+        expected: the evaluated model's answers to them.
     """
     started = time.monotonic()
     try:
@@ -46,7 +52,7 @@ def try_model(
         if problem:
             return Trial((problem,))
         ready_seconds = time.monotonic() - started
-        answers, seconds, problem = _ask(runner, rows, settings)
+        answers, seconds, problem = _ask(runner, rows, expected.output, settings)
         memory = runner.peak_memory_mb()
     finally:
         runner.Stop()
@@ -54,19 +60,19 @@ def try_model(
     if problem:
         return Trial((problem,), figures)
     figures |= {
-        "max_difference": float(np.abs(np.array(answers) - expected).max()),
+        "max_difference": float(np.abs(np.array(answers) - expected.values).max()),
         "p50_ms": round(float(np.percentile(seconds, 50)) * 1e3, 3),
         "p99_ms": round(float(np.percentile(seconds, 99)) * 1e3, 3),
         "peak_memory_mb": round(memory, 1),
     }
-    return Trial(tuple(_over_budget(figures, settings)), figures)
+    return Trial(tuple(_over_budget(expected.output, figures, settings)), figures)
 
 
-def _over_budget(figures: Mapping[str, float], settings: CanarySettings) -> Iterator[str]:
+def _over_budget(output: str, figures: Mapping[str, float], settings: CanarySettings) -> Iterator[str]:
     # Negated comparisons, so that NaN is over budget.
     if not figures["max_difference"] <= settings.max_difference:
         yield (
-            f"the server's probabilities differ by up to {figures['max_difference']:.3g} from the evaluated "
+            f"the server's {output} differ by up to {figures['max_difference']:.3g} from the evaluated "
             f"model's (canary.max_difference is {settings.max_difference:g})"
         )
     if not figures["p99_ms"] <= settings.max_p99_ms:
@@ -111,10 +117,10 @@ def _connect(runner: LocalProcessRunner, seconds: float) -> contextlib.closing[h
 
 
 def _ask(
-    runner: LocalProcessRunner, rows: Sequence[Row], settings: CanarySettings
-) -> tuple[list[list[float]], list[float], str]:
+    runner: LocalProcessRunner, rows: Sequence[Row], output: str, settings: CanarySettings
+) -> tuple[list[np.ndarray], list[float], str]:
     """Returns the probabilities of each row, the seconds of each request, and why it ended early, or ""."""
-    answers: list[list[float]] = []
+    answers: list[np.ndarray] = []
     seconds: list[float] = []
     deadline = time.monotonic() + settings.trial_seconds
     with _connect(runner, settings.trial_seconds) as connection:
@@ -124,23 +130,23 @@ def _ask(
                 return answers, seconds, problem
             started = time.perf_counter()
             try:
-                probabilities = _probabilities(connection, row)
+                answer = _answer(connection, row, output)
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
                 return answers, seconds, f"row {number} got no answer: {type(error).__name__}: {error}"
             seconds.append(time.perf_counter() - started)
-            if not np.isfinite(probabilities).all():
-                return answers, seconds, f"row {number} got a probability that is not a number"
-            answers.append(probabilities)
+            if not np.isfinite(answer).all():
+                return answers, seconds, f"row {number} got {output} that are not numbers"
+            answers.append(answer)
     return answers, seconds, ""
 
 
-def _probabilities(connection: http.client.HTTPConnection, row: Row) -> list[float]:
+def _answer(connection: http.client.HTTPConnection, row: Row, output: str) -> np.ndarray:
     instance = {column: {"b64": base64.b64encode(text).decode()} for column, text in row.items()}
     connection.request("POST", f"/v1/models/{MODEL_NAME}:predict", json.dumps({"instances": [instance]}))
     response = connection.getresponse()
     body = response.read()
     if response.status != 200:
         raise ValueError(f"status {response.status}: {body[:200].decode(errors='replace')}")
-    probabilities = json.loads(body)["predictions"][0][features.PROBABILITIES]
-    # JSON has no NaN: the server writes null.
-    return [float("nan") if value is None else float(value) for value in probabilities]
+    outputs = json.loads(body)["predictions"][0]
+    # Of a model with one output, the value stands alone. JSON has no NaN: null becomes NaN.
+    return np.array(outputs[output] if isinstance(outputs, dict) else outputs, float)

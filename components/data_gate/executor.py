@@ -31,13 +31,15 @@ from components.data_gate.spec import (
 from components.example_gen.tfrecord import read_records
 from components.settings import DataSettings
 from models.errors import GateRefused
-from models.tasks.label_list import read_labels
-from models.tasks.task import TASKS, Facts
+from models.tasks.task import TASKS, Facts, Task
 
 REFUSAL_FILE = "data_gate.json"
 
-_LABEL_LISTS = ("bytes_list", "int64_list")
-_LIST_OF_TYPE = {schema_pb2.BYTES: ("bytes_list",), schema_pb2.INT: ("int64_list",)}
+_LIST_OF_TYPE = {
+    schema_pb2.BYTES: "bytes_list",
+    schema_pb2.INT: "int64_list",
+    schema_pb2.FLOAT: "float_list",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -75,10 +77,12 @@ def _values(features: Any, column: str) -> tuple[Any, str]:
     return (getattr(features[column], kind).value, kind) if kind else (None, "")
 
 
-def label_lists(schema: schema_pb2.Schema, label: str) -> tuple[str, ...]:
+def label_lists(schema: schema_pb2.Schema, label: str, facts: Facts) -> tuple[str, ...]:
     """Returns the tf.Example lists that may hold the label: the schema's, otherwise bytes or int64."""
     kinds = [feature.type for feature in schema.feature if feature.name == label]
-    return _LIST_OF_TYPE.get(kinds[0], _LABEL_LISTS) if kinds else _LABEL_LISTS
+    lists = tuple(f"{kind}_list" for kind in facts.LABEL_KINDS)
+    named = _LIST_OF_TYPE.get(kinds[0]) if kinds else None
+    return (named,) if named in lists else lists
 
 
 def anomalies_of_split(
@@ -141,9 +145,9 @@ class Executor(base_executor.BaseExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         settings = json.loads(exec_properties[SETTINGS_KEY])
-        facts = TASKS[settings.pop("task")].facts()
+        task = TASKS[settings.pop("task")]
         data = DataSettings.model_validate(settings)
-        findings, rows = judge(input_dict, data, facts)
+        findings, rows = judge(input_dict, data, task)
         document = report_text(GateReport(rows, findings, data.gate.model_dump(mode="json")))
         for finding in findings:
             _log.log(
@@ -167,27 +171,25 @@ class Executor(base_executor.BaseExecutor):
 
 
 def judge(
-    input_dict: dict[str, list[types.Artifact]], data: DataSettings, facts: Facts
+    input_dict: dict[str, list[types.Artifact]], data: DataSettings, task: Task
 ) -> tuple[list[Finding], dict[str, int]]:
     """Returns the findings of all splits, errors first, and split -> rows."""
+    facts = task.facts()
     examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
     schema = io_utils.SchemaReader().read(
         io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict[SCHEMA_KEY]))
     )
     existing_splits = artifact_utils.decode_split_names(examples.split_names)
-    label_list = read_labels(data.label_list)
-    if label_lists(schema, data.label_column) == ("int64_list",):
+    label_list = task.read_labels(data.label_list)
+    kinds = label_lists(schema, data.label_column, facts)
+    if kinds == ("int64_list",):
         facts.check_integer_labels(label_list, data.label_list, data.label_column)
     labels = frozenset(label_list)
     findings = list(rules.judge_labels(label_list, data))
     rows: dict[str, int] = {}
     for split in data.splits:
         folder = artifact_utils.get_split_uri([examples], split) if split in existing_splits else ""
-        tally = (
-            scan_split(folder, data, facts, labels, label_lists(schema, data.label_column))
-            if folder
-            else rules.SplitTally()
-        )
+        tally = scan_split(folder, data, facts, labels, kinds) if folder else rules.SplitTally()
         rows[split] = tally.rows
         scanned = list(rules.judge_split(split, tally, data, labels))
         anomalies = _read_anomalies(input_dict, split, tally.rows, data) if folder else []

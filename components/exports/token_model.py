@@ -17,6 +17,7 @@ import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from models import features
+from models.answers import answer_name
 from models.errors import PipelineError
 
 _REASON_CHARACTERS = 300
@@ -49,31 +50,32 @@ def token_function(saved_model: Path) -> Any:
     Raises:
         PipelineError: the folder cannot be read, or this project's Trainer did not export it.
     """
-    graph, ends, output = _computation(saved_model)
+    graph, ends, output, answer = _computation(saved_model)
     gc.collect()  # graphs form reference cycles, and each of them has all the weights
 
     def serve(**tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = {end: tokens[name] for end, name in ends.items()}
         [probabilities] = tf.graph_util.import_graph_def(graph, inputs, [output], name="")
-        return {features.PROBABILITIES: probabilities}
+        return {answer: probabilities}
 
     names = dict.fromkeys(ends.values())
     specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
     return tf.function(serve).get_concrete_function(**specs)
 
 
-def _computation(saved_model: Path) -> tuple[tf.compat.v1.GraphDef, dict[str, str], str]:
-    """Returns the graph that computes the probabilities, tensor -> input name, and the output tensor."""
+def _computation(saved_model: Path) -> tuple[tf.compat.v1.GraphDef, dict[str, str], str, str]:
+    """Returns the graph that computes the answer, tensor -> input name, the output tensor and the answer's name."""
     loaded = _load(saved_model)
     signature = loaded.signatures.get(features.TOKENS_SIGNATURE)
-    if signature is None or features.PROBABILITIES not in signature.structured_outputs:
+    answer = answer_name(signature.structured_outputs) if signature is not None else None
+    if signature is None or answer is None:
         raise PipelineError(
             f"{saved_model}: no signature {features.TOKENS_SIGNATURE!r} that gives {features.PROBABILITIES!r}; "
             "was it exported by this project's Trainer?"
         )
     # All functions are inlined, so that the probabilities do not depend on the label table.
     frozen = convert_variables_to_constants_v2(signature, aggressive_inlining=True)
-    output = frozen.outputs[sorted(signature.structured_outputs).index(features.PROBABILITIES)]
+    output = frozen.outputs[sorted(signature.structured_outputs).index(answer)]
     nodes = {node.name: node for node in frozen.graph.as_graph_def().node}
     names = set(signature.structured_input_signature[1])
     casts = {name: source for name in nodes if (source := _cast_input(nodes, name)) in names}
@@ -86,6 +88,7 @@ def _computation(saved_model: Path) -> tuple[tf.compat.v1.GraphDef, dict[str, st
         _part(nodes, output.op.name, casts),
         {f"{cast}:0": name for cast, name in casts.items()},
         output.name,
+        answer,
     )
 
 

@@ -16,6 +16,7 @@ from components.exports.opened import Opened, Tokens, timed
 from components.exports.report import LATENCY_ROWS, Figures, Variant
 from components.trainer.dataset import Batching, evaluation_batches, list_shards
 from models import features
+from models.answers import answer_name
 from models.errors import PipelineError
 from models.tasks.task import Task, metric
 
@@ -55,7 +56,7 @@ def read_trial(split: Path, inputs: tuple[str, ...], limit: int, task: Task) -> 
     """
     batching = Batching(_BATCH, inputs=inputs, task=task)
     rows = evaluation_batches(list_shards([f"{split}/*"]), batching, limit)
-    batches = [_as_arrays(batch, inputs) for batch in rows]
+    batches = [_as_arrays(batch, inputs, task) for batch in rows]
     if not batches:
         raise PipelineError(f"{split}: no rows to compare an export with the served model on")
     # A batch of medium length, because the pool is sorted by length.
@@ -63,8 +64,8 @@ def read_trial(split: Path, inputs: tuple[str, ...], limit: int, task: Task) -> 
     return Trial(task, batches, {str(rows): _first(tokens, rows) for rows in LATENCY_ROWS})
 
 
-def _as_arrays(batch: dict[str, tf.Tensor], inputs: tuple[str, ...]) -> tuple[Tokens, np.ndarray]:
-    return {name: batch[name].numpy() for name in inputs}, batch[features.LABEL_ID].numpy()
+def _as_arrays(batch: dict[str, tf.Tensor], inputs: tuple[str, ...], task: Task) -> tuple[Tokens, np.ndarray]:
+    return {name: batch[name].numpy() for name in inputs}, task.labels().targets(batch)
 
 
 def _first(tokens: Tokens, rows: int) -> Tokens:
@@ -76,10 +77,11 @@ def open_served(saved_model: Path) -> Opened:
     """Loads the SavedModel's signature that takes token ids."""
     loaded = tf.saved_model.load(str(saved_model))
     signature = loaded.signatures[features.TOKENS_SIGNATURE]
+    answer = answer_name(signature.structured_outputs)
 
     def predict(tokens: Tokens) -> np.ndarray:
         inputs = {name: tf.constant(value, tf.int64) for name, value in tokens.items()}
-        return np.asarray(signature(**inputs)[features.PROBABILITIES].numpy())
+        return np.asarray(signature(**inputs)[answer].numpy())
 
     predict.keep = loaded  # type: ignore[attr-defined]  # keeps its variables alive
     return timed(predict)

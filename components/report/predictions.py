@@ -15,31 +15,31 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
 from components.example_gen.rows import read_examples, text_of
+from components.model_files import EXTRAS
 from components.settings import DataSettings
 from models import features
+from models.tasks.label_list import read_labels
 from models.tasks.task import Task
 
 _CHUNK = 1024  # rows in memory; within a chunk, rows are batched by length
 _BATCH = 64
 TEXT_SHOWN = 1000  # characters
 
-Predict = Callable[[Sequence["Row"]], tuple[np.ndarray, tuple[str, ...]]]
-
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its texts (two for a pair task) and its label as in the label list, "" if it has none."""
+    """One row: its texts (two for a pair task) and the values of its label column."""
 
     texts: tuple[bytes, ...]
-    label: str
+    label: tuple[bytes | int | float, ...]
 
 
 @dataclass(frozen=True)
 class Predictions:
     """The model's predictions.
 
-    `labels` int64 [rows], from the task's `label_ids`, `probabilities` float32 [rows, classes], and `mistakes`
-    as the task defines them, the worst first.
+    `labels` [rows, ...], from the task's `targets`, `probabilities` float32 [rows, ...], values of the task's
+    `ANSWER`, and `mistakes` as the task defines them, the worst first.
     """
 
     classes: tuple[str, ...]
@@ -62,18 +62,20 @@ def read_rows(folder: Path, data: DataSettings) -> Iterator[Row]:
     for example in read_examples(folder):
         yield Row(
             tuple(text_of(example, column) for column in data.text_columns),
-            _label(example, data.label_column),
+            _values(example, data.label_column),
         )
 
 
-def _label(example: tf.train.Example, column: str) -> str:
-    integers = example.features.feature[column].int64_list.value
-    return str(integers[0]) if integers else text_of(example, column).decode(errors="replace")
+def _values(example: tf.train.Example, column: str) -> tuple[bytes | int | float, ...]:
+    feature = example.features.feature[column]
+    return (*feature.bytes_list.value, *feature.int64_list.value, *feature.float_list.value)
 
 
 @contextlib.contextmanager
-def opened(model_dir: Path, columns: Sequence[str]) -> Iterator[Predict]:
-    """Loads a SavedModel; yields a function from rows to (probabilities float32 [rows, classes], classes).
+def opened(
+    model_dir: Path, columns: Sequence[str], answer: str
+) -> Iterator[Callable[[Sequence[Row]], np.ndarray]]:
+    """Loads a SavedModel; yields a function from rows to its output `answer`, float32 [rows, ...].
 
     It uses its own session, so that loading is a single graph import and all memory is freed at the end.
     """
@@ -81,16 +83,14 @@ def opened(model_dir: Path, columns: Sequence[str]) -> Iterator[Predict]:
     with graph.as_default(), tf.compat.v1.Session(graph=graph) as session:
         loaded = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], str(model_dir))
         signature = loaded.signature_def[features.SERVING_SIGNATURE]
-        fetches = [signature.outputs[key].name for key in (features.PROBABILITIES, features.CLASSES)]
         call = session.make_callable(
-            [graph.get_tensor_by_name(name) for name in fetches],
+            graph.get_tensor_by_name(signature.outputs[answer].name),
             [graph.get_tensor_by_name(signature.inputs[column].name) for column in columns],
         )
 
-        def predict(rows: Sequence[Row]) -> tuple[np.ndarray, tuple[str, ...]]:
+        def predict(rows: Sequence[Row]) -> np.ndarray:
             texts = zip(*(row.texts for row in rows), strict=True)
-            probabilities, classes = call(*(np.array(column, dtype=object) for column in texts))
-            return probabilities, tuple(name.decode() for name in classes[0])
+            return np.asarray(call(*(np.array(column, dtype=object) for column in texts)))
 
         yield predict
 
@@ -110,21 +110,25 @@ def predict_split(
         mistakes: number of mistakes to keep, with their texts.
     """
     chosen = (row for i, row in enumerate(read_rows(folder, data)) if is_chosen(i, rows, limit))
-    figures, classes = task.figures(), tuple[str, ...]()
-    label_ids, probabilities = [np.zeros(0, np.int64)], [np.zeros((0, 0), np.float32)]
+    facts, figures = task.facts(), task.figures()
+    classes = tuple(read_labels(model_dir / EXTRAS / features.LABELS_FILE))
+    targets, probabilities = [np.zeros(0, np.int64)], [np.zeros((0, 0), np.float32)]
     worst: list[Any] = []
-    with opened(model_dir, data.text_columns) as predict:
+    with opened(model_dir, data.text_columns, facts.ANSWER) as predict:
         for batch in _batches(chosen):
-            predicted, classes = predict(batch)
-            labels = [row.label for row in batch]
-            ids = figures.label_ids(labels, classes)
-            label_ids.append(ids)
+            predicted = predict(batch)
+            labels = [facts.label_text(row.label) for row in batch]
+            ids = figures.targets([row.label for row in batch], classes)
+            targets.append(ids)
             probabilities.append(predicted)
             texts = [[_shown(text) for text in row.texts] for row in batch]
             candidates = [*worst, *figures.mistakes(texts, labels, ids, predicted, classes)]
             worst = heapq.nsmallest(mistakes, candidates, key=figures.gravity)
     return Predictions(
-        classes, np.concatenate(label_ids), np.concatenate(probabilities[1:] or probabilities), tuple(worst)
+        classes,
+        np.concatenate(targets[1:] or targets),
+        np.concatenate(probabilities[1:] or probabilities),
+        tuple(worst),
     )
 
 

@@ -107,7 +107,7 @@ def summarize_split(
             [0, classes) or a token id outside [0, vocabulary).
     """
     labels, counts = task.labels(), np.zeros(classes, np.int64)
-    tokens, occurs = 0, np.zeros(vocabulary, np.bool_)
+    count, tokens, occurs = 0, 0, np.zeros(vocabulary, np.bool_)
     digest = hashlib.sha256()
     for shard in shards:
         try:
@@ -116,6 +116,7 @@ def summarize_split(
                 tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, inputs, task
             ):
                 ids = rows[features.INPUT_IDS]
+                count += int(ids.nrows())
                 counts += labels.counts(rows, shard, classes)
                 _check_tokens(shard, ids, vocabulary)
                 tokens += int(ids.flat_values.shape[0])
@@ -126,7 +127,7 @@ def summarize_split(
             reason = getattr(error, "message", str(error))
             raise PipelineError(f"{shard}: not readable as transformed examples: {reason[:200]}") from error
     return SplitSummary(
-        int(counts.sum()),
+        count,
         tokens,
         tuple(int(n) for n in counts),
         tuple(np.flatnonzero(occurs).tolist()),

@@ -80,7 +80,8 @@ def rank(scores: Mapping[str, float], metric: str) -> tuple[float, float]:
 
 
 def _tie_breaker(metric: str, scores: Mapping[str, float]) -> str:
-    return next(name for name in every_score() if name in scores and name != LOSS) if metric == LOSS else LOSS
+    others = (name for name in every_score() if name in scores and name != LOSS)
+    return next(others, LOSS) if metric == LOSS else LOSS
 
 
 def why_kept(history: History) -> str:

@@ -18,7 +18,6 @@ from components.trainer.train_loop import read_data, train
 from models.checkpoints.classifier import load_classifier
 from models.checkpoints.weights import checkpoint_digest
 from models.encoders.families import FAMILIES
-from models.tasks.label_list import read_labels
 from models.tasks.task import TASKS
 
 if TYPE_CHECKING:
@@ -36,8 +35,8 @@ def run_fn(fn_args: FnArgs) -> None:
     model_settings = ModelSettings.model_validate(custom["model"])
     settings = TrainSettings.model_validate(custom["train"])
     checkpoint, labels_path = Path(custom["checkpoint_dir"]), Path(custom["labels_path"])
-    labels, state_dir = read_labels(labels_path), Path(custom["state_dir"])
     strategy, task = make_strategy(settings.strategy), TASKS[custom["task"]]
+    labels, state_dir = task.read_labels(labels_path), Path(custom["state_dir"])
     with strategy.scope():
         model = load_classifier(
             checkpoint,

@@ -16,7 +16,6 @@ import tensorflow_text  # noqa: F401  # registers the ops of the saved graph
 from components.settings import DataSettings, TransformSettings
 from models.columns import Column, one_value
 from models.errors import PipelineError
-from models.features import LABEL_ID
 from models.tasks.task import TASKS
 from models.tokenizers.family import family_of
 from models.tokenizers.hugging_face import verified_spec
@@ -51,9 +50,7 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
     outputs: dict[str, Column] = {name: values.to_sparse() for name, values in model_inputs.items()}
     if data.label_column in inputs:
         labels = TASKS[custom_config["task"]].labels()
-        outputs[LABEL_ID] = labels.label_feature(
-            inputs[data.label_column], Path(custom_config["labels_path"])
-        )
+        outputs |= labels.label_features(inputs[data.label_column], Path(custom_config["labels_path"]))
     return outputs
 
 

@@ -13,8 +13,7 @@ def read_labels(path: Path) -> list[str]:
     `"ABBR\nDESC\n" -> ["ABBR", "DESC"]`
 
     Raises:
-        UsageError: the file is missing or not UTF-8, or has an empty line, a repeated label or fewer than
-            two labels.
+        UsageError: the file is missing or not UTF-8, or has an empty line or a repeated label.
     """
     try:
         # Not in text mode, because the graph's lookup table reads the same bytes and keeps carriage returns.
@@ -35,6 +34,4 @@ def read_labels(path: Path) -> list[str]:
         first = lines.index(label) + 1
         if first != number:
             raise UsageError(f"{path}:{number}: the label {label!r} is already on line {first}; remove one")
-    if len(lines) < 2:
-        raise UsageError(f"{path}: {len(lines)} label(s); a classifier needs at least two")
     return lines

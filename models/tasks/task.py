@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from models.tasks.label_list import read_labels
 from models.tasks.metric import Metric
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Facts(Protocol):
         RANKS_SLICES: the metric that ranks slices, which must make sense for a single class.
         BEST_METRIC: default of `train.metric_for_best_model`, a score.
         EXPORT_METRICS: metrics that exports can be compared by; the first one is the default.
+        LABEL_KINDS: lists of a tf.Example that may contain the label: "bytes", "int64", "float".
+        ANSWER: the served output, float32 [batch, ...], that is evaluated, compared and reported.
         PROBLEM_TYPE: `problem_type` of a Hugging Face config.
         HUB_TAG: `pipeline_tag` of a model card.
     """
@@ -59,14 +62,22 @@ class Facts(Protocol):
     RANKS_SLICES: str
     BEST_METRIC: str
     EXPORT_METRICS: Sequence[str]
+    LABEL_KINDS: Sequence[str]
+    ANSWER: str
     PROBLEM_TYPE: str
     HUB_TAG: str
 
     def as_label(self, value: bytes | int) -> str | bytes:
         """A value of the label column as in the label list."""
 
+    def label_text(self, values: Sequence[Any]) -> str:
+        """The values of a row's label column as text, "" if there are none."""
+
     def label_fault(self, values: Sequence[Any], labels: frozenset[str]) -> str:
         """The data gate's rule that a row's label breaks, "" if it breaks none."""
+
+    def check_labels(self, labels: Sequence[str], label_list: Path) -> None:
+        """Raises UsageError for a label list that a model of the task cannot have."""
 
     def check_integer_labels(self, labels: Sequence[str], label_list: Path, column: str) -> None:
         """Raises GateRefused if integer labels cannot be the ids of the list."""
@@ -98,8 +109,8 @@ class LabelKinds(Protocol):
 class Labels(Protocol):
     """A task's module `labels`. `rows` are parsed examples, `order` int32 [rows] selects some of them."""
 
-    def label_feature(self, column: Any, label_list: Path) -> tf.Tensor:
-        """Converts the raw column to the feature that Transform writes."""
+    def label_features(self, column: Any, label_list: Path) -> dict[str, Any]:
+        """Converts the raw column to the features that Transform writes, with the names of `parsing_spec`."""
 
     def parsing_spec(self) -> dict[str, Any]:
         """The spec for `tf.io.parse_example`."""
@@ -109,6 +120,9 @@ class Labels(Protocol):
 
     def batch(self, rows: Mapping[str, Any], order: tf.Tensor) -> dict[str, tf.Tensor]:
         """The labels of the selected rows."""
+
+    def targets(self, batch: Mapping[str, tf.Tensor]) -> np.ndarray:
+        """The labels of a batch as `Figures.measure` takes them, [rows, ...]."""
 
     def row_weights(self, batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:
         """float32 [rows]: weight in the loss."""
@@ -141,16 +155,22 @@ class Head(Protocol):
         """Computes `SCORES` from the sums of a split, in the order in which they are shown."""
 
     def served_outputs(self, logits: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Outputs of every signature; `classes` are the labels in order of their ids, string [classes]."""
+        """Outputs of every signature; `classes` are the labels in order of their ids, string [classes].
+
+        `Facts.ANSWER` is the only one with floating-point values: whoever does not know the task finds it by that.
+        """
 
 
 class Figures(Protocol):
-    """A task's module `figures`. Only the task knows the type of its figures; others pass them on and draw sections."""
+    """A task's module `figures`. Only the task knows the type of its figures; others pass them on and draw sections.
+
+    `probabilities` are values of `Facts.ANSWER`, float32 [rows, ...]; `labels` and `ids` are what `targets` returns.
+    """
 
     MISTAKES_NOTE: str
 
-    def label_ids(self, labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-        """The labels of rows as ids; NO_LABEL for a label that is not a class."""
+    def targets(self, rows: Sequence[Sequence[Any]], classes: Sequence[str]) -> np.ndarray:
+        """The values of the label column of rows as numbers, [rows, ...]; `classes` are the labels of the list."""
 
     def measure(self, metric: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
         """Computes one of `EXPORT_METRICS`."""
@@ -224,6 +244,16 @@ class Task:
     def figures(self) -> Figures:
         """Imports the module `figures`, and NumPy."""
         return cast(Figures, self._load("figures"))
+
+    def read_labels(self, label_list: Path) -> list[str]:
+        """Reads a label list and checks it.
+
+        Raises:
+            UsageError: it cannot be read, or no model of the task can have it.
+        """
+        labels = read_labels(label_list)
+        self.facts().check_labels(labels, label_list)
+        return labels
 
     def _load(self, part: str) -> object:
         return importlib.import_module(f"{self.package}.{part}")

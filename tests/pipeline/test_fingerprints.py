@@ -83,6 +83,12 @@ FAMILIES["other"] = Family("models.encoders.other")
 TASKS["other"] = Task("other", "models.tasks.other")
 """,
     ),
+    "components/exports/onnx": (
+        "components/exports/format.py",
+        """
+FORMATS["other"] = Format("components.exports.other", "OtherExport")
+""",
+    ),
 }
 # Prints, for each file that is edited in turn, the nodes of a whole pipeline whose parameters differ from before.
 RERUN_BY = """\
@@ -147,6 +153,10 @@ RERUN = {
     "components/data_gate/rules.py": ["DataGate"],
     "components/tokenization_gate/settings.py": ["TokenizationGate"],
     "components/tokenization_gate/report.py": ["TokenizationGate", "Report"],
+    "components/exports/onnx/export.py": ["ONNXExport"],
+    "components/exports/tflite/export.py": ["TFLiteExport"],
+    "components/exports/tflite/settings.py": [],
+    "components/exports/trial.py": EXPORTS,
     "components/report/charts.py": ["Report"],
     # Warm-up requests and evaluations are TFRecords.
     "components/example_gen/tfrecord.py": [
@@ -183,7 +193,7 @@ def test_an_edit_reruns_exactly_the_nodes_that_use_it_and_an_edit_of_another_mem
         for member in ROWS
         for path in sorted((tmp_path / "code" / member).with_name("other").glob("*.py"))
     ]
-    assert {Path(path).name for path in of_others} >= {"spec.py", "forward.py", "head.py"}
+    assert {Path(path).name for path in of_others} >= {"spec.py", "forward.py", "head.py", "export.py"}
     command = [sys.executable, "-c", RERUN_BY, str(tmp_path / "project"), *RERUN, *of_others]
     shown = subprocess.run(command, cwd=tmp_path / "code", capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr[-3000:]

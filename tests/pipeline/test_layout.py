@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from components.exports.format import FORMATS
 from components.project import PACKAGES, PROJECT_DIR
 from models.encoders.families import FAMILIES as ENCODERS
 from models.tasks.task import TASKS, every_metric, every_score
@@ -50,7 +51,7 @@ def test_components_never_import_the_pipeline_or_a_runner():
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
-AXES = ("tokenizers", "encoders")
+AXES = ("tokenizers", "encoders", "tasks")
 
 
 def test_models_never_import_nodes_or_the_pipeline():
@@ -65,25 +66,37 @@ def test_an_axis_imports_neither_another_axis_nor_checkpoints(axis):
     assert imports_between(f"models/{axis}", tuple(f"models.{other}" for other in others)) == []
 
 
-def test_no_family_of_encoders_imports_another():
-    folders = [Path(*family.package.split(".")) for family in ENCODERS.values()]
-    for family, folder in zip(ENCODERS.values(), folders, strict=True):
-        others = tuple(other.package for other in ENCODERS.values() if other.package != family.package)
-        assert imports_between(str(folder), others) == []
-        assert {path.name for path in (PROJECT_DIR / folder).iterdir() if path.suffix == ".py"} >= {
-            "__init__.py",
-            f"{family.facts_name}.py",
-            "forward.py",
-        }
+# Packages of the members of each kind, and the modules that each of them has.
+MEMBERS = {
+    "tokenizers": {family.spec.rpartition(".")[0] for family in TOKENIZERS.values()},
+    "encoders": {family.package for family in ENCODERS.values()},
+    "tasks": {task.package for task in TASKS.values()},
+    "formats": {format_.package for format_ in FORMATS.values()},
+}
+MODULES = {
+    "tokenizers": {"spec.py", "graph.py"},
+    "encoders": {"facts.py", "forward.py"},
+    "tasks": {"facts.py", "starting.py", "label_kinds.py", "labels.py", "head.py", "figures.py"},
+    "formats": {"settings.py", "export.py"},
+}
 
 
-def test_members_are_chosen_by_name_never_imported():
+@pytest.mark.parametrize("kind", MEMBERS)
+def test_no_member_imports_another_of_its_kind(kind):
+    for package in MEMBERS[kind]:
+        folder = PROJECT_DIR.joinpath(*package.split("."))
+        assert imports_between(str(folder), tuple(MEMBERS[kind] - {package})) == []
+        assert {path.name for path in folder.glob("*.py")} >= MODULES[kind] | {"__init__.py"}
+
+
+@pytest.mark.parametrize("kind", MEMBERS)
+def test_members_are_chosen_by_name_never_imported(kind):
     wrong = [
         f"{path.relative_to(PROJECT_DIR)}: {name}"
         for path in SOURCES
         for name in imported(path)
-        for family in ENCODERS.values()
-        if within(name, family.package) and not within(module_name(path), family.package)
+        for package in MEMBERS[kind]
+        if within(name, package) and not within(module_name(path), package)
     ]
     assert wrong == []
 
@@ -189,25 +202,6 @@ def test_wheel_holds_exactly_the_three_packages(tmp_path):
     assert {name for name in names if not name.endswith(".dist-info")} == {"components", "models", "pipeline"}
 
 
-# The axes compose nothing: components do.
-MODELS = PROJECT_DIR / "models"
-ABOVE_TASKS = ("components", "pipeline", "models.tokenizers", "models.encoders", "models.checkpoints")
-
-
-def test_tasks_import_neither_nodes_nor_another_axis_nor_one_another():
-    wrong = [
-        f"{path.relative_to(PROJECT_DIR)}: {name}"
-        for path in (MODELS / "tasks").rglob("*.py")
-        for name in imported(path)
-        if name.startswith(ABOVE_TASKS)
-        or any(
-            name.startswith(task.package) and path.parent.name != task.package.rpartition(".")[2]
-            for task in TASKS.values()
-        )
-    ]
-    assert wrong == []
-
-
 @pytest.mark.parametrize(
     "module",
     [
@@ -238,7 +232,7 @@ def test_metric_names_argmax_and_softmax_stand_in_the_tasks_only():
     names = {*every_metric(), *every_score()}
     found = {}
     for path in SOURCES:
-        if path.is_relative_to(MODELS):
+        if path.is_relative_to(PROJECT_DIR / "models"):
             continue
         tree = ast.walk(ast.parse(path.read_bytes()))
         said = {

@@ -58,6 +58,6 @@ def _texts(signature: Signature, lengths: list[int]) -> Tensors:
 
 
 def _check(outputs: Tensors) -> None:
-    probabilities = outputs.get(features.PROBABILITIES)
-    if probabilities is not None and not np.isfinite(probabilities).all():
-        raise ValueError("the warm-up rows got probabilities that are not numbers")
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(f"the warm-up rows got {name} that are not numbers")

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.errors import GateRefused
+from models.errors import GateRefused, UsageError
+from models.features import PROBABILITIES
 from models.tasks.metric import Metric
 
 METRICS: Mapping[str, Metric] = {
@@ -36,6 +37,9 @@ BEST_METRIC = "accuracy"
 
 EXPORT_METRICS = ("accuracy", "macro_f1")
 
+LABEL_KINDS = ("bytes", "int64")
+ANSWER = PROBABILITIES
+
 PROBLEM_TYPE = "single_label_classification"
 HUB_TAG = "text-classification"
 
@@ -55,6 +59,18 @@ def label_fault(values: Sequence[Any], labels: frozenset[str]) -> str:
     if len(values) > 1:
         return "wrong_type"
     return "" if as_label(values[0]) in labels else "unknown_label"
+
+
+def label_text(values: Sequence[Any]) -> str:
+    """The label of a row as text: `[b"DESC"] -> "DESC"`, `[3] -> "3"`, `[] -> ""`."""
+    label = as_label(values[0]) if values else ""
+    return label.decode(errors="replace") if isinstance(label, bytes) else label
+
+
+def check_labels(labels: Sequence[str], label_list: Path) -> None:
+    """Raises UsageError for a list of fewer than two labels."""
+    if len(labels) < 2:
+        raise UsageError(f"{label_list}: {len(labels)} label(s); a classifier needs at least two")
 
 
 def check_integer_labels(labels: Sequence[str], label_list: Path, column: str) -> None:

@@ -24,6 +24,7 @@ from models.tasks.sections import (
     difference,
     shortened,
 )
+from models.tasks.single_label.facts import label_text
 
 NO_LABEL = -1  # label id of a row whose label is not one of the model's classes
 MATRIX_CLASSES = 40  # Kubeflow draws 700 pixels, too few for more classes, and metadata grows with the square
@@ -102,6 +103,11 @@ class Figures:
 
 
 # --- computing ------------------------------------------------------------------------------------
+
+
+def targets(rows: Sequence[Sequence[Any]], classes: Sequence[str]) -> np.ndarray:
+    """`[[b"b"], [b"x"]], ["a", "b"] -> [1, -1]`, int64 [rows]; the values are those of the label column."""
+    return label_ids([label_text(values) for values in rows], classes)
 
 
 def label_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:

@@ -18,7 +18,7 @@ UNKNOWN_LABEL = -1  # the data gate rejects such rows earlier; -1 would make an 
 LABELS_ASSET = "labels"
 
 
-def label_feature(column: Column, label_list: Path) -> tf.Tensor:
+def label_features(column: Column, label_list: Path) -> dict[str, tf.Tensor]:
     """Maps labels to their line numbers in the label list: `["spam"]` -> `[1]`; integer labels as decimals.
 
     A lookup table reads the list, whose file is an asset of the saved graph and so is shipped with the model.
@@ -28,12 +28,12 @@ def label_feature(column: Column, label_list: Path) -> tf.Tensor:
         label_list: one label per line.
 
     Returns:
-        int64 [batch], UNKNOWN_LABEL if the label is not in the list or the row has none.
+        LABEL_ID: int64 [batch], UNKNOWN_LABEL if the label is not in the list or the row has none.
     """
     labels = column if column.dtype == tf.string else map_values(tf.strings.as_string, column)
     tft.annotate_asset(LABELS_ASSET, str(label_list))
     table = tft.make_and_track_object(lambda: _ids_table(label_list), name=LABELS_ASSET)
-    return table.lookup(one_value(labels, ""))
+    return {LABEL_ID: table.lookup(one_value(labels, ""))}
 
 
 def _ids_table(label_list: Path) -> tf.lookup.StaticHashTable:
@@ -72,6 +72,11 @@ def batch_spec() -> dict[str, tf.TensorSpec]:
 def batch(rows: Mapping[str, Any], order: tf.Tensor) -> dict[str, tf.Tensor]:
     """LABEL_ID int64 [all rows] -> int32 [rows], for the rows that `order` selects."""
     return {LABEL_ID: tf.cast(tf.gather(rows[LABEL_ID], order), tf.int32)}
+
+
+def targets(batch: Mapping[str, tf.Tensor]) -> np.ndarray:
+    """Label ids, int32 [rows]."""
+    return np.asarray(batch[LABEL_ID])
 
 
 def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:

@@ -31,7 +31,7 @@ from tokenizers import normalizers, pre_tokenizers
 from models.errors import PipelineError
 from models.tokenizers.wordpiece.spec import RESERVED, WordpieceSpec
 
-LOGGER = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 CODE_POINTS = 0x110000
 SURROGATES = range(0xD800, 0xE000)
@@ -87,7 +87,7 @@ def code_point_table(spec: WordpieceSpec) -> CodePointTable:
     kinds = character_kinds()
     stand_ins, tokens = _stand_ins(spec, kinds)
     if swapped := reordered_marks(spec):
-        LOGGER.warning(
+        _log.warning(
             "token ids may differ from Hugging Face's where these marks stand side by side: %a", swapped
         )
     markers = {MARKERS[i]: f" {tokens[token]} " for i, (token, _) in enumerate(spec.special_tokens)}

@@ -60,13 +60,16 @@ def test_damaged_version_is_no_baseline_and_no_older_one_takes_its_place(tmp_pat
     )
 
 
-def with_inputs(folder: Path, *names: str, labels: str = "ham\nspam\n") -> Path:
+def with_inputs(
+    folder: Path, *names: str, labels: str = "ham\nspam\n", output: str = "probabilities"
+) -> Path:
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
     signature = saved.meta_graphs.add().signature_def["serving_default"]
     for name in names:
         signature.inputs[name].name = name
+    signature.outputs[output].name = output
     model(folder, saved.SerializeToString())
     (folder / "assets.extra").mkdir()
     (folder / "assets.extra" / "labels.txt").write_text(labels)
@@ -89,3 +92,11 @@ def test_metrics_of_a_version_with_other_labels_or_inputs_say_nothing(tmp_path, 
     )
     [version] = versions(tmp_path / "serving", "m")
     assert why_incomparable(version, with_inputs(tmp_path / "candidate", "text")) == why
+
+
+def test_a_version_of_another_task_is_not_comparable(tmp_path):
+    other = with_inputs(tmp_path / "served", "text", output="score")
+    publish(other, tmp_path / "serving", "m", 5, PushRecord())
+    [version] = versions(tmp_path / "serving", "m")
+    reason = why_incomparable(version, with_inputs(tmp_path / "candidate", "text"))
+    assert reason == "it gives score, the candidate probabilities"

@@ -28,7 +28,7 @@ from components.canary.component import Canary
 from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.op_set import TEXT_OPS, foreign_ops
 from components.canary.settings import CanarySettings
-from components.canary.trial import try_model
+from components.canary.trial import Expected, try_model
 from components.model_files import read_sums, write_sums
 from components.serving.settings import ServeSettings
 from components.settings import DataSettings
@@ -254,7 +254,7 @@ def test_server_with_other_answers_than_the_evaluated_model_is_refused(
     rows = [{"text": text.encode()} for text in TEXTS]
     settings = CanarySettings.model_validate(SETTINGS["canary"])
     runner = LocalProcessRunner(exported[0].path, ServeSettings())
-    trial = try_model(runner, rows, np.array(exported[1].probabilities), settings)
+    trial = try_model(runner, rows, Expected("probabilities", np.array(exported[1].probabilities)), settings)
     (reason,) = trial.reasons
     assert reason.startswith("the server's probabilities differ by up to ")
 
@@ -263,7 +263,7 @@ def test_model_that_only_the_server_cannot_load_is_refused_with_the_servers_word
     (tmp_path / "saved_model.pb").write_bytes(b"rubbish")
     settings = CanarySettings.model_validate(SETTINGS["canary"])
     runner = LocalProcessRunner(tmp_path, ServeSettings())
-    trial = try_model(runner, [{"text": b"cat"}], np.zeros((1, 3)), settings)
+    trial = try_model(runner, [{"text": b"cat"}], Expected("probabilities", np.zeros((1, 3))), settings)
     (reason,) = trial.reasons
     assert reason.startswith("the server cannot load the model: ")
 
@@ -277,8 +277,10 @@ def test_answer_that_is_not_a_number_is_refused_with_its_row(tmp_path: Path) -> 
     tf.saved_model.save(tf.Module(), str(tmp_path / "model"), {"serving_default": serve})
     settings = CanarySettings.model_validate(SETTINGS["canary"])
     runner = LocalProcessRunner(tmp_path / "model", ServeSettings())
-    trial = try_model(runner, [{"text": b"cat"}, {"text": b"the dog"}], np.ones((2, 1)), settings)
-    assert trial.reasons == ("row 1 got a probability that is not a number",)
+    trial = try_model(
+        runner, [{"text": b"cat"}, {"text": b"the dog"}], Expected("probabilities", np.ones((2, 1))), settings
+    )
+    assert trial.reasons == ("row 1 got probabilities that are not numbers",)
 
 
 class Interrupted(LocalProcessRunner):

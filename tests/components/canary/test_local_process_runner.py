@@ -21,7 +21,7 @@ from tfx.components.infra_validator.model_server_clients.tensorflow_serving_clie
 
 from components.canary.local_process_runner import LocalProcessRunner
 from components.canary.settings import CanarySettings
-from components.canary.trial import try_model
+from components.canary.trial import Expected, try_model
 from components.project import PROJECT_DIR
 from components.serving.settings import ServeSettings
 from tests.support.model_server import TEXTS, Exported
@@ -106,7 +106,9 @@ class Killed(LocalProcessRunner):
 def test_server_that_ends_or_is_late_is_a_refusal_that_says_so(exported: tuple[Exported, Exported]) -> None:
     def reasons(runner: LocalProcessRunner, **settings: float) -> tuple[str, ...]:
         expected = np.array(exported[0].probabilities[:1])
-        return try_model(runner, [{"text": b"cat"}], expected, CanarySettings(**settings)).reasons
+        return try_model(
+            runner, [{"text": b"cat"}], Expected("probabilities", expected), CanarySettings(**settings)
+        ).reasons
 
     model = exported[0].path
     assert reasons(Killed(model, ServeSettings()), start_seconds=90) == (

@@ -66,7 +66,7 @@ def batch(task: Task, sample: Sample, label_list: Path) -> dict[str, tf.Tensor]:
     labels, graph = task.labels(), str(label_list.parent / "graph")
     raw_spec = {"label": tf.io.FixedLenFeature([], tf.string)}
     impl_helper.analyze_in_place(
-        lambda raw: {features.LABEL_ID: labels.label_feature(raw["label"], label_list)},
+        lambda raw: labels.label_features(raw["label"], label_list),
         force_tf_compat_v1=False,
         feature_specs=raw_spec,
         type_specs={"label": tf.TensorSpec([None], tf.string)},
@@ -189,7 +189,7 @@ def test_figures_of_right_answers_have_no_mistake_and_can_be_drawn(task, sample)
         .served_outputs(tf.constant(sample.right), tf.constant(sample.labels))[features.PROBABILITIES]
         .numpy()
     )
-    ids = figures.label_ids(labels, sample.labels)
+    ids = figures.targets([[label] for label in sample.column], sample.labels)
     for metric in task.facts().EXPORT_METRICS:
         assert figures.measure(metric, ids, probabilities) == 1.0
     assert figures.agreement(probabilities, probabilities) == 1.0
@@ -206,7 +206,7 @@ def test_a_mistake_says_what_was_right_and_what_was_answered(task, sample):
     figures, labels = task.figures(), [label.decode() for label in sample.column]
     logits = tf.constant(-sample.right)
     probabilities = task.head().served_outputs(logits, tf.constant(sample.labels))[features.PROBABILITIES]
-    ids = figures.label_ids(labels, sample.labels)
+    ids = figures.targets([[label] for label in sample.column], sample.labels)
     found = list(
         figures.mistakes([["a text"]] * len(labels), labels, ids, probabilities.numpy(), sample.labels)
     )
