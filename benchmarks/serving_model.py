@@ -38,18 +38,21 @@ def train_and_export(out: Path, scratch: Path) -> Path:
     from components.trainer.train_loop import read_data, train
     from models.checkpoints.classifier import load_classifier
     from models.encoders.families import FAMILIES
+    from models.tasks.task import TASKS
 
     job = prepare_job(NAME, scratch, STEPS * 32, epochs=1)
     checkpoint, labels = Path(job["checkpoint"]), PROJECT_DIR / "data" / NAME / "labels.txt"
     data = DataSettings.model_validate({"path": "data", "schema": "schema.pbtxt", "label_list": str(labels)})
     model = load_classifier(checkpoint, job["labels"])
     transform = transform_graph(data, checkpoint, labels, scratch)
-    module = ServingModel(model, transform, data, labels)
+    module = ServingModel(model, transform, data, labels, TASKS["single_label"])
     train_shards, eval_shards = ([str(scratch / f"{split}.gz")] for split in ("train", "eval"))
     settings = TrainSettings(epochs=None, max_steps=STEPS, learning_rate=2e-4, tensorboard=False)
     taken = FAMILIES[model.config.model_type].facts().INPUTS
     inputs = model_inputs(transform.transformed_feature_spec(), taken)
-    rows = read_data(train_shards, eval_shards, job["labels"], model.config.vocab_size, inputs)
+    rows = read_data(
+        train_shards, eval_shards, job["labels"], model.config.vocab_size, inputs, TASKS["single_label"]
+    )
     train(model, rows, settings, make_strategy("none"), scratch / "state")
     export_model(module, labels, out)
     return checkpoint

@@ -142,6 +142,7 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
     from components.trainer.settings import TrainSettings
     from components.trainer.train_loop import read_data, split_scores, train
     from models.checkpoints.classifier import load_classifier
+    from models.tasks.task import TASKS
 
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
     scratch, strategy = Path(job["scratch"]), make_strategy("none")
@@ -156,11 +157,13 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
     model = load_classifier(checkpoint, job["labels"], seed=job["seed"])
     inputs = (features.INPUT_IDS, features.ATTENTION_MASK)
     train_shards, eval_shards = ([str(scratch / f"{split}.gz")] for split in ("train", "eval"))
-    data = read_data(train_shards, eval_shards, job["labels"], model.config.vocab_size, inputs)
+    data = read_data(
+        train_shards, eval_shards, job["labels"], model.config.vocab_size, inputs, TASKS["single_label"]
+    )
     with tempfile.TemporaryDirectory() as state:
         history = train(model, data, settings, strategy, Path(state))
     test = list_shards([str(scratch / "test.gz")])
-    scores = split_scores(model, test, settings, strategy, inputs)
+    scores = split_scores(model, test, settings, strategy, inputs, TASKS["single_label"])
     seconds = history.seconds - history.evaluation_seconds
     return {
         "seconds_per_epoch": seconds / job["epochs"],

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from models import features
 from models.errors import PipelineError
-from models.tasks.task import DEFAULT_TASK, TASKS, Task
+from models.tasks.task import Task
 
 ROW_WEIGHT = "row_weight"  # float32 [rows]: weight in the loss; 0 for rows that only fill up a batch
 
@@ -58,11 +58,11 @@ class Batching:
     """
 
     batch_size: int
+    task: Task
     bucket_width: int = 1
     inputs: tuple[str, ...] = (features.INPUT_IDS, features.ATTENTION_MASK)
     class_weights: tuple[float, ...] | None = None
     fixed_rows: bool = False
-    task: Task = TASKS[DEFAULT_TASK]
 
 
 def model_inputs(transformed_spec: Mapping[str, Any], taken: Collection[str]) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def summarize_split(
     classes: int,
     vocabulary: int,
     inputs: Sequence[str],
-    task: Task = TASKS[DEFAULT_TASK],
+    task: Task,
 ) -> SplitSummary:
     """Reads a split once; counts rows and checks everything that would make a training step fail later.
 

@@ -18,7 +18,7 @@ from models import features
 from models.encoders.families import FAMILIES, forward_of
 from models.errors import PipelineError
 from models.tasks.label_list import read_labels
-from models.tasks.task import DEFAULT_TASK, TASKS, Task
+from models.tasks.task import Task
 
 Outputs = dict[str, tf.Tensor]
 
@@ -38,7 +38,7 @@ class ServingModel(tf.Module):
         transform: tft.TFTransformOutput,
         data: DataSettings,
         labels: Path,
-        task: Task = TASKS[DEFAULT_TASK],
+        task: Task,
     ) -> None:
         super().__init__()
         self._model = _Untracked(model)

@@ -11,7 +11,7 @@ from components.trainer.dataset import ROW_WEIGHT
 from components.trainer.optimizer import AdamW
 from components.trainer.settings import TrainSettings
 from models.encoders.families import forward_of
-from models.tasks.task import DEFAULT_TASK, TASKS, Task
+from models.tasks.task import Task
 
 DTYPES = {"none": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16}
 _MASKS_PER_PASS = 4096  # more than the dropout masks of one pass, so that the seeds of passes do not overlap
@@ -34,7 +34,7 @@ class TrainStep:
         settings: TrainSettings,
         strategy: tf.distribute.Strategy,
         inputs: Sequence[str],
-        task: Task = TASKS[DEFAULT_TASK],
+        task: Task,
     ) -> None:
         self._model, self._variables, self._optimizer = model, list(variables), optimizer
         self._settings, self._strategy, self._head = settings, strategy, task.head()
@@ -108,7 +108,7 @@ def scoring_function(
     settings: TrainSettings,
     strategy: tf.distribute.Strategy,
     inputs: Sequence[str],
-    task: Task = TASKS[DEFAULT_TASK],
+    task: Task,
 ) -> Callable[[Inputs], tf.Tensor]:
     """Returns a function from a batch to the head's `score_sums`, float32 [sums], over all replicas.
 
@@ -126,7 +126,7 @@ def scoring_function(
     return _compiler(settings, strategy)(all_replicas, [batch_spec(inputs, task)])
 
 
-def batch_spec(inputs: Sequence[str], task: Task = TASKS[DEFAULT_TASK]) -> dict[str, tf.TensorSpec]:
+def batch_spec(inputs: Sequence[str], task: Task) -> dict[str, tf.TensorSpec]:
     """The spec of the batches that `dataset` yields for these inputs, with any number of rows and tokens."""
     tokens = tf.TensorSpec([None, None], tf.int32)
     spec = dict.fromkeys(inputs, tokens) | task.labels().batch_spec()

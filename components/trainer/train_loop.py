@@ -29,7 +29,7 @@ from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 from models.encoders.families import forward_of
 from models.errors import PipelineError
-from models.tasks.task import DEFAULT_TASK, TASKS, Task
+from models.tasks.task import Task
 
 _REPORT_SECONDS = 0.5
 _UNSAVED_SECONDS = 60.0  # maximum training time that is lost if the run is killed during an evaluation
@@ -47,7 +47,7 @@ class TrainingData:
     evaluation_summary: SplitSummary
     labels: list[str]
     inputs: tuple[str, ...]
-    task: Task = TASKS[DEFAULT_TASK]
+    task: Task
 
 
 def read_data(
@@ -56,7 +56,7 @@ def read_data(
     labels: list[str],
     vocabulary: int,
     inputs: tuple[str, ...],
-    task: Task = TASKS[DEFAULT_TASK],
+    task: Task,
 ) -> TrainingData:
     """Finds and checks both splits. `inputs`: names of the model's inputs, from `dataset.model_inputs`.
 
@@ -123,7 +123,7 @@ def split_scores(
     settings: TrainSettings,
     strategy: tf.distribute.Strategy,
     inputs: tuple[str, ...],
-    task: Task = TASKS[DEFAULT_TASK],
+    task: Task,
 ) -> dict[str, float]:
     """The task's scores of a split, without label smoothing and class weights."""
     batching = _batching(settings, inputs, strategy, settings.eval_batch_size, None, task)

@@ -20,11 +20,11 @@ def build_classifier(config: Any, tensors: Readers, seed: int = 0, way: str = AU
     """An instance of the family's TF class, as TFBertForSequenceClassification, with float32 weights.
 
     Args:
-      config: what `hugging_face_config` returned.
-      tensors: PyTorch's name without the model's prefix, `encoder.layer.0.output.dense.weight` -> what reads the
-        values, float32. They are read one by one.
-      seed: of the initial weights of variables without a tensor: the head's, and the pooler's where there is none.
-      way: the forward pass that `forward_of` finds for the model: AUTO or REFERENCE.
+        config: what `hugging_face_config` returned.
+        tensors: PyTorch's name without the model's prefix, `encoder.layer.0.output.dense.weight` -> what reads the
+            values, float32. They are read one by one.
+        seed: of the initial weights of variables without a tensor: the head's, and the pooler's where there is none.
+        way: the forward pass that `forward_of` finds for the model: AUTO or REFERENCE.
     """
     facts = FAMILIES[config.model_type].facts()
     for wrong, right in facts.MISSPELT.items():

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import yaml
 from google.protobuf import text_encoding
 
-from models.tasks.task import Task
+from models.tasks.task import DEFAULT_TASK, Task
 
 # Maximum number of slices by an extra column: a longer table is of no use.
 MAX_SLICES = 100
@@ -20,7 +20,7 @@ _CONFIG = """\
 # Every key:   python runner_local.py config --explain
 # Paths are relative to this file.
 name: {quoted_name}
-
+{task}
 data:
   path: .
   splits: {{train: "train-*", eval: "eval-*", test: "test-*"}}
@@ -122,6 +122,7 @@ def config_text(
     return _CONFIG.format(
         name=name,
         quoted_name=_scalar(name),
+        task="" if task.name == DEFAULT_TASK else f"task: {task.name}\n",
         files=_printable(shown)[1:-1],
         count=count,
         pair="  text_pair: text_pair\n" if pair else "",

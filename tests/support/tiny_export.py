@@ -32,6 +32,7 @@ def export_tiny(
     from components.settings import DataSettings
     from components.trainer.export import ServingModel, export_model
     from models.checkpoints.classifier import load_classifier
+    from models.tasks.task import TASKS
     from models.tokenizers.family import load_spec
     from tests.support.tiny_encoders import write_encoder
 
@@ -47,7 +48,11 @@ def export_tiny(
     model = load_classifier(checkpoint, LABELS, seed=seed)
     _make_decided(model, pairs)
     out = folder / "saved_model"
-    export_model(ServingModel(model, transform, DataSettings.model_validate(data), labels), labels, out)
+    export_model(
+        ServingModel(model, transform, DataSettings.model_validate(data), labels, TASKS["single_label"]),
+        labels,
+        out,
+    )
     return TinyExport(out, checkpoint, columns)
 
 

@@ -30,8 +30,8 @@ def tokenizer_data(spec: WordpieceSpec, max_length: int) -> dict[str, Any]:
     """The content of tokenizer_data.json; JSON values only.
 
     Args:
-      spec: the tokenization.
-      max_length: most tokens of a row, special tokens included.
+        spec: the tokenization.
+        max_length: most tokens of a row, special tokens included.
     """
     return {
         "max_length": max_length,

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from models.tasks.task import TASKS
 from tests.support.tiny_model import vocabulary, write_checkpoint
 
 LABELS = ["animal", "number", "place"]
 INPUTS = ("input_ids", "attention_mask")
+TASK = TASKS["single_label"]
 Row = tuple[list[int], int]
 
 

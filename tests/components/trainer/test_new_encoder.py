@@ -19,7 +19,7 @@ from models.checkpoints.checks import check_checkpoint
 from models.checkpoints.classifier import load_classifier
 from models.encoders.families import FAMILIES, Family
 from models.errors import CheckpointError
-from tests.components.trainer.conftest import INPUTS, LABELS, learnable_rows
+from tests.components.trainer.conftest import INPUTS, LABELS, TASK, learnable_rows
 from tests.support.tiny_model import write_checkpoint
 
 # BERT under another name, so that the TF class and the weights are there; nothing of it is decayed.
@@ -83,14 +83,14 @@ def test_it_is_trained_by_its_own_rules(toy: Path, write_rows: Callable[..., Pat
     ]
     model = load_classifier(toy, LABELS)
     assert model.config.model_type == "toy"
-    data = read_data(*shards, LABELS, model.config.vocab_size, INPUTS)
+    data = read_data(*shards, LABELS, model.config.vocab_size, INPUTS, TASK)
     strategy = tf.distribute.get_strategy()
     settings = TrainSettings(
         epochs=None, max_steps=60, batch_size=16, learning_rate=3e-3, weight_decay=0.9, tensorboard=False
     )
     unused = model.bert.embeddings.weight.numpy()[-1]  # decay alone would change it
-    before = split_scores(model, data.evaluation, settings, strategy, INPUTS)
+    before = split_scores(model, data.evaluation, settings, strategy, INPUTS, TASK)
     train(model, data, settings, strategy, tmp_path / "state")
-    after = split_scores(model, data.evaluation, settings, strategy, INPUTS)
+    after = split_scores(model, data.evaluation, settings, strategy, INPUTS, TASK)
     assert after["loss"] < 0.8 * before["loss"]
     np.testing.assert_array_equal(model.bert.embeddings.weight.numpy()[-1], unused)

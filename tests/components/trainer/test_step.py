@@ -17,7 +17,7 @@ from components.trainer.step import TrainStep
 from models.checkpoints.classifier import load_classifier
 from models.encoders.families import forward_of
 from models.tasks.single_label.head import row_losses
-from tests.components.trainer.conftest import INPUTS, LABELS
+from tests.components.trainer.conftest import INPUTS, LABELS, TASK
 from tests.support.tiny_encoders import token_batch
 
 STRATEGY = tf.distribute.get_strategy()
@@ -54,7 +54,7 @@ def train_settings(**values: Any) -> TrainSettings:
 def make_step(model: Any, settings: TrainSettings) -> TrainStep:
     variables = trained_variables(model, settings.freeze)
     optimizer = AdamW(variables, settings, forward_of(model).is_decayed)
-    return TrainStep(model, variables, optimizer, settings, STRATEGY, INPUTS)
+    return TrainStep(model, variables, optimizer, settings, STRATEGY, INPUTS, TASK)
 
 
 def weights(model: Any) -> list[np.ndarray]:
@@ -101,7 +101,7 @@ def test_batch_of_weight_zero_changes_no_weight_and_no_moment(checkpoint: Path) 
     settings = train_settings(class_weights={"animal": 0.0}, weight_decay=0.1)
     variables = trained_variables(model, settings.freeze)
     optimizer = AdamW(variables, settings, forward_of(model).is_decayed)
-    step = TrainStep(model, variables, optimizer, settings, STRATEGY, INPUTS)
+    step = TrainStep(model, variables, optimizer, settings, STRATEGY, INPUTS, TASK)
     assert step.update(batch, 0, RATE).numpy() == 0.0
     assert (optimizer.step.numpy(), optimizer.updates.numpy()) == (1, 0)
     for mine, other in zip(weights(model), before, strict=True):

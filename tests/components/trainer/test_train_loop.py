@@ -30,7 +30,7 @@ from components.trainer.train_loop import (
 )
 from models.checkpoints.classifier import load_classifier
 from models.errors import PipelineError
-from tests.components.trainer.conftest import INPUTS, LABELS, learnable_rows
+from tests.components.trainer.conftest import INPUTS, LABELS, TASK, learnable_rows
 
 STRATEGY = tf.distribute.get_strategy()
 
@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, write_rows: Callable[..., Pat
     folder = tmp_path_factory.mktemp("splits")
     write_rows(folder / "train.gz", learnable_rows(192, seed=1))
     write_rows(folder / "eval.gz", learnable_rows(60, seed=2))
-    return read_data([str(folder / "train*")], [str(folder / "eval*")], LABELS, 110, inputs=INPUTS)
+    return read_data([str(folder / "train*")], [str(folder / "eval*")], LABELS, 110, INPUTS, TASK)
 
 
 @pytest.fixture(autouse=True)
@@ -170,9 +170,9 @@ def test_split_without_rows_is_refused_by_name(tmp_path: Path, write_rows: Calla
     write_rows(tmp_path / "eval.gz", [])
     rows, empty = [str(tmp_path / "train*")], [str(tmp_path / "eval*")]
     with pytest.raises(PipelineError, match=r"^split 'eval' has 0 rows in .*/eval[*]; see data.path"):
-        read_data(rows, empty, LABELS, 110, inputs=INPUTS)
+        read_data(rows, empty, LABELS, 110, INPUTS, TASK)
     with pytest.raises(PipelineError, match=r"^split 'train' has 0 rows in .*/eval[*]; see data.path"):
-        read_data(empty, rows, LABELS, 110, inputs=INPUTS)
+        read_data(empty, rows, LABELS, 110, INPUTS, TASK)
 
 
 def test_state_of_other_settings_is_not_resumed_and_left_alone(
@@ -305,7 +305,7 @@ def test_early_stopping_ends_the_run_and_keeps_the_best_weights(
     assert history.stopped_early
     assert len(losses) == losses.index(min(losses)) + 1 + 3
     assert history.best["loss"] == min(losses)
-    scores = split_scores(model, data.evaluation, chosen, STRATEGY, inputs=INPUTS)
+    scores = split_scores(model, data.evaluation, chosen, STRATEGY, INPUTS, TASK)
     assert scores["loss"] == pytest.approx(min(losses), abs=1e-5)
 
 
@@ -390,7 +390,7 @@ from tests.components.trainer import test_train_loop as t
 from components.trainer import progress, train_loop
 progress.set_sink(lambda report: None)
 checkpoint, train_file, eval_file, out = map(Path, sys.argv[1:])
-data = t.read_data([str(train_file)], [str(eval_file)], t.LABELS, 110, inputs=t.INPUTS)
+data = t.read_data([str(train_file)], [str(eval_file)], t.LABELS, 110, t.INPUTS, t.TASK)
 finals = []
 for name in ("none", "mirrored"):
     strategy = t.make_strategy(name)
