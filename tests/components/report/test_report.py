@@ -89,6 +89,8 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     analyse(str(folder / "rows.tfrecord"), folder, EVALUATE)
     (folder / "model").mkdir()
     (folder / "candidate").rename(folder / "model" / "Format-Serving")
+    (folder / "model/Format-Serving/assets.extra").mkdir()
+    (folder / "model/Format-Serving/assets.extra/labels.txt").write_text("".join(f"{c}\n" for c in LABELS))
     return folder
 
 
