@@ -246,8 +246,8 @@ def test_pair_of_texts_integer_labels_and_rows_without_text_are_read(tmp_path):
     records = [example(text=b"one", second=b"two", label=3), example(label=b"x")]
     (tmp_path / "shard").write_bytes(tfrecord(records))
     assert list(predictions.read_rows(tmp_path, data)) == [
-        predictions.Row((b"one", b"two"), "3"),
-        predictions.Row((b"", b""), "x"),
+        predictions.Row((b"one", b"two"), (3,)),
+        predictions.Row((b"", b""), (b"x",)),
     ]
 
 
