@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.project import PROJECT_DIR
+from tests.support.full import only_full
 from tests.support.local_run import example, tfrecord_gz
 from tests.support.tiny_model import TOPICS, rows, write_checkpoint
 
@@ -86,6 +87,7 @@ def test_defaults_and_names_of_metrics_are_the_tasks(folder):
         assert (shown.returncode, reason in shown.stderr) == (2, True), (override, shown.stderr)
 
 
+@only_full  # a whole run
 def test_it_is_trained_judged_tried_pushed_and_served(folder):
     done = call(folder, MAIN, "run", "stars.yaml", "--json")
     assert done.returncode == 0, done.stderr

@@ -113,6 +113,7 @@ def test_the_json_schema_names_the_keys_of_the_file(call):
     assert code == 0
     assert schema["properties"].keys() == {
         "name",
+        "task",
         "data",
         "model",
         "transform",
