@@ -1,4 +1,7 @@
-"""The contract of a task, from the raw label to the report; each row of TASKS runs all of it."""
+"""The contract of a task, from the raw label to the report; each row of TASKS runs all of it.
+
+What needs no row is also run by `tests/support/toy_task/`, whose labels are numbers.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,23 @@ from components.evaluator import metrics as own_metrics
 from components.evaluator.settings import EvaluateSettings
 from components.report.sections import drawn
 from models import features
+from models.answers import answer_name
 from models.errors import PipelineError
 from models.tasks.sections import Judged
 from models.tasks.task import DEFAULT_TASK, LOSS, TASKS, Task, every_metric, every_score
 
 
 class Sample(NamedTuple):
-    """Rows of a task, and logits that answer all of them right."""
+    """Rows of a task, and logits that answer all of them right.
+
+    `column`: values of the label column. `outside`: parsed rows with a label that cannot be. `raw`: its values' type.
+    """
 
     labels: list[str]
-    column: list[bytes]
-    outside: dict[str, Any]  # parsed rows with a label that the list does not have
+    column: list[Any]
+    outside: dict[str, Any]
     right: np.ndarray
+    raw: tf.DType = tf.string
 
 
 SAMPLES = {
@@ -40,11 +48,25 @@ SAMPLES = {
         outside={features.LABEL_ID: tf.constant([0, 3], tf.int64)},
         right=np.array([[0, 9, 0], [9, 0, 0], [0, 0, 9], [0, 9, 0]], np.float32),
     ),
+    "toy": Sample(
+        labels=["stars"],
+        column=[4.5, 2.0, 3.25, -4.0],
+        outside={"target": tf.constant([1.0, np.nan])},
+        right=np.array([[4.5], [2.0], [3.25], [-4.0]], np.float32),
+        raw=tf.float32,
+    ),
 }
+TOY = Task("toy", "tests.support.toy_task")
+
+
+@pytest.fixture(params=[*sorted(TASKS), "toy"])
+def task(request: pytest.FixtureRequest) -> Task:
+    return TASKS.get(request.param, TOY)
 
 
 @pytest.fixture(params=sorted(TASKS))
-def task(request: pytest.FixtureRequest) -> Task:
+def row(request: pytest.FixtureRequest) -> Task:
+    """A task of the project."""
     return TASKS[request.param]
 
 
@@ -64,12 +86,12 @@ def label_list(sample: Sample, tmp_path: Path) -> Path:
 def batch(task: Task, sample: Sample, label_list: Path) -> dict[str, tf.Tensor]:
     """The labels of the sample as Transform writes them and the Trainer reads them."""
     labels, graph = task.labels(), str(label_list.parent / "graph")
-    raw_spec = {"label": tf.io.FixedLenFeature([], tf.string)}
+    raw_spec = {"label": tf.io.FixedLenFeature([], sample.raw)}
     impl_helper.analyze_in_place(
         lambda raw: labels.label_features(raw["label"], label_list),
         force_tf_compat_v1=False,
         feature_specs=raw_spec,
-        type_specs={"label": tf.TensorSpec([None], tf.string)},
+        type_specs={"label": tf.TensorSpec([None], sample.raw)},
         transform_output_path=graph,
     )
     raw_metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw_spec))
@@ -77,22 +99,38 @@ def batch(task: Task, sample: Sample, label_list: Path) -> dict[str, tf.Tensor]:
     transformed = tft.TFTransformOutput(graph).transform_features_layer()(
         {"label": tf.constant(sample.column)}
     )
-    records = [_example(row) for row in transformed[features.LABEL_ID].numpy()]
+    records = [
+        _example({name: values[i].numpy() for name, values in transformed.items()})
+        for i in range(len(sample.column))
+    ]
     rows = tf.io.parse_example(records, labels.parsing_spec())
     return labels.batch(rows, tf.range(len(records)))
 
 
-def _example(values: np.ndarray) -> bytes:
-    """The label feature of one row, as Transform writes it."""
+def _example(values: dict[str, np.ndarray]) -> bytes:
+    """The label features of one row, as Transform writes them."""
     example = tf.train.Example()
-    example.features.feature[features.LABEL_ID].int64_list.value.extend(np.atleast_1d(values))
+    for name, value in values.items():
+        feature = example.features.feature[name]
+        kind = feature.float_list if value.dtype.kind == "f" else feature.int64_list
+        kind.value.extend(np.atleast_1d(value))
     return example.SerializeToString()
+
+
+def answers(task: Task, sample: Sample, logits: np.ndarray) -> np.ndarray:
+    """What is served as the task's answer."""
+    outputs = task.head().served_outputs(tf.constant(logits), tf.constant(sample.labels))
+    return outputs[task.facts().ANSWER].numpy()
+
+
+def targets(task: Task, sample: Sample) -> np.ndarray:
+    return task.figures().targets([[value] for value in sample.column], sample.labels)
 
 
 def test_a_row_names_its_key_and_there_is_a_default():
     assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}
     assert DEFAULT_TASK in TASKS
-    assert SAMPLES.keys() == TASKS.keys()
+    assert SAMPLES.keys() == {*TASKS, "toy"}
 
 
 def test_facts_name_metrics_and_scores_of_the_task(task):
@@ -105,8 +143,8 @@ def test_facts_name_metrics_and_scores_of_the_task(task):
     assert facts.SCORES[LOSS].lower_is_better
 
 
-def test_a_name_means_the_same_in_every_task(task):
-    facts = task.facts()
+def test_a_name_means_the_same_in_every_task(row):
+    facts = row.facts()
     assert {name: every_metric()[name] for name in facts.METRICS} == facts.METRICS
     assert {name: every_score()[name] for name in facts.SCORES} == facts.SCORES
 
@@ -119,12 +157,12 @@ def test_every_metric_names_a_class_that_computes_it(task):
         assert any(hasattr(place, name) for place in places), known
 
 
-def test_starting_thresholds_are_a_gate_of_metrics_of_the_task(task, sample):
-    counts = {label: 10 + i for i, label in enumerate(sample.labels)}
-    lines = task.starting().starting_thresholds({"train": counts, "eval": counts, "test": counts})
+def test_starting_thresholds_are_a_gate_of_metrics_of_the_task(row):
+    counts = {label: 10 + i for i, label in enumerate(SAMPLES[row.name].labels)}
+    lines = row.starting().starting_thresholds({"train": counts, "eval": counts, "test": counts})
     bounds = yaml.safe_load("thresholds:\n" + lines)
     evaluate = EvaluateSettings.model_validate(bounds)
-    assert set(evaluate.thresholds) <= task.facts().METRICS.keys()
+    assert set(evaluate.thresholds) <= row.facts().METRICS.keys()
 
 
 def test_labels_become_what_the_head_reads(task, sample, batch):
@@ -135,7 +173,7 @@ def test_labels_become_what_the_head_reads(task, sample, batch):
     assert task.labels().row_weights(batch, weights).shape == [len(sample.column)]
 
 
-def test_a_label_outside_the_list_is_refused_with_its_place(task, sample):
+def test_a_label_that_cannot_be_is_refused_with_its_place(task, sample):
     with pytest.raises(PipelineError, match="shard-7: "):
         task.labels().counts(sample.outside, "shard-7", len(sample.labels))
 
@@ -168,49 +206,58 @@ def test_scores_add_up_over_batches_and_rows_of_weight_0_do_not_count(task, samp
     assert head.scores(whole.numpy()).keys() == task.facts().SCORES.keys()
     best = head.scores(head.score_sums(wrong, batch, tf.constant([1.0, 1.0, 1.0, 0.0])).numpy())
     score = task.facts().SCORES[task.facts().BEST_METRIC]
-    assert score.lower_is_better or best[task.facts().BEST_METRIC] == score.highest
+    assert best[task.facts().BEST_METRIC] == pytest.approx(0 if score.lower_is_better else score.highest)
 
 
-def test_served_outputs_are_those_that_the_servers_and_gates_read(task, sample):
+def test_the_answer_is_the_only_served_output_with_numbers(task, sample):
     outputs = task.head().served_outputs(tf.constant(sample.right), tf.constant(sample.labels))
-    assert {features.PROBABILITIES, features.CLASSES} <= outputs.keys()
-    shape = [len(sample.column), len(sample.labels)]
-    assert (outputs[features.PROBABILITIES].dtype, outputs[features.PROBABILITIES].shape) == (
-        tf.float32,
-        shape,
-    )
-    assert outputs[features.CLASSES].numpy().tolist() == [[x.encode() for x in sample.labels]] * 4
+    specs = {name: tf.TensorSpec.from_tensor(value) for name, value in outputs.items()}
+    assert answer_name(specs) == task.facts().ANSWER
+    assert {value.shape[0] for value in outputs.values()} == {len(sample.column)}
 
 
 def test_figures_of_right_answers_have_no_mistake_and_can_be_drawn(task, sample):
-    figures, labels = task.figures(), [label.decode() for label in sample.column]
-    probabilities = (
-        task.head()
-        .served_outputs(tf.constant(sample.right), tf.constant(sample.labels))[features.PROBABILITIES]
-        .numpy()
-    )
-    ids = figures.targets([[label] for label in sample.column], sample.labels)
-    for metric in task.facts().EXPORT_METRICS:
-        assert figures.measure(metric, ids, probabilities) == 1.0
-    assert figures.agreement(probabilities, probabilities) == 1.0
+    facts, figures, given = task.facts(), task.figures(), answers(task, sample, sample.right)
+    ids, labels = targets(task, sample), [facts.label_text([value]) for value in sample.column]
+    for name in facts.EXPORT_METRICS:
+        known = facts.METRICS[name]
+        assert figures.measure(name, ids, given) == (0.0 if known.lower_is_better else known.highest)
+    assert figures.agreement(given, given) == 1.0
     texts = [["a text"]] * len(labels)
-    assert list(figures.mistakes(texts, labels, ids, probabilities, sample.labels)) == []
-    told = figures.figures(ids, probabilities, sample.labels)
-    json.dumps([figures.scalars(told), figures.dashboard(told)], allow_nan=False)
+    assert list(figures.mistakes(texts, labels, ids, given, sample.labels)) == []
+    computed = figures.figures(ids, given, sample.labels)
+    json.dumps([figures.scalars(computed), figures.dashboard(computed)], allow_nan=False)
     judged = Judged(len(labels), len(labels))
-    sections = [*figures.answer_sections(told, judged), *figures.confidence_sections(told, judged)]
+    sections = [*figures.answer_sections(computed, judged), *figures.confidence_sections(computed, judged)]
     assert [str(drawn(section)).startswith("<section><h2>") for section in sections] == [True] * len(sections)
 
 
+def test_targets_of_rows_are_those_that_transform_writes(task, sample, batch):
+    np.testing.assert_array_equal(task.labels().targets(batch), targets(task, sample))
+
+
 def test_a_mistake_says_what_was_right_and_what_was_answered(task, sample):
-    figures, labels = task.figures(), [label.decode() for label in sample.column]
-    logits = tf.constant(-sample.right)
-    probabilities = task.head().served_outputs(logits, tf.constant(sample.labels))[features.PROBABILITIES]
-    ids = figures.targets([[label] for label in sample.column], sample.labels)
-    found = list(
-        figures.mistakes([["a text"]] * len(labels), labels, ids, probabilities.numpy(), sample.labels)
+    facts, figures = task.facts(), task.figures()
+    given, labels = (
+        answers(task, sample, -sample.right),
+        [facts.label_text([value]) for value in sample.column],
     )
+    texts = [["a text"]] * len(labels)
+    found = list(figures.mistakes(texts, labels, targets(task, sample), given, sample.labels))
     assert len(found) == len(labels)
     assert found[0].texts == ("a text",)
-    assert 0.0 <= figures.gravity(found[0]) < 0.5
+    assert np.isfinite(figures.gravity(found[0]))
     assert labels[0] in [label for _, label, _ in figures.describe_mistake(found[0])]
+
+
+def test_served_outputs_of_classes_are_those_that_the_servers_read():
+    sample = SAMPLES["single_label"]
+    outputs = (
+        TASKS["single_label"].head().served_outputs(tf.constant(sample.right), tf.constant(sample.labels))
+    )
+    assert outputs.keys() == {features.PROBABILITIES, features.CLASSES, features.PREDICTED_LABEL}
+    assert (outputs[features.PROBABILITIES].dtype, outputs[features.PROBABILITIES].shape) == (
+        tf.float32,
+        [len(sample.column), len(sample.labels)],
+    )
+    assert outputs[features.CLASSES].numpy().tolist() == [[x.encode() for x in sample.labels]] * 4
