@@ -18,6 +18,7 @@ import pytest
 from components.model_files import file_digests
 from components.project import PROJECT_DIR
 from components.versions import staging
+from components.versions.record import record_of
 from pipeline.importing.tfrecord import encode_example
 from pipeline.kubeflow import cli as kubeflow_cli
 from pipeline.local import cli as local_cli
@@ -55,7 +56,7 @@ class Place(NamedTuple):
         (model / "saved_model.pb").write_text(f"model {number} of {serving}")
         home = self.folder / serving / "tiny"
         with staging.writing(home):
-            assert staging.add_version(home, model, file_digests(model), info) == number
+            assert staging.add_version(home, model, file_digests(model), record_of(info)) == number
         return home / str(number)
 
 

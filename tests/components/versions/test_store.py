@@ -237,7 +237,7 @@ def test_copy_that_differs_from_its_source_never_becomes_visible(tmp_path: Path,
     source = make_model(tmp_path / "m", "new")
     digests = file_digests(source) | {"assets/labels.txt": "0" * 64}
     with pytest.raises(PipelineError, match=r"the copy of 'assets/labels\.txt' differs.*1 of 3 files"):
-        staging.add_version(three / "trec", source, digests, {})
+        staging.add_version(three / "trec", source, digests, PushRecord())
     assert contents(three) == {1: "one", 2: "two", 3: "three"}
 
 
