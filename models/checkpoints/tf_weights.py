@@ -22,9 +22,22 @@ H5_FILE = "tf_model.h5"
 _SUFFIX = ":0"
 
 # Last part of TensorFlow's name -> PyTorch's.
-_LAST = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}
-# Number of dimensions of a kernel -> where PyTorch has them: dense, and convolutions over tokens.
-_AXES = {2: (1, 0), 3: (2, 1, 0)}
+_LAST = {
+    "kernel": "weight",
+    "depthwise_kernel": "depthwise.weight",
+    "pointwise_kernel": "pointwise.weight",
+    "embeddings": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+}
+# Kind of kernel and number of its dimensions -> where PyTorch has them: dense, and convolutions over tokens.
+_AXES = {
+    ("kernel", 2): (1, 0),
+    ("kernel", 3): (2, 1, 0),
+    ("depthwise_kernel", 3): (1, 2, 0),
+    ("pointwise_kernel", 3): (2, 1, 0),
+}
+_SEPARABLE_CONVOLUTION = "key_conv_attn_layer"  # ConvBERT's, whose bias is [outputs, 1] in PyTorch
 
 
 def is_from_tensorflow(name: str) -> bool:
@@ -39,11 +52,16 @@ def as_pytorch(tensor: Tensor) -> Tensor:
     """
     *path, last = tensor.name.removesuffix(_SUFFIX).replace("_._", "/").split("/")
     name = ".".join([*path, _LAST.get(last, last)])
-    axes = _AXES.get(len(tensor.shape)) if last == "kernel" else None
-    if axes is None:
+    axes = _AXES.get((last, len(tensor.shape)))
+    if axes is not None:
+        shape = tuple(tensor.shape[axis] for axis in axes)
+        return replace(tensor, name=name, shape=shape, read=lambda: tensor.read().transpose(axes))
+    if last != "bias":
         return replace(tensor, name=name)
-    shape = tuple(tensor.shape[axis] for axis in axes)
-    return replace(tensor, name=name, shape=shape, read=lambda: tensor.read().transpose(axes))
+    # GPT-2 has biases of [1, outputs].
+    size = int(np.prod(tensor.shape))
+    shape = (size, 1) if path[-1] == _SEPARABLE_CONVOLUTION else (size,)
+    return replace(tensor, name=name, shape=shape, read=lambda: tensor.read().reshape(shape))
 
 
 def h5_tensors(path: Path) -> Iterator[Tensor]:

@@ -20,7 +20,10 @@ TYPES, NO_TYPES = "BertTokenizer", "DistilBertTokenizer"
 
 def checkpoint_of(checkpoint: Path, model_type: str, tokenizer_class: str = TYPES, **values: object) -> Path:
     path = checkpoint / "tokenizer_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": tokenizer_class}))
+    changes = {"tokenizer_class": tokenizer_class}
+    if model_type == "roberta":
+        changes["pad_token"] = "[UNK]"  # has the id 1, as RoBERTa's padding
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     return write_encoder(checkpoint, model_type, **values)
 
 
