@@ -17,7 +17,7 @@ class CanarySettings(Section):
     split: str = Field("eval", description="Split whose rows are sent to the server.")
     rows: int = Field(64, ge=1, description="Number of rows, one request each.")
     max_difference: float = Field(
-        1e-4, ge=0, description="Maximum difference of a probability from the evaluated model's."
+        1e-4, ge=0, description="Maximum difference of an answer (a probability) from the evaluated model's."
     )
     max_p99_ms: float = Field(
         1000.0, gt=0, description="Maximum p99 latency of a request with one client, milliseconds."

@@ -119,7 +119,7 @@ def _connect(runner: LocalProcessRunner, seconds: float) -> contextlib.closing[h
 def _ask(
     runner: LocalProcessRunner, rows: Sequence[Row], output: str, settings: CanarySettings
 ) -> tuple[list[np.ndarray], list[float], str]:
-    """Returns the probabilities of each row, the seconds of each request, and why it ended early, or ""."""
+    """Returns the answer to each row, the seconds of each request, and why it ended early, or ""."""
     answers: list[np.ndarray] = []
     seconds: list[float] = []
     deadline = time.monotonic() + settings.trial_seconds

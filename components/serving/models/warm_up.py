@@ -22,7 +22,7 @@ def warm_up(model: ServedModel, settings: ServeSettings) -> None:
     """Makes TensorFlow optimize the graph and allocate memory, and checks the answers.
 
     Raises:
-        ValueError: the model has no text signature, or its answers are not probabilities.
+        ValueError: the model has no text signature, or a value of its answers is not a number.
         Exception: any error of a model that cannot answer.
     """
     if features.SERVING_SIGNATURE not in model.signatures:
