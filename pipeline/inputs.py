@@ -452,6 +452,16 @@ def _check_exports(config: Config, folder: Path) -> None:
     chosen = config.export.chosen()
     if not chosen:
         return
+    kind = read_model_type(folder)
+    encoder = FAMILIES[kind].by(config.model.forward)
+    for name in chosen:
+        if not encoder.has_own_forward and name not in encoder.class_exports:
+            formats = ", ".join(encoder.class_exports) or "none"
+            raise UsageError(
+                f"export.{name}: the class of transformers through which model_type {kind!r} is trained has not been converted "
+                f"to this format; supported formats: {formats}. Remove the key"
+                + (", or set model.forward to auto" if FAMILIES[kind].has_own_forward else "")
+            )
     family = family_of(folder)
     for name in chosen:
         if name not in family.exports:

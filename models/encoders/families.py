@@ -101,12 +101,14 @@ _REFERENCE_PACKAGE = "models.encoders.reference"
 class Family:
     """Where a family of encoders lies.
 
-    `facts_name`: the module of the package with its facts. `way`: AUTO, or REFERENCE for the class of transformers
-    although the package has a forward pass of its own.
+    `facts_name`: the module of the package with its facts. `class_exports`: keys of `export` in the config to which the
+    class of transformers has been converted, with equal answers. `way`: AUTO, or REFERENCE for that class although the
+    package has a forward pass of its own.
     """
 
     package: str
     facts_name: str = "facts"
+    class_exports: tuple[str, ...] = ()
     way: str = AUTO
 
     @property
@@ -146,12 +148,11 @@ FAMILIES = {
     "mpnet": Family("models.encoders.mpnet"),
     "roberta": Family("models.encoders.roberta"),
     "xlm-roberta": Family("models.encoders.roberta", "facts_xlm_roberta"),
-    "bart": Family(_REFERENCE_PACKAGE, "facts_bart"),
-    "convbert": Family(_REFERENCE_PACKAGE, "facts_convbert"),
+    "bart": Family(_REFERENCE_PACKAGE, "facts_bart", class_exports=("onnx",)),
+    "convbert": Family(_REFERENCE_PACKAGE, "facts_convbert", class_exports=("onnx",)),
     "deberta": Family(_REFERENCE_PACKAGE, "facts_deberta"),
     "deberta-v2": Family(_REFERENCE_PACKAGE, "facts_deberta_v2"),
-    "funnel": Family(_REFERENCE_PACKAGE, "facts_funnel"),
-    "gpt2": Family(_REFERENCE_PACKAGE, "facts_gpt2"),
+    "gpt2": Family(_REFERENCE_PACKAGE, "facts_gpt2", class_exports=("onnx", "tflite")),
     "gptj": Family(_REFERENCE_PACKAGE, "facts_gptj"),
     "layoutlm": Family(_REFERENCE_PACKAGE, "facts_layoutlm"),
     "longformer": Family(_REFERENCE_PACKAGE, "facts_longformer"),
@@ -169,6 +170,7 @@ NOT_TRAINED = {
     "ctrl": f"{_PYTHON_ONLY} (tokenization_ctrl.py)",
     "esm": f"it reads proteins, not text; {_PYTHON_ONLY} (tokenization_esm.py)",
     "flaubert": f"{_PYTHON_ONLY} (tokenization_flaubert.py:217, sacremoses)",
+    "funnel": "its class has no gradient for batches of changing length (modeling_tf_funnel.py:214, a branch of two shapes)",
     "gpt-sw3": f"{_PYTHON_ONLY} (tokenization_gpt_sw3.py)",
     "layoutlmv3": "it reads pages: without boxes and images its class cannot be called (modeling_tf_layoutlmv3.py:161)",
     "roformer": "its tokenizer splits with Jieba in Python (tokenization_utils.py), and tokenizer.json says otherwise",

@@ -346,6 +346,14 @@ def test_half_precision_is_refused_where_the_class_of_transformers_trains(good):
     )
 
 
+def test_export_of_a_class_that_has_not_been_converted_is_refused(good):
+    assert check_inputs(load(good, "export.onnx={}")).unchecked == []
+    assert problem(good, "export.onnx={}", "model.forward=reference") == (
+        "export.onnx: the class of transformers through which model_type 'bert' is trained has not been converted to this "
+        "format; supported formats: none. Remove the key, or set model.forward to auto"
+    )
+
+
 def test_export_that_cannot_ship_the_tokenizer_is_refused(folder, monkeypatch):
     monkeypatch.setitem(FAMILIES, "words", WORDS_FAMILY)
     encoder = folder / "encoder"

@@ -20,7 +20,7 @@ _DISENTANGLED = {
     "position_biased_input": False,
 }
 
-# model_type -> the keys. Two layers (BART and Funnel: two in each half), a vocabulary of 98, 64 positions.
+# model_type -> the keys. Two layers (BART: two in each half), a vocabulary of 98, 64 positions.
 CONFIGS: dict[str, dict[str, Any]] = {
     "bart": {
         "d_model": 32,
@@ -41,14 +41,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "position_buckets": 16,
         "share_att_key": True,
         "norm_rel_ebd": "layer_norm",
-    },
-    "funnel": {
-        "d_model": 32,
-        "block_sizes": [2, 2, 2],
-        "n_head": 2,
-        "d_head": 16,
-        "d_inner": 48,
-        "vocab_size": 98,
     },
     "gpt2": {**_LIKE_GPT, "n_inner": 48, "eos_token_id": 97},
     "gptj": {**_LIKE_GPT, "n_inner": 48, "rotary_dim": 8, "eos_token_id": 97},

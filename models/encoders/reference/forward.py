@@ -80,12 +80,6 @@ def _of_bart(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
     return model.classification_head(tf.gather(hidden, tf.reduce_max(ends, axis=1), batch_dims=1))
 
 
-def _of_funnel(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
-    """The class pools neighbours, and drops what is left over at the end of the batch: so there is padding only."""
-    columns = 2 ** (len(model.config.block_sizes) - 1)
-    return _of_class(model, {n: tf.pad(v, [[0, 0], [0, columns]]) for n, v in inputs.items()}, training)
-
-
 def _of_mobilebert(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
     """The class joins each token's embedding with its neighbours': after the last token come zeros, not padding."""
     words = tf.gather(model.mobilebert.embeddings.weight, inputs[features.INPUT_IDS])
@@ -109,7 +103,7 @@ def _of_xlnet(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
 
 
 _XLNET_PADDING = {features.ATTENTION_MASK: 0, features.TOKEN_TYPE_IDS: 3}
-_LOGITS = {"bart": _of_bart, "funnel": _of_funnel, "mobilebert": _of_mobilebert, "xlnet": _of_xlnet}
+_LOGITS = {"bart": _of_bart, "mobilebert": _of_mobilebert, "xlnet": _of_xlnet}
 
 
 # --- what training asks -------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def active(model: Any, dropout: Dropout, mask: tf.Tensor) -> Iterator[None]:
     Keras numbers the masks of a process, so that a run that was resumed would draw others; `dropout` depends on a
     seed and on the order of its calls.
     """
-    for layer in _layers(model):
+    for layer in model.submodules:
         patch = _PATCHES.get((type(layer).__name__, layer.name)) or _PATCHES.get((type(layer).__name__, ""))
         if patch is not None and "call" not in vars(layer):
             layer.call = patch(layer)
@@ -43,15 +43,6 @@ def active(model: Any, dropout: Dropout, mask: tf.Tensor) -> Iterator[None]:
         yield
     finally:
         _active.reset(token)
-
-
-def _layers(model: Any) -> Iterator[Any]:
-    for layer in model.submodules:
-        yield layer
-        # Funnel keeps two layers of dropout in an object that is no layer.
-        structure = getattr(layer, "attention_structure", None)
-        if structure is not None:
-            yield from (part for part in vars(structure).values() if isinstance(part, tf.Module))
 
 
 def _seeded(rate_name: str) -> Callable[[Any], Any]:

@@ -71,18 +71,6 @@ DECAYED = {
         "pooler/dense/kernel",
         "classifier/kernel",
     ],
-    "funnel": [
-        "funnel/embeddings/word_embeddings/weight",
-        "funnel/encoder/blocks_._N_._N/attention/r_kernel",
-        "funnel/encoder/blocks_._N_._N/attention/seg_embed",
-        "funnel/encoder/blocks_._N_._N/attention/q_head/kernel",
-        "funnel/encoder/blocks_._N_._N/attention/k_head/kernel",
-        "funnel/encoder/blocks_._N_._N/attention/v_head/kernel",
-        "funnel/encoder/blocks_._N_._N/attention/post_proj/kernel",
-        "funnel/encoder/blocks_._N_._N/ffn/linear_N/kernel",
-        "classifier/linear_hidden/kernel",
-        "classifier/linear_out/kernel",
-    ],
     "gpt2": [
         "score/kernel",
         "transformer/wte/embeddings",

@@ -31,11 +31,9 @@ from tests.support.tiny_encoders import token_batch, write_encoder
 
 BY_REFERENCE = [name for name in sorted(FAMILIES) if not FAMILIES[name].has_own_forward]
 # In `make test` one as it is, and those of which something is changed.
-CALLED = BY_REFERENCE if FULL else ["bart", "convbert", "funnel", "gpt2", "mobilebert", "xlnet"]
+CALLED = BY_REFERENCE if FULL else ["bart", "convbert", "gpt2", "mobilebert", "xlnet"]
 COMPILED = BY_REFERENCE if FULL else ["gpt2"]
 DECODERS = ["gpt2", "gptj", "mistral", "openai-gpt"]
-# The class drops what its pooling leaves over at the end of a batch, so that it wants padding behind every row.
-PADDING_OF_A_ROW = {"funnel": 4}
 
 
 @pytest.fixture(params=BY_REFERENCE)
@@ -88,9 +86,6 @@ def test_what_config_json_leaves_out_has_the_defaults_of_transformers(
     if model_type in DECODERS:
         assert theirs.pad_token_id is None
         assert ours.pop("pad_token_id") == (0 if model_type == "openai-gpt" else theirs.eos_token_id)
-    if model_type == "funnel":
-        assert ours.pop("block_repeats") is None  # each block once
-        assert theirs.block_repeats == [1, 1, 1]
     # Some keys of DeBERTa's are read, and have no default in its config class.
     assert ours == {key: getattr(theirs, key, ours[key]) for key in ours}
 
@@ -121,12 +116,9 @@ def test_row_in_a_batch_has_the_logits_that_its_class_gives_it_alone(
     plain.build_in_name_scope()
     for variable, value in zip(plain.variables, model.variables, strict=True):
         variable.assign(value)
-    padding = PADDING_OF_A_ROW.get(model_type, 0)
     alone = []
     for i, length in enumerate(batch[features.ATTENTION_MASK].numpy().sum(axis=1)):
-        row = {
-            name: tf.pad(values[i : i + 1, :length], [[0, 0], [0, padding]]) for name, values in batch.items()
-        }
+        row = {name: values[i : i + 1, :length] for name, values in batch.items()}
         alone.append(plain(**row, training=False).logits[0])
     logits = forward_of(model).classify(model, batch)
     np.testing.assert_allclose(logits, alone, atol=1e-6)
@@ -214,7 +206,7 @@ def shown(variable: Any) -> str:
 def test_embeddings_and_layers_are_separate_parts_of_the_model(model: Any, facts: Facts) -> None:
     forward, config = forward_of(model), model.config
     parts = [forward.embeddings(model), *forward.layers(model)]
-    layers = {"bart": 4, "funnel": 6}.get(config.model_type, 2)
+    layers = 4 if config.model_type == "bart" else 2
     assert len(parts) == 1 + layers
     inside = [variable.ref() for part in parts for variable in part.trainable_variables]
     assert len(inside) == len(set(inside))
