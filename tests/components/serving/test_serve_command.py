@@ -102,5 +102,5 @@ def test_folder_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
         assert process.wait(60) == 1
     assert said == (
         f"error: {tmp_path / 'serving' / NAME}: cannot be read (Not a directory); check push.serving_dir and the "
-        "rights of the folder\n"
+        "permissions of the folder\n"
     )
