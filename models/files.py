@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
@@ -94,15 +94,15 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, parse_float: Callable[[str], float] = float) -> dict[str, Any]:
     """Reads a JSON object; raises CheckpointError if the file is missing or is something else."""
-    return parse_json(path, read_text(path))
+    return parse_json(path, read_text(path), parse_float)
 
 
-def parse_json(path: Path, text: str) -> dict[str, Any]:
-    """Parses a JSON object; `path` is for the error message."""
+def parse_json(path: Path, text: str, parse_float: Callable[[str], float] = float) -> dict[str, Any]:
+    """Parses a JSON object; `path` is for the error message. `parse_float`: of numbers that are not integers."""
     try:
-        value = json.loads(text, object_pairs_hook=unique_keys)
+        value = json.loads(text, object_pairs_hook=unique_keys, parse_float=parse_float)
     except RecursionError as error:
         raise CheckpointError(f"{path}: not readable as JSON: nested too deeply") from error
     except ValueError as error:

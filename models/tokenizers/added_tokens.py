@@ -325,12 +325,12 @@ def found_tokens(title: str, file: Path, state: Mapping[str, Any]) -> tuple[Foun
         FoundToken(token.content, token.id, token.lstrip, token.rstrip, token.normalized) for token in added
     ]
     for normalized in (False, True):
-        _check_white_space(title, file, [token for token in found if token.normalized is normalized])
+        check_white_space(title, file, [token for token in found if token.normalized is normalized])
     return tuple(sorted(found, key=lambda token: token.id))
 
 
-def _check_white_space(title: str, file: Path, tokens: Sequence[FoundToken]) -> None:
-    """Whether a token is found at the place where its white space begins, too, and the same token there."""
+def check_white_space(title: str, file: Path, tokens: Sequence[FoundToken]) -> None:
+    """Raises CheckpointError if a token is not found at the place where its white space begins, or another one is."""
     strips = [token for token in tokens if token.lstrip or token.rstrip]
     for token in tokens:
         if strips and token.content != token.content.strip():

@@ -145,6 +145,17 @@ FAMILIES = {
             "onnx": "models.tokenizers.byte_bpe.spec",
         },
     ),
+    "sentencepiece": Family(
+        title="SentencePiece Unigram",
+        model_type="Unigram",
+        vocabulary_files=("sentencepiece.bpe.model", "spiece.model", "spm.model", "sentencepiece.model"),
+        spec="models.tokenizers.sentencepiece.spec",
+        graph="models.tokenizers.sentencepiece.graph",
+        exports={
+            "tflite": "models.tokenizers.sentencepiece.spec",
+            "onnx": "models.tokenizers.sentencepiece.spec",
+        },
+    ),
 }
 _REFUSING = "wordpiece"  # says of files that are of no family what is wrong with them
 

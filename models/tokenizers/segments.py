@@ -24,8 +24,18 @@ from models.tokenizers.added_tokens import FoundToken, may_overlap
 
 # A byte that no UTF-8 text has.
 CUT = b"\xff"
+VALID_UTF8 = r"[\x{0}-\x{d7ff}\x{e000}-\x{10ffff}]*"
 # The regex crate's \s, which is Unicode's White_Space.
 WHITE_SPACE = r"[\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]*"
+
+
+def valid_utf8(texts: tf.Tensor) -> tf.Tensor:
+    """Texts whose bytes that are not UTF-8 are U+FFFD, as in Python's `bytes.decode(errors="replace")`: string [n]."""
+    return tf.cond(
+        tf.reduce_all(tf.strings.regex_full_match(texts, VALID_UTF8)),
+        lambda: tf.identity(texts),
+        lambda: tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace"),
+    )
 
 
 def tokenize_between(

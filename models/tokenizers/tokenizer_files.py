@@ -5,7 +5,7 @@ No TensorFlow and no transformers here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -13,6 +13,7 @@ from pydantic import Field
 
 from models.errors import CheckpointError
 from models.files import FromFile, checkpoint_file, read_json, shown, typed
+from models.tokenizers.rust_numbers import rust_float
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
@@ -147,7 +148,7 @@ class TokenizerFiles:
         self.map = {} if self.is_newer else self._json(MAP_FILE)
         self.added = {} if self.is_newer else self._json(ADDED_FILE)
         self.values = {**self.config, **self.map}
-        self.state = _with_model_type(self._json(TOKENIZER_FILE))
+        self.state = _with_model_type(self._json(TOKENIZER_FILE, rust_float))
         self.tokenizer = (
             typed(TokenizerJson, self.path(TOKENIZER_FILE), self.state) if self.has(TOKENIZER_FILE) else None
         )
@@ -166,8 +167,8 @@ class TokenizerFiles:
         """The error of a tokenizer that the family's graph does not reproduce."""
         return refused(self.title, file, key, found, wanted)
 
-    def _json(self, name: str) -> dict[str, Any]:
-        return read_json(self.path(name)) if self.has(name) else {}
+    def _json(self, name: str, parse_float: Callable[[str], float] = float) -> dict[str, Any]:
+        return read_json(self.path(name), parse_float) if self.has(name) else {}
 
 
 def _with_model_type(state: dict[str, Any]) -> dict[str, Any]:

@@ -31,9 +31,8 @@ from models.tokenizers.byte_bpe.characters import (
 )
 from models.tokenizers.byte_bpe.spec import BYTE_CHARACTERS, ByteBpeSpec
 from models.tokenizers.byte_bpe.words import KEY_BYTES, MIX, WordTable, merging_model, word_table
-from models.tokenizers.segments import interleaved, passes, tokenize_between
+from models.tokenizers.segments import interleaved, passes, tokenize_between, valid_utf8
 
-VALID_UTF8 = r"[\x{0}-\x{d7ff}\x{e000}-\x{10ffff}]*"
 EDGE_BYTE = b"\xff"  # in no UTF-8 text
 UTF8_BYTES = 4  # of a code point, at most
 KINDS = EDGE + 1
@@ -55,16 +54,7 @@ def tokenize(texts: tf.Tensor, spec: ByteBpeSpec) -> tf.RaggedTensor:
     segments_to_ids = functools.partial(_tokenize_segments, spec=spec)
     for tokens in reversed(passes(spec.found)):
         segments_to_ids = functools.partial(tokenize_between, tokens=tokens, tokenize=segments_to_ids)
-    return segments_to_ids(_valid(texts))
-
-
-def _valid(texts: tf.Tensor) -> tf.Tensor:
-    """What is not UTF-8 becomes U+FFFD."""
-    return tf.cond(
-        tf.reduce_all(tf.strings.regex_full_match(texts, VALID_UTF8)),
-        lambda: tf.identity(texts),
-        lambda: tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace"),
-    )
+    return segments_to_ids(valid_utf8(texts))
 
 
 def _tokenize_segments(segments: tf.Tensor, spec: ByteBpeSpec) -> tf.RaggedTensor:

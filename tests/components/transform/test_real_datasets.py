@@ -14,6 +14,7 @@ from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 from tests.support.byte_bpe import write_byte_bpe_tokenizer
 from tests.support.full import FULL
+from tests.support.sentencepiece import write_sentencepiece_tokenizer
 from tests.support.tokenizers import model_inputs
 
 ROWS = {"trec": 5381, "sms_spam": 5171, "rotten_tomatoes": 12752}
@@ -35,13 +36,24 @@ def _byte_bpe(name: str, **options: bool) -> Callable[[Path], Path]:
     return write
 
 
+def _sentencepiece(name: str, **options: bool) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        texts = tuple(text.decode() for dataset in ROWS for text in real_texts(dataset))
+        return write_sentencepiece_tokenizer(folder, name, texts, 8000, **options)
+
+    return write
+
+
 # What writes the tokenizer into a folder, or has it in another.
 TOKENIZERS: dict[str, Callable[[Path], Path]] = {
     "wordpiece": _minilm,
     "byte_bpe": _byte_bpe("RobertaTokenizer"),
+    "sentencepiece": _sentencepiece("AlbertTokenizer"),
 }
 if FULL:
     TOKENIZERS["byte_bpe, spaces before texts"] = _byte_bpe("DebertaTokenizer", add_prefix_space=True)
+    TOKENIZERS["sentencepiece, XLM-RoBERTa"] = _sentencepiece("XLMRobertaTokenizer")
+    TOKENIZERS["sentencepiece, DeBERTa-v2"] = _sentencepiece("DebertaV2Tokenizer", split_by_punct=True)
 
 
 def real_texts(dataset: str, split: str = "*") -> list[bytes]:
