@@ -435,8 +435,9 @@ def check_encoder(config: Config, folder: Path) -> list[str]:
 
 
 def _check_forward(config: Config, folder: Path) -> None:
-    """The classes of transformers compute in float32 only."""
+    """The classes of transformers compute in float32 only, and some have no dropout of their own before the head."""
     kind, precision = read_model_type(folder), config.train.mixed_precision
+    _check_head_dropout(config, kind)
     if precision != "none" and not FAMILIES[kind].by(config.model.forward).has_own_forward:
         advice = "set it to none"
         if FAMILIES[kind].has_own_forward:
@@ -444,6 +445,18 @@ def _check_forward(config: Config, folder: Path) -> None:
         raise UsageError(
             f"train.mixed_precision is {precision}, but model_type {kind!r} is trained through the class of transformers, "
             f"which computes in float32; {advice}"
+        )
+
+
+def _check_head_dropout(config: Config, kind: str) -> None:
+    """A key that config.json does not have reaches the forward passes of this project only."""
+    encoder, key = FAMILIES[kind].by(config.model.forward), FAMILIES[kind].facts().HEAD_DROPOUT
+    is_read = key in encoder.facts().Config.model_fields or (bool(key) and encoder.has_own_forward)
+    if config.model.dropout is not None and not is_read:
+        raise UsageError(
+            f"model.dropout is {config.model.dropout}, but the class of transformers through which model_type {kind!r} is "
+            "trained has no dropout of its own before the head; remove the key"
+            + (", or set model.forward to auto" if FAMILIES[kind].has_own_forward else "")
         )
 
 

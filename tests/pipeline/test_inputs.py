@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.project import PROJECT_DIR
+from models.encoders.families import FAMILIES as ENCODERS
 from models.errors import GateRefused, PipelineError, UsageError
 from models.tokenizers.family import FAMILIES
 from pipeline import inputs
@@ -343,6 +344,28 @@ def test_half_precision_is_refused_where_the_class_of_transformers_trains(good):
     assert problem(good, half, reference) == (
         "train.mixed_precision is bfloat16, but model_type 'bert' is trained through the class of transformers, which "
         "computes in float32; set it to none, or model.forward to auto"
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        ("auto", ["gpt2", "gptj", "layoutlm", "longformer", "mistral", "openai-gpt"]),
+        ("reference", ["gpt2", "gptj", "layoutlm", "longformer", "mistral", "mpnet", "openai-gpt"]),
+    ],
+)
+def test_dropout_before_the_head_is_refused_where_nothing_would_read_it(good, way, expected):
+    config, said = load(good, "model.dropout=0.2", f"model.forward={way}"), {}
+    for kind in sorted(ENCODERS):
+        try:
+            inputs._check_head_dropout(config, kind)
+        except UsageError as error:
+            said[kind] = str(error)
+        inputs._check_head_dropout(load(good, f"model.forward={way}"), kind)
+    assert list(said) == expected
+    assert said["gpt2"] == (
+        "model.dropout is 0.2, but the class of transformers through which model_type 'gpt2' is trained has no dropout of "
+        "its own before the head; remove the key"
     )
 
 
