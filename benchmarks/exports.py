@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.answers import LARGE
+from benchmarks.encoders import minilm
 from benchmarks.processes import PEER_PYTHON, PYTHON, Command, measure
 from benchmarks.rows import make_row
 from benchmarks.serving_model import MAX_LENGTH, NAME
-from benchmarks.training import minilm
 from benchmarks.workspace import Workspace
 
 NAMES = {"tflite": "TFLite", "onnx": "ONNX"}

@@ -24,7 +24,7 @@ def training_operations(config: Any, lengths: Sequence[int]) -> float:
 
 
 def _row_operations(config: Any, tokens: int) -> float:
-    width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    width, inner, layers = config.hidden_size, _inner(config), config.num_hidden_layers
 
     def layer(queries: int) -> float:
         projections = 2 * width * width * (queries + 2 * tokens + queries)
@@ -34,16 +34,25 @@ def _row_operations(config: Any, tokens: int) -> float:
     return (layers - 1) * layer(tokens) + layer(1)
 
 
-def product_rate(config: Any, tokens: int) -> float:
-    """Additions and multiplications per second of one layer's dense products, float32, forward and backward.
+def _inner(config: Any) -> int:
+    """The width of the feed-forward; DistilBERT has its own name for it."""
+    return int(config.hidden_dim if config.model_type == "distilbert" else config.intermediate_size)
+
+
+def product_rate(config: Any, tokens: int, dtype: str = "float32") -> float:
+    """Additions and multiplications per second of one layer's dense products, forward and backward.
 
     Args:
         config: of an encoder like BERT.
         tokens: of a batch.
+        dtype: of the products.
     """
     import tensorflow as tf
 
-    operands = [[tf.random.normal(shape) for shape in shapes] for shapes in _operand_shapes(config, tokens)]
+    operands = [
+        [tf.cast(tf.random.normal(shape), dtype) for shape in shapes]
+        for shapes in _operand_shapes(config, tokens)
+    ]
 
     @tf.function
     def products() -> list[tf.Tensor]:
@@ -60,7 +69,7 @@ def product_rate(config: Any, tokens: int) -> float:
 
 
 def _operand_shapes(config: Any, tokens: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    width, inner = config.hidden_size, config.intermediate_size
+    width, inner = config.hidden_size, _inner(config)
     for inputs, outputs in ((width, width),) * 4 + ((width, inner), (inner, width)):
         yield (tokens, inputs), (inputs, outputs)
         yield (tokens, outputs), (outputs, inputs)

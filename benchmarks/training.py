@@ -13,52 +13,74 @@ import os
 import statistics
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.encoders import RANDOM, minilm, random_encoder
 from benchmarks.matrix_products import product_rate, training_operations
 from benchmarks.processes import PEER_PYTHON, PYTHON, measure, peak_mib, print_result
-from benchmarks.training_rows import read_rows, tokenized, write_rows, write_transformed
+from benchmarks.training_rows import labelled_texts, read_rows, tokenized, write_rows, write_transformed
 from benchmarks.workspace import real_dataset
+from components.processor import computes_in_bfloat16
 from components.project import PROJECT_DIR
 from models import features
-from models.checkpoints.settings import CheckpointSettings
-from models.checkpoints.source import checkpoint_folder
 from models.tasks.label_list import read_labels
 
-SYSTEMS = ("ours", "hf_trainer", "hf_trainer_grouped", "keras_fit")
+# What is trained beside what. "_bf16": matrix products in bfloat16.
+_TRAINERS = ("ours", "hf_trainer", "hf_trainer_grouped")
+_BF16 = ("ours_bf16", "hf_trainer_bf16")
 
 
-def run(quick: bool, datasets: tuple[str, ...] = ("trec", "rotten_tomatoes")) -> list[dict[str, Any]]:
-    """Returns one dict per dataset and system, with times also relative to the peers.
+@dataclass(frozen=True)
+class Case:
+    """`rows`: at most so many training rows; None: all. `encoder`: a key of `encoders.RANDOM`, or None for MiniLM."""
 
-    Quick: the first dataset, 1,280 training rows, one epoch, one seed. Full: the first dataset with all
-    rows, two epochs and three seeds, to compare accuracies; the others with 4,000 rows, one epoch and one seed.
+    dataset: str
+    rows: int | None
+    epochs: int = 1
+    seeds: tuple[int, ...] = (0,)
+    systems: tuple[str, ...] = (*_TRAINERS, "keras_fit")
+    keras_batches: int = 40
+    encoder: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As the table calls it: `trec`, `trec, distilbert-base with random weights`."""
+        return self.dataset + (f", {RANDOM[self.encoder].size} with random weights" if self.encoder else "")
+
+
+def run(quick: bool) -> list[dict[str, Any]]:
+    """Returns one dict per case and system, with times also relative to the peers.
+
+    Quick: TREC with 1,280 rows, one epoch, one seed; bfloat16 only on a processor that computes in it. Full: TREC with all
+    rows, two epochs and three seeds, to compare accuracies; Rotten Tomatoes with 4,000 rows, one epoch and one seed.
     Keras always has one seed, and at most 20 batches in quick and 40 in full mode.
     """
-    first, *others = datasets
     if quick:
-        return _dataset(first, 1280, epochs=1, seeds=[0], keras_batches=20)
-    rows = _dataset(first, None, epochs=2, seeds=[0, 1, 2], keras_batches=40)
-    return rows + [
-        row for name in others for row in _dataset(name, 4000, epochs=1, seeds=[0], keras_batches=40)
-    ]
+        systems = (*_TRAINERS, "keras_fit", *(_BF16 if computes_in_bfloat16() else ()))
+        return _measured(Case("trec", 1280, systems=systems, keras_batches=20))
+    systems = (*_TRAINERS, "keras_fit", *_BF16)
+    trec = Case("trec", None, epochs=2, seeds=(0, 1, 2), systems=systems)
+    return [*_measured(trec), *_measured(Case("rotten_tomatoes", 4000))]
 
 
-def _dataset(
-    name: str, most_rows: int | None, epochs: int, seeds: list[int], keras_batches: int
-) -> list[dict[str, Any]]:
+def run_encoders(quick: bool) -> list[dict[str, Any]]:
+    """The same for TREC with the encoders of RANDOM: 640 rows in quick, 2,560 in full mode, one epoch, one seed."""
+    rows = 640 if quick else 2560
+    cases = [Case("trec", rows, encoder=encoder, systems=_TRAINERS) for encoder in RANDOM]
+    return [row for case in cases for row in _measured(case)]
+
+
+def _measured(case: Case) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
-        job = prepare_job(name, Path(scratch), most_rows, epochs)
-        job["most_batches"] = keras_batches
+        job = prepare_job(case.dataset, Path(scratch), case.rows, case.epochs, case.encoder)
+        job["most_batches"] = case.keras_batches
         results, rows = {}, len(read_rows(job["train"]))
-        for system in SYSTEMS:
-            runs = [
-                run_system(system, {**job, "seed": seed})
-                for seed in seeds[: 1 if "keras" in system else None]
-            ]
-            results[system] = runs
-    return [_summary(name, system, rows, runs, results) for system, runs in results.items()]
+        for system in case.systems:
+            seeds = case.seeds[: 1 if "keras" in system else None]
+            results[system] = [run_system(system, {**job, "seed": seed}) for seed in seeds]
+    return [_summary(case.name, system, rows, runs, results) for system, runs in results.items()]
 
 
 def _summary(
@@ -74,7 +96,7 @@ def _summary(
     spread = statistics.stdev(accuracies) / len(accuracies) ** 0.5 if len(accuracies) > 1 else None
     return {
         "benchmark": "training",
-        "dataset": name,
+        "case": name,
         "system": system,
         "seconds_per_epoch": round(seconds, 2),
         "ours_relative": round(ours / seconds, 3),
@@ -88,18 +110,15 @@ def _summary(
     }
 
 
-def minilm() -> Path:
-    """Returns the folder of all-MiniLM-L6-v2, which is trained here and served in other parts."""
-    return checkpoint_folder(
-        CheckpointSettings(recipe="all-MiniLM-L6-v2"),
-        PROJECT_DIR / "data" / "checkpoints",
-        PROJECT_DIR / "checkpoints",
+def prepare_job(
+    name: str, scratch: Path, rows: int | None, epochs: int, encoder: str | None = None
+) -> dict[str, Any]:
+    """Tokenizes the dataset's splits into `scratch` and describes the run. `encoder`: as in `Case`."""
+    folder = real_dataset(name)
+    splits = {split: labelled_texts(str(folder / f"{split}-*")) for split in ("train", "eval", "test")}
+    checkpoint = (
+        random_encoder(encoder, [text for text, _ in splits["train"]], scratch) if encoder else minilm()
     )
-
-
-def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict[str, Any]:
-    """Tokenizes the dataset's splits into `scratch` and describes the run."""
-    checkpoint = minilm()
     labels = read_labels(PROJECT_DIR / "data" / name / "labels.txt")
     job: dict[str, Any] = {
         "checkpoint": str(checkpoint),
@@ -108,9 +127,8 @@ def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict
         "epochs": epochs,
     }
     job |= {"learning_rate": 1e-4, "max_length": 128, "threads": os.cpu_count(), "scratch": str(scratch)}
-    folder = real_dataset(name)
-    for split in ("train", "eval", "test"):
-        split_rows = tokenized(str(folder / f"{split}-*"), checkpoint, labels, job["max_length"])
+    for split, texts in splits.items():
+        split_rows = tokenized(texts, checkpoint, labels, job["max_length"])
         split_rows = split_rows[:rows] if split == "train" else split_rows
         job[split] = str(scratch / f"{split}.jsonl")
         write_rows(Path(job[split]), split_rows)
@@ -120,7 +138,7 @@ def prepare_job(name: str, scratch: Path, rows: int | None, epochs: int) -> dict
 
 def run_system(system: str, job: dict[str, Any]) -> dict[str, Any]:
     """Runs one training in its own process; returns seconds_per_epoch, accuracy and peak_mib."""
-    job = {**job, "group_by_length": system == "hf_trainer_grouped"}
+    job = {**job, "group_by_length": system == "hf_trainer_grouped", "bf16": system.endswith("_bf16")}
     path = Path(job["scratch"]) / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
     return measure([*_command(system), path]).result()
@@ -129,7 +147,7 @@ def run_system(system: str, job: dict[str, Any]) -> dict[str, Any]:
 def _command(system: str) -> list[str]:
     if system.startswith("hf_trainer"):
         return [str(PEER_PYTHON), "-m", "benchmarks.peers.hf_trainer"]
-    module = "benchmarks.training" if system == "ours" else "benchmarks.peers.keras_fit"
+    module = "benchmarks.training" if system.startswith("ours") else "benchmarks.peers.keras_fit"
     return [PYTHON, "-m", module]
 
 
@@ -151,6 +169,7 @@ def train_ours(job: dict[str, Any]) -> dict[str, float]:
         epochs=job["epochs"],
         learning_rate=job["learning_rate"],
         seed=job["seed"],
+        bf16=job["bf16"],
         tensorboard=False,
     )
     checkpoint = Path(job["checkpoint"])
@@ -177,7 +196,7 @@ def _product_share(config: Any, job: dict[str, Any], rows_per_second: float) -> 
     lengths = [len(row["input_ids"]) for row in read_rows(job["train"])]
     tokens = round(statistics.mean(lengths) * job["batch_size"])
     per_row = training_operations(config, lengths) / len(lengths)
-    return per_row * rows_per_second / product_rate(config, tokens)
+    return per_row * rows_per_second / product_rate(config, tokens, "bfloat16" if job["bf16"] else "float32")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +20,32 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def tokenized(pattern: str, checkpoint: Path, labels: Sequence[str], max_length: int) -> list[Row]:
-    """Tokenizes TFRecords with the columns text and label, with the checkpoint's own fast tokenizer."""
+def tokenized(
+    texts: Sequence[tuple[str, str]], checkpoint: Path, labels: Sequence[str], max_length: int
+) -> list[Row]:
+    """Tokenizes (text, label) with the checkpoint's own fast tokenizer."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
-    texts, names = zip(*_examples(pattern), strict=True)
-    encoded = tokenizer.encode_batch(list(texts))
-    return [{"input_ids": e.ids, "label": labels.index(name)} for e, name in zip(encoded, names, strict=True)]
+    encoded = tokenizer.encode_batch([text for text, _ in texts])
+    return [
+        {"input_ids": e.ids, "label": labels.index(label)}
+        for e, (_, label) in zip(encoded, texts, strict=True)
+    ]
 
 
-def _examples(pattern: str) -> Iterator[tuple[str, str]]:
+def labelled_texts(pattern: str) -> list[tuple[str, str]]:
+    """The columns text and label of TFRecords."""
     import tensorflow as tf
 
+    texts = []
     for record in tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern)), "GZIP"):
         feature = tf.train.Example.FromString(record.numpy()).features.feature
-        yield tuple(feature[name].bytes_list.value[0].decode() for name in ("text", "label"))
+        text, label = (feature[name].bytes_list.value[0].decode() for name in ("text", "label"))
+        texts.append((text, label))
+    return texts
 
 
 def write_transformed(path: Path, rows: Sequence[Row]) -> None:

@@ -13,12 +13,21 @@ from components.fingerprints import code_fingerprint
 from models import features
 from models.tasks.task import Task, metric
 
-METRICS_MODULE, MODEL_MODULE = "components.evaluator.metrics", "components.evaluator.eval_model"
+METRICS_MODULE = "components.evaluator.metrics"
+# `serve.precision` -> the module with which the Evaluator loads a model.
+MODEL_MODULES = {
+    "float32": "components.evaluator.eval_model",
+    "bfloat16": "components.evaluator.eval_model_bfloat16",
+}
 _TFMA = "tfma."
 
 
 def make_eval_config(
-    task: Task, settings: EvaluateSettings, label_column: str, labels: Sequence[str]
+    task: Task,
+    settings: EvaluateSettings,
+    label_column: str,
+    labels: Sequence[str],
+    precision: str = "float32",
 ) -> config_pb2.EvalConfig:
     """Builds the EvalConfig of a classifier, which contains a fingerprint of the metrics' code.
 
@@ -27,9 +36,10 @@ def make_eval_config(
         settings: the config's `evaluate` section.
         label_column: raw column with the label, as a string.
         labels: the label list; column i of a prediction belongs to labels[i].
+        precision: the config's serve.precision.
     """
     config = config_pb2.EvalConfig()
-    code = code_fingerprint(METRICS_MODULE, MODEL_MODULE, *task.modules("facts"))
+    code = code_fingerprint(METRICS_MODULE, MODEL_MODULES[precision], *task.modules("facts"))
     for name, is_baseline in (("candidate", False), ("baseline", True)):
         config.model_specs.add(
             name=name,

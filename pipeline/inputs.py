@@ -436,14 +436,15 @@ def check_encoder(config: Config, folder: Path) -> list[str]:
 
 def _check_forward(config: Config, folder: Path) -> None:
     """The classes of transformers compute in float32 only, and some have no dropout of their own before the head."""
-    kind, precision = read_model_type(folder), config.train.mixed_precision
+    kind = read_model_type(folder)
     _check_head_dropout(config, kind)
-    if precision != "none" and not FAMILIES[kind].by(config.model.forward).has_own_forward:
-        advice = "set it to none"
+    half = config.train.half_precision
+    if half is not None and not FAMILIES[kind].by(config.model.forward).has_own_forward:
+        advice = "remove the key"
         if FAMILIES[kind].has_own_forward:
-            advice += ", or model.forward to auto"
+            advice += ", or set model.forward to auto"
         raise UsageError(
-            f"train.mixed_precision is {precision}, but model_type {kind!r} is trained through the class of transformers, "
+            f"train.{half} is true, but model_type {kind!r} is trained through the class of transformers, "
             f"which computes in float32; {advice}"
         )
 

@@ -10,13 +10,13 @@ _RENAMED = {
     "train.clip_norm": "train.max_grad_norm",
     "train.gradient_accumulation": "train.gradient_accumulation_steps",
     "train.label_smoothing": "train.label_smoothing_factor",
+    "train.mixed_precision": "train.bf16: true or train.fp16: true",
     "train.schedule": "train.lr_scheduler_type",
     "train.steps": "train.max_steps",
 }
 
 # Key of TrainingArguments (transformers 4.57) -> the corresponding key here.
 _TRAINING_ARGUMENTS = {
-    "bf16": "train.mixed_precision: bfloat16",
     "data_seed": "train.seed",
     "dataloader_drop_last": "no key: every epoch uses every row",
     "ddp_backend": "train.strategy",
@@ -27,7 +27,6 @@ _TRAINING_ARGUMENTS = {
     "eval_steps": "train.evaluations_per_epoch",
     "eval_strategy": "train.evaluations_per_epoch",
     "evaluation_strategy": "train.evaluations_per_epoch",
-    "fp16": "train.mixed_precision: float16",
     "greater_is_better": "no key: it follows from the metric",
     "group_by_length": "no key: batches always contain rows of similar length",
     "load_best_model_at_end": "no key: the best weights are always kept",

@@ -18,7 +18,7 @@ from components.model_parts import ModelParts
 from components.statistics_options import SketchedStatsOptions
 from pipeline.config import Config
 from pipeline.custom_config import trainer_config, transform_config
-from pipeline.eval_config import make_eval_config
+from pipeline.eval_config import MODEL_MODULES, make_eval_config
 from pipeline.paths import PipelinePaths
 
 
@@ -89,6 +89,8 @@ def make_evaluator(
         baseline_model=baseline_model,
         schema=schema,
         example_splits=[config.evaluate.split],
-        eval_config=make_eval_config(parts.task, config.evaluate, config.data.label_column, parts.labels),
-        module_path="components.evaluator.eval_model",
+        eval_config=make_eval_config(
+            parts.task, config.evaluate, config.data.label_column, parts.labels, config.serve.precision
+        ),
+        module_path=MODEL_MODULES[config.serve.precision],
     )

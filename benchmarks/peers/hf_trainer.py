@@ -43,6 +43,7 @@ def train(job: dict[str, Any], output: str) -> dict[str, float]:
         weight_decay=0.01,
         group_by_length=job["group_by_length"],
         seed=job["seed"],
+        bf16=job["bf16"],
         use_cpu=True,
         save_strategy="no",
         report_to=[],

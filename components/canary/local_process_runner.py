@@ -70,6 +70,11 @@ class LocalProcessRunner(base_runner.BaseModelServerRunner):
             time.sleep(0.05)
         raise error_types.DeadlineExceeded("the server does not listen")
 
+    @property
+    def precision(self) -> str:
+        """`serve.precision` of this server."""
+        return self._settings.precision
+
     def check_running(self) -> None:
         """Raises JobAborted with the server's last line if it has ended."""
         assert self._process is not None, "call Start() first"

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from models.section import Section
 
+_DIFFERENCES = {"float32": 1e-4, "bfloat16": 0.05}
+
 
 class CanarySettings(Section):
     """The trial before a push: the model server answers real rows with the candidate."""
@@ -16,8 +18,11 @@ class CanarySettings(Section):
     )
     split: str = Field("eval", description="Split whose rows are sent to the server.")
     rows: int = Field(64, ge=1, description="Number of rows, one request each.")
-    max_difference: float = Field(
-        1e-4, ge=0, description="Maximum difference of an answer (a probability) from the evaluated model's."
+    max_difference: float | None = Field(
+        None,
+        ge=0,
+        description="Maximum difference of an answer (a probability) from that of the exported model in float32; null: "
+        "0.0001, or 0.05 if serve.precision is bfloat16.",
     )
     max_p99_ms: float = Field(
         1000.0, gt=0, description="Maximum p99 latency of a request with one client, milliseconds."
@@ -31,3 +36,7 @@ class CanarySettings(Section):
         default_factory=list,
         description="Ops that your own build of TF Serving links in addition to those of TF Serving 2.20.",
     )
+
+    def allowed_difference(self, precision: str) -> float:
+        """`max_difference`, or its default for a value of `serve.precision`."""
+        return _DIFFERENCES[precision] if self.max_difference is None else self.max_difference

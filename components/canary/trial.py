@@ -65,15 +65,18 @@ def try_model(
         "p99_ms": round(float(np.percentile(seconds, 99)) * 1e3, 3),
         "peak_memory_mb": round(memory, 1),
     }
-    return Trial(tuple(_over_budget(expected.output, figures, settings)), figures)
+    allowed = settings.allowed_difference(runner.precision)
+    return Trial(tuple(_over_budget(expected.output, figures, settings, allowed)), figures)
 
 
-def _over_budget(output: str, figures: Mapping[str, float], settings: CanarySettings) -> Iterator[str]:
+def _over_budget(
+    output: str, figures: Mapping[str, float], settings: CanarySettings, allowed_difference: float
+) -> Iterator[str]:
     # Negated comparisons, so that NaN is over budget.
-    if not figures["max_difference"] <= settings.max_difference:
+    if not figures["max_difference"] <= allowed_difference:
         yield (
             f"the server's {output} differ by up to {figures['max_difference']:.3g} from the evaluated "
-            f"model's (canary.max_difference is {settings.max_difference:g})"
+            f"model's (canary.max_difference is {allowed_difference:g})"
         )
     if not figures["p99_ms"] <= settings.max_p99_ms:
         yield f"p99 latency {figures['p99_ms']:.1f} ms is above canary.max_p99_ms {settings.max_p99_ms:g}"

@@ -61,9 +61,7 @@ class AdamW(tf.Module):
         self.step = _counter(0, tf.int64)
         self.updates = _counter(0, tf.int64)  # steps that were not skipped
         # Only float16 needs a loss scale: small gradients would underflow.
-        self.loss_scale = _counter(
-            _FIRST_LOSS_SCALE if settings.mixed_precision == "float16" else 1.0, tf.float32
-        )
+        self.loss_scale = _counter(_FIRST_LOSS_SCALE if settings.fp16 else 1.0, tf.float32)
         self.good_steps = _counter(0, tf.int64)
 
     @property
@@ -120,7 +118,7 @@ class AdamW(tf.Module):
         norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(g) for g in gradients])) * unscale
         if self._settings.max_grad_norm is not None:
             unscale *= tf.minimum(1.0, self._settings.max_grad_norm / (norm + 1e-6))
-        scaled = self._settings.mixed_precision == "float16"
+        scaled = self._settings.fp16
         finite = tf.math.is_finite(norm)
         if scaled or self._settings.class_weights is not None:
             useful = tf.logical_and(divisor > 0.0, tf.logical_or(finite, not scaled))

@@ -13,7 +13,6 @@ from components.trainer.settings import TrainSettings
 from models.encoders.families import forward_of
 from models.tasks.task import Task
 
-DTYPES = {"none": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16}
 _MASKS_PER_PASS = 4096  # more than the dropout masks of one pass, so that the seeds of passes do not overlap
 
 Inputs = Mapping[str, tf.Tensor]
@@ -91,7 +90,7 @@ class TrainStep:
         )
         seed = tf.stack([tf.constant(self._settings.seed, tf.int64), pass_number * _MASKS_PER_PASS])
         with tf.GradientTape() as tape:
-            logits = self._classify(self._model, batch, seed, DTYPES[self._settings.mixed_precision])
+            logits = self._classify(self._model, batch, seed, tf.as_dtype(self._settings.compute_dtype))
             losses = self._head.row_losses(logits, batch, self._settings.label_smoothing_factor)
             loss = tf.reduce_sum(losses * batch[ROW_WEIGHT])
             scaled = loss * self._optimizer.loss_scale
@@ -117,7 +116,7 @@ def scoring_function(
     head, classify = task.head(), forward_of(model).classify
 
     def replica(batch: Inputs) -> tf.Tensor:
-        logits = classify(model, batch, None, DTYPES[settings.mixed_precision])
+        logits = classify(model, batch, None, tf.as_dtype(settings.compute_dtype))
         return head.score_sums(logits, batch, batch[ROW_WEIGHT])
 
     def all_replicas(batch: Inputs) -> tf.Tensor:

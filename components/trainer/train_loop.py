@@ -24,6 +24,7 @@ from components.trainer.history import History, goodness, history_of, rank
 from components.trainer.meter import Meter
 from components.trainer.model import trained_variables, word_embedding
 from components.trainer.optimizer import AdamW, learning_rate
+from components.trainer.precision import warn_of_emulated_products
 from components.trainer.settings import TrainSettings, label_weights
 from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
@@ -114,6 +115,7 @@ def train(
             cannot be saved.
         KeyboardInterrupt: raised after the state was saved; the next call resumes at that step.
     """
+    warn_of_emulated_products(settings)
     return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
 
 
@@ -313,9 +315,11 @@ class _Loop:
         )
         history = self.history
         if loss is not None and not math.isfinite(loss):
+            half = self.settings.half_precision
+            advice = f", or set train.{half} to false" if half else ""
             raise PipelineError(
                 f"training loss is {loss} at step {history.step}; lower train.learning_rate "
-                f"{self.settings.learning_rate}, or use another train.mixed_precision"
+                f"{self.settings.learning_rate}{advice}"
             )
         left = history.total_steps - history.step
         report = progress.TrainProgress(

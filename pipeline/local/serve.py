@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 
+from components.processor import computes_in_bfloat16
 from components.serving.quiet_import import LOG_LEVEL, QUIET, VERBOSE
 from components.versions import store
 from pipeline.config import Config
@@ -50,6 +51,11 @@ class _Console:
         self._where = ""
 
     def say_what_comes(self) -> None:
+        if self._config.serve.precision == "bfloat16" and not computes_in_bfloat16():
+            _say(
+                "serve.precision: this processor has neither AVX512_BF16 nor AMX, so bfloat16 takes several times as long as "
+                "float32"
+            )
         if not self._waits:
             _say(f"{self._folder}: loading the newest version")
 

@@ -99,7 +99,17 @@ def test_figures_have_three_digits_that_count():
 
 
 def test_parts_are_those_of_the_issue():
-    parts = ["imports", "tokenization", "transform", "training", "evaluate", "serving", "exports", "scale"]
+    parts = [
+        "imports",
+        "tokenization",
+        "transform",
+        "training",
+        "training_encoders",
+        "evaluate",
+        "serving",
+        "exports",
+        "scale",
+    ]
     assert list(PARTS) == parts
 
 
@@ -153,7 +163,7 @@ def test_tokenization_result_becomes_a_row_per_peer():
 
 
 def test_training_result_becomes_a_row_per_peer_with_accuracies():
-    common = {"dataset": "trec", "peak_mib": 900, "seeds": 3, "rows": 64}
+    common = {"case": "trec", "peak_mib": 900, "seeds": 3, "rows": 64}
     ours = {"system": "ours", "seconds_per_epoch": 30.0, "accuracy": 0.95, "accuracy_standard_error": 0.004}
     ours["product_share"] = 0.7
     peer = {

@@ -14,7 +14,7 @@ from models.tokenizers.family import load_spec
 from tests.e2e.test_pipeline import Run, call
 from tests.support import model_server
 from tests.support.byte_bpe import write_byte_bpe_tokenizer
-from tests.support.full import FULL
+from tests.support.full import FULL, only_full
 from tests.support.tiny_encoders import write_encoder
 from tests.support.tiny_model import SPECIAL, rows, vocabulary
 from tests.support.tokenizers import write_bert_tokenizer
@@ -81,8 +81,11 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def pushed(project: tuple[str, Path]) -> Run:
-    _, folder = project
-    options = [part for setting in SETTINGS for part in ("--set", setting)]
+    return run(project[1])
+
+
+def run(folder: Path, *overrides: str) -> Run:
+    options = [part for setting in (*SETTINGS, *overrides) for part in ("--set", setting)]
     done = call(folder, "run", "model.yaml", "--json", *options)
     return Run(done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr)
 
@@ -92,6 +95,24 @@ def test_model_is_trained_and_pushed(project, pushed):
     assert (pushed.exit_code, pushed.result["status"], pushed.result["version"]) == (0, "pushed", 1), pushed
     assert pushed.result["metrics"]["accuracy"] > 0.9
     assert (folder / "serving" / name / "1" / "saved_model.pb").is_file()
+
+
+@only_full
+def test_bfloat16_beyond_the_canarys_tolerance_is_not_pushed_and_within_it_is(project, pushed):
+    name, folder = project
+    served = folder / "serving" / name
+    done = run(folder, "serve.precision=bfloat16", "canary.max_difference=0")
+    assert (done.exit_code, done.result["pushed"]) == (3, False)
+    assert "rejected by the canary: the server's probabilities differ by up to " in done.result["reason"]
+    assert not (served / "2").exists()
+    done = run(folder, "serve.precision=bfloat16")
+    assert (done.exit_code, done.result["pushed"]) == (0, True), done
+    assert [node for node, state in done.states().items() if state == "done"] == [
+        "Canary",
+        "Pusher",
+        "Report",
+    ]
+    assert (served / "2" / "saved_model.pb").read_bytes() == (served / "1" / "saved_model.pb").read_bytes()
 
 
 def test_served_model_answers_without_its_checkpoint(project, pushed, monkeypatch):

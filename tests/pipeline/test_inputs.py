@@ -339,11 +339,11 @@ def test_checkpoint_that_does_not_fit_the_config_is_refused(good, override, told
 
 
 def test_half_precision_is_refused_where_the_class_of_transformers_trains(good):
-    half, reference = "train.mixed_precision=bfloat16", "model.forward=reference"
+    half, reference = "train.bf16=true", "model.forward=reference"
     assert check_inputs(load(good, half)).unchecked == check_inputs(load(good, reference)).unchecked == []
     assert problem(good, half, reference) == (
-        "train.mixed_precision is bfloat16, but model_type 'bert' is trained through the class of transformers, which "
-        "computes in float32; set it to none, or model.forward to auto"
+        "train.bf16 is true, but model_type 'bert' is trained through the class of transformers, which "
+        "computes in float32; remove the key, or set model.forward to auto"
     )
 
 

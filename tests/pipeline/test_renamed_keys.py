@@ -25,8 +25,8 @@ from tests.support.tiny_project import CONFIG
             "train.epochs",
         ),
         (
-            "fp16",
-            "unknown key 'fp16'; the TrainingArguments key fp16 corresponds to train.mixed_precision: float16",
+            "train.mixed_precision",
+            "unknown key 'train.mixed_precision'; it is now train.bf16: true or train.fp16: true",
         ),
         (
             "train.optim",

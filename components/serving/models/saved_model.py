@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
+from components.precision import load_in
 from components.serving.errors import InvalidRequest, Overloaded, without_paths
 from components.serving.models.cores import usable_cores
 from components.serving.models.request_checks import Spec, Tensors, check_declared, check_values, declared_by
@@ -64,7 +65,10 @@ class ServedModel:
         self._session = tf.compat.v1.Session(graph=self.graph, config=threads)
         try:
             with self.graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(path))
+                load = functools.partial(
+                    tf.compat.v1.saved_model.load, self._session, [tf.saved_model.SERVING]
+                )
+                meta_graph = load_in(settings.precision, path, load)
                 self.signatures = {
                     key: Signature(
                         key,

@@ -64,6 +64,7 @@ def judge(exported: tuple[Exported, Exported], tmp_path: Path) -> Judge:
         damage: Callable[[Path], object] | None = None,
         evaluated: int = 1,
         after_export: bool = False,
+        precision: str = "float32",
         **canary: Any,
     ) -> Any:
         model = standard_artifacts.Model()
@@ -82,7 +83,8 @@ def judge(exported: tuple[Exported, Exported], tmp_path: Path) -> Judge:
         verdict.set_int_custom_property("blessed", evaluated)
         blessing = standard_artifacts.InfraBlessing()
         blessing.uri = str(tmp_path / "blessing")
-        settings = {**SETTINGS, "canary": {**SETTINGS["canary"], **canary}}
+        changed = {"canary": {**SETTINGS["canary"], **canary}, "serve": {"precision": precision}}
+        settings = {**SETTINGS, **changed}
         executor.Executor().Do(
             {"model": [model], "examples": [examples], "model_blessing": [verdict]},
             {"blessing": [blessing]},
@@ -257,6 +259,22 @@ def test_server_with_other_answers_than_the_evaluated_model_is_refused(
     trial = try_model(runner, rows, Expected("probabilities", np.array(exported[1].probabilities)), settings)
     (reason,) = trial.reasons
     assert reason.startswith("the server's probabilities differ by up to ")
+
+
+def test_bfloat16_is_blessed_within_its_tolerance_of_the_float32_answers(judge: Judge) -> None:
+    blessing, report = judge(precision="bfloat16")
+    assert report["reasons"] == []
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert 1e-5 < report["figures"]["max_difference"] < 0.05
+
+
+def test_bfloat16_beyond_its_tolerance_is_refused(judge: Judge, tmp_path: Path) -> None:
+    blessing, report = judge(precision="bfloat16", max_difference=0)
+    assert blessing.get_int_custom_property("blessed") == 0
+    (reason,) = report["reasons"]
+    assert reason.startswith("the server's probabilities differ by up to ")
+    assert reason.endswith(" from the evaluated model's (canary.max_difference is 0)")
+    assert not (tmp_path / "blessing" / "stamped_model").exists()
 
 
 def test_model_that_only_the_server_cannot_load_is_refused_with_the_servers_words(tmp_path: Path) -> None:

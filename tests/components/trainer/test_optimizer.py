@@ -70,7 +70,7 @@ def test_learning_rate_literal(schedule: str, expected: list[float]) -> None:
 
 def test_overflow_skips_the_step_and_halves_the_loss_scale() -> None:
     variable = tf.Variable([1.0], name="kernel")
-    optimizer = AdamW([variable], train_settings(mixed_precision="float16"), is_kernel)
+    optimizer = AdamW([variable], train_settings(fp16=True), is_kernel)
     before = optimizer.loss_scale.numpy()
     optimizer.apply([tf.constant([math.inf])], tf.constant(1.0), tf.constant(0.1))
     assert variable.numpy().tolist() == [1.0]

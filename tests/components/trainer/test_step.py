@@ -130,9 +130,7 @@ def test_frozen_parts_keep_their_weights(checkpoint: Path) -> None:
     assert same == frozen
 
 
-@pytest.mark.parametrize(
-    "values", [{"mixed_precision": "bfloat16"}, {"mixed_precision": "float16"}, {"xla": True}]
-)
+@pytest.mark.parametrize("values", [{"bf16": True}, {"fp16": True}, {"xla": True}])
 def test_other_ways_to_compute_lower_the_loss(checkpoint: Path, values: dict[str, Any]) -> None:
     step, batch = make_step(load(checkpoint), train_settings(**values)), some_batch()
     losses = [float(step.update(batch, i, tf.constant(0.003))) for i in range(12)]
