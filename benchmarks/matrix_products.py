@@ -36,7 +36,7 @@ def _row_operations(config: Any, tokens: int) -> float:
 
 def _inner(config: Any) -> int:
     """The width of the feed-forward; DistilBERT has its own name for it."""
-    return int(config.hidden_dim if config.model_type == "distilbert" else config.intermediate_size)
+    return int(config.hidden_dim if hasattr(config, "hidden_dim") else config.intermediate_size)
 
 
 def product_rate(config: Any, tokens: int, dtype: str = "float32") -> float:
