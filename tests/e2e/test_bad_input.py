@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,44 +22,9 @@ from models.tokenizers.family import FAMILIES
 from pipeline.local.run import RunRequest, run
 from tests.support.faulty_graph import FAULTY_FAMILY
 from tests.support.tiny_model import rows
-from tests.support.tiny_project import shard, write_project, write_records
+from tests.support.tiny_project import shard, write_records
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("good")
-    write_project(folder)
-    served = folder / "serving" / "tiny" / "1"
-    served.mkdir(parents=True)
-    (served / "saved_model.pb").write_bytes(b"the version being served")
-    return folder
-
-
-@pytest.fixture
-def folder(good: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(good, tmp_path / "work"))
-
-
-@pytest.fixture
-def refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs the pipeline, checks that it ended with `exit_code` and pushed nothing; returns the reason."""
-
-    def _refused(exit_code: int, *overrides: str) -> str:
-        request = RunRequest(str(folder / "tiny.yaml"), overrides, folder / "runs", json=True)
-        code = run(request)
-        captured = capfd.readouterr()
-        result = json.loads(captured.out.splitlines()[-1])
-        assert code == exit_code, captured.err
-        assert "Traceback" not in captured.err + captured.out
-        assert not result["pushed"]
-        assert [p.name for p in (folder / "serving" / "tiny").iterdir()] == ["1"]
-        assert (folder / "serving/tiny/1/saved_model.pb").read_bytes() == b"the version being served"
-        assert len(result["reason"].splitlines()) == 1
-        return result["reason"]
-
-    return _refused
 
 
 def example(**columns: Any) -> bytes:
