@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from components.exports.new_axes import without_new_axes
 from models import features
 from models.answers import answer_name
 from models.errors import PipelineError
@@ -85,7 +86,7 @@ def _computation(saved_model: Path) -> tuple[tf.compat.v1.GraphDef, dict[str, st
             f"{saved_model}: the inputs {missing} are not cast to int32; was it exported by this project's Trainer?"
         )
     return (
-        _part(nodes, output.op.name, casts),
+        without_new_axes(_part(nodes, output.op.name, casts)),
         {f"{cast}:0": name for cast, name in casts.items()},
         output.name,
         answer,
