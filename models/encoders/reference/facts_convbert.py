@@ -41,7 +41,6 @@ class Config(LayersConfig):
     num_groups: Literal[1] = 1  # the class has a grouped layer whose weights PyTorch keeps in another order
     type_vocab_size: Count = 2
     classifier_dropout: Share | None = None
-    pad_token_id: Count = 1
 
 
 def sizes(config: Config) -> Sizes:
