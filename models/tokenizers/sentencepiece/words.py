@@ -7,7 +7,7 @@ out once for each of them, with the graph's own `viterbi.best_pieces`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,20 +55,25 @@ def found_words(words: tf.Tensor, table: WordTable) -> tuple[tf.Tensor, tf.Tenso
 
 def _pieces_of(spec: SentencepieceSpec, indices: list[int]) -> Iterator[list[int]]:
     """The ids that the texts of pieces have as words."""
-    for start in range(0, len(indices), _BATCH):
-        with tf.Graph().as_default():
-            texts = tf.constant([spec.vocab[i] for i in indices[start : start + _BATCH]])
-            pieces = best_pieces(texts, piece_trie(spec), spec.unk_id)
-            yield from _values(pieces).to_list()
+    texts = [spec.vocab[i] for i in indices]
+    for pieces in _values(lambda words: best_pieces(words, piece_trie(spec), spec.unk_id), texts):
+        yield from pieces.to_list()
 
 
 def _buckets(words: list[bytes], count: int) -> npt.NDArray[np.int64]:
     """TensorFlow's own hash of each word."""
+    found = [*_values(lambda texts: tf.strings.to_hash_bucket_fast(texts, count), words)]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def _values(function: Callable[[tf.Tensor], Any], words: Sequence[str] | Sequence[bytes]) -> Iterator[Any]:
+    """What a function makes of each batch of words, in a graph of its own: this runs while another graph is traced.
+
+    The words are fed, because TensorFlow would fold a graph of constants, which takes ten times as long.
+    """
     with tf.Graph().as_default():
-        return _values(tf.strings.to_hash_bucket_fast(tf.constant(words, tf.string), count))
-
-
-def _values(tensor: Any) -> Any:
-    """The values of a tensor of the current graph, which is one of its own: this runs while another graph is traced."""
-    with tf.compat.v1.Session() as session:
-        return session.run(tensor)
+        fed = tf.compat.v1.placeholder(tf.string, [None])
+        made = function(fed)
+        with tf.compat.v1.Session() as session:
+            for start in range(0, len(words), _BATCH):
+                yield session.run(made, {fed: words[start : start + _BATCH]})
