@@ -98,10 +98,11 @@ def plan(steps: tuple[Normalizer, ...]) -> tuple[Stage, ...]:
 
 def normalized(steps: Sequence[Normalizer], text: str) -> str:
     """What the Rust tokenizer makes of a text."""
-    return _rust(steps).normalize_str(text)
+    return _rust(tuple(steps)).normalize_str(text)
 
 
-def _rust(steps: Sequence[Normalizer]) -> RustNormalizer:
+@functools.lru_cache(maxsize=8)
+def _rust(steps: tuple[Normalizer, ...]) -> RustNormalizer:
     from tokenizers import Regex, normalizers
 
     def one(step: Normalizer) -> RustNormalizer:
@@ -120,7 +121,7 @@ def _rust(steps: Sequence[Normalizer]) -> RustNormalizer:
     return normalizers.Sequence([one(step) for step in steps])
 
 
-def _plain(steps: Sequence[Normalizer]) -> tuple[str, bool]:
+def _plain(steps: tuple[Normalizer, ...]) -> tuple[str, bool]:
     """Printable ASCII characters that the steps leave, or make lower-case, and whether they do."""
     normalize = _rust(steps).normalize_str
     lowers = normalize("A") == "a"
