@@ -171,8 +171,9 @@ class _Both:
     """The two tokenizers of a checkpoint."""
 
     def __init__(self, checkpoint: Path, columns: int, max_length: int) -> None:
-        self._graph: Tokenizer = graph_tokenizer(checkpoint, columns, max_length)
+        # In this order, transformers' tokenizer is loaded once.
         self._transformers: Tokenizer = transformers_tokenizer(checkpoint, max_length)
+        self._graph: Tokenizer = graph_tokenizer(checkpoint, columns, max_length)
         self._tokens = load_spec(checkpoint).tokens
 
     def mismatches(self, split: str, rows: Sequence[_Row]) -> Iterator[Mismatch]:

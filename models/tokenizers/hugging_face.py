@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import weakref
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,6 +46,22 @@ def hugging_face_tokenizer(folder: Path, **options: Any) -> Any:
         raise CheckpointError(f"{folder}: transformers cannot load the tokenizer ({reason})") from error
 
 
+_in_use: weakref.WeakValueDictionary[tuple[Path, Stamps], Any] = weakref.WeakValueDictionary()
+
+
+def shared_tokenizer(folder: Path) -> Any:
+    """`hugging_face_tokenizer(folder)`, which is not loaded again while it is in use; how it cuts texts is for each call to say.
+
+    Raises:
+        CheckpointError: transformers cannot read the files.
+    """
+    key = folder, file_stamps(folder)
+    tokenizer = _in_use.get(key)
+    if tokenizer is None:
+        tokenizer = _in_use[key] = hugging_face_tokenizer(folder)
+    return tokenizer
+
+
 def verified_spec(tokenizer_dir: str | Path) -> Spec:
     """`load_spec`, held to transformers' own tokenizer of the same files.
 
@@ -59,7 +76,7 @@ def verified_spec(tokenizer_dir: str | Path) -> Spec:
 def _verified(folder: Path, stamps: Stamps) -> Spec:
     """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
     spec = load_spec(folder)
-    resolved = _resolved(spec.file, hugging_face_tokenizer(folder))
+    resolved = _resolved(spec.file, shared_tokenizer(folder))
     theirs = family_of(folder).load_spec_module().make_spec(resolved)
     for field in dataclasses.fields(cast(Any, spec)):
         ours, other = (_comparable(field.name, getattr(one, field.name)) for one in (spec, theirs))

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from models.features import INPUT_IDS, TOKEN_TYPE_IDS
 from models.tokenizers.family import family_of
-from models.tokenizers.hugging_face import hugging_face_tokenizer, verified_spec
+from models.tokenizers.hugging_face import shared_tokenizer, verified_spec
 from models.tokenizers.packing import encode
 
 
@@ -89,7 +89,7 @@ def transformers_tokenizer(folder: Path, max_length: int | None) -> Tokenizer:
     Raises:
         CheckpointError: transformers cannot read the files.
     """
-    tokenizer = hugging_face_tokenizer(folder)
+    tokenizer = shared_tokenizer(folder)
 
     def tokenize(rows: Columns) -> list[Row]:
         texts = [[text.decode(errors="replace") for text in column] for column in rows]

@@ -90,9 +90,11 @@ def compare(config: Config, texts: Sequence[bytes]) -> Compared:
         from models.tokenizers.parity import graph_tokenizer, transformers_tokenizer
 
         rows, max_length = [[text] for text in texts], config.transform.max_length
-        [graph] = graph_tokenizer(folder, len(texts), max_length)(rows)
+        # One load of transformers' tokenizer serves all of these, as long as `uncut` has it.
+        uncut = transformers_tokenizer(folder, None)
+        [whole] = uncut(rows)
         [cut] = transformers_tokenizer(folder, max_length)(rows)
-        [whole] = transformers_tokenizer(folder, None)(rows)
+        [graph] = graph_tokenizer(folder, len(texts), max_length)(rows)
     return Compared(graph, cut, verified_spec(folder).tokens, max_length, len(whole.ids))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from models.tokenizers import hugging_face
 from models.tokenizers.family import FAMILIES
 from models.tokenizers.parity import (
     Difference,
@@ -41,6 +42,19 @@ def test_pairs_have_the_types_of_their_texts(folder: Path) -> None:
     wanted = [Row([2, 5, 3, 7, 3], [0, 0, 0, 1, 1]), Row([2, 3, 5, 3], [0, 0, 1, 1])]
     assert graph_tokenizer(folder, 2, 5)(rows) == wanted
     assert transformers_tokenizer(folder, 5)(rows) == wanted
+
+
+def test_transformers_tokenizer_is_loaded_once_while_it_is_used(
+    monkeypatch: pytest.MonkeyPatch, make_tokenizer: MakeTokenizer
+) -> None:
+    folder, loads = make_tokenizer(["who"]), []
+    load = hugging_face.hugging_face_tokenizer
+    monkeypatch.setattr(hugging_face, "hugging_face_tokenizer", lambda path: loads.append(path) or load(path))
+    uncut = transformers_tokenizer(folder, None)
+    rows = [[b"who who who"]]
+    assert graph_tokenizer(folder, 1, 4)(rows) == transformers_tokenizer(folder, 4)(rows)
+    assert uncut(rows) == [Row([2, 5, 5, 5, 3], [0] * 5)]
+    assert loads == [folder]
 
 
 def test_types_of_a_tokenizer_without_them_count_as_0(
