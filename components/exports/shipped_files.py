@@ -63,6 +63,8 @@ def write_shipped_files(
 def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
     """Writes tokenizer.json, which truncates and pads as serving does, and its vocabulary, one token per line.
 
+    A line end in a token, which Unigram's may have, is written as \\n or \\r.
+
     `Tokenizer.from_file("tokenizer.json").encode_batch([...])` then gives the ids of the transform graph.
     """
     from models.tokenizers.hugging_face import hugging_face_tokenizer, verified_spec
@@ -73,7 +75,8 @@ def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
     tokenizer.enable_truncation(max_length, strategy="longest_first")
     tokenizer.enable_padding(pad_id=spec.pad_id, pad_token=spec.pad_token)
     tokenizer.save(str(out / TOKENIZER))
-    (out / VOCABULARY).write_bytes("".join(f"{token}\n" for token in spec.tokens).encode())
+    lines = (token.replace("\n", "\\n").replace("\r", "\\r") for token in spec.tokens)
+    (out / VOCABULARY).write_bytes("".join(f"{line}\n" for line in lines).encode())
 
 
 def _readme(

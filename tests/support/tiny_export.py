@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,20 +23,30 @@ class TinyExport(NamedTuple):
 
 
 def export_tiny(
-    folder: Path, pairs: bool = False, words: Sequence[str] = (), seed: int = 0, model_type: str = "bert"
+    folder: Path,
+    pairs: bool = False,
+    words: Sequence[str] = (),
+    seed: int = 0,
+    model_type: str = "bert",
+    write_tokenizer: Callable[[Path], Path] | None = None,
 ) -> TinyExport:
     """An untrained model that nevertheless gives different texts different labels.
 
-    Encoders other than BERT have BERT's tokenizer beside them.
+    Encoders other than BERT have BERT's tokenizer beside them, or what `write_tokenizer` writes.
     """
     from components.settings import DataSettings
     from components.trainer.export import ServingModel, export_model
     from models.checkpoints.classifier import load_classifier
     from models.tasks.task import TASKS
     from models.tokenizers.family import load_spec
+    from models.tokenizers.tokenizer_files import FILES
     from tests.support.tiny_encoders import write_encoder
 
     checkpoint = write_checkpoint(folder / "checkpoint", words=words)
+    if write_tokenizer is not None:
+        for file in (*FILES, "vocab.txt"):
+            (checkpoint / file).unlink(missing_ok=True)
+        write_tokenizer(checkpoint)
     if model_type != "bert":
         write_encoder(checkpoint, model_type, vocab_size=len(load_spec(checkpoint).vocab))
     labels = folder / "labels.txt"

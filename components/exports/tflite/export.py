@@ -68,17 +68,19 @@ def ship_beside(
 ) -> None:
     """Writes labels, tokenizer and Python example, and adds labels and vocabulary to the models.
 
-    See `shipped_files.write_shipped_files` and `tflite_metadata`.
+    See `shipped_files.write_shipped_files` and `metadata.add_metadata`.
     """
     from models.tokenizers.family import family_of
 
-    tokenizer = importlib.import_module(family_of(checkpoint).exports["tflite"]).TFLITE_TOKENIZER
+    family = family_of(checkpoint)
+    options = importlib.import_module(family.exports["tflite"]).TFLITE_TOKENIZER
     models = [_file(out, variant) for variant in variants]
     shipped_files.write_shipped_files(
         saved_model, checkpoint, max_length, text_columns, [m.name for m in models], "ai-edge-litert", out
     )
     for model in models:
-        metadata.add_metadata(model, out / shipped_files.LABELS, out / shipped_files.VOCABULARY, tokenizer)
+        labels, vocabulary = out / shipped_files.LABELS, out / shipped_files.VOCABULARY
+        metadata.add_metadata(model, labels, vocabulary, family.title, options)
 
 
 def _file(out: Path, variant: str) -> Path:

@@ -34,19 +34,21 @@ _DESCRIPTIONS = {
 }
 
 
-def add_metadata(model: Path, labels: Path, vocabulary: Path, tokenizer: str | None) -> None:
+def add_metadata(model: Path, labels: Path, vocabulary: Path, family: str, options: str | None) -> None:
     """Adds the metadata and both files to a .tflite file that has no metadata yet.
 
     Args:
         model: a file that the converter wrote, with one signature.
         labels: one label per line, in the order of the probabilities.
         vocabulary: one token per line, in the order of the ids.
+        family: the tokenizer's, such as "WordPiece".
+        options: the schema's name of such tokenizers, a key of TOKENIZERS; None: it has none.
     """
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 
     graph = flatbuffer_utils.convert_bytearray_to_object(bytearray(model.read_bytes()))
-    content = metadata(*_names(graph), labels.name, vocabulary.name, tokenizer)
+    content = metadata(*_names(graph), labels.name, vocabulary.name, family, options)
     graph.buffers.append(schema.BufferT(data=list(content)))
     entry = schema.MetadataT(name=BUFFER_NAME, buffer=len(graph.buffers) - 1)
     graph.metadata = [*(graph.metadata or []), entry]
@@ -66,18 +68,24 @@ def _names(graph: Any) -> tuple[list[str], list[str]]:
 
 
 def metadata(
-    inputs: Sequence[str], outputs: Sequence[str], labels: str, vocabulary: str, tokenizer: str | None
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    labels: str,
+    vocabulary: str,
+    family: str,
+    options: str | None,
 ) -> bytes:
     """The flatbuffer. Field numbers are positions in the schema's tables."""
     b = flatbuffers.Builder()
     label_file = _file(b, labels, "Labels in the order of the probabilities.", TENSOR_AXIS_LABELS)
-    vocabulary_file = _file(b, vocabulary, "Vocabulary, the id is the line.", VOCABULARY)
+    described = f"Tokens of the {family} tokenizer, one per line; the id is the line number, from 0."
+    vocabulary_file = _file(b, vocabulary, described, VOCABULARY)
     subgraph = _table(
         b,
         {
             2: _vector(b, [_tensor(b, name, ["batch", "tokens"]) for name in inputs]),
             3: _vector(b, [_tensor(b, name, ["batch", "label"], [label_file]) for name in outputs]),
-            **_tokenizer(b, vocabulary_file, tokenizer),
+            **_tokenizer(b, vocabulary_file, options),
         },
     )
     model = _table(

@@ -143,10 +143,16 @@ def test_labels_and_vocabulary_are_inside_the_model_as_readers_of_tflite_metadat
 
 
 def test_vocabulary_of_a_tokenizer_that_the_schema_does_not_know_belongs_to_no_process_unit() -> None:
-    content = metadata.metadata(["input_ids"], ["probabilities"], "labels.txt", "vocab.txt", tokenizer=None)
+    content = metadata.metadata(
+        ["input_ids"], ["probabilities"], "labels.txt", "vocab.txt", "byte-level BPE", options=None
+    )
     [graph] = Table.root(content).tables(3)
     [words] = graph.tables(4)
     assert (words.text(0), words.number(2)) == ("vocab.txt", 5)
+    assert (
+        words.text(1)
+        == "Tokens of the byte-level BPE tokenizer, one per line; the id is the line number, from 0."
+    )
     assert graph.tables(5) == []
 
 
