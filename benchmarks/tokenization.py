@@ -1,6 +1,6 @@
 """Compares tokenizers by rows per second and by rows that differ: ours in the graph, Hugging Face fast, tf-text.
 
-For each family, batches of 1,000 texts with special tokens, truncated to 128 tokens, without padding. Every system has its own process;
+For each tokenizer, batches of 1,000 texts with special tokens, truncated to 128 tokens, without padding. Every system has its own process;
 they take turns pass by pass, so that a busy machine affects all of them alike, and the best pass counts. Hugging Face
 fast is Rust on all cores and is measured twice: as usually called (`tokenizer(texts)`) and through its fastest function
 (`encode_batch_fast`). A row is a mismatch if its ids are not those of `tokenizer(texts)`.
@@ -27,12 +27,15 @@ from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.source import checkpoint_folder
 
 DATASETS = ("trec", "sms_spam", "rotten_tomatoes")
-# Family of `models.tokenizers.family` -> what is measured.
-FAMILIES = {
+# Tokenizer -> what is measured.
+TOKENIZERS = {
     "wordpiece": ("ours", "hf_fast", "hf_fast_backend", "tf_text_fast_bert"),
     "byte_bpe": ("ours", "hf_fast", "hf_fast_backend"),
+    "unigram, 8,000 pieces": ("ours", "hf_fast", "hf_fast_backend"),
+    "unigram, 250,002 pieces": ("ours", "hf_fast", "hf_fast_backend"),
 }
-VOCABULARY = 30_000
+RECIPES = {"wordpiece": "all-MiniLM-L6-v2", "unigram, 250,002 pieces": "multilingual-e5-small"}
+BYTE_BPE_SIZE, UNIGRAM_SIZE = 30_000, 8_000  # of trained vocabularies
 REFERENCE = "hf_fast"
 BATCH = 1000
 MAX_LENGTH = 128
@@ -48,31 +51,31 @@ def run(quick: bool, datasets: tuple[str, ...] = DATASETS) -> list[dict[str, Any
         real_dataset(name)
     scales, passes = ([1], 3) if quick else ([1, 10], 7)
     summaries: list[dict[str, Any]] = []
-    for family, systems in FAMILIES.items():
+    for tokenizer, systems in TOKENIZERS.items():
         with contextlib.ExitStack() as alive:
             scratch = Path(alive.enter_context(tempfile.TemporaryDirectory()))
-            checkpoint = _checkpoint(family, scratch)
+            checkpoint = _checkpoint(tokenizer, scratch)
             workers = {system: Worker(system, checkpoint, scratch) for system in systems}
             for worker in workers.values():
                 alive.callback(worker.close)
             for name in datasets:
                 for scale in scales:
                     rows = _compare(workers, {"dataset": name, "scale": scale}, passes)
-                    summaries += [{**row, "family": family} for row in rows]
+                    summaries += [{**row, "tokenizer": tokenizer} for row in rows]
     return summaries
 
 
-def _checkpoint(family: str, scratch: Path) -> Path:
+def _checkpoint(tokenizer: str, scratch: Path) -> Path:
     """The folder of a tokenizer; what no package has is trained on the datasets, by a process of its own."""
-    if family == "wordpiece":
+    if recipe := RECIPES.get(tokenizer):
         return checkpoint_folder(
-            CheckpointSettings(recipe="all-MiniLM-L6-v2"),
+            CheckpointSettings(recipe=recipe),
             PROJECT_DIR / "data" / "checkpoints",
             PROJECT_DIR / "checkpoints",
         )
-    folder = scratch / family
+    folder = scratch / "trained"
     folder.mkdir()
-    command = [sys.executable, "-m", "benchmarks.tokenization", f"train {family}", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.tokenization", f"train {tokenizer}", str(folder)]
     subprocess.run(command, cwd=PROJECT_DIR, check=True, capture_output=True, text=True)
     return folder
 
@@ -258,13 +261,28 @@ def _train_byte_bpe(folder: Path) -> None:
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     texts = [text for name in DATASETS for text in _texts(name)]
     tokenizer.train_from_iterator(
-        texts, VOCABULARY, min_frequency=1, show_progress=False, special_tokens=special
+        texts, BYTE_BPE_SIZE, min_frequency=1, show_progress=False, special_tokens=special
     )
     tokenizer.save_model(str(folder))
     RobertaTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
 
 
-_TRAINERS = {"train byte_bpe": _train_byte_bpe}
+def _train_unigram(folder: Path) -> None:
+    """XLM-RoBERTa's files with a vocabulary of the datasets' texts."""
+    import sentencepiece
+    from transformers import XLMRobertaTokenizerFast
+
+    with (folder / "sentencepiece.bpe.model").open("wb") as model:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=(text for name in DATASETS for text in _texts(name)),
+            model_writer=model,
+            vocab_size=UNIGRAM_SIZE,
+            minloglevel=2,
+        )
+    XLMRobertaTokenizerFast.from_pretrained(folder).save_pretrained(folder)
+
+
+_TRAINERS = {"train byte_bpe": _train_byte_bpe, "train unigram, 8,000 pieces": _train_unigram}
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def test_figure_of_nothing_is_refused(figures):
 
 
 def test_tokenization_of_no_rows_is_refused():
-    common = {"family": "wordpiece", "dataset": "sms_spam", "rows": 0, "peak_mib": 900, "mismatches": 0}
+    common = {"tokenizer": "wordpiece", "dataset": "sms_spam", "rows": 0, "peak_mib": 900, "mismatches": 0}
     results = [{**common, "system": system, "rows_per_second": 0} for system in ("ours", "hf_fast")]
     with pytest.raises(ValueError, match="tokenization, wordpiece, sms_spam: nothing was measured"):
         tokenization_rows(results)
@@ -151,7 +151,7 @@ def test_dataset_of_a_benchmark_is_made_when_it_is_not_there(monkeypatch, tmp_pa
 
 
 def test_tokenization_result_becomes_a_row_per_peer():
-    common = {"family": "byte_bpe", "dataset": "trec", "rows": 100, "peak_mib": 900}
+    common = {"tokenizer": "byte_bpe", "dataset": "trec", "rows": 100, "peak_mib": 900}
     ours = {**common, "system": "ours", "rows_per_second": 50_000, "mismatches": 0}
     peer = {**common, "system": "tf_text_fast_bert", "rows_per_second": 40_000, "mismatches": 7}
 
