@@ -24,6 +24,7 @@ from models.tokenizers.family import (
     file_stamps,
     load_spec,
 )
+from models.tokenizers.tokenizer_files import pads_on_any_side
 
 _IN_ANY_ORDER = ("special_tokens", "normalized_tokens", "added_tokens")
 
@@ -76,7 +77,7 @@ def verified_spec(tokenizer_dir: str | Path) -> Spec:
 def _verified(folder: Path, stamps: Stamps) -> Spec:
     """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
     spec = load_spec(folder)
-    resolved = _resolved(spec.file, shared_tokenizer(folder))
+    resolved = _resolved(spec.file, shared_tokenizer(folder), pads_on_any_side(folder))
     theirs = family_of(folder).load_spec_module().make_spec(resolved)
     for field in dataclasses.fields(cast(Any, spec)):
         ours, other = (_comparable(field.name, getattr(one, field.name)) for one in (spec, theirs))
@@ -88,18 +89,18 @@ def _verified(folder: Path, stamps: Stamps) -> Spec:
     return spec
 
 
-def _resolved(file: Path, tokenizer: Any) -> ResolvedTokenizer:
+def _resolved(file: Path, tokenizer: Any, may_pad_left: bool) -> ResolvedTokenizer:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise CheckpointError(
             f"{file}: {type(tokenizer).__name__} has no fast tokenizer that could be reproduced"
         )
     for key, wanted in (
-        ("truncation_side", "right"),
-        ("padding_side", "right"),
-        ("split_special_tokens", False),
+        ("truncation_side", ("right",)),
+        ("padding_side", ("right", "left") if may_pad_left else ("right",)),
+        ("split_special_tokens", (False,)),
     ):
-        if getattr(tokenizer, key) != wanted:
+        if getattr(tokenizer, key) not in wanted:
             raise CheckpointError(f"{file}: transformers reads {key} as {shown(getattr(tokenizer, key))}")
     return ResolvedTokenizer(
         file=file,

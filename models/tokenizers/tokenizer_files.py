@@ -81,6 +81,10 @@ _REFUSED: dict[str, tuple[object, ...]] = {
 }
 
 
+# model_type -> its forward pass moves the padding where the class wants it, so the tokenizer's side has no effect.
+_ANY_PADDING_SIDE = ("xlnet",)
+
+
 class AddedToken(FromFile):
     content: Annotated[str, Field(min_length=1)]
     single_word: bool = False
@@ -191,14 +195,29 @@ def check_keys(files: TokenizerFiles) -> None:
     sides = (
         {"truncation": tokenizer.truncation, "padding": tokenizer.padding} if tokenizer is not None else {}
     )
+    may_pad_left = pads_on_any_side(files.folder)
     for key, part in sides.items():
-        if part is not None and part.direction != "Right" and f"{key}_side" not in files.values:
+        if part is None or (key == "padding" and may_pad_left):
+            continue
+        if part.direction != "Right" and f"{key}_side" not in files.values:
             raise files.refused(files.path(TOKENIZER_FILE), f"{key}.direction", part.direction, "'Right'")
     unread = "vocab_file" if tokenizer is not None else "tokenizer_file"
     for key, harmless in _REFUSED.items():
+        if key == "padding_side" and may_pad_left:
+            harmless = "right", "left"
         if key in files.values and key != unread and files.values[key] not in harmless:
             wanted = repr(harmless[0]) if harmless else "files without this key"
             raise files.refused(files.of_key(key), key, files.values[key], wanted)
+
+
+def pads_on_any_side(folder: Path) -> bool:
+    """Whether the checkpoint's encoder moves padding itself, so that a tokenizer that pads on the left needs nothing more.
+
+    Raises:
+        CheckpointError: config.json is malformed or leads out of the folder.
+    """
+    file = checkpoint_file(folder, MODEL_CONFIG_FILE)
+    return file.is_file() and typed(_ModelConfig, file, read_json(file)).model_type in _ANY_PADDING_SIDE
 
 
 def named_class(files: TokenizerFiles) -> tuple[Path, str | None]:

@@ -119,8 +119,6 @@ def write_sentencepiece_tokenizer(
     **options: Any,
 ) -> Path:
     """Writes what the class saves, which takes the `options`, into a folder that exists."""
-    if name == "XLNetTokenizer":
-        options.setdefault("padding_side", "right")
     if name == "RemBertTokenizer":  # its own, of the `.model` file, is another one once it is saved
         mask = AddedToken("[MASK]", lstrip=True, normalized=False, special=True)
         options.setdefault("mask_token", mask)

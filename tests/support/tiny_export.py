@@ -56,7 +56,7 @@ def export_tiny(
     columns = [TEXT, PAIR] if pairs else [TEXT]
     transform = _transform_graph(folder, checkpoint, labels, data, columns)
     model = load_classifier(checkpoint, LABELS, seed=seed)
-    _make_decided(model, pairs)
+    make_decided(model, pairs)
     out = folder / "saved_model"
     export_model(
         ServingModel(model, transform, DataSettings.model_validate(data), labels, TASKS["single_label"]),
@@ -66,7 +66,7 @@ def export_tiny(
     return TinyExport(out, checkpoint, columns)
 
 
-def _make_decided(model: Any, pairs: bool) -> None:
+def make_decided(model: Any, pairs: bool) -> None:
     """Makes the head's weights large, and its biases such that no class is the most probable for most texts."""
     import numpy as np
 

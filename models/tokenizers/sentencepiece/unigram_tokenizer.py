@@ -46,6 +46,7 @@ from models.tokenizers.tokenizer_files import (
     TokenizerFiles,
     check_keys,
     named_class,
+    pads_on_any_side,
     part,
 )
 
@@ -157,7 +158,8 @@ def resolve_tokenizer(files: TokenizerFiles) -> ResolvedTokenizer:
     check_keys(files)
     config = typed(UnigramTokenizerConfig, files.path(CONFIG_FILE), files.values)
     name, known = _known_class(files)
-    if name == "XLNetTokenizer" and "padding_side" not in files.values:
+    own_side = "padding_side" not in files.values
+    if name == "XLNetTokenizer" and own_side and not pads_on_any_side(files.folder):
         raise refused(files.path(CONFIG_FILE), "padding_side", "left (XLNetTokenizer's own)", "'right'")
     added = listed_tokens(files)
     specials = _special_tokens(files, config, added, known)

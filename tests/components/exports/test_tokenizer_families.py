@@ -11,10 +11,12 @@ import pytest
 
 from components.exports.onnx import export as onnx
 from components.exports.tflite import export as tflite
+from models.checkpoints.classifier import load_classifier
 from tests.support.byte_bpe import write_byte_bpe_tokenizer
 from tests.support.full import only_full
 from tests.support.sentencepiece import write_sentencepiece_tokenizer
-from tests.support.tiny_export import LABELS, MAX_LENGTH, TinyExport, export_tiny, serve
+from tests.support.tiny_encoders import with_own_config
+from tests.support.tiny_export import LABELS, MAX_LENGTH, TinyExport, export_tiny, make_decided, serve
 
 FORMATS = {"tflite": tflite, "onnx": onnx}
 # Family -> an encoder, and what writes its tokenizer.
@@ -45,3 +47,24 @@ def test_shipped_example_answers_as_the_server(kind: str, exported: TinyExport, 
     got = [[answer["probabilities"][label] for label in LABELS] for answer in classifier(TEXTS)]
     np.testing.assert_allclose(got, wanted, atol=1e-5)
     assert len(np.unique(np.round(wanted, 4), axis=0)) == len(TEXTS)
+
+
+@only_full
+def test_xlnet_gives_raw_texts_the_answers_of_its_class_for_rows_that_are_padded_on_the_left(
+    tmp_path: Path,
+) -> None:
+    import tensorflow as tf
+    from transformers import AutoTokenizer
+
+    write = functools.partial(write_sentencepiece_tokenizer, name="XLNetTokenizer", size=900)
+    exported = export_tiny(tmp_path, model_type="xlnet", write_tokenizer=write)
+    tokenizer = AutoTokenizer.from_pretrained(exported.checkpoint)
+    padded = tokenizer(TEXTS, max_length=MAX_LENGTH, truncation=True, padding=True, return_tensors="tf")
+    assert padded["token_type_ids"].numpy()[2, 0] == 3  # padding
+    model = load_classifier(exported.checkpoint, LABELS, seed=0)
+    make_decided(model, pairs=False)
+    own_class = with_own_config(model, vocab_size=model.config.vocab_size)
+    wanted = tf.nn.softmax(own_class(dict(padded)).logits)
+    got = serve(exported.saved_model, "serving_default", text=TEXTS)["probabilities"]
+    np.testing.assert_allclose(got, wanted, atol=1e-5)
+    assert len(np.unique(np.round(got, 4), axis=0)) == len(TEXTS)

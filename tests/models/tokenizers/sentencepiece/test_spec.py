@@ -220,8 +220,11 @@ def test_class_without_a_converter_here_is_refused(folder: Path) -> None:
     )
 
 
-def test_xlnet_is_refused_because_it_pads_on_the_left(tmp_path: Path) -> None:
-    folder = write_model_file(tmp_path, "XLNetTokenizer", size=900)
+def test_tokenizer_of_xlnet_is_refused_beside_an_encoder_that_leaves_padding_where_it_is(
+    tmp_path: Path,
+) -> None:
+    folder = write_model_file(tmp_path, "XLNetTokenizer", size=900, tokenizer_class="XLNetTokenizer")
+    (folder / "config.json").write_text('{"model_type": "bert"}')
     assert refusal(folder) == (
         f'{folder}/tokenizer_config.json: padding_side is "left (XLNetTokenizer\'s own)"; in-graph SentencePiece Unigram '
         "reproduces only 'right'"
