@@ -47,6 +47,9 @@ trap 'stop 130' INT
 trap 'stop 143' TERM
 
 run "creating the datasets" "$python" runner_local.py data || stop $?
+if [ "${TESTS:-}" = full ]; then
+    run "fetching a large checkpoint" "$python" runner_local.py data multilingual-e5-small || stop $?
+fi
 run "installing TensorFlow.js" "$python" -m components.exports.tfjs.environment ||
     echo "test: tests of TensorFlow.js will be skipped" | tee -a "$log"
 color=no

