@@ -428,6 +428,7 @@ def check_encoder(config: Config, folder: Path) -> list[str]:
         config.transform.max_length,
         text_pair=config.data.text_pair is not None,
         frozen_layers=config.train.freeze.layers,
+        layer_lr_decay=config.train.layer_lr_decay,
     )
     _check_forward(config, folder)
     _check_exports(config, folder)

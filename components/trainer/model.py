@@ -1,7 +1,8 @@
-"""Selects the classifier's variables that training updates, and its word embedding."""
+"""The classifier's variables that training updates, their shares of the learning rate, and its word embedding."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -26,6 +27,23 @@ def trained_variables(model: Any, freeze: FreezeSettings) -> list[tf.Variable]:
     parts = ([forward.embeddings(model)] if freeze.embeddings else []) + list(layers[: freeze.layers])
     frozen = {variable.ref() for part in parts for variable in part.variables}
     return [variable for variable in model.trainable_variables if variable.ref() not in frozen]
+
+
+def learning_rate_shares(model: Any, variables: Sequence[tf.Variable], decay: float) -> list[float]:
+    """The share of the learning rate of each variable: layer-wise learning rate decay.
+
+    Of 2 layers and a decay of 0.5: embeddings 0.125, first layer 0.25, second layer 0.5, what follows them (a last layer
+    norm, a pooler, the head) 1. Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018),
+    discriminative fine-tuning, where the decay is 1 / 2.6.
+    """
+    forward = forward_of(model)
+    parts = [forward.embeddings(model), *forward.layers(model)]
+    shares = {
+        variable.ref(): decay ** (len(parts) - i)
+        for i, part in enumerate(parts)
+        for variable in part.variables
+    }
+    return [shares.get(variable.ref(), 1.0) for variable in variables]
 
 
 def word_embedding(model: Any) -> tf.Variable:

@@ -42,6 +42,7 @@ class AdamW(tf.Module):
         settings: the config's `train` section.
         is_decayed: whether weight decay applies to a variable; each family of encoders defines its own.
         rows: the used rows of one of the variables, an embedding; `settle` brings the others up to date.
+        rate_shares: of each variable, the share of the learning rate that it has; None: all of it.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class AdamW(tf.Module):
         settings: TrainSettings,
         is_decayed: Callable[[tf.Variable], bool],
         rows: EmbeddingRows | None = None,
+        rate_shares: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        self._rate_shares = [1.0] * len(variables) if rate_shares is None else rate_shares
         self._decayed = [is_decayed(variable) for variable in variables]
         self._rows = rows
         self._updated = [rows.values if rows is not None and v is rows.variable else v for v in variables]
@@ -136,11 +139,18 @@ class AdamW(tf.Module):
         power1, power2 = tf.pow(s.adam_beta1, step), tf.pow(s.adam_beta2, step)
         # The kernel adds epsilon before the bias correction of the second moment; this undoes that.
         epsilon = s.adam_epsilon * tf.sqrt(1.0 - power2)
-        for variable, decays, m, v, gradient in zip(
-            self._updated, self._decayed, self.first_moments, self.second_moments, gradients, strict=True
+        for variable, decays, share, m, v, gradient in zip(
+            self._updated,
+            self._decayed,
+            self._rate_shares,
+            self.first_moments,
+            self.second_moments,
+            gradients,
+            strict=True,
         ):
+            own_rate = rate * share
             if s.weight_decay > 0.0 and decays:
-                kept = 1.0 - rate * s.weight_decay
+                kept = 1.0 - own_rate * s.weight_decay
                 # Through the handle, because every replica updates its own copy.
                 decayed = variable.read_value() * kept
                 tf.raw_ops.AssignVariableOp(resource=variable.handle, value=decayed)
@@ -152,7 +162,7 @@ class AdamW(tf.Module):
                 v=v.handle,
                 beta1_power=power1,
                 beta2_power=power2,
-                lr=rate,
+                lr=own_rate,
                 beta1=s.adam_beta1,
                 beta2=s.adam_beta2,
                 epsilon=epsilon,

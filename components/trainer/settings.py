@@ -49,6 +49,13 @@ class TrainSettings(Section):
     gradient_accumulation_steps: int = Field(1, ge=1, description="Forward passes per optimizer step.")
     eval_batch_size: int = Field(128, ge=1, description="Rows per forward pass in evaluations.")
     learning_rate: float = Field(5e-5, gt=0, le=1, description="Peak learning rate.")
+    layer_lr_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Layer-wise learning rate decay: each layer of the encoder has this share of the learning rate of "
+        "the layer after it, the embeddings that of the first layer; the head has all of it.",
+    )
     lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(
         "linear", description="Decay after warm-up."
     )

@@ -22,7 +22,7 @@ from components.trainer.distribution import is_chief, split_over_replicas
 from components.trainer.embedding_rows import EmbeddingRows, is_worthwhile
 from components.trainer.history import History, goodness, history_of, rank
 from components.trainer.meter import Meter
-from components.trainer.model import trained_variables, word_embedding
+from components.trainer.model import learning_rate_shares, trained_variables, word_embedding
 from components.trainer.optimizer import AdamW, learning_rate
 from components.trainer.precision import warn_of_emulated_products
 from components.trainer.settings import TrainSettings, label_weights
@@ -161,7 +161,8 @@ class _Loop:
         self.variables = trained_variables(model, settings.freeze)
         with strategy.scope():
             rows = _embedding_rows(model, self.variables, data.train_summary.token_ids)
-            self.optimizer = AdamW(self.variables, settings, forward_of(model).is_decayed, rows)
+            shares = learning_rate_shares(model, self.variables, settings.layer_lr_decay)
+            self.optimizer = AdamW(self.variables, settings, forward_of(model).is_decayed, rows, shares)
         self.batching = _batching(
             settings, data.inputs, strategy, settings.batch_size, class_weights(settings, data), data.task
         )

@@ -31,6 +31,7 @@ def check_checkpoint(
     max_length: int | None = None,
     text_pair: bool = False,
     frozen_layers: int = 0,
+    layer_lr_decay: float = 1.0,
 ) -> list[str]:
     """Refuses a checkpoint that cannot be trained, without TensorFlow and with one pass over the weights.
 
@@ -40,6 +41,7 @@ def check_checkpoint(
         max_length: maximum tokens per text or pair; checked against the position embeddings.
         text_pair: whether a row has two texts, which the encoder has to tell apart.
         frozen_layers: train.freeze.layers.
+        layer_lr_decay: train.layer_lr_decay.
 
     Returns:
         Notes for the user about an accepted checkpoint, one line each; usually none.
@@ -48,8 +50,8 @@ def check_checkpoint(
         CheckpointError: a file is missing, malformed, cut short or leads out of the folder, the folder is an
             adapter's, config.json asks for another forward pass, a weight is not a finite float, the tokenizer
             cannot be reproduced, one of its ids has no embedding, or the weights are a pickle.
-        CheckpointUsageError: `max_length`, `text_pair` or `frozen_layers` asks for more than the checkpoint
-            has.
+        CheckpointUsageError: `max_length`, `text_pair`, `frozen_layers` or `layer_lr_decay` asks for more than the
+            checkpoint has.
     """
     check_links(folder)
     check_no_adapter(folder)
@@ -63,6 +65,7 @@ def check_checkpoint(
     _check_embeddings(folder, spec, rows=encoder.facts.sizes(encoder.config).vocabulary)
     _check_padding(folder, encoder, spec)
     _check_settings(folder, encoder, spec, max_length, text_pair, frozen_layers)
+    _check_layer_lr_decay(folder, encoder, layer_lr_decay)
     check_finite(tensors)
     return list(_notes(folder, encoder))
 
@@ -119,6 +122,16 @@ def _check_settings(
         )
     if text_pair:
         _check_pairs(folder, encoder, spec)
+
+
+def _check_layer_lr_decay(folder: Path, encoder: Encoder, decay: float) -> None:
+    """Weights that several layers share have no learning rate of one of them."""
+    sizes = encoder.facts.sizes(encoder.config)
+    if decay != 1.0 and sizes.sharing > 1:
+        raise CheckpointUsageError(
+            f"train.layer_lr_decay is {decay}, but {sizes.sharing} layers of {folder} share the weights of each, so that none "
+            "has a learning rate of its own; remove the key, or use another checkpoint"
+        )
 
 
 def _check_pairs(folder: Path, encoder: Encoder, spec: Spec) -> None:

@@ -82,7 +82,10 @@ class Forward(Protocol):
         """
 
     def embeddings(self, model: Any) -> Any:
-        """The Keras layer with all embeddings, or the like with `variables`, for `train.freeze.embeddings`."""
+        """The Keras layer with all embeddings, or the like with `variables`, for `train.freeze.embeddings`.
+
+        What carries them to the first layer belongs to it, such as a projection.
+        """
 
     def layers(self, model: Any) -> Sequence[Any]:
         """The encoder's Keras layers, or the like, from the embeddings on, for `train.freeze.layers`."""

@@ -28,7 +28,8 @@ HEAD_DROPOUT = "cls_dropout"
 PREFIX = "deberta."
 PARTS = ("embeddings.", "encoder.")
 HEAD = ("pooler.", "classifier.")
-EMBEDDINGS = ("embeddings.", "encoder.rel_embeddings.")
+# The norm is that of the relative positions; the convolution beside the first layer reads the embeddings.
+EMBEDDINGS = ("embeddings.", "encoder.rel_embeddings.", "encoder.LayerNorm.", "encoder.conv.")
 OLD_NAMES = any_family.OLD_NAMES
 WITHOUT_WEIGHTS = any_family.BUFFERS
 UNREAD = ()

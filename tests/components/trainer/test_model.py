@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from components.trainer.model import trained_variables
+from components.trainer.model import learning_rate_shares, trained_variables
 from components.trainer.settings import FreezeSettings
 from models.checkpoints.classifier import load_classifier
 from models.errors import PipelineError
@@ -27,3 +27,22 @@ def test_label_smoothing_literal() -> None:
 def test_freezing_more_layers_than_there_are_is_refused(checkpoint: Path) -> None:
     with pytest.raises(PipelineError, match=r"train\.freeze\.layers 3 is more than the 2 layers"):
         trained_variables(load_classifier(checkpoint, LABELS), FreezeSettings(layers=3))
+
+
+def test_learning_rate_decays_layer_by_layer_from_the_head(checkpoint: Path) -> None:
+    model = load_classifier(checkpoint, LABELS)
+    shares = learning_rate_shares(model, model.trainable_variables, 0.5)
+    by_part = {
+        part: {
+            share for v, share in zip(model.trainable_variables, shares, strict=True) if f"/{part}/" in v.name
+        }
+        for part in ("embeddings", "layer_._0", "layer_._1", "pooler", "classifier")
+    }
+    assert by_part == {
+        "embeddings": {0.125},
+        "layer_._0": {0.25},
+        "layer_._1": {0.5},
+        "pooler": {1.0},
+        "classifier": {1.0},
+    }
+    assert set(learning_rate_shares(model, model.trainable_variables, 1.0)) == {1.0}

@@ -47,6 +47,20 @@ def test_adamw_follows_the_published_update() -> None:
     assert optimizer.step.numpy() == 4
 
 
+def test_share_of_the_learning_rate_is_that_of_the_variable_alone() -> None:
+    def updated(rate: float, shares: list[float] | None) -> list[np.ndarray]:
+        variables = [tf.Variable([1.0, 2.0], name="kernel"), tf.Variable([3.0, 4.0], name="kernel")]
+        optimizer = AdamW(variables, train_settings(weight_decay=0.1), is_kernel, rate_shares=shares)
+        for gradient in ([0.5, -0.25], [0.125, 1.0]):
+            optimizer.apply([tf.constant(gradient)] * 2, tf.constant(1.0), tf.constant(rate))
+        return [variable.numpy() for variable in variables]
+
+    half, plain, shared = updated(0.005, None), updated(0.01, None), updated(0.01, [0.5, 1.0])
+    np.testing.assert_array_equal(shared[0], half[0])
+    np.testing.assert_array_equal(shared[1], plain[1])
+    np.testing.assert_array_equal(updated(0.01, [1.0, 1.0]), plain)
+
+
 def test_gradients_are_clipped_to_the_global_norm() -> None:
     variable = tf.Variable([0.0, 0.0], name="kernel")
     optimizer = AdamW([variable], train_settings(max_grad_norm=1.0), is_kernel)

@@ -109,7 +109,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(
 def test_interrupted_run_goes_on_at_its_step_and_ends_where_it_would_have(
     checkpoint: Path, data: TrainingData, tmp_path: Path
 ) -> None:
-    chosen = settings(epochs=2, evaluations_per_epoch=2)
+    chosen = settings(epochs=2, evaluations_per_epoch=2, layer_lr_decay=0.8)
     straight = load(checkpoint)
     expected = train(straight, data, chosen, STRATEGY, tmp_path / "straight")
 

@@ -79,6 +79,18 @@ def test_layers_that_share_their_weights_are_frozen_together(checkpoint: Path) -
         check_checkpoint(folder, allow_pickle=False, frozen_layers=2)
 
 
+def test_layers_that_share_their_weights_have_no_learning_rates_of_their_own(checkpoint: Path) -> None:
+    folder = checkpoint_of(checkpoint, "albert", num_hidden_layers=12, num_hidden_groups=1)
+    with pytest.raises(CheckpointUsageError) as error:
+        check_checkpoint(folder, allow_pickle=False, layer_lr_decay=0.9)
+    assert str(error.value) == (
+        f"train.layer_lr_decay is 0.9, but 12 layers of {folder} share the weights of each, so that none has a learning "
+        "rate of its own; remove the key, or use another checkpoint"
+    )
+    checkpoint_of(checkpoint, "albert", num_hidden_layers=2, num_hidden_groups=2)
+    assert check_checkpoint(folder, allow_pickle=False, layer_lr_decay=0.9) == []
+
+
 @pytest.mark.parametrize(
     ("model_type", "missing"),
     [

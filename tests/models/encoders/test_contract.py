@@ -21,6 +21,7 @@ from models.checkpoints.config import read_encoder
 from models.encoders.families import FAMILIES, REFERENCE, Facts, Forward, forward_of
 from models.encoders.reference import forward as reference
 from tests.support.full import FULL
+from tests.support.layer_rates import assert_rates_fall_towards_the_embeddings
 from tests.support.tiny_encoders import CONFIGS, token_batch, write_encoder
 
 LABELS = ["animal", "number", "place"]
@@ -297,6 +298,10 @@ def test_embeddings_and_layers_are_separate_parts_of_the_model(model: Any) -> No
     assert set(inside) < {variable.ref() for variable in model.trainable_variables}
     rest = [v.name for v in model.trainable_variables if v.ref() not in set(inside)]
     assert all("classifier" in name or "pooler" in name for name in rest), rest
+
+
+def test_learning_rates_decay_from_the_head_to_the_embeddings(model: Any) -> None:
+    assert_rates_fall_towards_the_embeddings(model, LAYERS)
 
 
 # --- the reference way ------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from tests.models.encoders.test_contract import (  # noqa: F401  # the same test
     test_sizes_are_those_of_the_class,
 )
 from tests.support.full import FULL
+from tests.support.layer_rates import assert_rates_fall_towards_the_embeddings
 from tests.support.tiny_encoders import token_batch, write_encoder
 
 BY_REFERENCE = [name for name in sorted(FAMILIES) if not FAMILIES[name].has_own_forward]
@@ -216,18 +217,18 @@ def test_embeddings_and_layers_are_separate_parts_of_the_model(model: Any, facts
     )
 
 
-# Of the encoder, neither embeddings nor of one layer.
+def test_learning_rates_decay_from_the_head_to_the_embeddings(model: Any) -> None:
+    assert_rates_fall_towards_the_embeddings(model, 4 if model.config.model_type == "bart" else 2)
+
+
+# Of the encoder, what follows its layers and is read by the head, and what nothing reads.
 LEFT_OUT: dict[str, set[str]] = {
-    "convbert": {"convbert/embeddings_project/kernel", "convbert/embeddings_project/bias"},
-    "deberta-v2": {"deberta/encoder/LayerNorm/beta", "deberta/encoder/LayerNorm/gamma"},
     "gpt2": {"transformer/ln_f/beta", "transformer/ln_f/gamma"},
     "gptj": {"transformer/ln_f/beta", "transformer/ln_f/gamma"},
     "layoutlm": {"layoutlm/pooler/dense/kernel", "layoutlm/pooler/dense/bias"},
     "mistral": {"model/norm/weight"},
     "mobilebert": {"mobilebert/pooler/dense/kernel", "mobilebert/pooler/dense/bias"},
     "rembert": {
-        "rembert/encoder/embedding_hidden_mapping_in/kernel",
-        "rembert/encoder/embedding_hidden_mapping_in/bias",
         "rembert/pooler/dense/kernel",
         "rembert/pooler/dense/bias",
     },
