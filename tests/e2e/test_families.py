@@ -15,6 +15,7 @@ from tests.e2e.test_pipeline import Run, call
 from tests.support import model_server
 from tests.support.byte_bpe import write_byte_bpe_tokenizer
 from tests.support.full import FULL, only_full
+from tests.support.sentencepiece import write_sentencepiece_tokenizer
 from tests.support.tiny_encoders import write_encoder
 from tests.support.tiny_model import SPECIAL, rows, vocabulary
 from tests.support.tokenizers import write_bert_tokenizer
@@ -26,6 +27,7 @@ SETTINGS = (
     "data.path=data",
     "data.schema=data/schema.pbtxt",
     "data.label_list=data/labels.txt",
+    "model.checkpoint.recipe=null",
     "model.checkpoint.path=encoder",
     "transform.max_length=32",
     "train.max_steps=100",
@@ -48,12 +50,30 @@ def write_roberta(folder: Path) -> Path:
     return write_encoder(folder, "roberta", learns=True, vocab_size=tokens, type_vocab_size=1)
 
 
+def with_pieces(model_type: str) -> Callable[[Path], Path]:
+    """Writes an encoder with XLM-RoBERTa's tokenizer, which is not that of its own family only."""
+
+    def write(folder: Path) -> Path:
+        folder.mkdir()
+        write_sentencepiece_tokenizer(folder, texts=tuple(text for text, _ in rows(100)), size=400)
+        path = folder / "tokenizer_config.json"  # config.json gets another model_type
+        path.write_text(
+            json.dumps({**json.loads(path.read_text()), "tokenizer_class": "XLMRobertaTokenizer"})
+        )
+        tokens = len(load_spec(folder).tokens)
+        return write_encoder(folder, model_type, learns=True, vocab_size=tokens, type_vocab_size=1)
+
+    return write
+
+
 # Config -> writes a checkpoint of its kind.
 CHECKPOINTS: dict[str, Callable[[Path], Path]] = {
+    "trec_xlm_roberta": with_pieces("xlm-roberta"),
+    "trec_e5": with_pieces("bert"),
     "trec_roberta": write_roberta,
     "trec_distilbert": write_distilbert,
 }
-USUAL = "trec_roberta"
+USUAL = "trec_xlm_roberta"
 
 
 @pytest.fixture(
