@@ -325,7 +325,7 @@ def test_token_file_of_a_destination_is_looked_for_before_training(good):
     [
         (
             "model.checkpoint.recipe=nope",
-            "model.checkpoint.recipe: 'nope' is not one of ['all-MiniLM-L6-v2']",
+            "model.checkpoint.recipe: 'nope' is not one of ['all-MiniLM-L6-v2', 'multilingual-e5-small']",
         ),
         ("model.checkpoint.path=nowhere", "model.checkpoint.path: no folder at "),
         ("train.freeze.layers=3", "train.freeze.layers 3 is more than the 2 layers of "),
