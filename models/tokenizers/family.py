@@ -9,6 +9,7 @@ re-runs no node of a model with another:
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 from collections.abc import Mapping
@@ -73,7 +74,13 @@ class ResolvedTokenizer:
 
 
 class SpecModule(Protocol):
-    """The functions of a family's module `spec`."""
+    """The names and functions of a family's module `spec`.
+
+    `WORD_OPTIONS`: fields of the spec that have other values where each word is tokenized alone; transformers has them as
+    options of `from_pretrained`.
+    """
+
+    WORD_OPTIONS: Mapping[str, Any]
 
     def read_spec(self, files: TokenizerFiles) -> Spec:
         """What transformers would make of the files; CheckpointError where the graph could not reproduce it."""
@@ -183,6 +190,12 @@ def load_spec(folder: str | Path) -> Spec:
     """
     folder = Path(folder)
     return _load(folder, file_stamps(folder))
+
+
+def word_spec(folder: str | Path) -> Spec:
+    """The tokenization of words, each of which is tokenized alone: `load_spec` with the family's `WORD_OPTIONS`."""
+    options = family_of(folder).load_spec_module().WORD_OPTIONS
+    return cast(Spec, dataclasses.replace(cast(Any, load_spec(folder)), **options))
 
 
 Stamps: TypeAlias = tuple[tuple[int, int, int] | None, ...]

@@ -23,6 +23,7 @@ from models.tokenizers.family import (
     family_of,
     file_stamps,
     load_spec,
+    word_spec,
 )
 from models.tokenizers.tokenizer_files import pads_on_any_side
 
@@ -70,15 +71,23 @@ def verified_spec(tokenizer_dir: str | Path) -> Spec:
         CheckpointError: as `load_spec`, or the two differ; the message names what differs.
     """
     folder = Path(tokenizer_dir)
-    return _verified(folder, file_stamps(folder))
+    return _verified(folder, file_stamps(folder), words=False)
+
+
+def verified_word_spec(tokenizer_dir: str | Path) -> Spec:
+    """The same of `word_spec`, held to transformers' tokenizer with the family's `WORD_OPTIONS`."""
+    folder = Path(tokenizer_dir)
+    return _verified(folder, file_stamps(folder), words=True)
 
 
 @functools.lru_cache(maxsize=8)
-def _verified(folder: Path, stamps: Stamps) -> Spec:
+def _verified(folder: Path, stamps: Stamps, words: bool) -> Spec:
     """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
-    spec = load_spec(folder)
-    resolved = _resolved(spec.file, shared_tokenizer(folder), pads_on_any_side(folder))
-    theirs = family_of(folder).load_spec_module().make_spec(resolved)
+    module = family_of(folder).load_spec_module()
+    options = module.WORD_OPTIONS if words else {}
+    spec = word_spec(folder) if words else load_spec(folder)
+    tokenizer = hugging_face_tokenizer(folder, **options) if options else shared_tokenizer(folder)
+    theirs = module.make_spec(_resolved(spec.file, tokenizer, pads_on_any_side(folder)))
     for field in dataclasses.fields(cast(Any, spec)):
         ours, other = (_comparable(field.name, getattr(one, field.name)) for one in (spec, theirs))
         if ours != other:

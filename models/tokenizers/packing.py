@@ -43,23 +43,53 @@ def encode(
     Raises:
         PipelineError: the special tokens alone are more than `max_length`.
     """
-    template = spec.single if len(texts) == 1 else spec.pair
+    return pack(_tokens(texts, tokenize, spec), spec, max_length)
+
+
+def pack(tokens: Sequence[tf.RaggedTensor], spec: Spec, max_length: int) -> dict[str, tf.RaggedTensor]:
+    """The same of token ids without special tokens, those of one text or of two: int64 [batch, None] each."""
+    template, kept = _template_and_kept(tokens, spec, max_length)
+    parts = dict(zip((FIRST, SECOND), map(_head, tokens, kept), strict=False))
+    ids = _joined(template, parts, lambda token_id: token_id)
+    if not spec.token_types or not any(kind for _, kind in template):
+        return {INPUT_IDS: ids}
+    types = _token_types(template, dict(zip((FIRST, SECOND), kept, strict=False)))
+    return {INPUT_IDS: ids, TOKEN_TYPE_IDS: ids.with_flat_values(types)}
+
+
+def pack_beside(values: tf.RaggedTensor, special: int, spec: Spec, max_length: int) -> tf.RaggedTensor:
+    """A value for each token of one text, at the places where `pack` has the token; `special` at special tokens.
+
+    `[[0, 0, 1]]` -> `[[-1, 0, 0, 1, -1]]`: int64 [batch, None] -> int64 [batch, <= max_length].
+    """
+    template, kept = _template_and_kept([values], spec, max_length)
+    return _joined(template, {FIRST: _head(values, kept[0])}, lambda _: special)
+
+
+def _template_and_kept(
+    tokens: Sequence[tf.RaggedTensor], spec: Spec, max_length: int
+) -> tuple[Template, Sequence[tf.Tensor]]:
+    """What a row consists of, and how many tokens of each text stay."""
+    template = spec.single if len(tokens) == 1 else spec.pair
     room = max_length - special_tokens(template)
     if room < 0:
         raise PipelineError(
             f"a maximum of {max_length} tokens has no room for {max_length - room} special tokens"
         )
-    tokens = _tokens(texts, tokenize, spec)
-    kept = _kept([part.row_lengths() for part in tokens], room)
-    parts = dict(zip((FIRST, SECOND), map(_head, tokens, kept), strict=False))
-    ids = tf.concat(
-        [_constant(piece, texts[0]) if isinstance(piece, int) else parts[piece] for piece, _ in template],
+    return template, _kept([part.row_lengths() for part in tokens], room)
+
+
+def _joined(
+    template: Template, parts: dict[str, tf.RaggedTensor], of_special: Callable[[int], int]
+) -> tf.RaggedTensor:
+    rows = parts[FIRST].nrows()
+    return tf.concat(
+        [
+            _constant(of_special(piece), rows) if isinstance(piece, int) else parts[piece]
+            for piece, _ in template
+        ],
         axis=1,
     )
-    if not spec.token_types or not any(kind for _, kind in template):
-        return {INPUT_IDS: ids}
-    types = _token_types(template, dict(zip((FIRST, SECOND), kept, strict=False)))
-    return {INPUT_IDS: ids, TOKEN_TYPE_IDS: ids.with_flat_values(types)}
 
 
 def _tokens(
@@ -102,9 +132,9 @@ def _head(tokens: tf.RaggedTensor, kept: tf.Tensor) -> tf.RaggedTensor:
     return tf.RaggedTensor.from_row_splits(tf.gather(tokens.values, index), splits, validate=False)
 
 
-def _constant(token_id: int, texts: tf.Tensor) -> tf.RaggedTensor:
-    """One special token for every row, int64 [batch, 1]."""
-    return tf.RaggedTensor.from_tensor(tf.fill([tf.size(texts), 1], tf.constant(token_id, tf.int64)))
+def _constant(value: int, rows: tf.Tensor) -> tf.RaggedTensor:
+    """One value for every row, int64 [rows, 1]."""
+    return tf.RaggedTensor.from_tensor(tf.fill([rows, 1], tf.constant(value, tf.int64)))
 
 
 def _token_types(template: Template, kept: dict[str, tf.Tensor]) -> tf.Tensor:

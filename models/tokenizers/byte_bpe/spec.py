@@ -32,6 +32,8 @@ BYTE_CHARACTERS = "".join(
     chr(byte if byte in _PRINTABLE else 0x100 + _OTHERS.index(byte)) for byte in range(256)
 )
 TFLITE_TOKENIZER = None  # TFLite metadata has no options for it
+# As transformers asks of RoBERTa's tokenizer for words: each is a word after a space.
+WORD_OPTIONS = {"add_prefix_space": True}
 LONGEST_KEY = 15  # bytes of a word that the graph looks up
 
 

@@ -28,6 +28,7 @@ from models.tokenizers.templates import read_templates
 from models.tokenizers.tokenizer_files import TokenizerFiles, part
 
 TFLITE_TOKENIZER = None  # TFLite metadata has no options for it
+WORD_OPTIONS: dict[str, bool] = {}
 
 
 @dataclass(frozen=True)

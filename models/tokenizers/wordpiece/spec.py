@@ -27,6 +27,7 @@ from models.tokenizers.wordpiece.bert_tokenizer import (
 )
 
 TFLITE_TOKENIZER = "BertTokenizerOptions"  # of TFLite metadata
+WORD_OPTIONS: dict[str, bool] = {}
 # RE2 refuses larger counted repetitions, and the long-word rule is one.
 LONGEST_WORD_LIMIT = 1000
 MOST_ADDED_TOKENS = 250  # of each kind: each is one replacement in the graph

@@ -8,6 +8,8 @@ from pathlib import Path
 from models.tokenizers.family import FIRST, SECOND, ResolvedTokenizer, Template
 from models.tokenizers.tokenizer_files import TOKENIZER_FILE, TokenizerFiles
 
+WORD_OPTIONS: dict[str, bool] = {}
+
 
 @dataclass(frozen=True)
 class WordSpec:
