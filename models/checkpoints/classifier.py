@@ -10,7 +10,8 @@ from typing import Any
 from models.checkpoints.config import read_encoder
 from models.checkpoints.weights import encoder_tensors, finite_values
 from models.encoders import weights
-from models.encoders.families import AUTO
+from models.encoders.families import AUTO, FAMILIES
+from models.errors import CheckpointError
 
 
 def load_classifier(
@@ -21,6 +22,7 @@ def load_classifier(
     allow_pickle: bool = False,
     seed: int = 0,
     forward: str = AUTO,
+    labels_tokens: bool = False,
 ) -> Any:
     """Builds the TF Hugging Face classifier: the checkpoint's encoder and a new head.
 
@@ -31,17 +33,39 @@ def load_classifier(
         allow_pickle: accept `pytorch_model.bin`, which can run code when it is loaded.
         seed: seed of the initial weights of the head (and of the pooler, if the checkpoint has none).
         forward: AUTO, or REFERENCE for the class of transformers even if there is another forward pass.
+        labels_tokens: the head gives each token the labels' logits, not each row.
 
     Returns:
-        An instance of the family's TF class, such as TFBertForSequenceClassification, with `len(labels)`
-        outputs and float32 weights.
+        An instance of the family's TF class, such as TFBertForSequenceClassification or TFBertForTokenClassification, with
+        `len(labels)` outputs and float32 weights.
 
     Raises:
-        CheckpointError: config or weights cannot be used; see `encoder_tensors`.
+        CheckpointError: config or weights cannot be used (see `encoder_tensors`), or the architecture has no class, or no
+            dropout, for tokens.
     """
-    tensors = encoder_tensors(folder, read_encoder(folder), allow_pickle)
+    encoder = read_encoder(folder)
+    if labels_tokens:
+        check_labels_tokens(folder, encoder.model_type, dropout)
+    tensors = encoder_tensors(folder, encoder, allow_pickle)
     readers = {name: functools.partial(finite_values, tensor) for name, tensor in tensors.items()}
-    return weights.build_classifier(hugging_face_config(folder, labels, dropout), readers, seed, forward)
+    config = hugging_face_config(folder, labels, None if labels_tokens else dropout)
+    model = weights.build_classifier(config, readers, seed, forward, labels_tokens)
+    if labels_tokens and dropout is not None:
+        model.dropout.rate = dropout  # the classes for tokens read another key, or the encoder's
+    return model
+
+
+def check_labels_tokens(folder: Path, model_type: str, dropout: float | None) -> None:
+    """Raises CheckpointError if an architecture cannot be trained to label tokens."""
+    if not FAMILIES[model_type].labels_tokens:
+        can = ", ".join(name for name, family in FAMILIES.items() if family.labels_tokens)
+        raise CheckpointError(
+            f"{folder}: transformers has no class in TensorFlow that labels tokens for {model_type}; give a checkpoint of {can}"
+        )
+    if dropout is not None and model_type == "xlnet":
+        raise CheckpointError(
+            f"{folder}: XLNet's head for tokens has no dropout; remove model.dropout ({dropout})"
+        )
 
 
 def hugging_face_config(folder: Path, labels: Sequence[str], dropout: float | None = None) -> Any:

@@ -10,7 +10,7 @@ one family re-trains the models of that family alone:
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -81,6 +81,15 @@ class Forward(Protocol):
         `dtype`: of the matrix products; layer norms, softmax and the head stay float32.
         """
 
+    def label_tokens(
+        self,
+        model: Any,
+        inputs: Mapping[str, tf.Tensor],
+        dropout_seed: tf.Tensor | None = None,
+        dtype: tf.DType = ...,
+    ) -> tf.Tensor:
+        """The same of an instance of the class for token classification -> logits float32 [rows, tokens, labels]."""
+
     def embeddings(self, model: Any) -> Any:
         """The Keras layer with all embeddings, or the like with `variables`, for `train.freeze.embeddings`.
 
@@ -105,13 +114,15 @@ class Family:
     """Where a family of encoders lies.
 
     `facts_name`: the module of the package with its facts. `class_exports`: keys of `export` in the config to which the
-    class of transformers has been converted, with equal answers. `way`: AUTO, or REFERENCE for that class although the
+    class of transformers has been converted, with equal answers. `labels_tokens`: whether transformers has a class in
+    TensorFlow for token classification, too. `way`: AUTO, or REFERENCE for that class although the
     package has a forward pass of its own.
     """
 
     package: str
     facts_name: str = "facts"
     class_exports: tuple[str, ...] = ()
+    labels_tokens: bool = True
     way: str = AUTO
 
     @property
@@ -151,17 +162,17 @@ FAMILIES = {
     "mpnet": Family("models.encoders.mpnet"),
     "roberta": Family("models.encoders.roberta"),
     "xlm-roberta": Family("models.encoders.roberta", "facts_xlm_roberta"),
-    "bart": Family(_REFERENCE_PACKAGE, "facts_bart", class_exports=("onnx",)),
+    "bart": Family(_REFERENCE_PACKAGE, "facts_bart", class_exports=("onnx",), labels_tokens=False),
     "convbert": Family(_REFERENCE_PACKAGE, "facts_convbert", class_exports=("onnx",)),
     "deberta": Family(_REFERENCE_PACKAGE, "facts_deberta"),
     "deberta-v2": Family(_REFERENCE_PACKAGE, "facts_deberta_v2"),
-    "gpt2": Family(_REFERENCE_PACKAGE, "facts_gpt2", class_exports=("onnx", "tflite")),
-    "gptj": Family(_REFERENCE_PACKAGE, "facts_gptj"),
+    "gpt2": Family(_REFERENCE_PACKAGE, "facts_gpt2", class_exports=("onnx", "tflite"), labels_tokens=False),
+    "gptj": Family(_REFERENCE_PACKAGE, "facts_gptj", labels_tokens=False),
     "layoutlm": Family(_REFERENCE_PACKAGE, "facts_layoutlm"),
     "longformer": Family(_REFERENCE_PACKAGE, "facts_longformer"),
-    "mistral": Family(_REFERENCE_PACKAGE, "facts_mistral"),
+    "mistral": Family(_REFERENCE_PACKAGE, "facts_mistral", labels_tokens=False),
     "mobilebert": Family(_REFERENCE_PACKAGE, "facts_mobilebert"),
-    "openai-gpt": Family(_REFERENCE_PACKAGE, "facts_openai_gpt"),
+    "openai-gpt": Family(_REFERENCE_PACKAGE, "facts_openai_gpt", labels_tokens=False),
     "rembert": Family(_REFERENCE_PACKAGE, "facts_rembert"),
     "roberta-prelayernorm": Family(_REFERENCE_PACKAGE, "facts_roberta_prelayernorm"),
     "xlnet": Family(_REFERENCE_PACKAGE, "facts_xlnet"),
@@ -186,3 +197,14 @@ NOT_TRAINED = {
 def forward_of(model: Any) -> Forward:
     """The forward pass for a model that `models.encoders.weights.build_classifier` made."""
     return FAMILIES[model.config.model_type].by(model.forward_way).forward()
+
+
+def logits_of(model: Any) -> Callable[..., tf.Tensor]:
+    """`label_tokens` of the forward pass if the model was built to label tokens, else `classify`."""
+    forward = forward_of(model)
+    return forward.label_tokens if model.labels_tokens else forward.classify
+
+
+def token_class(facts: Facts) -> str:
+    """`TFBertForTokenClassification`, by the name of the class for sequence classification."""
+    return facts.TF_CLASS.replace("ForSequenceClassification", "ForTokenClassification")

@@ -145,6 +145,20 @@ def encode_first_tokens(
     return encoder_layer(blocks[-1], config, first, hidden, of_first, dropout, dtype)
 
 
+def encode_tokens(
+    blocks: Sequence[Block],
+    config: BlockConfig,
+    hidden: tf.Tensor,
+    bias: tf.Tensor,
+    dropout: Dropout,
+    dtype: tf.DType,
+) -> tf.Tensor:
+    """Runs all blocks for a head that reads every token: as `encode_first_tokens`, but float32 [rows * tokens, hidden]."""
+    for block in blocks:
+        hidden = encoder_layer(block, config, hidden, hidden, bias, dropout, dtype)
+    return hidden
+
+
 def encoder_layer(
     block: Block,
     config: BlockConfig,
@@ -219,6 +233,20 @@ def two_layer_head(
     """First tokens [rows, hidden] -> logits float32: `head.dense` and `head.out_proj`, with dropout before each."""
     hidden = activation(dense(dropout(first, rate), head.dense, tf.float32))
     return dense(dropout(hidden, rate), head.out_proj, tf.float32)
+
+
+def token_head(model: Any, hidden: tf.Tensor, rows: tf.Tensor, dropout: Dropout) -> tf.Tensor:
+    """The head of all classes for token classification: one layer, with dropout before it.
+
+    Args:
+        model: has the Keras layers `dropout`, whose rate is used, and `classifier`.
+        hidden: float32 [rows * tokens, hidden].
+
+    Returns:
+        Logits float32 [rows, tokens, labels].
+    """
+    logits = dense(dropout(hidden, model.dropout.rate), model.classifier, tf.float32)
+    return tf.reshape(logits, [rows, -1, model.classifier.kernel.shape[-1]])
 
 
 def dense(values: tf.Tensor, layer: Any, dtype: tf.DType) -> tf.Tensor:

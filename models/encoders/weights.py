@@ -11,12 +11,14 @@ import tensorflow as tf
 import transformers
 from transformers.modeling_tf_pytorch_utils import apply_transpose, convert_tf_weight_name_to_pt_weight_name
 
-from models.encoders.families import AUTO, FAMILIES
+from models.encoders.families import AUTO, FAMILIES, token_class
 
 Readers = Mapping[str, Callable[[], npt.NDArray[np.float32]]]
 
 
-def build_classifier(config: Any, tensors: Readers, seed: int = 0, way: str = AUTO) -> Any:
+def build_classifier(
+    config: Any, tensors: Readers, seed: int = 0, way: str = AUTO, labels_tokens: bool = False
+) -> Any:
     """An instance of the family's TF class, as TFBertForSequenceClassification, with float32 weights.
 
     Args:
@@ -25,14 +27,19 @@ def build_classifier(config: Any, tensors: Readers, seed: int = 0, way: str = AU
             values, float32. They are read one by one.
         seed: of the initial weights of variables without a tensor: the head's, and the pooler's where there is none.
         way: the forward pass that `forward_of` finds for the model: AUTO or REFERENCE.
+        labels_tokens: the class is that for token classification, as TFBertForTokenClassification, which the family must
+            have.
     """
     facts = FAMILIES[config.model_type].facts()
     for wrong, right in facts.MISSPELT.items():
         setattr(config, wrong, getattr(config, right))
-    model = getattr(transformers, facts.TF_CLASS)(config)
-    model.forward_way = way
-    for part in facts.UNREAD:
-        getattr(getattr(model, model.base_model_prefix), part).trainable = False
+    model = getattr(transformers, token_class(facts) if labels_tokens else facts.TF_CLASS)(config)
+    model.forward_way, model.labels_tokens = way, labels_tokens
+    # No head for tokens reads a pooler, which some of its classes have.
+    for name in ("pooler",) if labels_tokens else facts.UNREAD:
+        part = getattr(getattr(model, model.base_model_prefix), name, None)
+        if part is not None:
+            part.trainable = False
     model.build_in_name_scope()
     fresh = _assign(model, tensors, facts.PREFIX)
     _initialize(fresh, _initial_deviation(config), seed)

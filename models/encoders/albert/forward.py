@@ -11,15 +11,18 @@ from models import features
 from models.encoders.bert_layers import block_config
 from models.encoders.layers import (
     Block,
+    BlockConfig,
     Dropout,
     Part,
     Projections,
     dense,
     embed,
     encode_first_tokens,
+    encode_tokens,
     is_no_bias_or_norm,
     leading_positions,
     padding_bias,
+    token_head,
     token_type_vectors,
 )
 
@@ -42,12 +45,31 @@ def classify(
         float32 [rows, classes].
     """
     config, dropout = model.config, Dropout(dropout_seed)
-    narrow = dropout(_embed(model.albert.embeddings, inputs), config.hidden_dropout_prob)
-    hidden = tf.cast(dense(narrow, model.albert.encoder.embedding_hidden_mapping_in, dtype), tf.float32)
-    bias = padding_bias(inputs[features.ATTENTION_MASK])
-    first = encode_first_tokens(_blocks(model), block_config(config), hidden, bias, dropout, dtype)
+    first = encode_first_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
     pooled = tf.tanh(dense(first, model.albert.pooler, tf.float32))
     return dense(dropout(pooled, config.classifier_dropout_prob), model.classifier, tf.float32)
+
+
+def label_tokens(
+    model: Any,
+    inputs: Mapping[str, tf.Tensor],
+    dropout_seed: tf.Tensor | None = None,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """As `classify`, for TFAlbertForTokenClassification: logits float32 [rows, tokens, labels]."""
+    dropout = Dropout(dropout_seed)
+    hidden = encode_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
+    return token_head(model, hidden, tf.shape(inputs[features.INPUT_IDS])[0], dropout)
+
+
+def _start(
+    model: Any, inputs: Mapping[str, tf.Tensor], dropout: Dropout, dtype: tf.DType
+) -> tuple[Sequence[Block], BlockConfig, tf.Tensor, tf.Tensor]:
+    """The blocks, their settings, the embeddings and the bias of the scores, as `encode_first_tokens` takes them."""
+    narrow = dropout(_embed(model.albert.embeddings, inputs), model.config.hidden_dropout_prob)
+    hidden = tf.cast(dense(narrow, model.albert.encoder.embedding_hidden_mapping_in, dtype), tf.float32)
+    bias = padding_bias(inputs[features.ATTENTION_MASK])
+    return _blocks(model), block_config(model.config), hidden, bias
 
 
 def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:

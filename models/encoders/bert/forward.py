@@ -15,13 +15,17 @@ import tensorflow as tf
 from models import features
 from models.encoders.bert_layers import block, block_config, head_dropout
 from models.encoders.layers import (
+    Block,
+    BlockConfig,
     Dropout,
     dense,
     embed,
     encode_first_tokens,
+    encode_tokens,
     is_no_bias_or_norm,
     leading_positions,
     padding_bias,
+    token_head,
     token_type_vectors,
 )
 
@@ -44,11 +48,30 @@ def classify(
         float32 [rows, classes].
     """
     config, dropout = model.config, Dropout(dropout_seed)
-    hidden = dropout(_embed(model.bert.embeddings, inputs), config.hidden_dropout_prob)
-    bias, blocks = padding_bias(inputs[features.ATTENTION_MASK]), [block(layer) for layer in layers(model)]
-    first = encode_first_tokens(blocks, block_config(config), hidden, bias, dropout, dtype)
+    first = encode_first_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
     pooled = tf.tanh(dense(first, model.bert.pooler.dense, tf.float32))
     return dense(dropout(pooled, head_dropout(config)), model.classifier, tf.float32)
+
+
+def label_tokens(
+    model: Any,
+    inputs: Mapping[str, tf.Tensor],
+    dropout_seed: tf.Tensor | None = None,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """As `classify`, for TFBertForTokenClassification: logits float32 [rows, tokens, labels]."""
+    dropout = Dropout(dropout_seed)
+    hidden = encode_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
+    return token_head(model, hidden, tf.shape(inputs[features.INPUT_IDS])[0], dropout)
+
+
+def _start(
+    model: Any, inputs: Mapping[str, tf.Tensor], dropout: Dropout, dtype: tf.DType
+) -> tuple[Sequence[Block], BlockConfig, tf.Tensor, tf.Tensor]:
+    """The blocks, their settings, the embeddings and the bias of the scores, as `encode_first_tokens` takes them."""
+    hidden = dropout(_embed(model.bert.embeddings, inputs), model.config.hidden_dropout_prob)
+    blocks = [block(layer) for layer in layers(model)]
+    return blocks, block_config(model.config), hidden, padding_bias(inputs[features.ATTENTION_MASK])
 
 
 def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:

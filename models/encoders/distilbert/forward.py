@@ -16,9 +16,11 @@ from models.encoders.layers import (
     dense,
     embed,
     encode_first_tokens,
+    encode_tokens,
     is_no_bias_or_norm,
     leading_positions,
     padding_bias,
+    token_head,
 )
 
 
@@ -40,12 +42,32 @@ def classify(
         float32 [rows, classes].
     """
     config, dropout = model.config, Dropout(dropout_seed)
-    layer, ids = model.distilbert.embeddings, inputs[features.INPUT_IDS]
-    hidden = dropout(embed(layer, ids, leading_positions(layer.position_embeddings, ids)), config.dropout)
-    bias, blocks = padding_bias(inputs[features.ATTENTION_MASK]), [_block(part) for part in layers(model)]
-    first = encode_first_tokens(blocks, _block_config(config), hidden, bias, dropout, dtype)
+    first = encode_first_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
     pooled = tf.nn.relu(dense(first, model.pre_classifier, tf.float32))
     return dense(dropout(pooled, config.seq_classif_dropout), model.classifier, tf.float32)
+
+
+def label_tokens(
+    model: Any,
+    inputs: Mapping[str, tf.Tensor],
+    dropout_seed: tf.Tensor | None = None,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """As `classify`, for TFDistilBertForTokenClassification: logits float32 [rows, tokens, labels]."""
+    dropout = Dropout(dropout_seed)
+    hidden = encode_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
+    return token_head(model, hidden, tf.shape(inputs[features.INPUT_IDS])[0], dropout)
+
+
+def _start(
+    model: Any, inputs: Mapping[str, tf.Tensor], dropout: Dropout, dtype: tf.DType
+) -> tuple[Sequence[Block], BlockConfig, tf.Tensor, tf.Tensor]:
+    """The blocks, their settings, the embeddings and the bias of the scores, as `encode_first_tokens` takes them."""
+    layer, ids = model.distilbert.embeddings, inputs[features.INPUT_IDS]
+    words = embed(layer, ids, leading_positions(layer.position_embeddings, ids))
+    blocks = [_block(part) for part in layers(model)]
+    bias = padding_bias(inputs[features.ATTENTION_MASK])
+    return blocks, _block_config(model.config), dropout(words, model.config.dropout), bias
 
 
 def _block(layer: Any) -> Block:

@@ -14,14 +14,18 @@ from transformers.activations_tf import get_tf_activation
 from models import features
 from models.encoders.bert_layers import block, block_config, head_dropout
 from models.encoders.layers import (
+    Block,
+    BlockConfig,
     Dropout,
     Part,
     dense,
     embed,
     encode_first_tokens,
+    encode_tokens,
     is_no_bias_or_norm,
     leading_positions,
     padding_bias,
+    token_head,
     token_type_vectors,
     two_layer_head,
 )
@@ -44,13 +48,34 @@ def classify(
     Returns:
         float32 [rows, classes].
     """
-    config, dropout = model.config, Dropout(dropout_seed)
-    hidden = dropout(_embed(model.electra.embeddings, inputs), config.hidden_dropout_prob)
+    dropout = Dropout(dropout_seed)
+    first = encode_first_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
+    return two_layer_head(
+        model.classifier, first, get_tf_activation("gelu"), head_dropout(model.config), dropout
+    )
+
+
+def label_tokens(
+    model: Any,
+    inputs: Mapping[str, tf.Tensor],
+    dropout_seed: tf.Tensor | None = None,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """As `classify`, for TFElectraForTokenClassification: logits float32 [rows, tokens, labels]."""
+    dropout = Dropout(dropout_seed)
+    hidden = encode_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
+    return token_head(model, hidden, tf.shape(inputs[features.INPUT_IDS])[0], dropout)
+
+
+def _start(
+    model: Any, inputs: Mapping[str, tf.Tensor], dropout: Dropout, dtype: tf.DType
+) -> tuple[Sequence[Block], BlockConfig, tf.Tensor, tf.Tensor]:
+    """The blocks, their settings, the embeddings and the bias of the scores, as `encode_first_tokens` takes them."""
+    hidden = dropout(_embed(model.electra.embeddings, inputs), model.config.hidden_dropout_prob)
     if hasattr(model.electra, "embeddings_project"):
         hidden = tf.cast(dense(hidden, model.electra.embeddings_project, dtype), tf.float32)
-    bias, blocks = padding_bias(inputs[features.ATTENTION_MASK]), [block(layer) for layer in layers(model)]
-    first = encode_first_tokens(blocks, block_config(config), hidden, bias, dropout, dtype)
-    return two_layer_head(model.classifier, first, get_tf_activation("gelu"), head_dropout(config), dropout)
+    blocks = [block(layer) for layer in layers(model)]
+    return blocks, block_config(model.config), hidden, padding_bias(inputs[features.ATTENTION_MASK])
 
 
 def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:

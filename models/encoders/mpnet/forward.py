@@ -12,14 +12,17 @@ from models.encoders.bert_layers import block_config
 from models.encoders.config import PADDING
 from models.encoders.layers import (
     Block,
+    BlockConfig,
     Dropout,
     Part,
     Projections,
     embed,
     encode_first_tokens,
+    encode_tokens,
     is_no_bias_or_norm,
     padding_bias,
     positions_past_padding,
+    token_head,
     two_layer_head,
 )
 from models.encoders.mpnet.facts import HEAD_DROPOUT
@@ -43,16 +46,34 @@ def classify(
         float32 [rows, classes].
     """
     config, dropout = model.config, Dropout(dropout_seed)
+    first = encode_first_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
+    rate = getattr(config, HEAD_DROPOUT, config.hidden_dropout_prob)
+    return two_layer_head(model.classifier, first, tf.tanh, rate, dropout)
+
+
+def label_tokens(
+    model: Any,
+    inputs: Mapping[str, tf.Tensor],
+    dropout_seed: tf.Tensor | None = None,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """As `classify`, for TFMPNetForTokenClassification: logits float32 [rows, tokens, labels]."""
+    dropout = Dropout(dropout_seed)
+    hidden = encode_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
+    return token_head(model, hidden, tf.shape(inputs[features.INPUT_IDS])[0], dropout)
+
+
+def _start(
+    model: Any, inputs: Mapping[str, tf.Tensor], dropout: Dropout, dtype: tf.DType
+) -> tuple[Sequence[Block], BlockConfig, tf.Tensor, tf.Tensor]:
+    """The blocks, their settings, the embeddings and the bias of the scores, as `encode_first_tokens` takes them."""
     ids, mask = inputs[features.INPUT_IDS], inputs[features.ATTENTION_MASK]
     layer = model.mpnet.embeddings
     vectors = tf.gather(layer.position_embeddings, positions_past_padding(ids, mask, PADDING))
-    hidden = dropout(embed(layer, ids, vectors), config.hidden_dropout_prob)
+    hidden = dropout(embed(layer, ids, vectors), model.config.hidden_dropout_prob)
     # Added once for all layers; the class adds both to the scores of each layer.
     bias = padding_bias(mask) + distance_bias(model, tf.shape(ids)[1])
-    blocks = [_block(part) for part in layers(model)]
-    first = encode_first_tokens(blocks, block_config(config), hidden, bias, dropout, dtype)
-    rate = getattr(config, HEAD_DROPOUT, config.hidden_dropout_prob)
-    return two_layer_head(model.classifier, first, tf.tanh, rate, dropout)
+    return [_block(part) for part in layers(model)], block_config(model.config), hidden, bias
 
 
 def distance_bias(model: Any, tokens: tf.Tensor) -> tf.Tensor:

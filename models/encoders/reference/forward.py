@@ -7,7 +7,7 @@ from a plain call is what training has to hold: padding has the checkpoint's id,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +45,32 @@ def classify(
     Returns:
         float32 [rows, classes].
     """
+    return _called(model, inputs, dropout_seed, dtype, _LOGITS)
+
+
+def label_tokens(
+    model: Any,
+    inputs: Inputs,
+    dropout_seed: tf.Tensor | None = None,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """As `classify`, for the class for token classification: logits float32 [rows, tokens, labels]."""
+    return _called(model, inputs, dropout_seed, dtype, _TOKEN_LOGITS)
+
+
+def _called(
+    model: Any,
+    inputs: Inputs,
+    dropout_seed: tf.Tensor | None,
+    dtype: tf.DType,
+    special: Mapping[str, Callable[[Any, Inputs, bool], tf.Tensor]],
+) -> tf.Tensor:
+    """`special`: model type -> how its class is called, where that is not as the others."""
     if dtype != tf.float32:
         raise ValueError(f"the classes of transformers compute in float32, not {dtype.name}")
     given = {name: inputs[name] for name in _facts(model).INPUTS if name in inputs}
     given[features.INPUT_IDS] = _with_padding_id(given, model.config.pad_token_id)
-    logits = _LOGITS.get(model.config.model_type, _of_class)
+    logits = special.get(model.config.model_type, _of_class)
     with patches.active(model, Dropout(dropout_seed), given[features.ATTENTION_MASK]):
         return logits(model, given, dropout_seed is not None)
 
@@ -104,6 +125,7 @@ def _of_xlnet(model: Any, inputs: Inputs, training: bool) -> tf.Tensor:
 
 _XLNET_PADDING = {features.ATTENTION_MASK: 0, features.TOKEN_TYPE_IDS: 3}
 _LOGITS = {"bart": _of_bart, "mobilebert": _of_mobilebert, "xlnet": _of_xlnet}
+_TOKEN_LOGITS = {"mobilebert": _of_mobilebert}
 
 
 # --- what training asks -------------------------------------------------------------------------------
