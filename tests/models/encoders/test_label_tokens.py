@@ -76,7 +76,7 @@ def test_logits_and_gradients_of_tokens_equal_the_hugging_face_class(
     ours, mine = with_gradients(of_ours, model, batch)
     theirs, others = with_gradients(of_class, model, batch)
     assert ours.shape == (real.sum(), 3)
-    assert np.abs(ours[0] - ours[1]).max() > 1e-3
+    assert np.abs(ours[0] - ours[1]).max() > 1e-4  # ten times the tolerance
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
     assert len(mine) == len(model.trainable_variables)
     for gradient, other, variable in zip(mine, others, model.trainable_variables, strict=True):
