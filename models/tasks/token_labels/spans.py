@@ -7,7 +7,7 @@ at B, at S, and at I or E that do not continue one; it ends before the next span
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,7 @@ def find_spans(tags: Ids, table: TagTable) -> Spans:
     return Spans(rows, starts, np.nonzero(last)[1] + 1, kind[begins].astype(np.int64))
 
 
-def _shifted(values: npt.NDArray[np.generic], first: object) -> npt.NDArray[np.generic]:
+def _shifted(values: npt.NDArray[Any], first: object) -> npt.NDArray[Any]:
     """Each word's value of the word before it: `[[1, 2, 3]], 0` -> `[[0, 1, 2]]`."""
     return np.concatenate([np.full_like(values[:, :1], first), values[:, :-1]], axis=1)
 
