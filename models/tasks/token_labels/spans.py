@@ -15,7 +15,7 @@ import numpy.typing as npt
 from models.tasks.token_labels.tags import TagTable
 
 NO_TAG = -1  # of a place in a row that has no word
-_OUTSIDE, _BEGIN, _INSIDE, _END, _SINGLE = range(5)  # places in "OBIES", as `TagTable.prefixes` has them
+OUTSIDE, BEGIN, INSIDE, END, SINGLE = range(5)  # places in "OBIES", as `TagTable.prefixes` has them
 
 Ids = npt.NDArray[np.integer]
 
@@ -38,17 +38,15 @@ def find_spans(tags: Ids, table: TagTable) -> Spans:
     """
     tags = np.asarray(tags)
     # The last entries, which NO_TAG finds, are O's.
-    prefix = np.array([*table.prefixes, _OUTSIDE])[tags]
+    prefix = np.array([*table.prefixes, OUTSIDE])[tags]
     kind = np.array([*table.type_ids, len(table.types)])[tags]
-    before, kind_before = _shifted(prefix, _OUTSIDE), _shifted(kind, len(table.types))
-    begins = (prefix != _OUTSIDE) & (
-        np.isin(prefix, (_BEGIN, _SINGLE))
-        | np.isin(before, (_OUTSIDE, _END, _SINGLE))
-        | (kind != kind_before)
+    before, kind_before = _shifted(prefix, OUTSIDE), _shifted(kind, len(table.types))
+    begins = (prefix != OUTSIDE) & (
+        np.isin(prefix, (BEGIN, SINGLE)) | np.isin(before, (OUTSIDE, END, SINGLE)) | (kind != kind_before)
     )
     # A span ends where the next word is O or begins another one.
-    continues = (prefix != _OUTSIDE) & ~begins
-    last = (prefix != _OUTSIDE) & ~_shifted(continues[:, ::-1], False)[:, ::-1]
+    continues = (prefix != OUTSIDE) & ~begins
+    last = (prefix != OUTSIDE) & ~_shifted(continues[:, ::-1], False)[:, ::-1]
     rows, starts = np.nonzero(begins)
     return Spans(rows, starts, np.nonzero(last)[1] + 1, kind[begins].astype(np.int64))
 

@@ -41,8 +41,8 @@ def spans(rows: Sequence[Sequence[str]], labels: Sequence[str] = ALL) -> list[tu
 
 def figures(labelled: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], labels: Sequence[str]):
     table = tag_table(labels)
-    both = (find_spans(ids(rows, labels), table) for rows in (labelled, predicted))
-    counts = span_counts(*both, len(table.types))
+    one, other = (find_spans(ids(rows, labels), table) for rows in (labelled, predicted))
+    counts = span_counts(one, other, len(table.types))
     return span_figures(counts.sum(axis=0)), dict(zip(table.types, map(span_figures, counts), strict=True))
 
 
