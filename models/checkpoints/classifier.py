@@ -57,14 +57,15 @@ def load_classifier(
 
 def check_labels_tokens(folder: Path, model_type: str, dropout: float | None) -> None:
     """Raises CheckpointError if an architecture cannot be trained to label tokens."""
-    if not FAMILIES[model_type].labels_tokens:
-        can = ", ".join(name for name, family in FAMILIES.items() if family.labels_tokens)
+    family = FAMILIES[model_type]
+    if not family.labels_tokens:
+        can = ", ".join(name for name, row in FAMILIES.items() if row.labels_tokens)
         raise CheckpointError(
             f"{folder}: transformers has no class in TensorFlow that labels tokens for {model_type}; give a checkpoint of {can}"
         )
-    if dropout is not None and model_type == "xlnet":
+    if dropout is not None and not family.token_dropout:
         raise CheckpointError(
-            f"{folder}: XLNet's head for tokens has no dropout; remove model.dropout ({dropout})"
+            f"{folder}: the head for tokens of {model_type} has no dropout; remove model.dropout ({dropout})"
         )
 
 

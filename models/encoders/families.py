@@ -115,14 +115,15 @@ class Family:
 
     `facts_name`: the module of the package with its facts. `class_exports`: keys of `export` in the config to which the
     class of transformers has been converted, with equal answers. `labels_tokens`: whether transformers has a class in
-    TensorFlow for token classification, too. `way`: AUTO, or REFERENCE for that class although the
-    package has a forward pass of its own.
+    TensorFlow for token classification, too; `token_dropout`: whether its head has dropout. `way`: AUTO, or REFERENCE for
+    that class although the package has a forward pass of its own.
     """
 
     package: str
     facts_name: str = "facts"
     class_exports: tuple[str, ...] = ()
     labels_tokens: bool = True
+    token_dropout: bool = True
     way: str = AUTO
 
     @property
@@ -175,7 +176,7 @@ FAMILIES = {
     "openai-gpt": Family(_REFERENCE_PACKAGE, "facts_openai_gpt", labels_tokens=False),
     "rembert": Family(_REFERENCE_PACKAGE, "facts_rembert"),
     "roberta-prelayernorm": Family(_REFERENCE_PACKAGE, "facts_roberta_prelayernorm"),
-    "xlnet": Family(_REFERENCE_PACKAGE, "facts_xlnet"),
+    "xlnet": Family(_REFERENCE_PACKAGE, "facts_xlnet", token_dropout=False),
 }
 
 # model types that have a class in TensorFlow, too, and cannot be trained here -> why. Lines are of transformers 4.57.6.

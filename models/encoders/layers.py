@@ -6,7 +6,7 @@ Hidden states are [rows * tokens, hidden], so that every dense layer is a single
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -235,18 +235,28 @@ def two_layer_head(
     return dense(dropout(hidden, rate), head.out_proj, tf.float32)
 
 
-def token_head(model: Any, hidden: tf.Tensor, rows: tf.Tensor, dropout: Dropout) -> tf.Tensor:
-    """The head of all classes for token classification: one layer, with dropout before it.
+def token_labeller(
+    start: Callable[..., tuple[Sequence[Block], BlockConfig, tf.Tensor, tf.Tensor]],
+) -> Callable[..., tf.Tensor]:
+    """A family's `label_tokens`. All classes for token classification have the same head: one layer, dropout before it.
 
-    Args:
-        model: has the Keras layers `dropout`, whose rate is used, and `classifier`.
-        hidden: float32 [rows * tokens, hidden].
-
-    Returns:
-        Logits float32 [rows, tokens, labels].
+    `start(model, inputs, dropout, dtype)` gives what `encode_tokens` takes. `model` has the Keras layers `dropout`, whose rate
+    is used, and `classifier`.
     """
-    logits = dense(dropout(hidden, model.dropout.rate), model.classifier, tf.float32)
-    return tf.reshape(logits, [rows, -1, model.classifier.kernel.shape[-1]])
+
+    def label_tokens(
+        model: Any,
+        inputs: Mapping[str, tf.Tensor],
+        dropout_seed: tf.Tensor | None = None,
+        dtype: tf.DType = tf.float32,
+    ) -> tf.Tensor:
+        dropout = Dropout(dropout_seed)
+        blocks, config, hidden, bias = start(model, inputs, dropout, dtype)
+        hidden = dropout(encode_tokens(blocks, config, hidden, bias, dropout, dtype), model.dropout.rate)
+        logits = dense(hidden, model.classifier, tf.float32)
+        return tf.reshape(logits, [tf.shape(bias)[0], -1, model.classifier.kernel.shape[-1]])
+
+    return label_tokens
 
 
 def dense(values: tf.Tensor, layer: Any, dtype: tf.DType) -> tf.Tensor:

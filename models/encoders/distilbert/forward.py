@@ -16,11 +16,10 @@ from models.encoders.layers import (
     dense,
     embed,
     encode_first_tokens,
-    encode_tokens,
     is_no_bias_or_norm,
     leading_positions,
     padding_bias,
-    token_head,
+    token_labeller,
 )
 
 
@@ -47,18 +46,6 @@ def classify(
     return dense(dropout(pooled, config.seq_classif_dropout), model.classifier, tf.float32)
 
 
-def label_tokens(
-    model: Any,
-    inputs: Mapping[str, tf.Tensor],
-    dropout_seed: tf.Tensor | None = None,
-    dtype: tf.DType = tf.float32,
-) -> tf.Tensor:
-    """As `classify`, for TFDistilBertForTokenClassification: logits float32 [rows, tokens, labels]."""
-    dropout = Dropout(dropout_seed)
-    hidden = encode_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
-    return token_head(model, hidden, tf.shape(inputs[features.INPUT_IDS])[0], dropout)
-
-
 def _start(
     model: Any, inputs: Mapping[str, tf.Tensor], dropout: Dropout, dtype: tf.DType
 ) -> tuple[Sequence[Block], BlockConfig, tf.Tensor, tf.Tensor]:
@@ -68,6 +55,9 @@ def _start(
     blocks = [_block(part) for part in layers(model)]
     bias = padding_bias(inputs[features.ATTENTION_MASK])
     return blocks, _block_config(model.config), dropout(words, model.config.dropout), bias
+
+
+label_tokens = token_labeller(_start)
 
 
 def _block(layer: Any) -> Block:

@@ -21,11 +21,10 @@ from models.encoders.layers import (
     dense,
     embed,
     encode_first_tokens,
-    encode_tokens,
     is_no_bias_or_norm,
     leading_positions,
     padding_bias,
-    token_head,
+    token_labeller,
     token_type_vectors,
     two_layer_head,
 )
@@ -55,18 +54,6 @@ def classify(
     )
 
 
-def label_tokens(
-    model: Any,
-    inputs: Mapping[str, tf.Tensor],
-    dropout_seed: tf.Tensor | None = None,
-    dtype: tf.DType = tf.float32,
-) -> tf.Tensor:
-    """As `classify`, for TFElectraForTokenClassification: logits float32 [rows, tokens, labels]."""
-    dropout = Dropout(dropout_seed)
-    hidden = encode_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
-    return token_head(model, hidden, tf.shape(inputs[features.INPUT_IDS])[0], dropout)
-
-
 def _start(
     model: Any, inputs: Mapping[str, tf.Tensor], dropout: Dropout, dtype: tf.DType
 ) -> tuple[Sequence[Block], BlockConfig, tf.Tensor, tf.Tensor]:
@@ -76,6 +63,9 @@ def _start(
         hidden = tf.cast(dense(hidden, model.electra.embeddings_project, dtype), tf.float32)
     blocks = [block(layer) for layer in layers(model)]
     return blocks, block_config(model.config), hidden, padding_bias(inputs[features.ATTENTION_MASK])
+
+
+label_tokens = token_labeller(_start)
 
 
 def _embed(layer: Any, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:

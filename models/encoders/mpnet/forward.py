@@ -18,11 +18,10 @@ from models.encoders.layers import (
     Projections,
     embed,
     encode_first_tokens,
-    encode_tokens,
     is_no_bias_or_norm,
     padding_bias,
     positions_past_padding,
-    token_head,
+    token_labeller,
     two_layer_head,
 )
 from models.encoders.mpnet.facts import HEAD_DROPOUT
@@ -51,18 +50,6 @@ def classify(
     return two_layer_head(model.classifier, first, tf.tanh, rate, dropout)
 
 
-def label_tokens(
-    model: Any,
-    inputs: Mapping[str, tf.Tensor],
-    dropout_seed: tf.Tensor | None = None,
-    dtype: tf.DType = tf.float32,
-) -> tf.Tensor:
-    """As `classify`, for TFMPNetForTokenClassification: logits float32 [rows, tokens, labels]."""
-    dropout = Dropout(dropout_seed)
-    hidden = encode_tokens(*_start(model, inputs, dropout, dtype), dropout, dtype)
-    return token_head(model, hidden, tf.shape(inputs[features.INPUT_IDS])[0], dropout)
-
-
 def _start(
     model: Any, inputs: Mapping[str, tf.Tensor], dropout: Dropout, dtype: tf.DType
 ) -> tuple[Sequence[Block], BlockConfig, tf.Tensor, tf.Tensor]:
@@ -74,6 +61,9 @@ def _start(
     # Added once for all layers; the class adds both to the scores of each layer.
     bias = padding_bias(mask) + distance_bias(model, tf.shape(ids)[1])
     return [_block(part) for part in layers(model)], block_config(model.config), hidden, bias
+
+
+label_tokens = token_labeller(_start)
 
 
 def distance_bias(model: Any, tokens: tf.Tensor) -> tf.Tensor:

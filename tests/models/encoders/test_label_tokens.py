@@ -164,7 +164,7 @@ def test_architectures_without_a_class_for_tokens_are_refused(folder_of: Callabl
     ):
         load_classifier(folder_of("gpt2"), TAGS, labels_tokens=True)
     with pytest.raises(
-        CheckpointError, match=r"XLNet's head for tokens has no dropout; remove model.dropout \(0.2\)"
+        CheckpointError, match=r"the head for tokens of xlnet has no dropout; remove model.dropout \(0.2\)"
     ):
         load_classifier(folder_of("xlnet"), TAGS, labels_tokens=True, dropout=0.2)
 
