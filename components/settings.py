@@ -27,6 +27,11 @@ class DataGateSettings(Section):
     missing_column: Severity = Field("error", description="A column that the schema requires is missing.")
     wrong_type: Severity = Field("error", description="A column's type differs from the schema's.")
     unknown_label: Severity = Field("error", description="A label is not in data.label_list.")
+    repeated_label: Severity = Field("warn", description="A row has a label twice (task multi_label).")
+    not_finite: Severity = Field("error", description="A target is NaN or infinite (task regression).")
+    out_of_bounds: Severity = Field(
+        "error", description="A target is outside the schema's domain (task regression)."
+    )
     look_alike_labels: Severity = Field(
         "warn",
         description="Labels in data.label_list look the same: Spam and spam, 1 and 1.0, invisible characters.",
@@ -70,7 +75,11 @@ class DataSettings(Section):
     )
     text: str = Field("text", min_length=1, description="Column of the text.")
     text_pair: str | None = Field(None, description="Column of the second text of a pair task.")
-    label_column: str = Field("label", min_length=1, description="Column of the label (string or integer).")
+    label_column: str = Field(
+        "label",
+        min_length=1,
+        description="Column of the label; its type depends on the task (docs/tasks.md).",
+    )
     gate: DataGateSettings = Field(DataGateSettings(), description="The data gate's rules.")
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=True)

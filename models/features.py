@@ -21,12 +21,16 @@ EXAMPLES_SIGNATURE = "serve_examples"  # "examples": serialized tf.Example -> ou
 TOKENS_SIGNATURE = "serve_tokens"  # the model's inputs -> outputs
 
 # Outputs of every signature.
-PROBABILITIES = "probabilities"  # float32 [batch, classes], rows sum to 1
+PROBABILITIES = "probabilities"  # float32 [batch, classes]; of a single label, rows sum to 1
 CLASSES = "all_classes"  # string [batch, classes]: the label of each column; TFMA reads string labels by it
 PREDICTED_LABEL = "label"  # string [batch]: the most probable class
+APPLYING_LABELS = "labels"  # string [batch, classes]: those that apply, filled up with ""
+VALUE = "value"  # float32 [batch]: the predicted number
+TARGET_NAME = "name"  # string [batch]: what VALUE is
 
 # Files shipped with the model.
 LABELS_FILE = "labels.txt"  # one label per line, UTF-8; the line number is the label id
+ANSWER_FILE = "answer.json"  # constants of the answer, such as thresholds; absent if there are none
 
 
 def model_inputs(names: Iterable[str]) -> tuple[str, ...]:

@@ -11,9 +11,11 @@ from components.evaluator.evaluation import ROUNDING
 from components.evaluator.settings import EvaluateSettings, ThresholdSettings
 from components.fingerprints import code_fingerprint
 from models import features
+from models.tasks.metric import BY_TASK
 from models.tasks.task import Task, metric
 
 METRICS_MODULE = "components.evaluator.metrics"
+TASK_METRICS_MODULE, TASK_METRIC = "components.evaluator.task_metrics", "TaskMetric"
 # `serve.precision` -> the module with which the Evaluator loads a model.
 MODEL_MODULES = {
     "float32": "components.evaluator.eval_model",
@@ -29,17 +31,18 @@ def make_eval_config(
     labels: Sequence[str],
     precision: str = "float32",
 ) -> config_pb2.EvalConfig:
-    """Builds the EvalConfig of a classifier, which contains a fingerprint of the metrics' code.
+    """Builds the EvalConfig of a model, which contains a fingerprint of the metrics' code.
 
     Args:
         task: what the model learned.
         settings: the config's `evaluate` section.
-        label_column: raw column with the label, as a string.
-        labels: the label list; column i of a prediction belongs to labels[i].
+        label_column: raw column with the label.
+        labels: the label list; output i of the head belongs to labels[i].
         precision: the config's serve.precision.
     """
     config = config_pb2.EvalConfig()
-    code = code_fingerprint(METRICS_MODULE, MODEL_MODULES[precision], *task.modules("facts"))
+    modules = (METRICS_MODULE, TASK_METRICS_MODULE, MODEL_MODULES[precision], *task.evaluation_modules())
+    code = code_fingerprint(*modules)
     for name, is_baseline in (("candidate", False), ("baseline", True)):
         config.model_specs.add(
             name=name,
@@ -67,23 +70,26 @@ def _add_metrics(
         names.update(dict.fromkeys(slicing.thresholds))
     plain = config.metrics_specs.add()
     for name in names:
-        if metric(name).one_against_rest:
+        if task.facts().METRICS[name].one_against_rest:
             spec = config.metrics_specs.add()
             spec.aggregate.macro_average = True
             spec.aggregate.class_weights.update(dict.fromkeys(range(classes), 1.0))
         else:
             spec = plain
-        _add_metric(spec, name, settings, classes, code)
+        _add_metric(spec, task, name, settings, classes, code)
 
 
 def _add_metric(
-    spec: config_pb2.MetricsSpec, name: str, settings: EvaluateSettings, classes: int, code: str
+    spec: config_pb2.MetricsSpec, task: Task, name: str, settings: EvaluateSettings, classes: int, code: str
 ) -> None:
-    class_name = metric(name).computed_by
+    class_name = task.facts().METRICS[name].computed_by
     module = "" if class_name.startswith(_TFMA) else METRICS_MODULE
     options: dict[str, object] = {"name": name}
     if module:
         options |= {"classes": classes, "code": code}
+    if class_name == BY_TASK:
+        class_name, module = TASK_METRIC, TASK_METRICS_MODULE
+        options["task"] = task.name
     added = spec.metrics.add(
         class_name=class_name.removeprefix(_TFMA), module=module, config=json.dumps(options)
     )

@@ -28,6 +28,7 @@ from models.checkpoints.config import read_model_type
 from models.checkpoints.source import cached_folder, checkpoint_folder
 from models.encoders.families import FAMILIES
 from models.errors import GateRefused, PipelineError, UsageError
+from models.tasks.label_domain import LabelDomain
 from models.tasks.label_list import read_labels
 from models.tokenizers.family import family_of
 from pipeline.config import Config, task_of
@@ -127,6 +128,7 @@ class _Reference(NamedTuple):
     key: str
     column: str
     kinds: tuple[str, ...] = ()  # kinds of values that the key allows; empty if it allows any
+    may_be_empty: bool = False  # whether a row may have an empty list
 
 
 def _references(config: Config) -> Iterator[_Reference]:
@@ -134,7 +136,9 @@ def _references(config: Config) -> Iterator[_Reference]:
     yield _Reference("data.text", data.text, ("bytes",))
     if data.text_pair is not None:
         yield _Reference("data.text_pair", data.text_pair, ("bytes",))
-    yield _Reference("data.label_column", data.label_column, tuple(task_of(config).facts().LABEL_KINDS))
+    facts = task_of(config).facts()
+    may_be_empty = facts.label_fault([], LabelDomain())[0] == ""
+    yield _Reference("data.label_column", data.label_column, tuple(facts.LABEL_KINDS), may_be_empty)
     for number, slicing in enumerate(config.evaluate.slices):
         for column in slicing.columns:
             yield _Reference(f"evaluate.slices.{number}.columns", column)
@@ -369,7 +373,8 @@ def _check_row(
         if not reference.kinds and (split != config.evaluate.split or feature.presence.min_fraction < 1):
             continue
         kind, values = row.get(reference.column, ("", []))
-        if not values and gate.missing_column == "error":
+        is_empty = reference.may_be_empty and kind
+        if not values and not is_empty and gate.missing_column == "error":
             raise GateRefused(
                 f"{where}: {reference.key} is {reference.column!r}, which this row does not have; it has "
                 f"{_some(sorted(row))}: correct the config and {config.data.data_schema}, or create the data again"
@@ -386,9 +391,10 @@ def _check_label(config: Config, where: str, values: Sequence[Any]) -> None:
     data, labels, facts = config.data, read_labels(config.data.label_list), task_of(config).facts()
     if not values or data.gate.unknown_label != "error":
         return
-    if facts.label_fault(values[:1], frozenset(labels)) == "unknown_label":
+    fault, shown = facts.label_fault(values, LabelDomain(frozenset(labels)))
+    if fault == "unknown_label":
         raise GateRefused(
-            f"{where}: the label {shorten(facts.as_label(values[0]))} in column {data.label_column!r} (data.label_column) is not in "
+            f"{where}: the label {shorten(shown)} in column {data.label_column!r} (data.label_column) is not in "
             f"{data.label_list}, which has {_some(labels)}; correct data.label_column, the label list or the data"
         )
 

@@ -48,8 +48,9 @@ def _filled(section: Any, **defaults: Any) -> Any:
 def check_metrics(
     task: Task, train: TrainSettings, evaluate: EvaluateSettings, export: ExportSettings
 ) -> None:
-    """Raises ValueError for a metric or an export that models of the task do not have."""
+    """Raises ValueError for a metric, a loss or an export that models of the task do not have."""
     facts = task.facts()
+    _check_training(task, train)
     for key, name, known in _metrics(train, evaluate):
         names = facts.METRICS if known == "METRICS" else facts.SCORES
         if name not in names:
@@ -62,6 +63,18 @@ def check_metrics(
                 f"export.{key}.metric must be one of {', '.join(facts.EXPORT_METRICS)} for task {task.name!r}, "
                 f"got {settings.metric!r}"
             )
+
+
+def _check_training(task: Task, train: TrainSettings) -> None:
+    losses, used = task.facts().LOSSES, task.facts().TRAIN_KEYS
+    if train.loss is not None and train.loss not in losses:
+        raise ValueError(
+            f"train.loss must be one of {', '.join(losses)} for task {task.name!r}, got {train.loss!r}"
+        )
+    for key in ("class_weights", "label_smoothing_factor"):
+        value = getattr(train, key)
+        if value and key not in used:
+            raise ValueError(f"train.{key}: task {task.name!r} has no classes, got {value!r}; remove it")
 
 
 def _metrics(train: TrainSettings, evaluate: EvaluateSettings) -> Iterator[tuple[str, str, str]]:

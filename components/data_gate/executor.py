@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import posixpath
 from collections.abc import Iterator
 from typing import Any
@@ -31,6 +32,7 @@ from components.data_gate.spec import (
 from components.example_gen.tfrecord import read_records
 from components.settings import DataSettings
 from models.errors import GateRefused
+from models.tasks.label_domain import LabelDomain
 from models.tasks.task import TASKS, Facts, Task
 
 REFUSAL_FILE = "data_gate.json"
@@ -45,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 def scan_split(
-    folder: str, data: DataSettings, facts: Facts, labels: frozenset[str], label_lists: tuple[str, ...]
+    folder: str, data: DataSettings, facts: Facts, domain: LabelDomain, label_lists: tuple[str, ...]
 ) -> rules.SplitTally:
     """Reads the rows of one split once and counts problems with texts and labels."""
     tally = rules.SplitTally()
@@ -58,7 +60,7 @@ def scan_split(
             values, kind = _values(features, column)
             rules.check_text(tally, column, values, kind, where)
         values, kind = _values(features, data.label_column)
-        rules.check_label(tally, facts, data.label_column, values, kind, label_lists, labels, where)
+        rules.check_label(tally, facts, data.label_column, values, kind, label_lists, domain, where)
     return tally
 
 
@@ -83,6 +85,17 @@ def label_lists(schema: schema_pb2.Schema, label: str, facts: Facts) -> tuple[st
     lists = tuple(f"{kind}_list" for kind in facts.LABEL_KINDS)
     named = _LIST_OF_TYPE.get(kinds[0]) if kinds else None
     return (named,) if named in lists else lists
+
+
+def label_domain(schema: schema_pb2.Schema, label: str, labels: frozenset[str]) -> LabelDomain:
+    """The label list, and the bounds of the schema's `float_domain` or `int_domain` of the label column."""
+    for feature in schema.feature:
+        bounds = feature.WhichOneof("domain_info")
+        if feature.name == label and bounds in ("float_domain", "int_domain"):
+            domain = getattr(feature, bounds)
+            low = domain.min if domain.HasField("min") else -math.inf
+            return LabelDomain(labels, low, domain.max if domain.HasField("max") else math.inf)
+    return LabelDomain(labels)
 
 
 def anomalies_of_split(
@@ -185,11 +198,12 @@ def judge(
     if kinds == ("int64_list",):
         facts.check_integer_labels(label_list, data.label_list, data.label_column)
     labels = frozenset(label_list)
+    domain = label_domain(schema, data.label_column, labels)
     findings = list(rules.judge_labels(label_list, data))
     rows: dict[str, int] = {}
     for split in data.splits:
         folder = artifact_utils.get_split_uri([examples], split) if split in existing_splits else ""
-        tally = scan_split(folder, data, facts, labels, kinds) if folder else rules.SplitTally()
+        tally = scan_split(folder, data, facts, domain, kinds) if folder else rules.SplitTally()
         rows[split] = tally.rows
         scanned = list(rules.judge_split(split, tally, data, labels))
         anomalies = _read_anomalies(input_dict, split, tally.rows, data) if folder else []

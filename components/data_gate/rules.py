@@ -5,7 +5,7 @@ Imports neither TensorFlow nor TFX: the rules work on counts that the executor t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from components.data_gate.report import Finding, Rule
 from components.settings import DataSettings
 from models.look_alikes import listed, look_alikes, quoted
 from models.section import Severity
+from models.tasks.label_domain import LabelDomain
 from models.tasks.task import Facts
 
 _SAMPLE_LENGTH = 60
@@ -92,18 +93,18 @@ def check_label(
     values: list[Any] | None,
     kind: str,
     expected: tuple[str, ...],
-    labels: frozenset[str],
+    domain: LabelDomain,
     where: str,
 ) -> None:
     """Counts problems with the label of one row, which has to be in one of the `expected` lists and fit the task."""
-    if not values:
+    if not kind:
         tally.add("missing_column", column, None, where)
-        return
-    fault = "wrong_type" if kind not in expected else facts.label_fault(values, labels)
-    if fault == "unknown_label":
-        tally.add("unknown_label", column, facts.as_label(values[0]), where)
-    elif fault:
-        tally.add(cast(Rule, fault), column, values[0] if len(values) == 1 else values[:2], where)
+    elif values and kind not in expected:
+        tally.add("wrong_type", column, values[0], where)
+    else:
+        fault, shown = facts.label_fault(values or [], domain)
+        if fault:
+            tally.add(cast(Rule, fault), column, shown, where)
 
 
 # --- one split ------------------------------------------------------------------------------------
@@ -176,6 +177,9 @@ _ORDER: tuple[Rule, ...] = (
     "missing_column",
     "wrong_type",
     "unknown_label",
+    "not_finite",
+    "out_of_bounds",
+    "repeated_label",
     "look_alike_labels",
     "empty_text",
     "too_few_rows",
@@ -194,11 +198,20 @@ def _what(
         return f"have no text, data.gate.max_empty_text_fraction is {data.gate.max_empty_text_fraction}"
     if rule == "wrong_type":
         return "hold another type than the schema's, or more than one value"
+    if rule in _PLAIN:
+        return _PLAIN[rule]
     if rule == "missing_column":
         absent = tally.columns and column not in tally.columns
         present = f" (the first row has {', '.join(tally.columns)})" if absent else ""
         return f"lack the column or have no value in it{present}"
     return "are not UTF-8"
+
+
+_PLAIN: Mapping[Rule, str] = {
+    "repeated_label": "have a label more than once",
+    "not_finite": "have a target that is not a finite number",
+    "out_of_bounds": "have a target outside the domain in data.schema",
+}
 
 
 def _like_known(unknown: object, labels: Collection[str]) -> str:
@@ -242,6 +255,8 @@ _WRONG_TYPE = {
     "STRING_TYPE_NOW_INT",
     "UNEXPECTED_DATA_TYPE",
 }
+_OUT_OF_BOUNDS = {"FLOAT_TYPE_BIG_FLOAT", "FLOAT_TYPE_SMALL_FLOAT"}
+_NOT_FINITE = {"FLOAT_TYPE_HAS_NAN", "FLOAT_TYPE_HAS_INF"}
 _OUTSIDE_DOMAIN = {"ENUM_TYPE_UNEXPECTED_STRING_VALUES", "INT_TYPE_BIG_INT", "INT_TYPE_SMALL_INT"}
 
 
@@ -253,6 +268,8 @@ def rule_of_anomaly(reason: str, column: str, label: str) -> Rule:
         return "wrong_type"
     if reason in _OUTSIDE_DOMAIN and column == label:
         return "unknown_label"
+    if reason in _OUT_OF_BOUNDS | _NOT_FINITE and column == label:
+        return "out_of_bounds" if reason in _OUT_OF_BOUNDS else "not_finite"
     return "not_utf8" if reason == "ENUM_TYPE_INVALID_UTF8" else "schema_anomaly"
 
 
@@ -315,4 +332,4 @@ def _stops_later(finding: Finding) -> bool:
     """Whether a later node fails on the rows if the gate lets them pass."""
     required = finding.rule == "missing_split" and finding.split in ("train", "eval")
     absent = finding.rule == "missing_column" and finding.count == finding.rows
-    return required or absent or finding.rule == "unknown_label"
+    return required or absent or finding.rule in ("unknown_label", "not_finite")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from components.model_files import EXTRAS, SAVED_MODEL
 from components.versions.record import PushRecord, read_record
+from models import features
 from models.checkpoints.classifier import hugging_face_config
 from models.checkpoints.config import read_encoder
 from models.encoders.families import FAMILIES
@@ -58,6 +60,9 @@ def write_hub_files(
     config.save_pretrained(str(out))
     tokenizer = hugging_face_tokenizer(checkpoint, model_max_length=max_length)
     tokenizer.save_pretrained(str(out))
+    constants = version / EXTRAS / features.ANSWER_FILE
+    if constants.is_file():
+        shutil.copyfile(constants, out / features.ANSWER_FILE)
     (out / CARD_FILE).write_text(model_card(name, facts, labels, read_record(version)), encoding="utf-8")
 
 

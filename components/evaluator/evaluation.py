@@ -136,7 +136,9 @@ def _per_class(entries: Iterable[_Entry]) -> dict[str, dict[int, float]]:
     for entry in entries:
         if entry.class_id is not None:
             by_metric.setdefault(entry.name, {})[entry.class_id] = entry.value
-    shown = {name: value for task in TASKS.values() for name, value in task.facts().PER_CLASS.items()}
+    # The last one ranks classes, which is the default task's.
+    tasks = reversed(TASKS.values())
+    shown = {name: value for task in tasks for name, value in task.facts().PER_CLASS.items()}
     return {name: by_metric[value] for name, value in shown.items() if value in by_metric}
 
 

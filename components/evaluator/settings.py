@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
@@ -46,6 +47,13 @@ class ThresholdSettings(Section):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min must not be above max, got min {self.min} and max {self.max}")
         return self
+
+
+def _interval(lowest: float, highest: float) -> str:
+    """`(0, 1) -> "in [0, 1]"`, `(0, inf) -> "0 or more"`, `(-inf, 1) -> "1 or less"`."""
+    if math.isinf(highest):
+        return f"{lowest:g} or more"
+    return f"{highest:g} or less" if math.isinf(lowest) else f"in [{lowest:g}, {highest:g}]"
 
 
 class SliceSettings(Section):
@@ -108,7 +116,9 @@ class EvaluateSettings(Section):
                     )
                 for side in ("min", "max", "max_drop"):
                     value = getattr(bounds, side)
-                    if value is not None and not 0.0 <= value <= known.highest:
-                        interval = f"in [0, {known.highest:g}]" if known.bounded else "0 or more"
+                    lowest = 0.0 if side == "max_drop" else known.lowest
+                    highest = known.highest - known.lowest if side == "max_drop" else known.highest
+                    if value is not None and not lowest <= value <= highest:
+                        interval = _interval(lowest, highest)
                         raise ValueError(f"thresholds.{metric}.{side} must be {interval}, got {value}")
         return self

@@ -107,7 +107,9 @@ def gather(input_dict: Inputs, exec_properties: dict[str, Any]) -> Contents:
         parity=_parity(folders[TOKENIZATION_GATE_KEY], settings),
         rows_predicted=len(predicted.labels),
         task=task,
-        figures=task.figures().figures(predicted.labels, predicted.probabilities, predicted.classes),
+        figures=task.figures().figures(
+            predicted.labels, predicted.probabilities, predicted.classes, predicted.constants
+        ),
         mistakes=predicted.mistakes,
         model_artifact_id=model.id,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from components.model_files import EXTRAS
 from components.settings import DataSettings
 from models import features
 from models.tasks.label_list import read_labels
+from models.tasks.objective import Constants
 from models.tasks.task import Task
 
 _CHUNK = 1024  # rows in memory; within a chunk, rows are batched by length
@@ -39,13 +41,14 @@ class Predictions:
     """The model's predictions.
 
     `labels` [rows, ...], from the task's `targets`, `probabilities` float32 [rows, ...], values of the task's
-    `ANSWER`, and `mistakes` as the task defines them, the worst first.
+    `ANSWER`, and `mistakes` as the task defines them, the worst first. `constants` are those of the answer.
     """
 
     classes: tuple[str, ...]
     labels: np.ndarray
     probabilities: np.ndarray
     mistakes: tuple[Any, ...]
+    constants: Constants
 
 
 def is_chosen(index: int, rows: int, limit: int) -> bool:
@@ -112,6 +115,7 @@ def predict_split(
     chosen = (row for i, row in enumerate(read_rows(folder, data)) if is_chosen(i, rows, limit))
     facts, figures = task.facts(), task.figures()
     classes = tuple(read_labels(model_dir / EXTRAS / features.LABELS_FILE))
+    constants = read_constants(model_dir)
     targets, probabilities = [np.zeros(0, np.int64)], [np.zeros((0, 0), np.float32)]
     worst: list[Any] = []
     with opened(model_dir, data.text_columns, facts.ANSWER) as predict:
@@ -122,14 +126,22 @@ def predict_split(
             targets.append(ids)
             probabilities.append(predicted)
             texts = [[_shown(text) for text in row.texts] for row in batch]
-            candidates = [*worst, *figures.mistakes(texts, labels, ids, predicted, classes)]
+            candidates = [*worst, *figures.mistakes(texts, labels, ids, predicted, classes, constants)]
             worst = heapq.nsmallest(mistakes, candidates, key=figures.gravity)
     return Predictions(
         classes,
         np.concatenate(targets[1:] or targets),
         np.concatenate(probabilities[1:] or probabilities),
         tuple(worst),
+        constants,
     )
+
+
+def read_constants(model_dir: Path) -> Constants:
+    """The constants of a model's answer; {} if it has none."""
+    path = model_dir / EXTRAS / features.ANSWER_FILE
+    constants: Constants = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return constants
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:

@@ -12,6 +12,7 @@ from components.report.markup import Child, Html, tag
 from components.report.tables import bar, name, number, plain_table, section
 from models.tasks.sections import Cell, Curve, Matrix, Name, Section, Share, Table, difference, shortened
 from models.tasks.sections import Part as SectionPart
+from models.tasks.task import metric
 
 _SLICES_SHOWN = 100  # the weakest
 _MANY_NAMES = 7  # with this many names or more, a matrix has vertical column names
@@ -71,7 +72,9 @@ def slices_section(contents: Contents) -> Html:
     facts = contents.task.facts()
     ranked = facts.RANKS_SLICES
     metrics = [m for m in facts.SLICE_METRICS if any(m in values for values in slices.values())]
-    weakest = sorted(slices, key=lambda key: _sortable(slices[key].get(ranked)))[:_SLICES_SHOWN]
+    sign = -1.0 if metric(ranked).lower_is_better else 1.0
+    weakest = sorted(slices, key=lambda key: _sortable(slices[key].get(ranked), sign))[:_SLICES_SHOWN]
+    top = 1.0 if metric(ranked).bounded else max((v.get(ranked, 0.0) for v in slices.values()), default=0.0)
     changes = [f"change of {ranked}"] if before else []
     note = f"By the Evaluator, the weakest first{shortened(len(slices), _SLICES_SHOWN)}."
     note += "".join(f" {missing}." for missing in missing_slices(contents.evaluation, contents.evaluate))
@@ -80,15 +83,15 @@ def slices_section(contents: Contents) -> Html:
             name(key),
             *(number(m, slices[key][m]) if m in slices[key] else "" for m in metrics),
             *(difference(slices[key].get(ranked), before.get(key, {}).get(ranked)) for _ in changes),
-            bar(slices[key].get(ranked, 0.0)),
+            bar(slices[key].get(ranked, 0.0) / (top or 1.0)),
         ]
         for key in weakest
     ]
     return section("By slice", note, plain_table(["slice", *metrics, *changes, ""], rows))
 
 
-def _sortable(value: float | None) -> float:
-    return math.inf if value is None or math.isnan(value) else value
+def _sortable(value: float | None, sign: float) -> float:
+    return math.inf if value is None or math.isnan(value) else sign * value
 
 
 def mistakes_section(contents: Contents) -> Html:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from models import features
 from models.encoders.families import FAMILIES, forward_of
 from models.errors import PipelineError
 from models.tasks.label_list import read_labels
+from models.tasks.objective import Constants
 from models.tasks.task import Task
 
 Outputs = dict[str, tf.Tensor]
@@ -55,9 +57,11 @@ class ServingModel(tf.Module):
             raise PipelineError(f"the transform graph has no text column {missing}; run Transform again")
         taken = FAMILIES[model.config.model_type].facts().INPUTS
         self._inputs = model_inputs(transform.transformed_feature_spec(), taken)
+        self._constants: Constants = {}
 
-    def signatures(self) -> dict[str, Any]:
-        """Signature name -> concrete function."""
+    def signatures(self, constants: Constants | None = None) -> dict[str, Any]:
+        """Signature name -> concrete function; `constants` are those of the answer."""
+        self._constants = _Untracked(dict(constants or {})).value
         texts = {name: tf.TensorSpec([None], tf.string, name=name) for name in self._columns}
         tokens = {name: tf.TensorSpec([None, None], tf.int64, name=name) for name in self._inputs}
         examples = tf.TensorSpec([None], tf.string, name="examples")
@@ -86,7 +90,7 @@ class ServingModel(tf.Module):
     def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> Outputs:
         logits = self._classify(self._model.value, inputs)
         classes = self.labels.lookup(tf.range(self._classes, dtype=tf.int64))
-        return self._head.served_outputs(logits, classes)
+        return self._head.served_outputs(logits, classes, self._constants)
 
 
 class _Untracked:
@@ -96,7 +100,7 @@ class _Untracked:
         self.value = value
 
 
-def export_model(module: ServingModel, labels: Path, out: Path) -> None:
+def export_model(module: ServingModel, labels: Path, out: Path, constants: Constants | None = None) -> None:
     """Writes a self-contained SavedModel to `out`.
 
     Signatures, all with the outputs of the task's head:
@@ -104,13 +108,15 @@ def export_model(module: ServingModel, labels: Path, out: Path) -> None:
       serve_examples: "examples", serialized tf.Examples with those columns, string [batch].
       serve_tokens: the model's inputs, such as input_ids and attention_mask, int64 [batch, tokens].
 
-    The label list is an asset of the graph and, for people and tools, `assets.extra/labels.txt`. The digests of
-    all files are in `assets.extra/SHA256SUMS`, which later readers and copies are checked against.
+    The label list is an asset of the graph and, for people and tools, `assets.extra/labels.txt`, as are the constants
+    of the answer, in `assets.extra/answer.json`, if the task has any. The digests of all files are in `assets.extra/SHA256SUMS`, which later readers and copies are checked against.
     """
-    tf.saved_model.save(module, str(out), signatures=module.signatures())
+    tf.saved_model.save(module, str(out), signatures=module.signatures(constants))
     extra = out / EXTRAS
     extra.mkdir(exist_ok=True)
     shutil.copyfile(labels, extra / features.LABELS_FILE)
+    if constants:
+        (extra / features.ANSWER_FILE).write_text(json.dumps(constants, indent=2) + "\n", encoding="utf-8")
     write_sums(out)
 
 

@@ -30,6 +30,8 @@ class History:
     # Losses of the steps since the last evaluation, at the time the state was saved.
     unevaluated_losses: Sequence[float] = field(default_factory=list)
     best: Mapping[str, float] = field(default_factory=dict)  # the evaluation whose weights are kept
+    # Of the answers of the weights that are kept, such as decision thresholds.
+    constants: Mapping[str, Sequence[float]] = field(default_factory=dict)
     # Determines `best`; ties are broken by another score, see `rank`.
     best_metric: str = TASKS[DEFAULT_TASK].facts().BEST_METRIC
     evaluations_since_best: int = 0  # since best_metric last improved by min_delta; patience counts them

@@ -57,5 +57,5 @@ def run_fn(fn_args: FnArgs) -> None:
     history = train(model, rows, settings, strategy, state_dir, log_dir, identity)
     if is_chief(strategy):
         write_history(history, run_dir)
-        export_model(serving, labels_path, Path(fn_args.serving_model_dir))
+        export_model(serving, labels_path, Path(fn_args.serving_model_dir), history.constants)
         clear_state(state_dir, history.fingerprint)

@@ -13,8 +13,10 @@ from models.tasks.task import DEFAULT_TASK, TASKS, every_score
 
 if TYPE_CHECKING:
     ScoreName = str
+    LossName = str
 else:
     ScoreName = Literal[tuple(every_score())]
+    LossName = Literal[tuple(loss for task in TASKS.values() for loss in task.facts().LOSSES)]
 
 
 _HALF_PRECISION = {"bf16": "bfloat16", "fp16": "float16"}
@@ -69,6 +71,7 @@ class TrainSettings(Section):
     max_grad_norm: float | None = Field(
         1.0, gt=0, description="Maximum global gradient norm; null: no clipping."
     )
+    loss: LossName | None = Field(None, description="Loss; null: the task's first (docs/tasks.md).")
     label_smoothing_factor: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Label smoothing: share of the target spread over all classes."
     )

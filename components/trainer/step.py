@@ -11,6 +11,7 @@ from components.trainer.dataset import ROW_WEIGHT
 from components.trainer.optimizer import AdamW
 from components.trainer.settings import TrainSettings
 from models.encoders.families import forward_of
+from models.tasks.objective import PLAIN, Objective
 from models.tasks.task import Task
 
 _MASKS_PER_PASS = 4096  # more than the dropout masks of one pass, so that the seeds of passes do not overlap
@@ -34,9 +35,11 @@ class TrainStep:
         strategy: tf.distribute.Strategy,
         inputs: Sequence[str],
         task: Task,
+        objective: Objective = PLAIN,
     ) -> None:
         self._model, self._variables, self._optimizer = model, list(variables), optimizer
         self._settings, self._strategy, self._head = settings, strategy, task.head()
+        self._objective = objective
         self._classify = forward_of(model).classify
         self._sums: list[tf.Variable] = []
         if settings.gradient_accumulation_steps > 1:
@@ -91,7 +94,7 @@ class TrainStep:
         seed = tf.stack([tf.constant(self._settings.seed, tf.int64), pass_number * _MASKS_PER_PASS])
         with tf.GradientTape() as tape:
             logits = self._classify(self._model, batch, seed, tf.as_dtype(self._settings.compute_dtype))
-            losses = self._head.row_losses(logits, batch, self._settings.label_smoothing_factor)
+            losses = self._head.row_losses(logits, batch, self._objective)
             loss = tf.reduce_sum(losses * batch[ROW_WEIGHT])
             scaled = loss * self._optimizer.loss_scale
         # XLNet's class has a variable that no classifier reads.
@@ -108,6 +111,7 @@ def scoring_function(
     strategy: tf.distribute.Strategy,
     inputs: Sequence[str],
     task: Task,
+    objective: Objective = PLAIN,
 ) -> Callable[[Inputs], tf.Tensor]:
     """Returns a function from a batch to the head's `score_sums`, float32 [sums], over all replicas.
 
@@ -117,7 +121,7 @@ def scoring_function(
 
     def replica(batch: Inputs) -> tf.Tensor:
         logits = classify(model, batch, None, tf.as_dtype(settings.compute_dtype))
-        return head.score_sums(logits, batch, batch[ROW_WEIGHT])
+        return head.score_sums(logits, batch, batch[ROW_WEIGHT], objective)
 
     def all_replicas(batch: Inputs) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, args=(batch,)), axis=None)

@@ -30,6 +30,7 @@ from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 from models.encoders.families import forward_of
 from models.errors import PipelineError
+from models.tasks.objective import PLAIN, Constants, Objective
 from models.tasks.task import Task
 
 _REPORT_SECONDS = 0.5
@@ -88,6 +89,16 @@ def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, .
     return label_weights(chosen, data.labels)
 
 
+def objective_of(settings: TrainSettings, data: TrainingData) -> Objective:
+    """What the head is trained for, with the constants of the train split's labels."""
+    return Objective(
+        settings.loss or data.task.facts().LOSSES[0],
+        settings.label_smoothing_factor,
+        class_weights(settings, data),
+        data.task.head().constants(data.train_summary.label_counts),
+    )
+
+
 def train(
     model: Any,
     data: TrainingData,
@@ -126,22 +137,20 @@ def split_scores(
     strategy: tf.distribute.Strategy,
     inputs: tuple[str, ...],
     task: Task,
+    objective: Objective = PLAIN,
 ) -> dict[str, float]:
     """The task's scores of a split, without label smoothing and class weights."""
     batching = _batching(settings, inputs, strategy, settings.eval_batch_size, None, task)
     batches = dataset.evaluation_batches(shards, batching)
-    score = scoring_function(model, settings, strategy, inputs, task)
-    return _mean_scores(batches, score, strategy, task)
+    score = scoring_function(model, settings, strategy, inputs, task, objective)
+    return task.head().scores(_score_sums(batches, score, strategy), objective)
 
 
-def _mean_scores(
-    batches: tf.data.Dataset,
-    score: Callable[..., tf.Tensor],
-    strategy: tf.distribute.Strategy,
-    task: Task,
-) -> dict[str, float]:
-    sums = sum(score(split_over_replicas(strategy, batch)).numpy().astype(np.float64) for batch in batches)
-    return task.head().scores(sums)
+def _score_sums(
+    batches: tf.data.Dataset, score: Callable[..., tf.Tensor], strategy: tf.distribute.Strategy
+) -> np.ndarray:
+    sums = (score(split_over_replicas(strategy, batch)).numpy().astype(np.float64) for batch in batches)
+    return np.asarray(sum(sums))
 
 
 class _Loop:
@@ -163,8 +172,9 @@ class _Loop:
             rows = _embedding_rows(model, self.variables, data.train_summary.token_ids)
             shares = learning_rate_shares(model, self.variables, settings.layer_lr_decay)
             self.optimizer = AdamW(self.variables, settings, forward_of(model).is_decayed, rows, shares)
+        self.objective = objective_of(settings, data)
         self.batching = _batching(
-            settings, data.inputs, strategy, settings.batch_size, class_weights(settings, data), data.task
+            settings, data.inputs, strategy, settings.batch_size, self.objective.label_weights, data.task
         )
         self.eval_batching = _batching(
             settings, data.inputs, strategy, settings.eval_batch_size, None, data.task
@@ -182,9 +192,9 @@ class _Loop:
         self.evaluation_steps = _evaluation_steps(settings, steps_per_epoch, total)
         self.best_weights: list[np.ndarray] | None = None
         self.train_step = TrainStep(
-            model, self.variables, self.optimizer, settings, strategy, data.inputs, data.task
+            model, self.variables, self.optimizer, settings, strategy, data.inputs, data.task, self.objective
         )
-        self.score_batch = scoring_function(model, settings, strategy, data.inputs, data.task)
+        self.score_batch = scoring_function(model, settings, strategy, data.inputs, data.task, self.objective)
         self.writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else None
         self.saved_at = time.monotonic()
 
@@ -269,8 +279,9 @@ class _Loop:
         before = time.perf_counter()
         self.optimizer.settle()
         batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
-        scores = _mean_scores(batches, self.score_batch, self.strategy, self.data.task)
-        self._record(scores, meter)
+        head, sums = self.data.task.head(), _score_sums(batches, self.score_batch, self.strategy)
+        scores = head.scores(sums, self.objective)
+        self._record(scores, {**self.objective.constants, **head.chosen(sums)}, meter)
         self._report(meter, scores)
         meter.forget_losses()
         self._note(seconds=time.perf_counter() - started)
@@ -279,7 +290,7 @@ class _Loop:
         spent = time.perf_counter() - before
         self._note(evaluation_seconds=self.history.evaluation_seconds + spent)
 
-    def _record(self, scores: Mapping[str, float], meter: Meter) -> None:
+    def _record(self, scores: Mapping[str, float], constants: Constants, meter: Meter) -> None:
         """Records an evaluation, keeps the best weights and decides whether to stop."""
         history, metric, stopping = (
             self.history,
@@ -303,6 +314,7 @@ class _Loop:
             evaluations=[*history.evaluations, record],
             unevaluated_losses=[],
             best=record if is_best else history.best,
+            constants=constants if is_best else history.constants,
             evaluations_since_best=since_best,
             stopped_early=since_best >= patience and history.step < history.total_steps,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+BY_TASK = "task"  # computed by the task's module `evaluation`
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -12,9 +14,10 @@ class Metric:
 
     Attributes:
         title: name in texts and charts.
-        computed_by: class in `components/evaluator/metrics.py`, or in TFMA with the prefix "tfma."; "" for a score of
-            the training loop, which the head computes.
-        highest: upper end of its range, which begins at 0.
+        computed_by: class in `components/evaluator/metrics.py`, or in TFMA with the prefix "tfma.", or BY_TASK; "" for
+            a score of the training loop, which the head computes.
+        highest: upper end of its range.
+        lowest: lower end of its range.
         lower_is_better: true for a loss, for example.
         over_classes: it is an average over classes, which says nothing in a slice by the label, which has one class.
         one_against_rest: TFMA computes it for each class against all others and averages.
@@ -24,6 +27,7 @@ class Metric:
     title: str
     computed_by: str = ""
     highest: float = 1.0
+    lowest: float = 0.0
     lower_is_better: bool = False
     over_classes: bool = False
     one_against_rest: bool = False
@@ -31,8 +35,8 @@ class Metric:
 
     @property
     def bounded(self) -> bool:
-        """Whether its range is 0 to 1."""
-        return math.isfinite(self.highest)
+        """Whether its range has two ends."""
+        return math.isfinite(self.highest) and math.isfinite(self.lowest)
 
     def worse_by(self, value: float, baseline: float) -> float:
         """How much worse `value` is than `baseline`; negative if it is better."""

@@ -4,10 +4,11 @@ A task is a package whose modules are imported by name, only where they are need
 names the modules of the chosen task, so that an edit of another task re-runs nothing.
 
 `facts`: facts that need no TensorFlow (`Facts`).
-`starting`: the thresholds of a first config (`Starting`). Imports no TensorFlow.
+`starting`: what is the task's in a first config (`Starting`). Imports no TensorFlow.
 `label_kinds`: which values and columns are labels, for `import` (`LabelKinds`). Imports no TensorFlow.
 `labels`: the raw label column as a feature, and batches of it (`Labels`).
 `head`: the loss, the scores of the training loop and the served outputs (`Head`).
+`evaluation`: metrics of the Evaluator that the task computes itself (`Evaluation`), if there are any. Imports only NumPy.
 `figures`: figures from predictions, for the report and for the exports' gate (`Figures`). Imports only NumPy.
 
 A metric's name means the same in every task, so that an evaluation can be read without knowing the task.
@@ -17,13 +18,16 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from models.tasks.importing import Imported, LabelForm, Misfit, StartingTexts
+from models.tasks.label_domain import LabelDomain
 from models.tasks.label_list import read_labels
-from models.tasks.metric import Metric
+from models.tasks.metric import BY_TASK, Metric
+from models.tasks.objective import PLAIN, Constants, Objective
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,9 +50,11 @@ class Facts(Protocol):
         SLICE_METRICS: metrics shown for each slice.
         RANKS_SLICES: the metric that ranks slices, which must make sense for a single class.
         BEST_METRIC: default of `train.metric_for_best_model`, a score.
-        EXPORT_METRICS: metrics that exports can be compared by; the first one is the default.
+        LOSSES: values of `train.loss`; the first one is the default.
+        TRAIN_KEYS: keys of `train` that not all tasks use, and this one does.
+        EXPORT_METRICS: metrics that exports can be compared by; the first one is the default. Empty: no exports.
         LABEL_KINDS: lists of a tf.Example that may contain the label: "bytes", "int64", "float".
-        ANSWER: the served output, float32 [batch, ...], that is evaluated, compared and reported.
+        ANSWER: the served output, float32 [batch, ...], that is compared and reported.
         PROBLEM_TYPE: `problem_type` of a Hugging Face config.
         HUB_TAG: `pipeline_tag` of a model card.
     """
@@ -61,20 +67,19 @@ class Facts(Protocol):
     SLICE_METRICS: Sequence[str]
     RANKS_SLICES: str
     BEST_METRIC: str
+    LOSSES: Sequence[str]
+    TRAIN_KEYS: Collection[str]
     EXPORT_METRICS: Sequence[str]
     LABEL_KINDS: Sequence[str]
     ANSWER: str
     PROBLEM_TYPE: str
     HUB_TAG: str
 
-    def as_label(self, value: bytes | int) -> str | bytes:
-        """A value of the label column as in the label list."""
-
     def label_text(self, values: Sequence[Any]) -> str:
         """The values of a row's label column as text, "" if there are none."""
 
-    def label_fault(self, values: Sequence[Any], labels: frozenset[str]) -> str:
-        """The data gate's rule that a row's label breaks, "" if it breaks none."""
+    def label_fault(self, values: Sequence[Any], domain: LabelDomain) -> tuple[str, Any]:
+        """The data gate's rule that a row's label breaks, "" if it breaks none, and the value to show."""
 
     def check_labels(self, labels: Sequence[str], label_list: Path) -> None:
         """Raises UsageError for a label list that a model of the task cannot have."""
@@ -89,18 +94,40 @@ class Facts(Protocol):
 class Starting(Protocol):
     """A task's module `starting`."""
 
-    def starting_thresholds(self, splits: Mapping[str, Mapping[str, int]]) -> str:
-        """The lines below `evaluate.thresholds` of a first config; `splits` is split -> label -> rows."""
+    def starting_texts(self, imported: Imported) -> StartingTexts:
+        """The parts of a first config and schema that depend on the task."""
 
 
 class LabelKinds(Protocol):
-    """A task's module `label_kinds`."""
+    """A task's module `label_kinds`.
 
-    def why_no_label(self, value: Any) -> str:
-        """Why a value that is neither an integer nor a string of one line is no label, as the end of a sentence."""
+    A row's label has a canonical text, which `parse` makes; rows with the same text and label are duplicates.
+    FEWEST_LABELS: with fewer labels there is nothing to learn. TAKES_FORM: whether `LabelForm` says how labels are given.
+    """
 
-    def not_labels(self, counts: Mapping[str, int]) -> str | None:
-        """What a column contains instead of labels, as the end of a sentence; `counts` is value -> rows."""
+    FEWEST_LABELS: int
+    TAKES_FORM: bool
+
+    def parse(self, value: Any, form: LabelForm) -> str | None:
+        """The canonical text of a value; None: it is read as a category, as any other column.
+
+        Raises ValueError for a value that is no label, with the reason as the end of a sentence.
+        """
+
+    def counted(self, text: str, name: str) -> Sequence[str]:
+        """The lines of the label list that a row counts for; `name` is that of the label column."""
+
+    def stored(self, text: str) -> Sequence[bytes | float]:
+        """The values of the label column in the tf.Example."""
+
+    def number(self, text: str) -> float | None:
+        """The label as a number, if the task predicts numbers."""
+
+    def why_no_label(self, value: Any) -> Misfit:
+        """Why a value that is neither an integer nor a string of one line is no label."""
+
+    def not_labels(self, counts: Mapping[str, int]) -> Misfit | None:
+        """What a column contains instead of labels; `counts` is label -> rows."""
 
     def suspicions(self, counts: Mapping[str, int]) -> Iterator[str]:
         """Warnings about values that may be no labels."""
@@ -131,7 +158,10 @@ class Labels(Protocol):
         """The labels as arrays, for a digest of the data."""
 
     def counts(self, rows: Mapping[str, Any], shard: str, classes: int) -> np.ndarray:
-        """int64 [classes]: the number of rows of each label; raises PipelineError for one outside the list."""
+        """Sums over rows that `Head.constants` takes: of labels int64 [classes], the number of rows of each.
+
+        Raises PipelineError for a label that cannot be, such as one outside the list.
+        """
 
     def names_table(self, label_list: Path) -> tf.lookup.StaticHashTable:
         """Label id -> label; the list becomes an asset of the graph."""
@@ -143,22 +173,59 @@ class Head(Protocol):
     def size(self, labels: Sequence[str]) -> int:
         """Number of outputs of the head."""
 
+    def constants(self, label_counts: Sequence[float]) -> Constants:
+        """What loss and answer need to know of the labels of the train split, from the sums of `Labels.counts`."""
+
     def row_losses(
-        self, logits: tf.Tensor, batch: Mapping[str, tf.Tensor], smoothing: float = 0.0
+        self, logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Objective = PLAIN
     ) -> tf.Tensor:
         """The loss of each row, float32 [rows]."""
 
-    def score_sums(self, logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
+    def score_sums(
+        self,
+        logits: tf.Tensor,
+        batch: Mapping[str, tf.Tensor],
+        weights: tf.Tensor,
+        objective: Objective = PLAIN,
+    ) -> tf.Tensor:
         """float32 [sums] of a batch, to be added over batches and replicas; rows of weight 0 do not count."""
 
-    def scores(self, sums: Sequence[float]) -> dict[str, float]:
+    def scores(self, sums: np.ndarray, objective: Objective = PLAIN) -> dict[str, float]:
         """Computes `SCORES` from the sums of a split, in the order in which they are shown."""
 
-    def served_outputs(self, logits: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Outputs of every signature; `classes` are the labels in order of their ids, string [classes].
+    def chosen(self, sums: np.ndarray) -> Constants:
+        """What the answer takes from the eval split, such as decision thresholds, from the same sums."""
 
-        `Facts.ANSWER` is the only one with floating-point values: whoever does not know the task finds it by that.
+    def served_outputs(
+        self, logits: tf.Tensor, classes: tf.Tensor, constants: Constants | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Outputs of every signature, whose shapes are fixed apart from the batch.
+
+        `classes` are the labels in order of their ids, string [classes]; `constants` are those of `constants` and
+        `chosen`. `Facts.ANSWER` is the only output with floating-point values: whoever does not know the task finds it
+        by that.
         """
+
+
+class Evaluation(Protocol):
+    """A task's module `evaluation`: metrics from served outputs, for tasks with a metric that is BY_TASK.
+
+    NEEDS_ROWS: the metrics that cannot be computed from sums.
+    """
+
+    NEEDS_ROWS: Collection[str]
+
+    def row(self, label: Any, outputs: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+        """What the metrics need of a row: the values of its label column (None if absent) and its served outputs."""
+
+    def sums(self, row: tuple[np.ndarray, ...]) -> np.ndarray:
+        """float64 [sums], to be added over rows."""
+
+    def from_sums(self, metric: str, sums: np.ndarray) -> Mapping[int | None, float]:
+        """A metric, under None, and its values by label id if it has them."""
+
+    def from_rows(self, metric: str, rows: Sequence[np.ndarray]) -> Mapping[int | None, float]:
+        """The same for a metric of NEEDS_ROWS, from the arrays of `row`, each stacked to [rows, ...]."""
 
 
 class Figures(Protocol):
@@ -178,8 +245,14 @@ class Figures(Protocol):
     def agreement(self, probabilities: np.ndarray, others: np.ndarray) -> float:
         """Share of rows that two models answer alike."""
 
-    def figures(self, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> Any:
-        """Computes the figures of a split's predictions."""
+    def figures(
+        self,
+        labels: np.ndarray,
+        probabilities: np.ndarray,
+        classes: Sequence[str],
+        constants: Constants | None = None,
+    ) -> Any:
+        """Computes the figures of a split's predictions; `constants` are those of the answer."""
 
     def mistakes(
         self,
@@ -188,6 +261,7 @@ class Figures(Protocol):
         ids: np.ndarray,
         probabilities: np.ndarray,
         classes: Sequence[str],
+        constants: Constants | None = None,
     ) -> Iterator[Any]:
         """The rows that the model gets wrong."""
 
@@ -241,6 +315,15 @@ class Task:
         """Imports the module `head`, and TensorFlow."""
         return cast(Head, self._load("head"))
 
+    def evaluation(self) -> Evaluation:
+        """Imports the module `evaluation`, and NumPy; only tasks with a metric that is BY_TASK have it."""
+        return cast(Evaluation, self._load("evaluation"))
+
+    def evaluation_modules(self) -> tuple[str, ...]:
+        """Dotted paths of what the Evaluator loads, for its code fingerprint."""
+        by_task = any(known.computed_by == BY_TASK for known in self.facts().METRICS.values())
+        return self.modules("facts", *(["evaluation"] if by_task else []))
+
     def figures(self) -> Figures:
         """Imports the module `figures`, and NumPy."""
         return cast(Figures, self._load("figures"))
@@ -261,6 +344,8 @@ class Task:
 
 TASKS = {
     "single_label": Task("single_label", "models.tasks.single_label"),
+    "multi_label": Task("multi_label", "models.tasks.multi_label"),
+    "regression": Task("regression", "models.tasks.regression"),
 }
 DEFAULT_TASK = "single_label"  # for configs that do not set the task
 

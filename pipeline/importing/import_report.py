@@ -10,8 +10,9 @@ from pathlib import Path
 
 from models.errors import PipelineError
 from models.look_alikes import listed, look_alikes, quoted
-from models.tasks.task import Task
-from pipeline.importing.row_values import Layout, Table
+from models.tasks.importing import Imported, Spread
+from models.tasks.task import DEFAULT_TASK, Task
+from pipeline.importing.row_values import Layout, OtherTaskError, Table
 from pipeline.importing.rows import SAMPLES, ReadNotes, Sightings, short
 from pipeline.importing.spill import Merged, Stored
 from pipeline.importing.starting_files import MAX_SLICES, ordered_labels
@@ -46,6 +47,11 @@ class ImportReport:
     shards: dict[str, int]
     notes: list[str]  # what was detected about the files
     warnings: list[str]
+    task: str = DEFAULT_TASK
+    rows: dict[str, int] = field(default_factory=dict)  # split -> rows
+    targets: dict[str, dict[str, float]] = field(
+        default_factory=dict
+    )  # split -> mean, deviation, lowest, highest
 
 
 @dataclass
@@ -64,6 +70,10 @@ class Tally:
     labels: dict[str, int] = field(default_factory=dict)  # label in the files -> rows, including dropped ones
     merged_labels: dict[str, str] = field(default_factory=dict)
     splits: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in SPLITS})
+    split_rows: Counter[str] = field(default_factory=Counter)
+    targets: dict[str, Spread] = field(
+        default_factory=dict
+    )  # split -> its numbers, if the task predicts numbers
     slices: dict[str, set[bytes]] = field(default_factory=dict)  # extra column -> values in the test split
 
     def add_label(self, label: str, table: Table, layout: Layout) -> None:
@@ -72,6 +82,10 @@ class Tally:
         Raises:
             PipelineError: there are too many different labels.
         """
+        for counted in layout.task.label_kinds().counted(label, layout.label_name):
+            self._count(counted, table, layout)
+
+    def _count(self, label: str, table: Table, layout: Layout) -> None:
         if label in self.labels:
             self.labels[label] += 1
             return
@@ -85,9 +99,10 @@ class Tally:
 
     def refuse_other_columns(self, where: str, layout: Layout) -> None:
         """Raises PipelineError if the label column does not contain classes, unless --as-classes says that it does."""
-        reason = None if layout.as_classes else layout.task.label_kinds().not_labels(self.labels)
-        if reason:
-            raise PipelineError(f"{where}: column {layout.column(layout.label_index)} {reason}")
+        misfit = None if layout.as_classes else layout.task.label_kinds().not_labels(self.labels)
+        if misfit is not None:
+            message = f"{where}: column {layout.column(layout.label_index)} {misfit.reason}"
+            raise OtherTaskError(message, misfit) if misfit.task else PipelineError(message)
 
     def merge_labels(self) -> None:
         """Merges labels that look the same into the most frequent spelling."""
@@ -109,7 +124,12 @@ class Tally:
 
     def add_written(self, row: Stored, split: str, tables: Sequence[Table], layout: Layout) -> None:
         """Counts a row that was written."""
-        self.splits[split][row.values[layout.label_index].decode()] += 1
+        label, kinds = row.values[layout.label_index].decode(), layout.task.label_kinds()
+        self.split_rows[split] += 1
+        self.splits[split].update(kinds.counted(label, layout.label_name))
+        number = kinds.number(label)
+        if number is not None:
+            self.targets.setdefault(split, Spread()).add(number)
         if b"\n" in row.values[0]:
             self._note_line_breaks(row, tables)
         if split == "test":
@@ -157,7 +177,7 @@ def make_report(
         config=None,
         files=[str(table.path) for table in tables],
         rows_read=tally.rows_read,
-        rows_written=sum(sum(counts.values()) for counts in splits.values()),
+        rows_written=tally.split_rows.total(),
         blank_texts=tally.blank_texts,
         duplicates=tally.duplicates,
         conflicting_texts=tally.conflicting_texts,
@@ -173,12 +193,30 @@ def make_report(
         warnings=[
             *_warnings_on_reading(notes),
             *_warnings_on_labels(tally, splits, layout.task),
-            *_warnings_on_rows(tally, splits, tables),
+            *_warnings_on_rows(tally, tables),
         ],
+        task=layout.task.name,
+        rows={split: tally.split_rows[split] for split in SPLITS},
+        targets={split: _numbers(spread) for split, spread in tally.targets.items()},
     )
 
 
+def _numbers(spread: Spread) -> dict[str, float]:
+    return {
+        "mean": spread.mean,
+        "deviation": spread.deviation,
+        "lowest": spread.lowest,
+        "highest": spread.highest,
+    }
+
+
+def imported(tally: Tally) -> Imported:
+    """What was written, as the task's `starting_texts` takes it."""
+    return Imported(tally.splits, tally.split_rows, tally.targets)
+
+
 def _notes_on_reading(notes: ReadNotes) -> Iterator[str]:
+    yield from notes.decided
     yield from notes.detected[:SAMPLES]
     if len(notes.detected) > SAMPLES:
         yield f"{len(notes.detected) - SAMPLES} more files like these"
@@ -241,9 +279,7 @@ def _with_rows(labels: Sequence[str], tally: Tally) -> str:
     return ", ".join(f"{label} ({rows:,} row{'' if rows == 1 else 's'})" for label, rows in counted)
 
 
-def _warnings_on_rows(
-    tally: Tally, splits: Mapping[str, Mapping[str, int]], tables: Sequence[Table]
-) -> Iterator[str]:
+def _warnings_on_rows(tally: Tally, tables: Sequence[Table]) -> Iterator[str]:
     if tally.swallowed.count:
         cause = "unbalanced quotes?" if tables[0].kind == "csv" else "was the file made from another one?"
         yield (
@@ -257,11 +293,10 @@ def _warnings_on_rows(
         )
     if tally.blank_texts:
         yield f"{tally.blank_texts} rows without text were dropped"
-    for split, counts in splits.items():
-        if sum(counts.values()) < _FEW_ROWS:
+    for split, rows in ((name, tally.split_rows[name]) for name in SPLITS):
+        if rows < _FEW_ROWS:
             yield (
-                f"the {split} split has {sum(counts.values())} rows; the data gate requires {_FEW_ROWS} "
-                f"(data.gate.min_rows)"
+                f"the {split} split has {rows} rows; the data gate requires {_FEW_ROWS} (data.gate.min_rows)"
             )
 
 
@@ -275,7 +310,7 @@ def refuse_useless(report: ImportReport, layout: Layout) -> None:
             f"{where}: none of the {report.rows_read} rows can be used ({report.blank_texts} without text, "
             f"{report.conflicting_rows} with conflicting labels)"
         )
-    if len(report.labels) == 1:
+    if len(report.labels) < layout.task.label_kinds().FEWEST_LABELS:
         conflict = "; rows with conflicting labels were dropped, such as " + ", ".join(
             report.conflict_samples[:1]
         )
@@ -283,8 +318,8 @@ def refuse_useless(report: ImportReport, layout: Layout) -> None:
             f"{where}: all {report.rows_written} rows have the label {report.labels[0]!r}: "
             f"a classifier needs two or more{conflict if report.conflict_samples else ''}"
         )
-    for split, counts in report.splits.items():
-        if not counts:
+    for split, rows in report.rows.items():
+        if not rows:
             what = "groups" if layout.group else "rows"
             raise PipelineError(
                 f"{where}: the {split} split is empty: there are too few {what} to split {report.rows_written} rows "

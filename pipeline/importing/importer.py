@@ -24,23 +24,26 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from models.errors import UsageError
 from models.features import LABELS_FILE
+from models.tasks.importing import Imported, LabelForm
+from models.tasks.task import DEFAULT_TASK, TASKS
 from pipeline.importing.import_report import (
     SPLITS,
     ImportReport,
     Tally,
     files_text,
+    imported,
     make_report,
     refuse_useless,
 )
 from pipeline.importing.readers import check_options, format_of, read_rows
-from pipeline.importing.row_values import Layout, Table, encoded, values_of
-from pipeline.importing.rows import ReadNotes, ReadOptions
+from pipeline.importing.row_values import Layout, OtherTaskError, Table, encoded, values_of
+from pipeline.importing.rows import ReadNotes, ReadOptions, Row
 from pipeline.importing.spill import Spill, Stored, text_key
 from pipeline.importing.starting_files import config_text, schema_text
 from pipeline.importing.tfrecord import ShardWriter, encode_example
@@ -55,6 +58,7 @@ OWN_FILES = ("*.tfrecord.gz", "*.yaml", LABELS_FILE, SCHEMA_FILE, REPORT_FILE, "
 # all of it in memory.
 _SHARD_BYTES = 16 << 20
 _PROGRESS_ROWS = 10_000
+_TAKE_FORM = tuple(name for name, task in TASKS.items() if task.label_kinds().TAKES_FORM)
 
 
 def import_files(
@@ -70,6 +74,8 @@ def import_files(
     options: ReadOptions | None = None,
     merge_labels: bool = False,
     as_classes: bool = False,
+    task: str | None = None,
+    form: LabelForm | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
@@ -87,6 +93,9 @@ def import_files(
         options: how to read the files; None: all options are detected.
         merge_labels: merge labels that look the same into the most frequent of them.
         as_classes: treat numbers, dates, ids and combinations of labels as classes.
+        task: what a model of the data learns, a key of `TASKS`; None: single labels, or several if the labels are
+            lists or contain a separator for certain.
+        form: how the files give several labels; its columns of 0 and 1 replace `label`.
         overwrite: replace the folder of an earlier import, except for its configs (*.yaml).
         progress: called with the number of rows read, every 10,000 rows.
 
@@ -97,21 +106,67 @@ def import_files(
     paths, out = [Path(file) for file in files], Path(out_dir)
     kind = format_of(paths)
     _refuse_inside(out, paths)
+    if form is not None and form.columns:
+        label = ", ".join(form.columns)
     columns = [text, *([text_pair] if text_pair else []), label, *([group] if group else []), *extra]
-    layout = _layout(columns, bool(text_pair), bool(group), as_classes)
     pipeline_name = _pipeline_name(name, out)
-    checked, notes = check_options(kind, options or ReadOptions()), ReadNotes()
-    tables = [Table(path, kind, read_rows(path, kind, columns, checked, notes)) for path in paths]
-    return write_dataset(
-        tables,
-        layout,
-        out,
-        pipeline_name,
-        notes=notes,
-        merge_labels=merge_labels,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    checked = check_options(kind, options or ReadOptions())
+
+    def write(layout: Layout, said: Sequence[str] = ()) -> ImportReport:
+        notes = ReadNotes(decided=list(said))
+        return write_dataset(
+            [Table(path, kind, _rows(path, kind, layout, checked, notes)) for path in paths],
+            layout,
+            out,
+            pipeline_name,
+            notes=notes,
+            merge_labels=merge_labels,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+    chosen, form = task or (_TAKE_FORM[0] if form and form.columns else DEFAULT_TASK), form or LabelForm()
+    _check_form(chosen, form)
+    layout = _layout(columns, bool(text_pair), bool(group), as_classes or task == DEFAULT_TASK)
+    layout = layout._replace(task=TASKS[chosen], form=form)
+    try:
+        return write(layout)
+    except OtherTaskError as error:
+        if task is not None or as_classes:
+            raise
+        other = layout._replace(
+            task=TASKS[error.misfit.task], form=dataclasses.replace(form, separator=error.misfit.separator)
+        )
+        return write(
+            other, [f"{error}: imported as {other.task.name}; --task {DEFAULT_TASK} keeps them whole"]
+        )
+
+
+def _check_form(task: str, form: LabelForm) -> None:
+    """Raises UsageError for options that only a task with several labels has."""
+    options = {
+        "--separator": form.separator,
+        "--label-column": form.columns,
+        "--allow-unlabelled": form.may_be_empty,
+    }
+    given = [option for option, value in options.items() if value]
+    if given and task not in _TAKE_FORM:
+        raise UsageError(f"{given[0]}: only for --task {_TAKE_FORM[0]}; add it, or remove {given[0]}")
+    if form.separator and form.columns:
+        raise UsageError("give either --separator or --label-column: columns of 0 and 1 have no separator")
+
+
+def _rows(path: Path, kind: str, layout: Layout, options: ReadOptions, notes: ReadNotes) -> Iterator[Row]:
+    """The rows of a file, with columns of 0 and 1 as one value, a mapping."""
+    flags = layout.form.columns
+    if not flags:
+        yield from read_rows(path, kind, layout.columns, options, notes)
+        return
+    at = layout.label_index
+    columns = [*layout.columns[:at], *flags, *layout.columns[at + 1 :]]
+    for row in read_rows(path, kind, columns, options, notes):
+        labels = dict(zip(flags, row.values[at : at + len(flags)], strict=True))
+        yield Row(row.number, [*row.values[:at], labels, *row.values[at + len(flags) :]])
 
 
 def _refuse_inside(out: Path, paths: Sequence[Path]) -> None:
@@ -187,7 +242,7 @@ def write_dataset(
         check(report)
         if with_config:
             report = _with_config(report, out_dir / f"{name}.yaml")
-        _write_files(folder, report, layout, further_files or {})
+        _write_files(folder, report, layout, imported(tally), further_files or {})
         for config in out_dir.glob("*.yaml"):
             shutil.copy2(config, folder)  # the user may have edited it
     return report
@@ -245,6 +300,7 @@ def _write_splits(
     spill: Spill, folder: Path, tables: Sequence[Table], layout: Layout, tally: Tally
 ) -> dict[str, int]:
     writers = {name: ShardWriter(folder, name, _SHARD_BYTES) for name in SPLITS}
+    stored = layout.task.label_kinds().stored
     renamed = {label.encode(): kept.encode() for label, kept in tally.merged_labels.items()}
     for _, merged in spill.merged(renamed):
         if len(merged.variants) > 1:
@@ -253,29 +309,38 @@ def _write_splits(
         tally.duplicates += merged.rows - 1
         row = merged.variants[0]
         split = split_of(_identity(row.values, layout))
-        writers[split].write(encode_example(dict(zip(layout.features, row.values, strict=True))))
+        values: dict[str, bytes | Sequence[bytes | float]]
+        values = dict(zip(layout.features, row.values, strict=True))
+        label = layout.features[layout.label_index]
+        values[label] = stored(row.values[layout.label_index].decode())
+        writers[split].write(encode_example(values))
         tally.add_written(row, split, tables, layout)
     return {name: len(writer.close()) for name, writer in writers.items()}
 
 
 def _write_files(
-    folder: Path, report: ImportReport, layout: Layout, further_files: Mapping[str, str]
+    folder: Path,
+    report: ImportReport,
+    layout: Layout,
+    written: Imported,
+    further_files: Mapping[str, str],
 ) -> None:
+    starting = layout.task.starting().starting_texts(written)
     texts = {
         **further_files,
         LABELS_FILE: "".join(f"{label}\n" for label in report.labels),
-        SCHEMA_FILE: schema_text(layout.features, report.labels),
+        SCHEMA_FILE: schema_text(layout.features, report.labels, starting.label_rules),
         REPORT_FILE: json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n",
     }
     if report.config:
         texts[f"{report.name}.yaml"] = config_text(
             report.name,
             report.files,
-            report.splits,
-            len(report.labels),
+            report.rows["test"],
             layout.pair,
             report.slices,
             layout.task,
+            starting,
         )
     for name, text in texts.items():
         # File names may contain lone surrogates, which JSON escapes in the same way.

@@ -10,11 +10,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import PipelineError
+from models.tasks.importing import LabelForm, Misfit
 from models.tasks.task import DEFAULT_TASK, TASKS, Task
 from pipeline.importing.rows import Row, Sightings, short
 
 # Larger whole numbers are not exact as floats.
 _EXACT = 2**53
+
+
+class OtherTaskError(PipelineError):
+    """The values are certainly the labels of another task, which `misfit` names."""
+
+    def __init__(self, message: str, misfit: Misfit) -> None:
+        super().__init__(message)
+        self.misfit = misfit
 
 
 class Table(NamedTuple):
@@ -40,6 +49,7 @@ class Layout(NamedTuple):
     columns: tuple[str, ...] = ()  # the user's names of the features; empty: the same names
     as_classes: bool = False  # whether numbers and dates are allowed as labels
     task: Task = TASKS[DEFAULT_TASK]  # what a model of the rows learns: it knows its labels
+    form: LabelForm = LabelForm()  # how the files give the labels
 
     @property
     def label_index(self) -> int:
@@ -50,6 +60,11 @@ class Layout(NamedTuple):
     def extra(self) -> tuple[str, ...]:
         """The columns that are kept for slicing the evaluation."""
         return self.features[self.label_index + (2 if self.group else 1) :]
+
+    @property
+    def label_name(self) -> str:
+        """The user's name of the label column."""
+        return (self.columns or self.features)[self.label_index]
 
     def column(self, index: int) -> str:
         """The user's name of a column, quoted."""
@@ -70,9 +85,14 @@ def values_of(row: Row, table: Table, layout: Layout, whole_floats: Sightings) -
     texts = layout.label_index
     for index in range(texts):
         values[index] = _text(values[index], index, where, layout)
+    label = _label(values[texts], where, layout)
     for index in range(texts, len(values)):
-        values[index] = _category(values[index], index, where, layout, whole_floats)
-    for index in range(texts, texts + (2 if layout.group else 1)):
+        values[index] = (
+            _category(values[index], index, where, layout, whole_floats)
+            if index > texts or label is None
+            else label
+        )
+    for index in range(texts if label is None else texts + 1, texts + (2 if layout.group else 1)):
         if not values[index]:
             what = "label" if index == texts else "group"
             raise PipelineError(
@@ -80,6 +100,14 @@ def values_of(row: Row, table: Table, layout: Layout, whole_floats: Sightings) -
                 f"(text {short(values[0], 60)})"
             )
     return values
+
+
+def _label(value: Any, where: str, layout: Layout) -> str | None:
+    """The label's canonical text; None if the task reads it as a category."""
+    try:
+        return layout.task.label_kinds().parse(value, layout.form)
+    except ValueError as error:
+        raise PipelineError(f"{where}: column {layout.column(layout.label_index)} {error}") from None
 
 
 def encoded(values: list[str], row: Row, table: Table) -> tuple[bytes, ...]:
@@ -136,4 +164,7 @@ def _no_category(value: Any, index: int, where: str, layout: Layout) -> Pipeline
     start = f"{where}: column {layout.column(index)} contains {short(value, 60)} ({type(value).__name__})"
     if index != layout.label_index:
         return PipelineError(f"{start}, but must contain integers or strings of one line")
-    return PipelineError(f"{start}{layout.task.label_kinds().why_no_label(value)}")
+    misfit = layout.task.label_kinds().why_no_label(value)
+    return (
+        OtherTaskError(start + misfit.reason, misfit) if misfit.task else PipelineError(start + misfit.reason)
+    )

@@ -52,6 +52,7 @@ class Sightings:
 class ReadNotes:
     """What the user should know about how files were read; memory does not grow with the number of rows."""
 
+    decided: list[str] = field(default_factory=list)  # what was decided about the labels
     detected: list[str] = field(default_factory=list)  # one line per file with detected options
     recoded: dict[str, Sightings] = field(default_factory=dict)  # encoding -> texts of class folders with it
     replaced: Sightings = field(default_factory=Sightings)  # lines or texts with U+FFFD for undecodable bytes

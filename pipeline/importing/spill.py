@@ -14,7 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from models.tasks.importing import BETWEEN
+
 KEY_BYTES = 16
+_BETWEEN = BETWEEN.encode()
 _LENGTH = struct.Struct("<I")
 _MAX_PARTITION_BYTES = 4 << 20
 
@@ -101,7 +104,8 @@ class Spill:
 
     def _renamed(self, row: Stored, renamed: Mapping[bytes, bytes]) -> Stored:
         values = list(row.values)
-        values[self._label_index] = renamed.get(values[self._label_index], values[self._label_index])
+        labels = values[self._label_index].split(_BETWEEN)
+        values[self._label_index] = _BETWEEN.join(sorted({renamed.get(label, label) for label in labels}))
         return Stored(tuple(values), row.where)
 
     def _merge(self, known: Merged, row: Stored) -> Merged:

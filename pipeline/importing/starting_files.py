@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import yaml
 from google.protobuf import text_encoding
 
+from models.tasks.importing import LABELS_DOMAIN, StartingTexts
 from models.tasks.task import DEFAULT_TASK, Task
 
 # Maximum number of slices by an extra column: a longer table is of no use.
@@ -25,7 +26,7 @@ data:
   path: .
   splits: {{train: "train-*", eval: "eval-*", test: "test-*"}}
   schema: schema.pbtxt
-  label_list: labels.txt  # {count} labels; the order gives the label ids, so never reorder it
+  label_list: labels.txt  # {label_list}
   text: text
 {pair}  label_column: label
 
@@ -40,15 +41,12 @@ train:
   epochs: 3  # fewer for more than 100,000 rows
   batch_size: 32
   learning_rate: 2.0e-4  # small encoders (MiniLM); 2e-5 to 5e-5 for BERT-base and larger
-  # class_weights: balanced  # if rare classes matter as much as frequent ones
-  # early_stopping: {{patience: 2}}
+{training}  # early_stopping: {{patience: 2}}
 
 evaluate:
   split: test
   thresholds:
-{thresholds}  slices:
-    - columns: [label]  # metrics of each class; add thresholds to reject a model by its worst class
-{slices}
+{thresholds}{slices}
 push:
   serving_dir: ../serving  # versions are pushed to <serving_dir>/{name}/<version>/
   keep: 5
@@ -57,10 +55,12 @@ push:
 _FEATURE = """\
 feature {{
   name: "{name}"
+{rules}}}
+"""
+_TEXT_RULES = """\
   type: BYTES
-  presence {{ min_fraction: 1.0 min_count: 1 }}
-  shape {{ dim {{ size: 1 }} }}
-{more}}}
+  presence { min_fraction: 1.0 min_count: 1 }
+  shape { dim { size: 1 } }
 """
 
 
@@ -72,24 +72,23 @@ def ordered_labels(labels: Iterable[str]) -> list[str]:
     return sorted(distinct)
 
 
-def schema_text(features: Sequence[str], labels: Sequence[str]) -> str:
+def schema_text(features: Sequence[str], labels: Sequence[str], label_rules: str) -> str:
     """Returns a TFMD schema (text proto) of the examples; the label is not in the environment SERVING.
 
     Args:
         features: all features of an example, including `label`.
-        labels: the label list, which becomes the domain of `label`.
+        labels: the label list.
+        label_rules: lines of the feature `label`; if they name the domain "labels", it has the label list.
     """
     parts = ["# The schema of the raw examples. Curate it: only what it specifies is checked.\n"]
     for name in features:
-        parts.append(_FEATURE.format(name=_quotable(name), more=_label_rules() if name == "label" else ""))
-    values = "".join(f'  value: "{_quotable(label)}"\n' for label in labels)
-    parts.append(f'string_domain {{\n  name: "labels"\n{values}}}\n')
+        rules = label_rules if name == "label" else _TEXT_RULES
+        parts.append(_FEATURE.format(name=_quotable(name), rules=rules))
+    if LABELS_DOMAIN in label_rules:
+        values = "".join(f'  value: "{_quotable(label)}"\n' for label in labels)
+        parts.append(f'string_domain {{\n  name: "labels"\n{values}}}\n')
     parts.append('default_environment: "TRAINING"\ndefault_environment: "SERVING"\n')
     return "".join(parts)
-
-
-def _label_rules() -> str:
-    return '  domain: "labels"\n  not_in_environment: "SERVING"\n'
 
 
 def _quotable(text: str) -> str:
@@ -100,35 +99,41 @@ def _quotable(text: str) -> str:
 def config_text(
     name: str,
     files: Sequence[str],
-    splits: Mapping[str, Mapping[str, int]],
-    count: int,
+    rows: int,
     pair: bool,
     slices: Mapping[str, int],
     task: Task,
+    texts: StartingTexts,
 ) -> str:
     """Returns the starting config (YAML).
 
     Args:
         name: pipeline name.
         files: the imported files, for the comment.
-        splits: split -> label -> rows, for the starting thresholds.
-        count: number of labels.
+        rows: those of the test split.
         pair: whether rows have a second text.
         slices: extra column -> number of its values in the test split.
         task: what a model of the data learns.
+        texts: the parts that depend on the task.
     """
-    rows = sum(splits["test"].values())
     shown = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
     return _CONFIG.format(
         name=name,
         quoted_name=_scalar(name),
         task="" if task.name == DEFAULT_TASK else f"task: {task.name}\n",
         files=_printable(shown)[1:-1],
-        count=count,
+        label_list=texts.label_list,
         pair="  text_pair: text_pair\n" if pair else "",
-        thresholds=task.starting().starting_thresholds(splits),
-        slices="".join(_slice(column, values, rows) for column, values in slices.items()),
+        thresholds=texts.thresholds,
+        training=texts.training,
+        slices=_slices(texts.slicing, slices, rows),
     )
+
+
+def _slices(by_label: str, slices: Mapping[str, int], rows: int) -> str:
+    lines = by_label + "".join(_slice(column, values, rows) for column, values in slices.items())
+    has_slices = any(line.strip() and not line.lstrip().startswith("#") for line in lines.splitlines())
+    return f"  slices:\n{lines}" if has_slices else lines
 
 
 def _slice(column: str, values: int, rows: int) -> str:

@@ -11,7 +11,7 @@ import gzip
 import io
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,20 @@ def frame(data: bytes) -> bytes:
     return b"".join((length, _CRC.pack(masked_crc32c(length)), data, _CRC.pack(masked_crc32c(data))))
 
 
-def encode_example(features: Mapping[str, bytes]) -> bytes:
-    """Returns a serialized tf.Example with one bytes value per feature; the serialization is deterministic.
+def encode_example(features: Mapping[str, bytes | Sequence[bytes | float]]) -> bytes:
+    """Returns a serialized tf.Example; the serialization is deterministic.
 
-    Example: `encode_example({"text": b"Good.", "label": b"fresh"})`
+    Example: `encode_example({"text": b"Good.", "labels": [b"fresh", b"short"], "stars": [4.5], "none": []})`. An empty list
+    is a list of bytes.
     """
     example = _example_class()()
     entries = example.features.feature
     for name, value in features.items():
-        entries[name].bytes_list.value.append(value)
+        values = [value] if isinstance(value, bytes) else value
+        floats = bool(values) and isinstance(values[0], float)
+        chosen = entries[name].float_list if floats else entries[name].bytes_list
+        chosen.SetInParent()
+        chosen.value.extend(values)
     serialized: bytes = example.SerializeToString(deterministic=True)
     return serialized
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.errors import UsageError
+from models.tasks.task import TASKS
 from pipeline.local import run as run_command
 from pipeline.local import version_commands
 from pipeline.paths import CACHE_DIR, CHECKPOINTS_DIR, DATASETS_DIR, RECIPES_DIR
@@ -93,10 +94,24 @@ def import_(
         ),
     ],
     text: Annotated[str, typer.Option(help="Column with the text.")],
-    label: Annotated[str, typer.Option(help="Column with the label.")],
     out: Annotated[
         Path, typer.Option(help="Folder to create, with shards, label list, schema and a starting config.")
     ],
+    label: Annotated[str | None, typer.Option(help="Column with the label, or with several labels.")] = None,
+    label_column: Annotated[
+        list[str] | None,
+        typer.Option(help="Instead of --label: a column of 0 and 1, one for each label. Repeatable."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help=f"What the model learns: {', '.join(TASKS)}; default: decided from the labels."),
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="Between the labels of a row, for --task multi_label.")
+    ] = None,
+    allow_unlabelled: Annotated[
+        bool, typer.Option("--allow-unlabelled", help="Keep rows without labels: none applies to them.")
+    ] = False,
     text_pair: Annotated[str | None, typer.Option(help="Column with the second text of a pair task.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values stay together in one split.")] = None,
     extra: Annotated[
@@ -131,8 +146,15 @@ def import_(
 
     Exit code: 0 imported, 2 invalid path, column or option, 1 files whose content cannot be used.
     """
+    from models.tasks.importing import LabelForm
     from pipeline.importing.importer import import_files
     from pipeline.importing.rows import ReadOptions
+
+    if (label is None) == (not label_column):
+        raise UsageError("give either --label COLUMN or --label-column COLUMN for each label")
+    if task is not None and task not in TASKS:
+        raise UsageError(f"--task must be one of {', '.join(TASKS)}, got {task!r}")
+    flags = tuple(label_column or ())
 
     with _counting() as progress:
         report = import_files(
@@ -140,7 +162,9 @@ def import_(
             out_dir=out,
             text=text,
             text_pair=text_pair,
-            label=label,
+            label=label or "label",
+            task=task,
+            form=LabelForm(separator or "", flags, allow_unlabelled or bool(flags)),
             group=group,
             name=name,
             extra=extra or (),
@@ -305,8 +329,7 @@ def _print_explained(console: Console) -> None:
 
 def _print_import(console: Console, report: ImportReport) -> None:
     """Prints what was read, dropped and written."""
-    rows = {split: sum(labels.values()) for split, labels in report.splits.items()}
-    splits = ", ".join(f"{split} {count:,}" for split, count in rows.items())
+    splits = ", ".join(f"{split} {count:,}" for split, count in report.rows.items())
     console.print(
         Text(f"{report.name}: {report.rows_written:,} rows ({splits}) in {report.out_dir}"), soft_wrap=True
     )

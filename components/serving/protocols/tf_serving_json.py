@@ -108,6 +108,8 @@ def answer(model: ServedModel, request: PredictBody, outputs: Tensors) -> bytes:
         if {features.PROBABILITIES, features.CLASSES} <= set(columns):
             for row in rows:
                 row[SCORES] = dict(zip(row[features.CLASSES], row[features.PROBABILITIES], strict=True))
+        for row in rows if features.APPLYING_LABELS in columns else ():
+            row[features.APPLYING_LABELS] = [label for label in row[features.APPLYING_LABELS] if label]
         content["predictions"] = rows
     return orjson.dumps(content)
 

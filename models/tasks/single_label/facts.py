@@ -9,6 +9,7 @@ from typing import Any
 
 from models.errors import GateRefused, UsageError
 from models.features import PROBABILITIES
+from models.tasks.label_domain import LabelDomain
 from models.tasks.metric import Metric
 
 METRICS: Mapping[str, Metric] = {
@@ -34,6 +35,8 @@ SCORES: Mapping[str, Metric] = {
     "loss": Metric("loss", highest=math.inf, lower_is_better=True),
 }
 BEST_METRIC = "accuracy"
+LOSSES = ("cross_entropy",)
+TRAIN_KEYS = ("class_weights", "label_smoothing_factor")
 
 EXPORT_METRICS = ("accuracy", "macro_f1")
 
@@ -54,11 +57,14 @@ def as_label(value: bytes | int) -> str | bytes:
         return value
 
 
-def label_fault(values: Sequence[Any], labels: frozenset[str]) -> str:
-    """`[b"HUM"], {"HUM"} -> ""`, `[b"HAM"] -> "unknown_label"`, `[b"HUM", b"LOC"] -> "wrong_type"`."""
+def label_fault(values: Sequence[Any], domain: LabelDomain) -> tuple[str, Any]:
+    """`[b"HUM"] -> ("", None)`, `[b"HAM"] -> ("unknown_label", "HAM")`, `[b"HUM", b"LOC"] -> ("wrong_type", ...)`."""
+    if not values:
+        return "missing_column", None
     if len(values) > 1:
-        return "wrong_type"
-    return "" if as_label(values[0]) in labels else "unknown_label"
+        return "wrong_type", list(values[:2])
+    label = as_label(values[0])
+    return ("", None) if label in domain.labels else ("unknown_label", label)
 
 
 def label_text(values: Sequence[Any]) -> str:

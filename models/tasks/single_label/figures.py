@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.tasks.objective import Constants
 from models.tasks.sections import (
     Bars,
     Cell,
@@ -115,14 +116,21 @@ def label_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     return np.array([classes.index(label) if label in classes else NO_LABEL for label in labels])
 
 
-def figures(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> Figures:
+def figures(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    constants: Constants | None = None,
+) -> Figures:
     """Confusion matrix, ROC curve and calibration.
 
     Args:
         labels: int64 [rows]; negative ones are left out.
         probabilities: float32 [rows, classes].
         classes: their names.
+        constants: none.
     """
+    del constants
     return Figures(
         confusion_matrix(labels, probabilities, classes),
         roc_curve(labels, probabilities, classes),
@@ -207,6 +215,7 @@ def mistakes(
     ids: np.ndarray,
     probabilities: np.ndarray,
     classes: Sequence[str],
+    constants: Constants | None = None,
 ) -> Iterator[Mistake]:
     """The rows whose most probable class is not their label, without rows whose label is not a class.
 
@@ -216,7 +225,9 @@ def mistakes(
         ids: the same labels as ids, from `label_ids`.
         probabilities: float32 [rows, classes].
         classes: their names.
+        constants: none.
     """
+    del constants
     for row_texts, label, label_id, row in zip(texts, labels, ids, probabilities, strict=True):
         best = int(row.argmax())
         if label_id not in (NO_LABEL, best):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from models.features import CLASSES, LABEL_ID, PREDICTED_LABEL, PROBABILITIES
+from models.tasks.objective import PLAIN, Constants, Objective
 
 
 def size(labels: Sequence[str]) -> int:
@@ -14,16 +15,22 @@ def size(labels: Sequence[str]) -> int:
     return len(labels)
 
 
-def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], smoothing: float = 0.0) -> tf.Tensor:
+def constants(label_counts: Sequence[float]) -> Constants:
+    """The answer needs none."""
+    del label_counts
+    return {}
+
+
+def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Objective = PLAIN) -> tf.Tensor:
     """Cross-entropy per row, float32 [rows].
 
     Args:
         logits: float32 [rows, classes].
         batch: with LABEL_ID int32 [rows].
-        smoothing: share of the target that is spread evenly over all classes: with 0.1 and two classes the
-            target of label 0 is [0.95, 0.05].
+        objective: its smoothing is the share of the target that is spread evenly over all classes: with 0.1 and two
+            classes the target of label 0 is [0.95, 0.05]. Label weights are row weights here.
     """
-    label_ids = batch[LABEL_ID]
+    label_ids, smoothing = batch[LABEL_ID], objective.smoothing
     if smoothing == 0.0:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(label_ids, logits)
     classes = logits.shape[-1]
@@ -31,14 +38,18 @@ def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], smoothing: flo
     return tf.nn.softmax_cross_entropy_with_logits(target, logits)
 
 
-def score_sums(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
+def score_sums(
+    logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor, objective: Objective = PLAIN
+) -> tf.Tensor:
     """float32 [loss sum, correct rows, rows].
 
     Args:
         logits: float32 [rows, classes].
         batch: with LABEL_ID int32 [rows].
         weights: float32 [rows]; rows of weight 0 do not count.
+        objective: not used: scores are without smoothing.
     """
+    del objective
     right = tf.cast(tf.argmax(logits, -1, tf.int32) == batch[LABEL_ID], tf.float32)
     return tf.stack(
         [
@@ -49,19 +60,30 @@ def score_sums(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Te
     )
 
 
-def scores(sums: Sequence[float]) -> dict[str, float]:
+def scores(sums: Sequence[float], objective: Objective = PLAIN) -> dict[str, float]:
     """`[17.0, 95.0, 100.0] -> {"accuracy": 0.95, "loss": 0.17}`."""
+    del objective
     loss, correct, rows = (float(value) for value in sums)
     return {"accuracy": correct / rows, "loss": loss / rows}
 
 
-def served_outputs(logits: tf.Tensor, classes: tf.Tensor) -> dict[str, tf.Tensor]:
+def chosen(sums: Sequence[float]) -> Constants:
+    """Nothing is chosen: the most probable label is the answer."""
+    del sums
+    return {}
+
+
+def served_outputs(
+    logits: tf.Tensor, classes: tf.Tensor, constants: Constants | None = None
+) -> dict[str, tf.Tensor]:
     """PROBABILITIES float32 [batch, classes], CLASSES string [batch, classes], PREDICTED_LABEL string [batch].
 
     Args:
         logits: float32 [batch, classes].
         classes: the labels in order of their ids, string [classes].
+        constants: none.
     """
+    del constants
     probabilities = tf.nn.softmax(logits)
     best = tf.argmax(probabilities, -1)
     return {

@@ -14,10 +14,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.look_alikes import listed
+from models.tasks.importing import LabelForm, Misfit
 
 GO_ON = "if each of these values is a class, use --as-classes"
 SEVERAL = "several labels of one row (multi-label)"
 QUANTITY = "numbers to predict (regression)"
+USE_REGRESSION = "use --task regression"
+MULTI_LABEL = "multi_label"
+FEWEST_LABELS = 2
+TAKES_FORM = False
 # Spellings of missing values that were converted to text. Some are also names ("None", "NA").
 MISSING = frozenset({"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "nil", "undefined"})
 # Scales (1 to 5, 1 to 20) have few values, whatever the number of rows.
@@ -38,10 +43,31 @@ _BITS = re.compile(r"[01]([ ,;|][01])+")
 _BRACKETS = {"[": "]", "{": "}", "(": ")", "<": ">"}
 
 
-def not_labels(counts: Mapping[str, int]) -> str | None:
-    """What a label column contains instead of classes, as the end of a sentence; None if it contains classes.
+def parse(value: Any, form: LabelForm) -> None:
+    """None: a class is a category, as the values of other columns."""
+    del value, form
 
-    `{"3.14": 1, "2.5": 1}` -> `"looks like numbers to predict (regression): ..."`
+
+def counted(text: str, name: str) -> Sequence[str]:
+    """A row has one label: `"a" -> ["a"]`."""
+    del name
+    return [text]
+
+
+def stored(text: str) -> Sequence[bytes]:
+    """The values of the label column: `"a" -> [b"a"]`."""
+    return [text.encode()]
+
+
+def number(text: str) -> None:
+    """None: classes are not numbers."""
+    del text
+
+
+def not_labels(counts: Mapping[str, int]) -> Misfit | None:
+    """What a label column contains instead of classes; None if it contains classes.
+
+    `{"3.14": 1, "2.5": 1}` -> `Misfit("looks like numbers to predict: regression? use --task regression ...")`
 
     Args:
         counts: label -> rows.
@@ -55,16 +81,16 @@ def not_labels(counts: Mapping[str, int]) -> str | None:
     return None
 
 
-def why_no_label(value: Any) -> str:
-    """Why a value that is neither an integer nor a string of one line is no class, as the end of a sentence."""
+def why_no_label(value: Any) -> Misfit:
+    """Why a value that is neither an integer nor a string of one line is no class."""
     if isinstance(value, list):
-        return f", a list: {SEVERAL} are not supported yet; give each row one label"
+        return Misfit(f", a list: {SEVERAL}; use --task multi_label", MULTI_LABEL)
     if isinstance(value, float | decimal.Decimal):
-        return f": {QUANTITY} are not supported yet; {GO_ON}"
+        return Misfit(f": {QUANTITY}? {USE_REGRESSION}; {GO_ON}")
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
         go_on = f" {GO_ON.capitalize()}" if isinstance(value, datetime.date) else ""
-        return f", a time instead of a class: is it the label column?{go_on}"
-    return ": a label must be an integer or a string of one line"
+        return Misfit(f", a time instead of a class: is it the label column?{go_on}")
+    return Misfit(": a label must be an integer or a string of one line")
 
 
 def suspicions(counts: Mapping[str, int]) -> Iterator[str]:
@@ -92,36 +118,42 @@ def _contained(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
             )
 
 
-def _dates(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+def _dates(labels: Sequence[str], counts: Mapping[str, int]) -> Misfit | None:
     if sum(_DATE.fullmatch(label) is not None for label in labels) < _NEARLY_ALL * len(labels):
         return None
-    return f"contains dates, not classes, such as {_samples(labels)}; is it the label column? {GO_ON.capitalize()}"
+    return Misfit(
+        f"contains dates, not classes, such as {_samples(labels)}; is it the label column? {GO_ON.capitalize()}"
+    )
 
 
-def _lists(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+def _lists(labels: Sequence[str], counts: Mapping[str, int]) -> Misfit | None:
     """Recognizes lists that pandas wrote to CSV (`['a', 'b']`), database arrays (`{a,b}`), tags (`<a><b>`), 0/1 vectors."""
     if all(_BITS.fullmatch(label) for label in labels):
-        return _several(f"a 0 or 1 for each label, such as {_samples(labels)}")
+        what = f"looks like {SEVERAL}: a 0 or 1 for each label, such as {_samples(labels)}"
+        return Misfit(f"{what}; write one column for each label and use --label-column for each, or {GO_ON}")
     if not all(_BRACKETS.get(label[:1]) == label[-1:] and len(label) > 1 for label in labels):
         return None
+    if all(re.fullmatch(r"""\[\s*(["'].*["'])?\s*\]""", label) for label in labels):
+        return Misfit(f"contains lists, such as {_samples(labels)}: {SEVERAL}", MULTI_LABEL)
     if any(re.search(r"[,;|'\"]|><", label) for label in labels):
-        return _several(f"lists, such as {_samples(labels)}")
+        what = f"looks like {SEVERAL}: lists, such as {_samples(labels)}"
+        return Misfit(f'{what}; write them as ["a", "b"] and use --task multi_label, or {GO_ON}')
     return None
 
 
-def _decimal_commas(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+def _decimal_commas(labels: Sequence[str], counts: Mapping[str, int]) -> Misfit | None:
     matches = [_DECIMAL_COMMA.fullmatch(label) for label in labels]
     if not all(matches) or not any(match and match[1] for match in matches):
         return None
     if all(_NUMBER.fullmatch(label) for label in labels):  # 1,250: a comma between thousands
         return None
-    return (
-        f"looks like numbers with a decimal comma or several labels of one row, such as {_samples(labels)}; regression "
-        f"and multi-label are not supported yet: {GO_ON}"
+    return Misfit(
+        f"looks like numbers with a decimal comma or several labels of one row, such as {_samples(labels)}: for numbers, "
+        f"write a decimal point and {USE_REGRESSION}; for several labels, use --task multi_label --separator ','; {GO_ON}"
     )
 
 
-def _combinations(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+def _combinations(labels: Sequence[str], counts: Mapping[str, int]) -> Misfit | None:
     """Recognizes labels composed of parts that also occur alone, or in other positions, in other labels.
 
     `a;b` is composed if `b` is a label too; `Books, Music` is a name if the other label is `Toys`. In a path of
@@ -138,9 +170,11 @@ def _combinations(labels: Sequence[str], counts: Mapping[str, int]) -> str | Non
         telling = {p for p in inner if len(places[p]) > 1 or (separator != "," and p in parts_of)}
         if telling and 2 * len(_shared(parts_of.values()) & inner) >= len(inner):
             example = next(label for label in combined if telling & set(parts_of[label]))
-            return _several(
-                f"{len(combined):,} of {len(labels):,} labels, such as {example!r} ({counts[example]:,} rows), are "
-                f"parts of other labels with {separator!r} between: {listed(parts_of[example])}"
+            return Misfit(
+                f"looks like {SEVERAL}: {len(combined):,} of {len(labels):,} labels, such as {example!r} ({counts[example]:,} rows), are "
+                f"parts of other labels with {separator!r} between: {listed(parts_of[example])}",
+                MULTI_LABEL,
+                separator,
             )
     return None
 
@@ -155,11 +189,7 @@ def _shared(parts_of_labels: Iterable[Sequence[str]]) -> set[str]:
     return {part for part, times in seen.items() if times > 1}
 
 
-def _several(what: str) -> str:
-    return f"looks like {SEVERAL}, which is not supported yet: {what}; give each row one label, or {GO_ON}"
-
-
-def _numbers(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+def _numbers(labels: Sequence[str], counts: Mapping[str, int]) -> Misfit | None:
     values = {label: value for label in labels if (value := _value(label)) is not None}
     if len(values) < _NEARLY_ALL * len(labels):
         return None
@@ -167,9 +197,9 @@ def _numbers(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
     rows = sum(counts[label] for label in values)
     if not fractions and _could_be_classes(values, [counts[label] for label in values]):
         return None
-    return (
-        f"looks like {QUANTITY}, which is not supported yet: {len(values):,} values in {rows:,} rows, such as "
-        f"{_samples(fractions or list(values))}; {GO_ON}"
+    return Misfit(
+        f"looks like {QUANTITY}: {len(values):,} values in {rows:,} rows, such as {_samples(fractions or list(values))}; "
+        f"regression? {USE_REGRESSION}; {GO_ON}"
     )
 
 
@@ -192,11 +222,11 @@ def _value(label: str) -> float | None:
     return value if abs(value) < 2**53 else None
 
 
-def _ids(labels: Sequence[str], counts: Mapping[str, int]) -> str | None:
+def _ids(labels: Sequence[str], counts: Mapping[str, int]) -> Misfit | None:
     rows = sum(counts[label] for label in labels)
     if len(labels) <= _FEW_LABELS or rows >= _ROWS_PER_LABEL * len(labels):
         return None
-    return (
+    return Misfit(
         f"contains ids or free text, not classes: {len(labels):,} labels in {rows:,} rows, such as {_samples(labels)}; "
         f"is it the label column? {GO_ON.capitalize()}"
     )

@@ -13,8 +13,9 @@ import tensorflow_transform as tft
 from models.columns import Column, map_values, one_value
 from models.errors import PipelineError
 from models.features import LABEL_ID
+from models.tasks.label_table import UNKNOWN_LABEL, ids_table, names_table
 
-UNKNOWN_LABEL = -1  # the data gate rejects such rows earlier; -1 would make an error visible
+__all__ = ["UNKNOWN_LABEL", "names_table"]
 LABELS_ASSET = "labels"
 
 
@@ -32,31 +33,8 @@ def label_features(column: Column, label_list: Path) -> dict[str, tf.Tensor]:
     """
     labels = column if column.dtype == tf.string else map_values(tf.strings.as_string, column)
     tft.annotate_asset(LABELS_ASSET, str(label_list))
-    table = tft.make_and_track_object(lambda: _ids_table(label_list), name=LABELS_ASSET)
+    table = tft.make_and_track_object(lambda: ids_table(label_list), name=LABELS_ASSET)
     return {LABEL_ID: table.lookup(one_value(labels, ""))}
-
-
-def _ids_table(label_list: Path) -> tf.lookup.StaticHashTable:
-    lines = tf.lookup.TextFileInitializer(
-        str(label_list),
-        key_dtype=tf.string,
-        key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
-        value_dtype=tf.int64,
-        value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
-    )
-    return tf.lookup.StaticHashTable(lines, default_value=UNKNOWN_LABEL)
-
-
-def names_table(label_list: Path) -> tf.lookup.StaticHashTable:
-    """Label id (int64) -> label (string), "" for an invalid id; the list becomes an asset of the graph."""
-    lines = tf.lookup.TextFileInitializer(
-        str(label_list),
-        tf.int64,
-        tf.lookup.TextFileIndex.LINE_NUMBER,
-        tf.string,
-        tf.lookup.TextFileIndex.WHOLE_LINE,
-    )
-    return tf.lookup.StaticHashTable(lines, default_value="")
 
 
 def parsing_spec() -> dict[str, Any]:

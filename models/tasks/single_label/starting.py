@@ -7,6 +7,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
+from models.tasks.importing import LABELS_DOMAIN, ONE_VALUE, Imported, StartingTexts, present, quarter_way
+
 _THRESHOLDS = """\
     # Always answering {majority} gives accuracy {share:.3f} and macro F1 {majority_f1:.3f} on the test split
     # ({rows} rows). The floors below are a quarter of the way from there to 1: enough to
@@ -17,6 +19,18 @@ _THRESHOLDS = """\
     # better than that, and not much worse than the last blessed model's, whatever the accuracy.
     cross_entropy: {{max: {max_entropy:g}, max_rise: {max_rise:g}}}
 """
+
+
+def starting_texts(imported: Imported) -> StartingTexts:
+    """The thresholds, and slices by the label."""
+    labels = len({label for counts in imported.labels.values() for label in counts})
+    return StartingTexts(
+        label_rules=present("BYTES", ONE_VALUE, LABELS_DOMAIN),
+        label_list=f"{labels} labels; the order gives the label ids, so never reorder it",
+        thresholds=starting_thresholds(imported.labels),
+        training="  # class_weights: balanced  # if rare classes matter as much as frequent ones\n",
+        slicing="    - columns: [label]  # metrics of each class; add thresholds to reject a model by its worst class\n",
+    )
 
 
 def starting_thresholds(splits: Mapping[str, Mapping[str, int]]) -> str:
@@ -37,8 +51,8 @@ def starting_thresholds(splits: Mapping[str, Mapping[str, int]]) -> str:
         share=share,
         majority_f1=majority_f1,
         rows=rows,
-        accuracy=_quarter_up(share),
-        macro_f1=_quarter_up(majority_f1),
+        accuracy=quarter_way(share),
+        macro_f1=quarter_way(majority_f1),
         entropy=entropy,
         max_entropy=_two_digits(0.9 * entropy),
         max_rise=_two_digits(0.1 * entropy),
@@ -56,7 +70,3 @@ def _entropy(splits: Mapping[str, Mapping[str, int]]) -> float:
 
 def _two_digits(value: float) -> float:
     return float(f"{value:.2g}")
-
-
-def _quarter_up(floor: float) -> float:
-    return math.floor((floor + 0.25 * (1 - floor)) * 100) / 100

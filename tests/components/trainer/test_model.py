@@ -12,6 +12,7 @@ from components.trainer.model import learning_rate_shares, trained_variables
 from components.trainer.settings import FreezeSettings
 from models.checkpoints.classifier import load_classifier
 from models.errors import PipelineError
+from models.tasks.objective import Objective
 from models.tasks.single_label.head import row_losses
 from tests.components.trainer.conftest import LABELS
 
@@ -19,7 +20,7 @@ from tests.components.trainer.conftest import LABELS
 def test_label_smoothing_literal() -> None:
     logits = tf.constant([[math.log(3.0), 0.0]])  # probabilities 0.75, 0.25
     plain = row_losses(logits, {"label_id": tf.constant([0])}).numpy()
-    smooth = row_losses(logits, {"label_id": tf.constant([0])}, smoothing=0.1).numpy()
+    smooth = row_losses(logits, {"label_id": tf.constant([0])}, objective=Objective(smoothing=0.1)).numpy()
     assert plain == pytest.approx([-math.log(0.75)], abs=1e-6)
     assert smooth == pytest.approx([-(0.95 * math.log(0.75) + 0.05 * math.log(0.25))], abs=1e-6)
 

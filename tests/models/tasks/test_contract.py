@@ -6,6 +6,7 @@ What needs no row is also run by `tests/support/toy_task/`, whose labels are num
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ from components.report.sections import drawn
 from models import features
 from models.answers import answer_name
 from models.errors import PipelineError
+from models.tasks.importing import Imported, Spread
+from models.tasks.metric import BY_TASK
 from models.tasks.sections import Judged
 from models.tasks.task import DEFAULT_TASK, LOSS, TASKS, Task, every_metric, every_score
 
@@ -39,6 +42,11 @@ class Sample(NamedTuple):
     outside: dict[str, Any]
     right: np.ndarray
     raw: tf.DType = tf.string
+    several: bool = False
+
+    def values(self) -> list[list[Any]]:
+        """The values of the label column of each row."""
+        return self.column if self.several else [[value] for value in self.column]
 
 
 SAMPLES = {
@@ -47,6 +55,20 @@ SAMPLES = {
         column=[b"LOC", b"HUM", b"NUM", b"LOC"],
         outside={features.LABEL_ID: tf.constant([0, 3], tf.int64)},
         right=np.array([[0, 9, 0], [9, 0, 0], [0, 0, 9], [0, 9, 0]], np.float32),
+    ),
+    "multi_label": Sample(
+        labels=["HUM", "LOC", "NUM"],
+        column=[[b"LOC", b"HUM"], [b"HUM"], [b"NUM", b"LOC"], [b"NUM"]],
+        outside={"label_ids": tf.ragged.constant([[0], [1, 3]], tf.int64)},
+        right=np.array([[9, 9, -9], [9, -9, -9], [-9, 9, 9], [-9, -9, 9]], np.float32),
+        several=True,
+    ),
+    "regression": Sample(
+        labels=["stars"],
+        column=[4.5, 2.0, 3.25, -4.0],
+        outside={"target": tf.constant([1.0, np.nan])},
+        right=np.array([[4.5], [2.0], [3.25], [-4.0]], np.float32),
+        raw=tf.float32,
     ),
     "toy": Sample(
         labels=["stars"],
@@ -86,25 +108,34 @@ def label_list(sample: Sample, tmp_path: Path) -> Path:
 def batch(task: Task, sample: Sample, label_list: Path) -> dict[str, tf.Tensor]:
     """The labels of the sample as Transform writes them and the Trainer reads them."""
     labels, graph = task.labels(), str(label_list.parent / "graph")
-    raw_spec = {"label": tf.io.FixedLenFeature([], sample.raw)}
+    raw_spec = {
+        "label": tf.io.VarLenFeature(sample.raw) if sample.several else tf.io.FixedLenFeature([], sample.raw)
+    }
+    given = tf.ragged.constant(sample.column).to_sparse() if sample.several else tf.constant(sample.column)
+    type_spec = (
+        tf.SparseTensorSpec([None, None], sample.raw) if sample.several else tf.TensorSpec([None], sample.raw)
+    )
     impl_helper.analyze_in_place(
         lambda raw: labels.label_features(raw["label"], label_list),
         force_tf_compat_v1=False,
         feature_specs=raw_spec,
-        type_specs={"label": tf.TensorSpec([None], sample.raw)},
+        type_specs={"label": type_spec},
         transform_output_path=graph,
     )
     raw_metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw_spec))
     metadata_io.write_metadata(raw_metadata, f"{graph}/metadata")
-    transformed = tft.TFTransformOutput(graph).transform_features_layer()(
-        {"label": tf.constant(sample.column)}
-    )
+    transformed = tft.TFTransformOutput(graph).transform_features_layer()({"label": given})
     records = [
-        _example({name: values[i].numpy() for name, values in transformed.items()})
+        _example({name: _of_row(values, i) for name, values in transformed.items()})
         for i in range(len(sample.column))
     ]
     rows = tf.io.parse_example(records, labels.parsing_spec())
     return labels.batch(rows, tf.range(len(records)))
+
+
+def _of_row(values: Any, row: int) -> np.ndarray:
+    dense = tf.RaggedTensor.from_sparse(values) if isinstance(values, tf.SparseTensor) else values
+    return dense[row].numpy()
 
 
 def _example(values: dict[str, np.ndarray]) -> bytes:
@@ -124,7 +155,7 @@ def answers(task: Task, sample: Sample, logits: np.ndarray) -> np.ndarray:
 
 
 def targets(task: Task, sample: Sample) -> np.ndarray:
-    return task.figures().targets([[value] for value in sample.column], sample.labels)
+    return task.figures().targets(sample.values(), sample.labels)
 
 
 def test_a_row_names_its_key_and_there_is_a_default():
@@ -138,19 +169,27 @@ def test_facts_name_metrics_and_scores_of_the_task(task):
     named = {*facts.DEFAULT_METRICS, *facts.REPORTED, *facts.PER_CLASS.values(), *facts.SLICE_METRICS}
     assert named | {facts.RANKS_SLICES, *facts.EXPORT_METRICS} <= facts.METRICS.keys()
     assert {LOSS, facts.BEST_METRIC} <= facts.SCORES.keys()
-    assert set(facts.PER_CLASS.values()) <= set(facts.REPORTED)
+    assert set([*facts.PER_CLASS.values()][-1:]) <= set(facts.REPORTED)  # it ranks classes
+    assert facts.LOSSES
     assert not facts.METRICS[facts.RANKS_SLICES].over_classes
     assert facts.SCORES[LOSS].lower_is_better
 
 
 def test_a_name_means_the_same_in_every_task(row):
     facts = row.facts()
-    assert {name: every_metric()[name] for name in facts.METRICS} == facts.METRICS
+    for name, known in facts.METRICS.items():
+        # How it is computed may differ: TFMA's metrics are for single labels.
+        computed = {"computed_by": known.computed_by, "one_against_rest": known.one_against_rest}
+        assert replace(every_metric()[name], **computed) == known
     assert {name: every_score()[name] for name in facts.SCORES} == facts.SCORES
 
 
 def test_every_metric_names_a_class_that_computes_it(task):
-    for known in task.facts().METRICS.values():
+    for metric_name, known in task.facts().METRICS.items():
+        if known.computed_by == BY_TASK:
+            assert task.evaluation_modules()[-1].endswith(".evaluation")
+            assert metric_name in task.evaluation().NEEDS_ROWS or task.evaluation().from_sums
+            continue
         name = known.computed_by.removeprefix("tfma.")
         # TFMA also accepts metrics of Keras.
         places = [own_metrics] if name == known.computed_by else [tfma.metrics, tf.keras.metrics]
@@ -159,7 +198,14 @@ def test_every_metric_names_a_class_that_computes_it(task):
 
 def test_starting_thresholds_are_a_gate_of_metrics_of_the_task(row):
     counts = {label: 10 + i for i, label in enumerate(SAMPLES[row.name].labels)}
-    lines = row.starting().starting_thresholds({"train": counts, "eval": counts, "test": counts})
+    spread = Spread()
+    for number in (1.0, 2.0, 4.0):
+        spread.add(number)
+    splits = ("train", "eval", "test")
+    imported = Imported(
+        dict.fromkeys(splits, counts), dict.fromkeys(splits, 30), dict.fromkeys(splits, spread)
+    )
+    lines = row.starting().starting_texts(imported).thresholds
     bounds = yaml.safe_load("thresholds:\n" + lines)
     evaluate = EvaluateSettings.model_validate(bounds)
     assert set(evaluate.thresholds) <= row.facts().METRICS.keys()
@@ -207,6 +253,7 @@ def test_scores_add_up_over_batches_and_rows_of_weight_0_do_not_count(task, samp
     best = head.scores(head.score_sums(wrong, batch, tf.constant([1.0, 1.0, 1.0, 0.0])).numpy())
     score = task.facts().SCORES[task.facts().BEST_METRIC]
     assert best[task.facts().BEST_METRIC] == pytest.approx(0 if score.lower_is_better else score.highest)
+    assert all(value == pytest.approx(1) for name, value in best.items() if every_score()[name].bounded)
 
 
 def test_the_answer_is_the_only_served_output_with_numbers(task, sample):
@@ -218,7 +265,7 @@ def test_the_answer_is_the_only_served_output_with_numbers(task, sample):
 
 def test_figures_of_right_answers_have_no_mistake_and_can_be_drawn(task, sample):
     facts, figures, given = task.facts(), task.figures(), answers(task, sample, sample.right)
-    ids, labels = targets(task, sample), [facts.label_text([value]) for value in sample.column]
+    ids, labels = targets(task, sample), [facts.label_text(values) for values in sample.values()]
     for name in facts.EXPORT_METRICS:
         known = facts.METRICS[name]
         assert figures.measure(name, ids, given) == (0.0 if known.lower_is_better else known.highest)
@@ -240,7 +287,7 @@ def test_a_mistake_says_what_was_right_and_what_was_answered(task, sample):
     facts, figures = task.facts(), task.figures()
     given, labels = (
         answers(task, sample, -sample.right),
-        [facts.label_text([value]) for value in sample.column],
+        [facts.label_text(values) for values in sample.values()],
     )
     texts = [["a text"]] * len(labels)
     found = list(figures.mistakes(texts, labels, targets(task, sample), given, sample.labels))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UsageError
+from models.tasks.label_domain import LabelDomain
 from models.tasks.metric import Metric
 
 METRICS: Mapping[str, Metric] = {
@@ -22,6 +23,8 @@ RANKS_SLICES = "squared_error"
 
 SCORES: Mapping[str, Metric] = {"loss": Metric("loss", highest=math.inf, lower_is_better=True)}
 BEST_METRIC = "loss"
+LOSSES = ("squared_error",)
+TRAIN_KEYS = ()
 
 EXPORT_METRICS = ()
 
@@ -42,12 +45,12 @@ def label_text(values: Sequence[Any]) -> str:
     return as_label(values[0]) if values else ""
 
 
-def label_fault(values: Sequence[Any], labels: frozenset[str]) -> str:
-    """`[math.nan] -> "unknown_label"`."""
-    del labels
-    if len(values) > 1:
-        return "wrong_type"
-    return "" if math.isfinite(values[0]) else "unknown_label"
+def label_fault(values: Sequence[Any], domain: LabelDomain) -> tuple[str, Any]:
+    """`[math.nan] -> ("not_finite", "nan")`."""
+    del domain
+    if len(values) != 1:
+        return "wrong_type", None
+    return ("", None) if math.isfinite(values[0]) else ("not_finite", as_label(values[0]))
 
 
 def check_labels(labels: Sequence[str], label_list: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.tasks.objective import Constants
 from models.tasks.sections import Judged, Section, Table
 
 MISTAKES_NOTE = "Rows whose score is off by more than 1."
@@ -33,8 +34,13 @@ def agreement(probabilities: np.ndarray, others: np.ndarray) -> float:
     return float(np.isclose(probabilities, others, atol=0.01).mean())
 
 
-def figures(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> float:
-    del classes
+def figures(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    constants: Constants | None = None,
+) -> float:
+    del classes, constants
     return float(np.abs(probabilities[:, 0] - labels).mean())
 
 
@@ -44,8 +50,9 @@ def mistakes(
     ids: np.ndarray,
     probabilities: np.ndarray,
     classes: Sequence[str],
+    constants: Constants | None = None,
 ) -> Iterator[Mistake]:
-    del classes
+    del classes, constants
     for row, label, target, score in zip(texts, labels, ids, probabilities[:, 0], strict=True):
         if abs(score - target) > 1:
             yield Mistake(tuple(row), label, float(score), abs(float(score - target)))

@@ -1,10 +1,10 @@
-"""The thresholds of a first config."""
+"""The parts of a first config."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from models.tasks.importing import ONE_VALUE, Imported, StartingTexts, present
 
 
-def starting_thresholds(splits: Mapping[str, Mapping[str, int]]) -> str:
-    del splits
-    return "    squared_error: {max: 1.0}\n"
+def starting_texts(imported: Imported) -> StartingTexts:
+    del imported
+    return StartingTexts(present("FLOAT", ONE_VALUE), "the score", "    squared_error: {max: 1.0}\n")

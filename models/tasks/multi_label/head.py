@@ -1,0 +1,153 @@
+"""Loss, scores and served outputs of a head with one logit per label, each a decision of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from models.features import APPLYING_LABELS, CLASSES, PROBABILITIES
+from models.tasks.multi_label import decisions
+from models.tasks.multi_label.labels import LABEL_IDS
+from models.tasks.multi_label.thresholds import (
+    BINS,
+    BINS_PER_UNIT,
+    LOWEST,
+    areas,
+    average_precisions,
+    best_edges,
+    decided,
+    edge,
+)
+from models.tasks.objective import PLAIN, Constants, Objective
+
+THRESHOLDS = "thresholds"
+_SINGLE_SUMS = 4  # loss, rows, sum of sample F1, rows that are right as a whole
+
+
+def size(labels: Sequence[str]) -> int:
+    """Number of logits per row."""
+    return len(labels)
+
+
+def constants(label_counts: Sequence[float]) -> Constants:
+    """None are known before training."""
+    del label_counts
+    return {}
+
+
+def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Objective = PLAIN) -> tf.Tensor:
+    """Sigmoid cross-entropy per row, the weighted mean over its labels, float32 [rows].
+
+    Args:
+        logits: float32 [rows, classes].
+        batch: with LABEL_IDS int32 [rows, most].
+        objective: smoothing 0.1 makes the targets 0.05 and 0.95; `label_weights` are the labels' shares in the mean.
+    """
+    target = _targets(batch, logits) * (1.0 - objective.smoothing) + objective.smoothing / 2.0
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(target, logits)
+    if objective.label_weights is None:
+        return tf.reduce_mean(losses, -1)
+    weights = np.array(objective.label_weights, np.float32)
+    return tf.linalg.matvec(losses, tf.constant(weights / weights.sum()))
+
+
+def _targets(batch: Mapping[str, tf.Tensor], logits: tf.Tensor) -> tf.Tensor:
+    """LABEL_IDS -> float32 [rows, classes], 1 for the labels of a row."""
+    one_hot = tf.one_hot(batch[LABEL_IDS], tf.shape(logits)[-1])
+    # The zeros are for a batch whose rows have no label at all.
+    return tf.reduce_max(tf.concat([one_hot, tf.zeros_like(logits)[:, None]], 1), 1)
+
+
+def score_sums(
+    logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor, objective: Objective = PLAIN
+) -> tf.Tensor:
+    """float32 [4 + 2 * classes * BINS]: loss, rows, sample F1 and right rows at 0.5; rows of each label by logit.
+
+    Args:
+        logits: float32 [rows, classes].
+        batch: with LABEL_IDS int32 [rows, most].
+        weights: float32 [rows]; rows of weight 0 do not count.
+        objective: not used: scores are without weights and smoothing.
+    """
+    del objective
+    target = _targets(batch, logits)
+    predicted = tf.cast(logits >= 0.0, tf.float32)
+    both = tf.reduce_sum(target * predicted, -1)
+    whole = tf.reduce_sum(target + predicted, -1)
+    sample_f1 = tf.where(whole > 0.0, 2.0 * both / tf.maximum(whole, 1.0), 1.0)
+    exact = tf.cast(tf.reduce_all(tf.equal(target, predicted), -1), tf.float32)
+    single = tf.stack([row_losses(logits, batch), tf.ones_like(both), sample_f1, exact])
+    return tf.concat([tf.linalg.matvec(single, weights), _by_logit(logits, target, weights)], 0)
+
+
+def _by_logit(logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """float32 [2 * classes * BINS]: rows without and with each label, by the bin of its logit."""
+    classes = tf.shape(logits)[-1]
+    position = tf.clip_by_value((logits - LOWEST) * BINS_PER_UNIT, 0.0, BINS - 1.0)
+    segment = (tf.cast(target, tf.int32) * classes + tf.range(classes)) * BINS + tf.cast(position, tf.int32)
+    rows = tf.broadcast_to(weights[:, None], tf.shape(logits))
+    return tf.math.unsorted_segment_sum(tf.reshape(rows, [-1]), tf.reshape(segment, [-1]), 2 * classes * BINS)
+
+
+def scores(sums: Sequence[float], objective: Objective = PLAIN) -> dict[str, float]:
+    """`SCORES` of a split: F1, precision and recall at the thresholds that `chosen` would choose, the others at 0.5."""
+    del objective
+    loss, rows, sample_f1, exact = (float(value) for value in sums[:_SINGLE_SUMS])
+    bins = _bins(sums)
+    counted = decided(*bins, best_edges(*bins))
+    labelled, predicted = counted[:2]
+    return {
+        "micro_f1": decisions.micro_f1(*counted),
+        "macro_f1": decisions.macro(decisions.f1(*counted), labelled, predicted),
+        "macro_precision": decisions.macro(decisions.precision(*counted), labelled, predicted),
+        "macro_recall": decisions.macro(decisions.recall(*counted), labelled, predicted),
+        "auc": _mean(areas(*bins)),
+        "mean_average_precision": _mean(average_precisions(*bins)),
+        "sample_f1": sample_f1 / rows,
+        "subset_accuracy": exact / rows,
+        "loss": loss / rows,
+    }
+
+
+def chosen(sums: Sequence[float]) -> Constants:
+    """The threshold of each label: the probability from which on it applies, with the highest F1 on the split."""
+    bins = _bins(sums)
+    logits = edge(best_edges(*bins))
+    return {THRESHOLDS: [float(value) for value in (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)]}
+
+
+def _bins(sums: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    without, with_label = np.asarray(sums[_SINGLE_SUMS:], np.float64).reshape(2, -1, BINS)
+    return without, with_label
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def served_outputs(
+    logits: tf.Tensor, classes: tf.Tensor, constants: Constants | None = None
+) -> dict[str, tf.Tensor]:
+    """PROBABILITIES float32 [batch, classes], CLASSES and APPLYING_LABELS string [batch, classes].
+
+    APPLYING_LABELS begins with the labels whose probability reaches their threshold, the most probable first, and is
+    filled up with "".
+
+    Args:
+        logits: float32 [batch, classes].
+        classes: the labels in order of their ids, string [classes].
+        constants: THRESHOLDS; 0.5 without.
+    """
+    probabilities = tf.sigmoid(logits)
+    thresholds = np.array((constants or {}).get(THRESHOLDS, 0.5), np.float32)
+    names = tf.tile(classes[None], [tf.shape(logits)[0], 1])
+    applying = tf.where(probabilities >= thresholds, names, "")
+    order = tf.argsort(tf.where(probabilities >= thresholds, logits, -np.inf), direction="DESCENDING")
+    return {
+        PROBABILITIES: probabilities,
+        CLASSES: names,
+        APPLYING_LABELS: tf.gather(applying, order, batch_dims=1),
+    }

@@ -1,0 +1,30 @@
+"""What a head is trained for, in addition to the labels of a batch. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+# Numbers that a task takes from labels and the answer needs: {"thresholds": [0.5, 0.31]}.
+Constants: TypeAlias = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """How logits are compared with labels.
+
+    Attributes:
+        loss: one of the task's `LOSSES`; "" is the first.
+        smoothing: share of the target that is spread over the alternatives.
+        label_weights: weight of each label id in the loss, for tasks whose rows have several labels.
+        constants: from the labels of the train split, as `Head.constants` gives them.
+    """
+
+    loss: str = ""
+    smoothing: float = 0.0
+    label_weights: tuple[float, ...] | None = None
+    constants: Constants = field(default_factory=dict)
+
+
+PLAIN = Objective()

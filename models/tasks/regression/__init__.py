@@ -1,0 +1,1 @@
+"""Regression: each row has one number."""

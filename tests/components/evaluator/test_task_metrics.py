@@ -1,0 +1,149 @@
+"""Metrics that a task computes, through TFMA: slices, confidence intervals, thresholds and values by label.
+
+The models are real SavedModels that answer what their text says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+
+from components.evaluator.evaluation import read_evaluation
+from components.evaluator.settings import EvaluateSettings
+from models import features
+from models.tasks.task import TASKS
+from pipeline.eval_config import make_eval_config
+
+LABELS = ["a", "b", "c"]
+# Labels, and the score of each label; a label is answered from 0.5 on.
+SEVERAL = [
+    (["a"], "0.9 0.2 0.1", "x"),
+    (["a", "b"], "0.4 0.8 0.1", "x"),
+    (["b"], "0.7 0.6 0.1", "y"),
+    ([], "0.2 0.3 0.1", "y"),
+]
+NUMBERS = [(1.0, "1", "x"), (2.0, "3", "x"), (3.0, "2", "y"), (6.0, "6", "y")]
+
+
+class Several(tf.Module):
+    """Answers labels with the scores that the text names."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def serve(self, text):
+        scores = tf.strings.to_number(tf.strings.split(text).to_tensor())
+        names = tf.tile(tf.constant([LABELS]), [tf.shape(text)[0], 1])
+        return {
+            features.PROBABILITIES: scores,
+            features.CLASSES: names,
+            features.APPLYING_LABELS: tf.where(scores >= 0.5, names, ""),
+        }
+
+
+class Number(tf.Module):
+    """Answers the number that the text is."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def serve(self, text):
+        return {features.VALUE: tf.strings.to_number(text), features.TARGET_NAME: text}
+
+
+def evaluated(folder: Path, model: tf.Module, rows: list, task: str, labels: list[str], **evaluate):
+    """Runs TFMA as the Evaluator does, and reads its files."""
+    import components.evaluator.eval_model as eval_model
+
+    tf.saved_model.save(model, str(folder / "model"), signatures={"serving_default": model.serve})
+    with tf.io.TFRecordWriter(str(folder / "rows.tfrecord")) as writer:
+        for label, text, source in rows:
+            example = tf.train.Example()
+            example.features.feature["text"].bytes_list.value.append(text.encode())
+            example.features.feature["source"].bytes_list.value.append(source.encode())
+            feature = example.features.feature["label"]
+            if isinstance(label, float):
+                feature.float_list.value.append(label)
+            else:
+                feature.bytes_list.value.extend(name.encode() for name in label)
+            writer.write(example.SerializeToString())
+    intervals = evaluate.pop("intervals", False)
+    settings = EvaluateSettings.model_validate(evaluate)
+    config = make_eval_config(TASKS[task], settings, "label", labels)
+    del config.model_specs[1]
+    config.options.compute_confidence_intervals.value = intervals
+    config = tfma.update_eval_config_with_defaults(config)
+    shared = eval_model.default_eval_shared_model(
+        str(folder / "model"), eval_config=config, model_name="candidate"
+    )
+    tfma.run_model_analysis(
+        shared,
+        eval_config=config,
+        data_location=str(folder / "rows.tfrecord"),
+        output_path=str(folder / "out"),
+    )
+    return read_evaluation(folder / "out", "label")
+
+
+def test_several_labels_with_slices_and_values_by_label(tmp_path):
+    found = evaluated(
+        tmp_path,
+        Several(),
+        SEVERAL,
+        "multi_label",
+        LABELS,
+        metrics=["micro_f1", "auc", "mean_average_precision"],
+        thresholds={"micro_f1": {"min": 0.8}},
+        slices=[{"columns": ["source"], "thresholds": {"sample_f1": {"min": 0.83}}}],
+    )
+    assert found.metrics == pytest.approx(
+        {
+            "micro_f1": 0.75,
+            "macro_precision": 0.75,
+            "macro_recall": 0.75,
+            "macro_f1": 0.75,
+            "sample_f1": 5 / 6,
+            "subset_accuracy": 0.5,
+            "example_count": 4,
+            "auc": 0.875,
+            "mean_average_precision": (1 / 2 + 1 / 2 * 2 / 3 + 1) / 2,
+        }
+    )
+    assert found.per_class["f1"] == {0: 0.5, 1: 1.0}
+    assert list(found.per_class)[-1] == "f1"
+    assert {name: values["micro_f1"] for name, values in found.slices.items()} == pytest.approx(
+        {"source=x": 0.8, "source=y": 2 / 3}
+    )
+    assert found.refusals == ("micro_f1 0.75 is below the threshold 0.8",)
+
+
+def test_numbers_with_slices_and_confidence_intervals(tmp_path):
+    found = evaluated(
+        tmp_path,
+        Number(),
+        NUMBERS * 20,
+        "regression",
+        ["stars"],
+        metrics=["rmse", "mae", "r2", "pearson", "spearman"],
+        thresholds={"rmse": {"max": 0.5}, "r2": {"min": -1.0}},
+        slices=[{"columns": ["source"]}],
+        intervals=True,
+    )
+    assert found.metrics == pytest.approx(
+        {
+            "rmse": 0.5**0.5,
+            "mae": 0.5,
+            "r2": 1 - 2 / 14,
+            "pearson": 13 / 14,
+            "spearman": 0.8,
+            "example_count": 80,
+        }
+    )
+    assert {name: values["mae"] for name, values in found.slices.items()} == {
+        "source=x": 0.5,
+        "source=y": 0.5,
+    }
+    assert found.refusals == ("rmse 0.7071 is above the threshold 0.5",)
+    whole = tfma.load_eval_result(str(tmp_path / "out")).slicing_metrics[0]
+    [interval] = [value for key, value in whole[1][""][""].items() if key == "rmse"]
+    bounds = interval["boundedValue"]
+    assert bounds["lowerBound"] < bounds["value"] < bounds["upperBound"]
