@@ -71,7 +71,6 @@ def evaluated(folder: Path, model: tf.Module, rows: list, task: str, labels: lis
     config = make_eval_config(TASKS[task], settings, "label", labels)
     del config.model_specs[1]
     config.options.compute_confidence_intervals.value = intervals
-    config = tfma.update_eval_config_with_defaults(config)
     shared = eval_model.default_eval_shared_model(
         str(folder / "model"), eval_config=config, model_name="candidate"
     )
