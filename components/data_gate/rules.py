@@ -97,12 +97,12 @@ def check_label(
     where: str,
 ) -> None:
     """Counts problems with the label of one row, which has to be in one of the `expected` lists and fit the task."""
-    if not kind:
+    if not kind or values is None:
         tally.add("missing_column", column, None, where)
     elif values and kind not in expected:
         tally.add("wrong_type", column, values[0], where)
     else:
-        fault, shown = facts.label_fault(values or [], domain)
+        fault, shown = facts.label_fault(values, domain)
         if fault:
             tally.add(cast(Rule, fault), column, shown, where)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     MetricName = str
 else:
     MetricName = Literal[tuple(every_metric())]
-_LOWER_IS_BETTER = " and ".join(name for name, known in every_metric().items() if known.lower_is_better)
+_LOWER_IS_BETTER = ", ".join(name for name, known in every_metric().items() if known.lower_is_better)
 
 
 class ThresholdSettings(Section):

@@ -196,7 +196,10 @@ def test_max_rise_bounds_what_is_worse_when_higher_and_nothing_else(write):
     assert config.evaluate.thresholds["cross_entropy"].max_worse == 0.2
     assert config.evaluate.compares()
     wrong = write(GOOD.replace("max_drop: 0.01", "max_rise: 0.01"))
-    assert "thresholds.accuracy: max_rise is only for cross_entropy; use max_drop" in error_of(wrong)
+    assert (
+        "thresholds.accuracy: max_rise is only for cross_entropy, binary_cross_entropy, rmse, mae; use max_drop"
+        in error_of(wrong)
+    )
     both = write(GOOD.replace("max_drop: 0.01", "max_drop: 0.01, max_rise: 0.2"))
     assert "give either max_drop or max_rise, got max_drop 0.01 and max_rise 0.2" in error_of(both)
 

@@ -9,10 +9,12 @@ import pytest
 from components.data_gate import rules
 from components.data_gate.report import Finding, Rule
 from components.settings import DataGateSettings, DataSettings
+from models.tasks.label_domain import LabelDomain
 from models.tasks.task import TASKS
 
 FACTS = TASKS["single_label"].facts()
 LABELS = frozenset({"ABBR", "NUM", "3"})
+DOMAIN = LabelDomain(LABELS)
 
 
 def settings(**gate: Any) -> DataSettings:
@@ -36,7 +38,7 @@ def labels(
 ) -> rules.SplitTally:
     tally = rules.SplitTally(rows=len(values))
     for row, value in enumerate(values):
-        rules.check_label(tally, FACTS, "label", value, kind, expected, LABELS, f"shard record {row}")
+        rules.check_label(tally, FACTS, "label", value, kind, expected, DOMAIN, f"shard record {row}")
     return tally
 
 
@@ -157,6 +159,34 @@ def test_rows_without_the_column_are_counted() -> None:
     ]
 
 
+def task_labels(task: str, domain: LabelDomain, kind: str, *values: Any) -> list[str]:
+    tally, facts = rules.SplitTally(rows=len(values)), TASKS[task].facts()
+    for row, value in enumerate(values):
+        rules.check_label(tally, facts, "label", value, kind, (kind,), domain, f"shard record {row}")
+    return judged(tally)
+
+
+def test_of_several_labels_each_has_to_be_in_the_list_and_none_is_fine() -> None:
+    assert task_labels("multi_label", DOMAIN, "bytes_list", [b"NUM", b"ABBR"], [], [b"NUM", b"HUM"]) == [
+        "error unknown_label: split 'train', column 'label': 1 of 3 rows have a label that is not in labels.txt, "
+        "first 'HUM' at shard record 2"
+    ]
+    assert task_labels("multi_label", DOMAIN, "bytes_list", [b"NUM", b"NUM"]) == [
+        "warn repeated_label: split 'train', column 'label': 1 of 1 rows have a label more than once, first "
+        "['NUM', 'NUM'] at shard record 0"
+    ]
+
+
+def test_targets_outside_the_schemas_bounds_or_not_finite_are_found() -> None:
+    domain = LabelDomain(lowest=0.0, highest=10.0)
+    assert task_labels("regression", domain, "float_list", [0.0], [10.5], [float("nan")], [-1.0]) == [
+        "error not_finite: split 'train', column 'label': 1 of 4 rows have a target that is not a finite number, "
+        "first 'nan' at shard record 2",
+        "error out_of_bounds: split 'train', column 'label': 2 of 4 rows have a target outside the domain in "
+        "data.schema, first '10.5' at shard record 1",
+    ]
+
+
 def test_split_without_a_row_names_pattern_and_folder() -> None:
     assert judged(rules.SplitTally()) == [
         "error missing_split: split 'train': no row in 'train-*' of /data/trec"
@@ -178,6 +208,9 @@ def test_too_few_rows() -> None:
         ("INT_TYPE_INT_EXPECTED", "label", "wrong_type"),
         ("ENUM_TYPE_UNEXPECTED_STRING_VALUES", "label", "unknown_label"),
         ("ENUM_TYPE_UNEXPECTED_STRING_VALUES", "topic", "schema_anomaly"),
+        ("FLOAT_TYPE_BIG_FLOAT", "label", "out_of_bounds"),
+        ("FLOAT_TYPE_HAS_NAN", "label", "not_finite"),
+        ("FLOAT_TYPE_BIG_FLOAT", "price", "schema_anomaly"),
         ("SCHEMA_NEW_COLUMN", "extra", "schema_anomaly"),
         ("COMPARATOR_L_INFTY_HIGH", "label", "schema_anomaly"),
     ],

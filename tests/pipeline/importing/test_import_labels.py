@@ -123,13 +123,9 @@ def test_missing_float_label_is_an_empty_one(import_labels) -> None:
     [
         (
             [0.5, 1.0],
-            r"contains 0\.5 \(float\): numbers to predict \(regression\) are not supported yet; if each of",
+            r"contains 0\.5 \(float\): numbers to predict \(regression\)\? use --task regression; if each of",
         ),
         ([1e300], r"contains 1e\+300 \(float\): numbers to predict"),
-        (
-            [["a", "b"]],
-            r"contains \['a', 'b'\] \(list\), a list: several labels of one row \(multi-label\) are not",
-        ),
     ],
 )
 def test_typed_label_that_is_no_class_is_told_at_its_first_row(import_labels, labels, message: str) -> None:
@@ -160,8 +156,9 @@ def test_parquet_label_of_another_type_is_told(tmp_path: Path, value, message: s
 @pytest.mark.parametrize(
     ("labels", "what"),
     [
-        (["a;b", "b"], "several labels of one row (multi-label)"),
-        ([f"{i * 0.137:.3f}" for i in range(61)], "numbers to predict (regression)"),
+        (["1 0 1", "0 1 1"], "use --label-column for each, or if each"),
+        (["1,5", "2,5", "7"], "--task multi_label --separator ','"),
+        ([f"{i * 0.137:.3f}" for i in range(61)], "regression? use --task regression"),
         ([f"2024-01-{day:02d}" for day in range(1, 29)], "dates, not classes"),
         ([f"ticket {i}" for i in range(120)], "ids or free text, not classes"),
     ],

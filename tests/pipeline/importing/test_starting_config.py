@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from models.tasks.importing import Imported
 from models.tasks.task import TASKS
 from pipeline.config import load_config
 from pipeline.importing.importer import import_files
@@ -17,9 +18,9 @@ from pipeline.importing.starting_files import config_text
 def config(
     splits: dict[str, dict[str, int]], slices: dict[str, int] | None = None, name: str = "mine"
 ) -> dict:
-    text = config_text(
-        name, ["rows.csv"], splits, len(splits["train"]), False, slices or {}, TASKS["single_label"]
-    )
+    task, rows = TASKS["single_label"], {split: sum(labels.values()) for split, labels in splits.items()}
+    texts = task.starting().starting_texts(Imported(splits, rows))
+    text = config_text(name, ["rows.csv"], rows["test"], False, slices or {}, task, texts)
     return yaml.safe_load(text)
 
 

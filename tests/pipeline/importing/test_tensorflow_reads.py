@@ -18,6 +18,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
+from models.tasks.importing import LABELS_DOMAIN, present
 from pipeline.config import load_config
 from pipeline.importing.starting_files import schema_text
 from pipeline.importing.tfrecord import ShardWriter, encode_example, frame
@@ -83,7 +84,9 @@ def test_label_is_not_expected_when_serving(import_csv, plain_csv, rows_of) -> N
 
 def test_labels_and_columns_with_quotes_and_accents_survive_the_schema() -> None:
     labels = ['say "no"', "back\\slash", "é", "tab\there"]
-    schema = text_format.Parse(schema_text(["text", "label", 'the "group"'], labels), schema_pb2.Schema())
+    rules = present("BYTES", LABELS_DOMAIN)
+    text = schema_text(["text", "label", 'the "group"'], labels, rules)
+    schema = text_format.Parse(text, schema_pb2.Schema())
     assert list(schema.string_domain[0].value) == labels
     assert [feature.name for feature in schema.feature] == ["text", "label", 'the "group"']
 
