@@ -28,7 +28,7 @@ def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
         candidate: SavedModel folder of the candidate.
 
     Raises:
-        PipelineError: that version is damaged; compared with it, a bad model may look good.
+        PipelineError: that version is damaged, so that a bad model may look good beside it, or it is of another task.
     """
     version = newest_other(serving_dir, name, candidate)
     if version is None:
@@ -38,6 +38,11 @@ def served_baseline(serving_dir: str, name: str, candidate: Path) -> int:
         raise PipelineError(
             f"{version.path}: damaged ({broken}), so no model can be compared with it; roll back to an intact version "
             "and run again"
+        )
+    if other := of_another_task(version.path, candidate):
+        raise PipelineError(
+            f"{version.path}: {other}, so the two cannot be compared; give the model another name, or remove the versions "
+            "of the other task"
         )
     return version.number
 
@@ -56,15 +61,23 @@ def why_incomparable(version: ServedVersion, candidate: Path) -> str:
     broken = version.damage(thorough=True)
     if broken:
         return f"it is damaged ({broken})"
+    if other := of_another_task(version.path, candidate):
+        return other
     theirs, ours = (_labels(folder) for folder in (version.path, candidate))
     if theirs != ours:
         return f"its label list differs ({len(theirs)} labels, the candidate has {len(ours)})"
     served, judged = _signature(version.path), _signature(candidate)
     if served.inputs != judged.inputs:
         return f"it takes {', '.join(served.inputs) or 'no texts'}, the candidate {', '.join(judged.inputs)}"
-    if served.outputs != judged.outputs:  # of another task
-        return f"it gives {', '.join(served.outputs)}, the candidate {', '.join(judged.outputs)}"
     return ""
+
+
+def of_another_task(model_dir: Path, candidate: Path) -> str:
+    """Why a model's answers mean something else than the candidate's; "" if they have the same outputs."""
+    served, judged = _signature(model_dir).outputs, _signature(candidate).outputs
+    if served == judged or not served or not judged:  # without outputs, it cannot be loaded anyway
+        return ""
+    return f"it is of another task: it gives {', '.join(served)}, the candidate {', '.join(judged)}"
 
 
 def _labels(model_dir: Path) -> list[str]:

@@ -6,6 +6,7 @@ pipeline the Evaluator then runs again and compares the model with itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tfx.utils import path_utils
 
 from components import manifest
 from components.baseline.adopted import adopt_served
-from components.baseline.served import newest_other
+from components.baseline.served import newest_other, of_another_task
 from components.baseline.spec import CANDIDATE_KEY, MODEL_KEY
 from components.model_files import SAVED_MODEL, same_model
 
@@ -25,6 +26,8 @@ MODEL_BLESSING_KEY = "model_blessing"
 
 _MODEL_ID = "current_model_id"  # custom properties that the Evaluator sets on its blessing
 _BLESSED = "blessed"
+
+_log = logging.getLogger(__name__)
 
 
 class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
@@ -35,7 +38,8 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
                  config={"serving_dir": "serving", "name": "trec", "folder": "runs/trec/artifacts/served"})
 
     The baseline is the model whose blessing was issued last, cached or not: if an older config is run and
-    blessed again, its model is the one that is served. The candidate and equal models are skipped.
+    blessed again, its model is the one that is served. The candidate, equal models and those of another task are
+    skipped.
     If the files of that model are missing or damaged, or if the store has none, the baseline is the newest
     served version (without a blessing). If that cannot be compared with the candidate, there is no baseline and
     the Pusher refuses to replace it. If nothing is served, it is the last blessed model that is intact.
@@ -58,7 +62,7 @@ class LatestOtherBlessedModelStrategy(resolver.ResolverStrategy):
         others = [
             (model, blessing)
             for model, blessing in _blessed_models(store, input_dict)
-            if model is None or not _is_one_of(model, candidates)
+            if model is None or not (_is_one_of(model, candidates) or _is_of_another_task(model, candidates))
         ]
         usable = [(model, blessing) for model, blessing in others if model is not None and _is_whole(model)]
         last_is_lost = bool(others) and others[0] not in usable
@@ -99,6 +103,13 @@ def _blessed_models(
 
 def _is_one_of(model: types.Artifact, candidates: list[types.Artifact]) -> bool:
     return any(model.id == c.id or same_model(_folder(model), _folder(c)) for c in candidates)
+
+
+def _is_of_another_task(model: types.Artifact, candidates: list[types.Artifact]) -> bool:
+    other = next((why for c in candidates if (why := of_another_task(_folder(model), _folder(c)))), "")
+    if other:
+        _log.warning("%s is no baseline: %s", _folder(model), other)
+    return bool(other)
 
 
 def _is_whole(model: types.Artifact) -> bool:

