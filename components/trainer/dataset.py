@@ -38,12 +38,12 @@ _BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 class SplitSummary:
     """Facts from one pass over a split.
 
-    `token_ids`: those that occur, ascending. `digest` depends on all tokens and labels and on their order.
+    `label_counts`: sums over rows, from the task's `counts`. `token_ids`: those that occur, ascending. `digest` depends on all tokens and labels and on their order.
     """
 
     rows: int
     tokens: int
-    label_counts: tuple[int, ...]
+    label_counts: tuple[float, ...]
     token_ids: tuple[int, ...]
     digest: str
 
@@ -106,7 +106,7 @@ def summarize_split(
         PipelineError: a shard cannot be read, a row has no label or no tokens, a label is outside
             [0, classes) or a token id outside [0, vocabulary).
     """
-    labels, counts = task.labels(), np.zeros(classes, np.int64)
+    labels, counts = task.labels(), np.zeros(1, np.int64)
     count, tokens, occurs = 0, 0, np.zeros(vocabulary, np.bool_)
     digest = hashlib.sha256()
     for shard in shards:
@@ -117,7 +117,7 @@ def summarize_split(
             ):
                 ids = rows[features.INPUT_IDS]
                 count += int(ids.nrows())
-                counts += labels.counts(rows, shard, classes)
+                counts = counts + labels.counts(rows, shard, classes)
                 _check_tokens(shard, ids, vocabulary)
                 tokens += int(ids.flat_values.shape[0])
                 occurs[ids.flat_values.numpy()] = True
@@ -129,7 +129,7 @@ def summarize_split(
     return SplitSummary(
         count,
         tokens,
-        tuple(int(n) for n in counts),
+        tuple(counts.tolist()),
         tuple(np.flatnonzero(occurs).tolist()),
         digest.hexdigest(),
     )

@@ -105,5 +105,7 @@ def test_a_version_of_another_task_is_not_comparable(tmp_path):
 def test_a_served_version_of_another_task_is_an_error_where_it_would_be_the_baseline(tmp_path):
     other = with_inputs(tmp_path / "served", "text", output="score")
     publish(other, tmp_path / "serving", "m", 5, PushRecord())
-    with pytest.raises(PipelineError, match=r"m/5: it is of another task: it gives score, the candidate prob"):
+    with pytest.raises(
+        PipelineError, match=r"m/5: it is of another task: it gives score, the candidate prob"
+    ):
         served_baseline(str(tmp_path / "serving"), "m", with_inputs(tmp_path / "candidate", "text"))
