@@ -106,6 +106,6 @@ def test_a_served_version_of_another_task_is_an_error_where_it_would_be_the_base
     other = with_inputs(tmp_path / "served", "text", output="score")
     publish(other, tmp_path / "serving", "m", 5, PushRecord())
     with pytest.raises(
-        PipelineError, match=r"m/5: it is of another task: it gives score, the candidate prob"
+        PipelineError, match=r"m/1: it is of another task: it gives score, the candidate prob"
     ):
         served_baseline(str(tmp_path / "serving"), "m", with_inputs(tmp_path / "candidate", "text"))

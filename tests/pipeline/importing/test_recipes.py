@@ -19,6 +19,7 @@ from pipeline.importing.cleanup import (
     rotten_tomatoes_drop_plots,
     sms_label_names,
     sms_split_swallowed_lines,
+    trec_both_labels,
     trec_coarse_label,
 )
 from pipeline.importing.readers import Row
@@ -127,7 +128,10 @@ def test_folder_that_no_recipe_made_is_not_replaced(recipe, make, tmp_path: Path
         ({"rows": 99}, r"recipe\.yaml: rows is 99, but the import wrote 100"),
         ({"sha256": "abc"}, r"recipe\.yaml: sha256: .*got 'abc'"),
         ({"rowz": 1}, r"recipe\.yaml: rowz: Extra inputs are not permitted"),
-        ({"cleanup": ["magic"]}, r"cleanup: unknown step 'magic'; known: trec_coarse_label"),
+        (
+            {"cleanup": ["magic"]},
+            r"cleanup: unknown step 'magic'; known: trec_both_labels, trec_coarse_label",
+        ),
     ],
 )
 def test_wrong_recipe_is_one_line_and_nothing_is_made(
@@ -154,11 +158,13 @@ def test_labels_other_than_the_committed_list_are_refused(recipe, make, tmp_path
 
 
 def test_unknown_recipe_lists_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such dataset recipe; known: rotten_tomatoes, sms_spam, trec"):
+    with pytest.raises(
+        UsageError, match="no such dataset recipe; known: rotten_tomatoes, sms_spam, trec, trec_fine"
+    ):
         make_dataset("tree", PROJECT_DIR / "data", tmp_path / "out", tmp_path / "cache")
 
 
-@pytest.mark.parametrize("name", ["trec", "sms_spam", "rotten_tomatoes"])
+@pytest.mark.parametrize("name", ["trec", "trec_fine", "sms_spam", "rotten_tomatoes"])
 def test_committed_recipes_are_valid(name: str) -> None:
     assert load_recipe(PROJECT_DIR / "data" / name / "recipe.yaml").rows > 5000
 
@@ -169,6 +175,11 @@ def test_committed_recipes_are_valid(name: str) -> None:
 def test_trec_line_is_text_and_coarse_label() -> None:
     rows = [Row(1, ("DESC:manner How did : serfdom develop ?",))]
     assert list(trec_coarse_label(rows)) == [Row(1, ("How did : serfdom develop ?", "DESC"))]
+
+
+def test_trec_line_is_text_and_both_labels() -> None:
+    rows = [Row(1, ("DESC:manner How did : serfdom develop ?",))]
+    assert list(trec_both_labels(rows)) == [Row(1, ("How did : serfdom develop ?", ["DESC", "DESC:manner"]))]
 
 
 def test_sms_swallowed_lines_become_rows_with_their_own_labels() -> None:

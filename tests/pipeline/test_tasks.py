@@ -1,0 +1,114 @@
+"""What a config may name depends on its task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.errors import UsageError
+from pipeline.config import load_config
+
+CONFIG = """\
+name: mine
+task: {task}
+data: {{path: data, schema: schema.pbtxt, label_list: labels.txt}}
+model: {{checkpoint: {{path: encoder}}}}
+evaluate: {{thresholds: {{{metric}: {{min: 0.1}}}}}}
+push: {{serving_dir: serving}}
+"""
+
+
+def load(folder: Path, task: str, metric: str, *overrides: str):
+    path = folder / "mine.yaml"
+    path.write_text(CONFIG.format(task=task, metric=metric))
+    return load_config(path, overrides)
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "best"), [("multi_label", "micro_f1", "micro_f1"), ("regression", "r2", "rmse")]
+)
+def test_defaults_are_the_tasks(tmp_path, task, metric, best):
+    config = load(tmp_path, task, metric)
+    assert config.train.metric_for_best_model == best
+    assert metric in config.evaluate.metrics
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "override", "reason"),
+    [
+        (
+            "multi_label",
+            "accuracy",
+            "",
+            "evaluate.thresholds: task 'multi_label' has no metric 'accuracy'; it has micro_f1",
+        ),
+        (
+            "regression",
+            "r2",
+            "train.metric_for_best_model=accuracy",
+            "task 'regression' has no metric 'accuracy'; it has rmse",
+        ),
+        (
+            "regression",
+            "r2",
+            "train.class_weights=balanced",
+            "train.class_weights: task 'regression' has no classes, got 'balanced'",
+        ),
+        (
+            "regression",
+            "r2",
+            "train.label_smoothing_factor=0.1",
+            "train.label_smoothing_factor: task 'regression' has no classes",
+        ),
+        (
+            "multi_label",
+            "micro_f1",
+            "train.loss=mse",
+            "train.loss must be one of sigmoid_cross_entropy for task 'multi_label', got 'mse'",
+        ),
+        (
+            "single_label",
+            "accuracy",
+            "train.loss=huber",
+            "train.loss must be one of cross_entropy for task 'single_label', got 'huber'",
+        ),
+        (
+            "multi_label",
+            "micro_f1",
+            "export.onnx={}",
+            "export.onnx: models of task 'multi_label' cannot be exported; remove it",
+        ),
+        (
+            "regression",
+            "r2",
+            "export.tflite={}",
+            "export.tflite: models of task 'regression' cannot be exported; remove it",
+        ),
+        (
+            "regression",
+            "r2",
+            "evaluate.thresholds={r2: {min: 1.5}}",
+            "thresholds.r2.min must be 1 or less, got 1.5",
+        ),
+        (
+            "regression",
+            "pearson",
+            "evaluate.thresholds={pearson: {min: -2}}",
+            "thresholds.pearson.min must be in [-1, 1], got -2",
+        ),
+        ("regression", "r2", "evaluate.thresholds={rmse: {max: 2, max_drop: 0.1}}", ""),
+    ],
+)
+def test_what_the_task_does_not_have_is_an_error_of_the_config(tmp_path, task, metric, override, reason):
+    if not reason:
+        assert load(tmp_path, task, metric, override).evaluate.thresholds["rmse"].max == 2
+        return
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, task, metric, *([override] if override else []))
+    assert reason in str(caught.value)
+
+
+def test_bounds_of_correlations_and_r2_may_be_negative(tmp_path):
+    config = load(tmp_path, "regression", "r2", "evaluate.thresholds={r2: {min: -3}, spearman: {min: -0.5}}")
+    assert config.evaluate.thresholds["r2"].min == -3
