@@ -20,7 +20,7 @@ from tests.support.tiny_model import TOPICS, rows, write_checkpoint
 pytestmark = pytest.mark.e2e
 
 SETTINGS = (
-    "model.checkpoint.path=encoder",
+    "model.checkpoint.path=../encoder",
     "transform.max_length=32",
     "train.max_steps=250",
     "train.learning_rate=0.003",

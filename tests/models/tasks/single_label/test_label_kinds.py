@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
+from models.tasks.importing import Misfit
 from models.tasks.single_label.label_kinds import not_labels, suspicions
 
 MULTI_LABEL = "several labels of one row (multi-label)"
 REGRESSION = "numbers to predict (regression)"
+
+
+def reason_of(counts: Mapping[str, int]) -> str:
+    """Why values are no classes, where they are not certainly labels of another task."""
+    misfit = not_labels(counts)
+    assert misfit is not None
+    assert misfit.task == ""
+    return misfit.reason
 
 
 def each(labels: Sequence[str], rows: int) -> dict[str, int]:
@@ -38,17 +47,41 @@ def each(labels: Sequence[str], rows: int) -> dict[str, int]:
     ids=lambda counts: " / ".join(list(counts)[:3]),
 )
 def test_several_labels_of_one_row_are_told(counts: dict[str, int]) -> None:
-    reason = not_labels(counts)
-    assert reason is not None
-    assert reason.startswith(f"looks like {MULTI_LABEL}, which is not supported yet: ")
-    assert reason.endswith("if each of these values is a class, use --as-classes")
+    misfit = not_labels(counts)
+    assert misfit is not None
+    assert MULTI_LABEL in misfit.reason
+    asked = misfit.reason.endswith("if each of these values is a class, use --as-classes")
+    assert (misfit.task, asked) in [("multi_label", False), ("", True)]
+    assert any(misfit.separator in label for label in counts)
+
+
+@pytest.mark.parametrize(
+    ("counts", "separator"),
+    [
+        (each(["a;b", "b"], 60), ";"),
+        (each(["Action|Comedy", "Comedy", "Drama|Action"], 40), "|"),
+        (each(['["a"]', "['a', 'b']"], 30), ""),
+    ],
+)
+def test_certain_labels_name_their_task_and_separator(counts: dict[str, int], separator: str) -> None:
+    misfit = not_labels(counts)
+    assert misfit is not None
+    assert (misfit.task, misfit.separator) == ("multi_label", separator)
+
+
+@pytest.mark.parametrize("counts", [each(["{a,b}", "{b}"], 30), each(["1 0 1", "0 0 1"], 30)])
+def test_lists_that_import_does_not_read_are_a_question(counts: dict[str, int]) -> None:
+    misfit = not_labels(counts)
+    assert misfit is not None
+    assert misfit.task == ""
 
 
 def test_combination_is_shown_with_its_rows_and_parts() -> None:
-    assert not_labels({"b": 30, "a;b": 12}) == (
-        f"looks like {MULTI_LABEL}, which is not supported yet: 1 of 2 labels, such as 'a;b' (12 rows), are parts of "
-        "other labels with ';' between: 'a' and 'b'; give each row one label, or if each of these values is a class, "
-        "use --as-classes"
+    assert not_labels({"b": 30, "a;b": 12}) == Misfit(
+        f"looks like {MULTI_LABEL}: 1 of 2 labels, such as 'a;b' (12 rows), are parts of other labels with ';' between: "
+        "'a' and 'b'",
+        "multi_label",
+        ";",
     )
 
 
@@ -72,15 +105,15 @@ def test_combination_is_shown_with_its_rows_and_parts() -> None:
     ids=lambda counts: " / ".join(list(counts)[:3]),
 )
 def test_numbers_to_predict_are_told(counts: dict[str, int]) -> None:
-    reason = not_labels(counts)
-    assert reason is not None
-    assert reason.startswith(f"looks like {REGRESSION}, which is not supported yet: ")
-    assert reason.endswith("; if each of these values is a class, use --as-classes")
+    reason = reason_of(counts)
+    assert reason.startswith(f"looks like {REGRESSION}: ")
+    assert reason.endswith(
+        "; regression? use --task regression; if each of these values is a class, use --as-classes"
+    )
 
 
 def test_numbers_with_a_decimal_comma_may_be_either() -> None:
-    reason = not_labels(each(["3,5", "2,0", "1,5", "4"], 30))
-    assert reason is not None
+    reason = reason_of(each(["3,5", "2,0", "1,5", "4"], 30))
     assert reason.startswith(
         "looks like numbers with a decimal comma or several labels of one row, such as '3,5'"
     )
@@ -90,8 +123,7 @@ def test_numbers_with_a_decimal_comma_may_be_either() -> None:
     "dates", [["2024-01-05", "2024-01-06"], ["1/2/2024", "1/3/2024"], ["05.01.24", "2024-01-06T10:00:00Z"]]
 )
 def test_dates_are_told(dates: list[str]) -> None:
-    reason = not_labels(each(dates, 30))
-    assert reason is not None
+    reason = reason_of(each(dates, 30))
     assert reason.startswith(f"contains dates, not classes, such as '{dates[0]}'")
 
 
@@ -99,8 +131,7 @@ def test_dates_are_told(dates: list[str]) -> None:
     "counts", [each([f"id{i}" for i in range(300)], 1), each([f"a text {i}" for i in range(20)], 1)]
 )
 def test_ids_and_texts_are_told(counts: dict[str, int]) -> None:
-    reason = not_labels(counts)
-    assert reason is not None
+    reason = reason_of(counts)
     assert reason.startswith(
         f"contains ids or free text, not classes: {len(counts)} labels in {len(counts)} rows"
     )
