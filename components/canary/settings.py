@@ -21,8 +21,8 @@ class CanarySettings(Section):
     max_difference: float | None = Field(
         None,
         ge=0,
-        description="Maximum difference of an answer (a probability) from that of the exported model in float32; null: "
-        "0.0001, or 0.02 if serve.precision is bfloat16.",
+        description="Maximum difference of an answer from that of the exported model in float32, relative for numbers above "
+        "1; null: 0.0001, or 0.02 if serve.precision is bfloat16.",
     )
     max_p99_ms: float = Field(
         1000.0, gt=0, description="Maximum p99 latency of a request with one client, milliseconds."

@@ -60,13 +60,21 @@ def try_model(
     if problem:
         return Trial((problem,), figures)
     figures |= {
-        "max_difference": float(np.abs(np.array(answers) - expected.values).max()),
+        "max_difference": largest_difference(np.array(answers), expected.values),
         "p50_ms": round(float(np.percentile(seconds, 50)) * 1e3, 3),
         "p99_ms": round(float(np.percentile(seconds, 99)) * 1e3, 3),
         "peak_memory_mb": round(memory, 1),
     }
     allowed = settings.allowed_difference(runner.precision)
     return Trial(tuple(_over_budget(expected.output, figures, settings, allowed)), figures)
+
+
+def largest_difference(answers: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, relative to answers above 1, which have the rounding of their size: float32 [rows, ...].
+
+    `[0.5, 5000.5], [0.5, 5000.0] -> 0.0001`
+    """
+    return float((np.abs(answers - expected) / np.maximum(1.0, np.abs(expected))).max())
 
 
 def _over_budget(

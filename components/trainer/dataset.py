@@ -38,7 +38,8 @@ _BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 class SplitSummary:
     """Facts from one pass over a split.
 
-    `label_counts`: sums over rows, from the task's `counts`. `token_ids`: those that occur, ascending. `digest` depends on all tokens and labels and on their order.
+    `label_counts`: sums over rows, from the task's `counts`. `token_ids`: those that occur, ascending. `digest` depends on
+    all tokens and labels and on their order.
     """
 
     rows: int

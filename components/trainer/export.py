@@ -57,11 +57,11 @@ class ServingModel(tf.Module):
             raise PipelineError(f"the transform graph has no text column {missing}; run Transform again")
         taken = FAMILIES[model.config.model_type].facts().INPUTS
         self._inputs = model_inputs(transform.transformed_feature_spec(), taken)
-        self._constants: Constants = {}
+        self._constants = _Untracked({})
 
     def signatures(self, constants: Constants | None = None) -> dict[str, Any]:
         """Signature name -> concrete function; `constants` are those of the answer."""
-        self._constants = _Untracked(dict(constants or {})).value
+        self._constants = _Untracked(constants or {})
         texts = {name: tf.TensorSpec([None], tf.string, name=name) for name in self._columns}
         tokens = {name: tf.TensorSpec([None, None], tf.int64, name=name) for name in self._inputs}
         examples = tf.TensorSpec([None], tf.string, name="examples")
@@ -90,11 +90,11 @@ class ServingModel(tf.Module):
     def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> Outputs:
         logits = self._classify(self._model.value, inputs)
         classes = self.labels.lookup(tf.range(self._classes, dtype=tf.int64))
-        return self._head.served_outputs(logits, classes, self._constants)
+        return self._head.served_outputs(logits, classes, self._constants.value)
 
 
 class _Untracked:
-    """Keeps the Keras object out of the SavedModel, which needs only its variables, not its layers."""
+    """Keeps an object out of the SavedModel, such as the Keras model, of which it needs only the variables."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -109,7 +109,8 @@ def export_model(module: ServingModel, labels: Path, out: Path, constants: Const
       serve_tokens: the model's inputs, such as input_ids and attention_mask, int64 [batch, tokens].
 
     The label list is an asset of the graph and, for people and tools, `assets.extra/labels.txt`, as are the constants
-    of the answer, in `assets.extra/answer.json`, if the task has any. The digests of all files are in `assets.extra/SHA256SUMS`, which later readers and copies are checked against.
+    of the answer, in `assets.extra/answer.json`, if the task has any. The digests of all files are in
+    `assets.extra/SHA256SUMS`, which later readers and copies are checked against.
     """
     tf.saved_model.save(module, str(out), signatures=module.signatures(constants))
     extra = out / EXTRAS
