@@ -242,7 +242,7 @@ def folder_with_region(good: Path, tmp_path: Path) -> Path:
 
 def test_recipe_that_is_not_there_is_named_with_those_that_are(good):
     assert problem(good, "data.recipe=trek") == (
-        f"data.recipe: {PROJECT_DIR}/data has no recipe 'trek'; did you mean 'trec'? it has rotten_tomatoes, sms_spam, trec"
+        f"data.recipe: {PROJECT_DIR}/data has no recipe 'trek'; did you mean 'trec'? it has rotten_tomatoes, sms_spam, trec, trec_fine"
     )
 
 

@@ -275,7 +275,7 @@ def test_kill_during_a_late_evaluation_does_not_cost_the_steps_before_it(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(train_loop, "_mean_scores", killed)
+        patched.setattr(train_loop, "_score_sums", killed)
         with pytest.raises(Killed):
             train(load(checkpoint), data, settings(epochs=1), STRATEGY, tmp_path)
     history = train(load(checkpoint), data, settings(epochs=1), STRATEGY, tmp_path)
@@ -316,11 +316,12 @@ def test_of_equal_accuracies_the_weights_with_the_lowest_loss_are_kept(
     seen: list[list[np.ndarray]] = []
     model = load(checkpoint)
 
-    def next_scores(*_: Any) -> dict[str, float]:
+    def next_sums(*_: Any) -> np.ndarray:
         seen.append(weights(model))
-        return dict(zip(("accuracy", "loss"), next(told), strict=True))
+        accuracy, loss = next(told)
+        return np.array([loss, accuracy, 1.0])  # of one row
 
-    monkeypatch.setattr(train_loop, "_mean_scores", next_scores)
+    monkeypatch.setattr(train_loop, "_score_sums", next_sums)
     history = train(model, data, settings(epochs=3), STRATEGY, tmp_path)
     assert history.best["epoch"] == 2
     assert largest_difference(weights(model), seen[1]) == 0.0
@@ -331,7 +332,7 @@ def test_a_lower_loss_among_equal_accuracies_is_kept_but_does_not_prolong_the_pa
     checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([0.84, 0.36, 0.25, 0.2])
-    monkeypatch.setattr(train_loop, "_mean_scores", lambda *_: {"accuracy": 1.0, "loss": next(losses)})
+    monkeypatch.setattr(train_loop, "_score_sums", lambda *_: np.array([next(losses), 1.0, 1.0]))
     chosen = settings(epochs=4, early_stopping=EarlyStoppingSettings(patience=2))
     history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path)
     assert (history.step, history.stopped_early, history.best["epoch"]) == (36, True, 3)
