@@ -1,0 +1,102 @@
+"""The table of docs/tasks.md: every metric beside its reference implementation, on the same served answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics as sk
+
+from components.project import PROJECT_DIR
+from models.tasks.task import TASKS
+
+ROWS, CLASSES = 400, 6
+
+
+def several() -> Iterator[tuple[str, float, str, float]]:
+    """(metric, our value, reference, its value) of a multi-label task."""
+    rng = np.random.default_rng(7)
+    scores = rng.random((ROWS, CLASSES)).astype(np.float32)
+    has = rng.random((ROWS, CLASSES)) < scores**2
+    answered = scores >= np.linspace(0.4, 0.7, CLASSES)
+    names = np.array([f"label {i}".encode() for i in range(CLASSES)], object)
+    evaluation = TASKS["multi_label"].evaluation()
+    rows = [
+        evaluation.row(
+            names[h], {"all_classes": names, "labels": np.where(a, names, b""), "probabilities": s}
+        )
+        for h, a, s in zip(has, answered, scores, strict=True)
+    ]
+    sums = np.sum([evaluation.sums(row) for row in rows], axis=0)
+    stacked = [np.stack(arrays) for arrays in zip(*rows, strict=True)]
+    references = {
+        "micro_f1": ("sklearn f1_score(average='micro')", sk.f1_score(has, answered, average="micro")),
+        "macro_f1": ("sklearn f1_score(average='macro')", sk.f1_score(has, answered, average="macro")),
+        "sample_f1": (
+            "sklearn f1_score(average='samples', zero_division=1)",
+            sk.f1_score(has, answered, average="samples", zero_division=1),
+        ),
+        "macro_precision": (
+            "sklearn precision_score(average='macro')",
+            sk.precision_score(has, answered, average="macro"),
+        ),
+        "macro_recall": (
+            "sklearn recall_score(average='macro')",
+            sk.recall_score(has, answered, average="macro"),
+        ),
+        "subset_accuracy": ("sklearn accuracy_score", sk.accuracy_score(has, answered)),
+        "binary_cross_entropy": (
+            "sklearn log_loss, of all decisions",
+            sk.log_loss(has.ravel(), scores.ravel().astype(np.float64)),
+        ),
+        "auc": ("sklearn roc_auc_score(average='macro')", sk.roc_auc_score(has, scores)),
+        "mean_average_precision": (
+            "sklearn average_precision_score(average='macro')",
+            sk.average_precision_score(has, scores),
+        ),
+    }
+    for name, (reference, value) in references.items():
+        needs_rows = name in evaluation.NEEDS_ROWS
+        ours = evaluation.from_rows(name, stacked) if needs_rows else evaluation.from_sums(name, sums)
+        yield name, ours[None], reference, float(value)
+
+
+def number() -> Iterator[tuple[str, float, str, float]]:
+    """(metric, our value, reference, its value) of a regression."""
+    rng = np.random.default_rng(7)
+    targets = rng.integers(1, 11, ROWS).astype(np.float32)
+    values = (targets * 0.6 + rng.normal(2.0, 1.5, ROWS)).astype(np.float32)
+    evaluation = TASKS["regression"].evaluation()
+    rows = [evaluation.row([t], {"value": v}) for t, v in zip(targets, values, strict=True)]
+    stacked = [np.stack(arrays) for arrays in zip(*rows, strict=True)]
+    t, v = targets.astype(np.float64), values.astype(np.float64)
+    references = {
+        "rmse": ("sklearn root_mean_squared_error", sk.root_mean_squared_error(t, v)),
+        "mae": ("sklearn mean_absolute_error", sk.mean_absolute_error(t, v)),
+        "r2": ("sklearn r2_score", sk.r2_score(t, v)),
+        "pearson": ("scipy pearsonr", stats.pearsonr(t, v).statistic),
+        "spearman": ("scipy spearmanr", stats.spearmanr(t, v).statistic),
+    }
+    for name, (reference, value) in references.items():
+        yield name, evaluation.from_rows(name, stacked)[None], reference, float(value)
+
+
+def lines() -> list[str]:
+    rows = [("multi_label", *row) for row in several()] + [("regression", *row) for row in number()]
+    cells = [f"| {task} | `{name}` | {ours:.6f} | {ref} | {v:.6f} |" for task, name, ours, ref, v in rows]
+    return ["| task | metric | value | reference | its value |", "|---|---|---|---|---|", *cells]
+
+
+@pytest.mark.parametrize(("task", "pairs"), [("multi_label", several), ("regression", number)])
+def test_every_metric_has_the_value_of_its_reference(task, pairs):
+    found = {name: (ours, value) for name, ours, _, value in pairs()}
+    assert {*found, "example_count"} == TASKS[task].facts().METRICS.keys()
+    for name, (ours, value) in found.items():
+        assert ours == pytest.approx(value, rel=1e-5), name
+
+
+def test_the_table_of_the_page_is_this_one():
+    page = (PROJECT_DIR / "docs" / "tasks.md").read_text(encoding="utf-8")
+    assert "\n".join(lines()) in page
