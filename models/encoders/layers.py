@@ -68,13 +68,17 @@ class Block(NamedTuple):
 
 
 class BlockConfig(NamedTuple):
-    """The settings of all blocks from config.json. `activation`: its name in transformers."""
+    """The settings of all blocks from config.json.
+
+    `activation`: its name in transformers. `attention`: a function with the arguments of `attend`, instead of it.
+    """
 
     heads: int
     activation: str
     attention_dropout: float  # of the shares of attention
     attended_dropout: float  # of what attention adds
     hidden_dropout: float  # of what the feed-forward adds
+    attention: Callable[..., tf.Tensor] | None = None
 
 
 # --- embeddings ---------------------------------------------------------------------------------------
@@ -170,7 +174,8 @@ def encoder_layer(
 ) -> tf.Tensor:
     """One encoder layer: `queries` (all hidden states, or each row's first) attend to `hidden`."""
     drop = partial(dropout, rate=config.attention_dropout)
-    context = attend(block.projections, config.heads, queries, hidden, bias, drop, dtype)
+    attention = config.attention or attend
+    context = attention(block.projections, config.heads, queries, hidden, bias, drop, dtype)
     output = dropout(dense(context, block.attended, dtype), config.attended_dropout)
     queries = layer_norm(queries + tf.cast(output, tf.float32), block.attention_norm)
     activation = get_tf_activation(config.activation)
@@ -207,17 +212,20 @@ def attend(
     size = int(projections.query.kernel.shape[-1])
     width, rows = size // heads, tf.shape(bias)[0]
 
-    def by_head(values: tf.Tensor) -> tf.Tensor:
-        return tf.transpose(tf.reshape(values, [rows, -1, heads, width]), [0, 2, 1, 3])
-
     # Scaling the queries is cheaper than scaling the scores.
-    query = by_head(dense(queries, projections.query, dtype) * (1.0 / math.sqrt(width)))
-    key = by_head(dense(hidden, projections.key, dtype))
-    value = by_head(dense(hidden, projections.value, dtype))
+    query = by_head(dense(queries, projections.query, dtype) * (1.0 / math.sqrt(width)), rows, heads)
+    key = by_head(dense(hidden, projections.key, dtype), rows, heads)
+    value = by_head(dense(hidden, projections.value, dtype), rows, heads)
     scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32) + bias
     shares = drop(tf.cast(tf.nn.softmax(scores), dtype))
     context = tf.transpose(tf.matmul(shares, value), [0, 2, 1, 3])
     return tf.reshape(context, [-1, size])
+
+
+def by_head(values: tf.Tensor, rows: tf.Tensor | int, heads: int) -> tf.Tensor:
+    """[rows * tokens, heads * width] -> [rows, heads, tokens, width]."""
+    width = values.shape[-1] // heads
+    return tf.transpose(tf.reshape(values, [rows, -1, heads, width]), [0, 2, 1, 3])
 
 
 # --- heads and elementary layers ----------------------------------------------------------------------

@@ -26,6 +26,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "albert": {**_SMALL, "embedding_size": 16, "num_hidden_layers": 4, "num_hidden_groups": 2},
     "bert": _SMALL,
     "camembert": _SMALL,
+    "deberta-v2": {
+        **_SMALL,
+        **tiny_reference.DISENTANGLED,
+        "position_buckets": 16,
+        "share_att_key": True,
+        "norm_rel_ebd": "layer_norm",
+    },
     "distilbert": {
         "dim": 32,
         "n_layers": 2,

@@ -13,7 +13,7 @@ _LIKE_BERT = {
     "vocab_size": 98,
 }
 _LIKE_GPT = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "vocab_size": 98}
-_DISENTANGLED = {
+DISENTANGLED = {
     "type_vocab_size": 2,
     "relative_attention": True,
     "pos_att_type": ["c2p", "p2c"],
@@ -34,14 +34,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "vocab_size": 98,
     },
     "convbert": {**_LIKE_BERT, "num_attention_heads": 4, "embedding_size": 24, "conv_kernel_size": 3},
-    "deberta": {**_LIKE_BERT, **_DISENTANGLED},
-    "deberta-v2": {
-        **_LIKE_BERT,
-        **_DISENTANGLED,
-        "position_buckets": 16,
-        "share_att_key": True,
-        "norm_rel_ebd": "layer_norm",
-    },
+    "deberta": {**_LIKE_BERT, **DISENTANGLED},
     "gpt2": {**_LIKE_GPT, "n_inner": 48, "eos_token_id": 97},
     "gptj": {**_LIKE_GPT, "n_inner": 48, "rotary_dim": 8, "eos_token_id": 97},
     "layoutlm": {**_LIKE_BERT, "max_2d_position_embeddings": 40},

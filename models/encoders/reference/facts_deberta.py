@@ -9,7 +9,7 @@ from pydantic import Field
 from models import features
 from models.encoders import config as any_family
 from models.encoders.config import Activation, LayersConfig, NamedShape, Share, Sizes, weight_and_bias
-from models.encoders.reference.disentangled import PositionTerms, distances, embeddings
+from models.encoders.disentangled import PositionTerms, distances, embeddings
 
 NAME = "DeBERTa"
 TF_CLASS = "TFDebertaForSequenceClassification"

@@ -18,7 +18,7 @@ from models.encoders.config import (
     bert_layers,
     weight_and_bias,
 )
-from models.encoders.reference.disentangled import PositionTerms, distances, embeddings
+from models.encoders.disentangled import PositionTerms, distances, embeddings
 
 NAME = "DeBERTa-v2"
 TF_CLASS = "TFDebertaV2ForSequenceClassification"
@@ -73,6 +73,8 @@ class Config(LayersConfig):
                 "share_att_key False adds projections whose tensors transformers calls differently in TensorFlow and "
                 "PyTorch; only True is supported with pos_att_type"
             )
+        if self.conv_kernel_size % 2 == 0 and self.conv_kernel_size:
+            raise ValueError(f"conv_kernel_size is {self.conv_kernel_size}; the class has odd ones only")
         return self
 
 
