@@ -66,7 +66,10 @@ def test_gradients_are_clipped_to_the_global_norm() -> None:
     optimizer = AdamW([variable], train_settings(max_grad_norm=1.0), is_kernel)
     norm = optimizer.apply([tf.constant([6.0, 8.0])], tf.constant(2.0), tf.constant(0.0))
     assert norm.numpy() == pytest.approx(5.0)  # of the mean gradient [3, 4]
-    np.testing.assert_allclose(optimizer.first_moments[0].numpy(), [0.06, 0.08], rtol=1e-5)
+    # Of the clipped mean gradient [0.6, 0.8].
+    first, second = optimizer.first_moments[0] * optimizer.first_factor, optimizer.second_moments[0]
+    np.testing.assert_allclose(first, [0.06, 0.08], rtol=1e-5)
+    np.testing.assert_allclose(second * optimizer.second_factor, [0.36e-3, 0.64e-3], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
