@@ -136,10 +136,9 @@ def _per_class(entries: Iterable[_Entry]) -> dict[str, dict[int, float]]:
     for entry in entries:
         if entry.class_id is not None:
             by_metric.setdefault(entry.name, {})[entry.class_id] = entry.value
-    # The last one ranks classes, which is the default task's.
-    tasks = reversed(TASKS.values())
-    shown = {name: value for task in tasks for name, value in task.facts().PER_CLASS.items()}
-    return {name: by_metric[value] for name, value in shown.items() if value in by_metric}
+    # The last one ranks classes, which is the default task's. Tasks may have other metrics for a measure.
+    shown = [pair for task in reversed(TASKS.values()) for pair in task.facts().PER_CLASS.items()]
+    return {name: by_metric[values] for name, values in shown if values in by_metric}
 
 
 def _slice_entries(metrics: Any, label: str) -> Iterator[_Entry]:
