@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from tensorflow_data_validation.statistics import stats_impl
-from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from models.tasks.importing import LABELS_DOMAIN, present
+from models.tasks.importing import LABELS_DOMAIN, LabelForm, present
 from pipeline.config import load_config
+from pipeline.importing.importer import import_files
 from pipeline.importing.starting_files import schema_text
 from pipeline.importing.tfrecord import ShardWriter, encode_example, frame
 
@@ -152,3 +154,48 @@ def test_real_rows_have_no_anomaly_against_the_committed_schema(name: str, rows_
     for split in ("train", "eval", "test"):
         found = tfdv.validate_statistics(statistics(rows_of(folder, split)), schema, environment="TRAINING")
         assert dict(found.anomaly_info) == {}
+
+
+def test_written_schema_accepts_rows_without_labels_and_finds_unknown_ones_in_a_list(tmp_path: Path) -> None:
+    rows = [{"text": f"text {i}", "label": [["a", "b"], [], ["b"]][i % 3]} for i in range(120)]
+    (tmp_path / "x.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    form = LabelForm(may_be_empty=True)
+    import_files([tmp_path / "x.jsonl"], out_dir=tmp_path / "out", task="multi_label", form=form)
+    schema = tfdv.load_schema_text(str(tmp_path / "out" / "schema.pbtxt"))
+    good = tfdv.validate_statistics(lists_statistics(rows), schema, environment="TRAINING")
+    assert dict(good.anomaly_info) == {}
+    bad = tfdv.validate_statistics(
+        lists_statistics([*rows, {"text": "a", "label": ["a", "c"]}]), schema, environment="TRAINING"
+    )
+    assert bad.anomaly_info["label"].short_description == "Unexpected string values"
+
+
+def lists_statistics(rows: list[dict]) -> object:
+    serialized = [
+        encode_example({"text": row["text"].encode(), "label": [x.encode() for x in row["label"]]})
+        for row in rows
+    ]
+    return stats_impl.generate_statistics_in_memory(ExamplesToRecordBatchDecoder().DecodeBatch(serialized))
+
+
+def test_written_bounds_of_a_target_are_checked(tmp_path: Path) -> None:
+    rows = [{"text": f"text {i}", "label": i / 10} for i in range(120)]
+    (tmp_path / "x.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    import_files([tmp_path / "x.jsonl"], out_dir=tmp_path / "out", task="regression")
+    schema = tfdv.load_schema_text(str(tmp_path / "out" / "schema.pbtxt"))
+
+    def validated(*further: float) -> dict:
+        values = [*(row["label"] for row in rows), *further]
+        serialized = [encode_example({"text": b"a", "label": [float(value)]}) for value in values]
+        batch = ExamplesToRecordBatchDecoder().DecodeBatch(serialized)
+        found = tfdv.validate_statistics(
+            stats_impl.generate_statistics_in_memory(batch), schema, environment="TRAINING"
+        )
+        types = anomalies_pb2.AnomalyInfo.Type
+        return {
+            key: sorted(types.Name(r.type) for r in info.reason) for key, info in found.anomaly_info.items()
+        }
+
+    assert validated() == {}
+    assert validated(99.0, -1.0) == {"label": ["FLOAT_TYPE_BIG_FLOAT", "FLOAT_TYPE_SMALL_FLOAT"]}
+    assert validated(float("nan")) == {"label": ["FLOAT_TYPE_HAS_NAN"]}
