@@ -55,7 +55,7 @@ def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Obj
 
 def _targets(batch: Mapping[str, tf.Tensor], logits: tf.Tensor) -> tf.Tensor:
     """LABEL_IDS -> float32 [rows, classes], 1 for the labels of a row."""
-    one_hot = tf.one_hot(batch[LABEL_IDS], tf.shape(logits)[-1])
+    one_hot = tf.one_hot(batch[LABEL_IDS], logits.shape[-1])
     # The zeros are for a batch whose rows have no label at all.
     return tf.reduce_max(tf.concat([one_hot, tf.zeros_like(logits)[:, None]], 1), 1)
 
@@ -84,7 +84,7 @@ def score_sums(
 
 def _by_logit(logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """float32 [2 * classes * BINS]: rows without and with each label, by the bin of its logit."""
-    classes = tf.shape(logits)[-1]
+    classes = logits.shape[-1]  # XLA needs the number of segments when it compiles
     position = tf.clip_by_value((logits - LOWEST) * BINS_PER_UNIT, 0.0, BINS - 1.0)
     segment = (tf.cast(target, tf.int32) * classes + tf.range(classes)) * BINS + tf.cast(position, tf.int32)
     rows = tf.broadcast_to(weights[:, None], tf.shape(logits))
