@@ -34,6 +34,7 @@ class Facts(Protocol):
     `OLD_NAMES`: part of a tensor's name in older checkpoints -> today's.
     `WITHOUT_WEIGHTS`: tensors that checkpoints may have and the class has no variable for.
     `UNREAD`: layers of the class that its head does not read, as attributes of the encoder: they are not trained.
+        `UNREAD_FOR_TOKENS`, which facts may have: names of further layers that no head for tokens reads.
     `MISSPELT`: attributes of transformers' config that the class reads by mistake -> the keys that it means.
     `Config`: the keys of config.json that make the forward pass, with the names and defaults of transformers.
     `REFUSED`: keys that may not be set -> what to do about it.

@@ -35,11 +35,14 @@ def build_classifier(
         setattr(config, wrong, getattr(config, right))
     model = getattr(transformers, token_class(facts) if labels_tokens else facts.TF_CLASS)(config)
     model.forward_way, model.labels_tokens = way, labels_tokens
-    # No head for tokens reads a pooler, which some of its classes have.
-    for name in ("pooler",) if labels_tokens else facts.UNREAD:
-        part = getattr(getattr(model, model.base_model_prefix), name, None)
-        if part is not None:
-            part.trainable = False
+    encoder = getattr(model, model.base_model_prefix)
+    unread = [getattr(encoder, part) for part in facts.UNREAD]
+    if labels_tokens:
+        # No head for tokens reads a pooler, which some of its classes have.
+        names = ("pooler", *getattr(facts, "UNREAD_FOR_TOKENS", ()))
+        unread += [layer for layer in model.submodules if getattr(layer, "name", "") in names]
+    for layer in unread:
+        layer.trainable = False
     model.build_in_name_scope()
     fresh = _assign(model, tensors, facts.PREFIX)
     _initialize(fresh, _initial_deviation(config), seed)

@@ -32,6 +32,8 @@ OLD_NAMES = any_family.OLD_NAMES
 # The head has a layer of its own in place of the pooler that pretrained checkpoints have.
 WITHOUT_WEIGHTS = (*any_family.BUFFERS, "pooler.dense.weight", "pooler.dense.bias")
 UNREAD = ()
+# Without tokens that see all others, as the first one does for a classifier.
+UNREAD_FOR_TOKENS = ("query_global", "key_global", "value_global")
 MISSPELT: dict[str, str] = {}
 
 REFUSED = any_family.REFUSED
