@@ -5,7 +5,7 @@
     # {"input_ids": <tf.RaggedTensor [[101, 2040, 2001, 21514, 1029, 102]]>}
 
 Rows are cut at the end and not padded: who makes batches of them pads on the right. Tokenizers that do either
-on the left are refused (`tokenizer_files.py`).
+on the left are refused (`tokenizer_files.py`), except for encoders whose forward pass moves the padding itself.
 """
 
 from __future__ import annotations
