@@ -16,7 +16,7 @@ import sys
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from components.project import PROJECT_DIR
@@ -36,6 +36,7 @@ BATCH = 1000
 # Why a text may differ -> its explanation in the page.
 REORDERED = "reordered marks"
 UNEXPLAINED = "unexplained"
+NOT_RUN = "not run"
 COLUMNS = {
     "rows": f"{ROWS:,} rows",
     "pairs": f"{ROWS:,} pairs",
@@ -191,11 +192,12 @@ def has_reordered_marks(text: str) -> bool:
 
 
 def with_row(page: str, kind: str, counts: dict[str, Counter[str]]) -> str:
-    """The page with the row of a kind in its table, in the order of the kinds."""
+    """The page with the counts of a kind in its table, which has a row for every kind."""
     before, table, after = parts(page)
-    rows = {**rows_of(table), kind: _row(kind, counts)}
-    ordered = [rows[name] for name in _writers() if name in rows]
-    return before + BEGIN + _head() + "".join(ordered) + END + after
+    rows = {name: _row(name, [NOT_RUN] * len(COLUMNS)) for name in _writers()}
+    known = {name: line for name, line in rows_of(table).items() if name in rows}
+    rows |= {**known, kind: _row(kind, _cells(counts))}
+    return before + BEGIN + _head() + "".join(rows.values()) + END + after
 
 
 def parts(page: str) -> tuple[str, str, str]:
@@ -216,11 +218,11 @@ def _head() -> str:
     return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
 
 
-def _row(kind: str, counts: dict[str, Counter[str]]) -> str:
+def _row(kind: str, cells: Iterable[str]) -> str:
     from models.tokenizers.family import FAMILIES
 
     family, _ = _writers()[kind]
-    return f"| {' | '.join([FAMILIES[family].title, kind, *_cells(counts)])} |\n"
+    return f"| {' | '.join([FAMILIES[family].title, kind, *cells])} |\n"
 
 
 def _cells(counts: dict[str, Counter[str]]) -> Iterator[str]:
