@@ -172,6 +172,18 @@ class ModelSettings(Section):
 # --- transform --------------------------------------------------------------------------------------
 
 
+class WindowSettings(Section):
+    """Overlapping windows of long texts. Each window is trained on; a text is answered from all of its windows."""
+
+    stride: int = Field(
+        ge=0, description="Tokens that a window shares with the one before, special tokens not counted."
+    )
+    aggregate: Literal["mean", "max", "first"] = Field(
+        "mean",
+        description="A text's logits: the mean or the maximum over its windows, or those of the first window.",
+    )
+
+
 class TransformSettings(Section):
     """Tokenization. Its rules are read from the checkpoint's tokenizer files."""
 
@@ -181,3 +193,12 @@ class TransformSettings(Section):
         le=8192,
         description="Maximum tokens per text or pair, special tokens included; longer texts are truncated.",
     )
+    window: WindowSettings | None = Field(
+        None,
+        description="Windows of `max_length` tokens, which cover the whole text; null: longer texts are truncated.",
+    )
+
+    @property
+    def stride(self) -> int | None:
+        """Of the windows; None if texts are truncated."""
+        return None if self.window is None else self.window.stride

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 INPUT_IDS = "input_ids"  # int64, variable length, special tokens included
 TOKEN_TYPE_IDS = "token_type_ids"  # int64, same length as INPUT_IDS; which text of a pair a token belongs to
 WORD_INDEX = "word_index"  # int64, same length as INPUT_IDS; number of the token's word in its row, -1 for special tokens
+WINDOW_LENGTHS = (
+    "window_lengths"  # int64, variable length: tokens of each window of a text; only with transform.window
+)
 LABEL_ID = "label_id"  # int64 scalar: the label's line number in the label list, starting at 0
 
 # A further input of the encoder, derived from the lengths and never stored.

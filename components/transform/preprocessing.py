@@ -19,7 +19,7 @@ from models.errors import PipelineError
 from models.tasks.task import TASKS
 from models.tokenizers.family import family_of
 from models.tokenizers.hugging_face import verified_spec
-from models.tokenizers.packing import encode
+from models.tokenizers.windows import encode_rows
 
 
 def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -> dict[str, Column]:
@@ -33,7 +33,9 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
 
     Returns:
         INPUT_IDS: int64 SparseTensor [batch, None], written as `tf.io.VarLenFeature(tf.int64)`; special
-            tokens included, at most transform.max_length values, no padding.
+            tokens included, at most transform.max_length values, no padding. With transform.window those of
+            all windows.
+        WINDOW_LENGTHS: int64 SparseTensor [batch, None], the tokens of each window; only with transform.window.
         TOKEN_TYPE_IDS: as INPUT_IDS, the token types; only with data.text_pair and a tokenizer that has them.
         LABEL_ID: int64 [batch], written as `tf.io.FixedLenFeature([], tf.int64)`; -1 for a label that is
             not in the list. Absent if the label column is.
@@ -46,7 +48,9 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
     settings = TransformSettings.model_validate(custom_config["transform"])
     folder = Path(custom_config["checkpoint_dir"])
     spec, graph = verified_spec(folder), family_of(folder).load_graph()
-    model_inputs = encode(texts(inputs, data), graph.tokenize, spec, settings.max_length)
+    model_inputs = encode_rows(
+        texts(inputs, data), graph.tokenize, spec, settings.max_length, settings.stride
+    )
     outputs: dict[str, Column] = {name: values.to_sparse() for name, values in model_inputs.items()}
     if data.label_column in inputs:
         labels = TASKS[custom_config["task"]].labels()

@@ -18,7 +18,7 @@ import tensorflow as tf
 from models.features import INPUT_IDS, TOKEN_TYPE_IDS
 from models.tokenizers.family import family_of
 from models.tokenizers.hugging_face import shared_tokenizer, verified_spec
-from models.tokenizers.packing import encode
+from models.tokenizers.windows import encode_rows
 
 
 class Token(NamedTuple):
@@ -29,7 +29,10 @@ class Token(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Token ids with special tokens, cut at the maximum length and not padded, and the type of each."""
+    """Token ids with special tokens, cut at the maximum length and not padded, and the type of each.
+
+    With windows, those of all windows of the text, one after the other.
+    """
 
     ids: list[int]
     types: list[int]
@@ -51,13 +54,14 @@ Columns: TypeAlias = Sequence[Sequence[bytes]]  # one text a row, or two for pai
 Tokenizer: TypeAlias = Callable[[Columns], list[Row]]
 
 
-def graph_tokenizer(folder: Path, columns: int, max_length: int) -> Tokenizer:
+def graph_tokenizer(folder: Path, columns: int, max_length: int, stride: int | None = None) -> Tokenizer:
     """The tokenization of `preprocessing_fn`, as a graph that is traced once.
 
     Args:
         folder: of the checkpoint.
         columns: 1, or 2 for pairs.
-        max_length: maximum tokens of a row, special tokens included.
+        max_length: maximum tokens of a row or a window, special tokens included.
+        stride: tokens that windows share; None: rows are cut.
 
     Raises:
         CheckpointError: the tokenizer files cannot be reproduced, or transformers reads them differently.
@@ -68,7 +72,7 @@ def graph_tokenizer(folder: Path, columns: int, max_length: int) -> Tokenizer:
     # AutoGraph would wrap a PipelineError in lines about where it was raised.
     @tf.function(input_signature=[[tf.TensorSpec([None], tf.string)] * columns], autograph=False)
     def model_inputs(texts: list[tf.Tensor]) -> dict[str, tf.RaggedTensor]:
-        return encode(texts, graph.tokenize, spec, max_length)
+        return encode_rows(texts, graph.tokenize, spec, max_length, stride)
 
     def tokenize(rows: Columns) -> list[Row]:
         made = model_inputs([tf.constant(list(column), tf.string) for column in rows])
@@ -77,12 +81,13 @@ def graph_tokenizer(folder: Path, columns: int, max_length: int) -> Tokenizer:
     return tokenize
 
 
-def transformers_tokenizer(folder: Path, max_length: int | None) -> Tokenizer:
+def transformers_tokenizer(folder: Path, max_length: int | None, stride: int | None = None) -> Tokenizer:
     """The checkpoint's Rust tokenizer, called as in Hugging Face's training scripts.
 
     Args:
         folder: of the checkpoint.
-        max_length: maximum tokens of a row; None: rows are not cut.
+        max_length: maximum tokens of a row or a window; None: rows are not cut.
+        stride: tokens that windows share; None: rows are cut.
 
     Bytes that are not UTF-8 are replaced by U+FFFD, as in the graph.
 
@@ -97,12 +102,24 @@ def transformers_tokenizer(folder: Path, max_length: int | None) -> Tokenizer:
             *texts,
             truncation=max_length is not None,
             max_length=max_length,
+            stride=stride or 0,
+            return_overflowing_tokens=stride is not None,
             return_attention_mask=False,
             verbose=False,
         )
-        return _rows(made)
+        return _rows(made if stride is None else _joined(made, len(rows[0])))
 
     return tokenize
+
+
+def _joined(windows: Mapping[str, Any], rows: int) -> dict[str, list[list[int]]]:
+    """Joins the windows of each row: transformers gives each as a row, and the number of its text."""
+    names = [name for name in (INPUT_IDS, TOKEN_TYPE_IDS) if name in windows]
+    joined: dict[str, list[list[int]]] = {name: [[] for _ in range(rows)] for name in names}
+    for name in names:
+        for row, values in zip(windows["overflow_to_sample_mapping"], windows[name], strict=True):
+            joined[name][row] += values
+    return joined
 
 
 def _rows(model_inputs: Mapping[str, Any]) -> list[Row]:
