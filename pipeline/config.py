@@ -102,6 +102,7 @@ class Config(Section):
             raise ValueError(
                 "evaluate.split must not be 'train': a model is not evaluated on its training data"
             )
+        self._check_windows()
         for number, slicing in enumerate(self.evaluate.slices):
             averages = sorted(name for name in slicing.thresholds if metric(name).over_classes)
             if self.data.label_column in slicing.columns and averages:
@@ -111,6 +112,26 @@ class Config(Section):
                     f"of {task_of(self).facts().RANKS_SLICES} there"
                 )
         return self
+
+    def _check_windows(self) -> None:
+        """Windows are of one text, and neither the exported programs nor fixed shapes know them."""
+        if self.transform.window is None:
+            return
+        if self.data.text_pair is not None:
+            raise ValueError(
+                f"transform.window: a row of a pair task is not cut into windows; remove it, or data.text_pair "
+                f"{self.data.text_pair!r}"
+            )
+        for key in self.export.chosen():
+            raise ValueError(
+                f"export.{key}: an exported model answers one window, not a text; remove transform.window"
+            )
+        if self.train.strategy != "none" or self.train.xla:
+            key = "train.xla" if self.train.xla else f"train.strategy {self.train.strategy}"
+            raise ValueError(
+                f"{key} requires batches of a fixed shape, which texts of several windows do not have; remove it or "
+                "transform.window"
+            )
 
     def needs_baseline(self) -> bool:
         """Whether only a model that was compared with the served one may replace it."""

@@ -435,6 +435,7 @@ def check_encoder(config: Config, folder: Path) -> list[str]:
         text_pair=config.data.text_pair is not None,
         frozen_layers=config.train.freeze.layers,
         layer_lr_decay=config.train.layer_lr_decay,
+        stride=config.transform.stride or 0,
     )
     _check_forward(config, folder)
     _check_exports(config, folder)

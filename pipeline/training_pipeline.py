@@ -83,6 +83,7 @@ def create_pipeline(
         settings=config.parity,
         text_columns=data.text_columns,
         max_length=config.transform.max_length,
+        stride=config.transform.stride,
         parts=parts,
         refusal_dir=paths.refusal_dir,
     )

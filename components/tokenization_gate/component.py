@@ -29,7 +29,8 @@ class TokenizationGate(base_component.BaseComponent):
         statistics: ExampleStatistics of StatisticsGen, which have the number of rows.
         settings: the config's `parity` section.
         text_columns: raw text columns; two for text pairs.
-        max_length: maximum tokens of a row.
+        max_length: maximum tokens of a row or a window.
+        stride: tokens that windows share; None: rows are cut.
         parts: what the model is made of; the checkpoint has the tokenizer files.
         refusal_dir: folder for `tokenization_gate.json`, the report if the run is rejected; "": only logged.
     """
@@ -45,6 +46,7 @@ class TokenizationGate(base_component.BaseComponent):
         settings: ParitySettings,
         text_columns: Sequence[str],
         max_length: int,
+        stride: int | None,
         parts: ModelParts,
         refusal_dir: str = "",
     ) -> None:
@@ -52,6 +54,7 @@ class TokenizationGate(base_component.BaseComponent):
             "parity": settings.as_json(),
             "text_columns": list(text_columns),
             "max_length": max_length,
+            "stride": stride,
             "checkpoint_dir": str(parts.checkpoint_dir),
         }
         spec = TokenizationGateSpec(

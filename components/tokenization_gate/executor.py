@@ -80,6 +80,7 @@ class Executor(base_executor.BaseExecutor):
             settings["text_columns"],
             Path(settings["checkpoint_dir"]),
             settings["max_length"],
+            settings["stride"],
             ParitySettings.model_validate(settings["parity"]),
         )
         for mismatch in report.examples:
@@ -115,6 +116,7 @@ def compare(
     text_columns: Sequence[str],
     checkpoint: Path,
     max_length: int,
+    stride: int | None,
     settings: ParitySettings,
 ) -> ParityReport:
     """Tokenizes the sample twice.
@@ -124,7 +126,8 @@ def compare(
         rows: split -> its number of rows.
         text_columns: one raw column, or two for pairs.
         checkpoint: folder with the tokenizer files.
-        max_length: maximum tokens of a row.
+        max_length: maximum tokens of a row or a window.
+        stride: tokens that windows share; None: rows are cut.
         settings: the config's `parity` section.
 
     Raises:
@@ -134,7 +137,7 @@ def compare(
     sizes = sample_sizes(rows, settings.rows)
     compared, mismatches, examples = dict.fromkeys(rows, 0), dict.fromkeys(rows, 0), list[Mismatch]()
     if any(sizes.values()):
-        both = _Both(checkpoint, len(text_columns), max_length)
+        both = _Both(checkpoint, len(text_columns), max_length, stride)
         for split, size in sizes.items():
             for batch in _batches(folders[split], text_columns, rows[split], size):
                 found = list(both.mismatches(split, batch))
@@ -170,10 +173,10 @@ def _batches(folder: Path, columns: Sequence[str], rows: int, size: int) -> Iter
 class _Both:
     """The two tokenizers of a checkpoint."""
 
-    def __init__(self, checkpoint: Path, columns: int, max_length: int) -> None:
+    def __init__(self, checkpoint: Path, columns: int, max_length: int, stride: int | None) -> None:
         # In this order, transformers' tokenizer is loaded once.
-        self._transformers: Tokenizer = transformers_tokenizer(checkpoint, max_length)
-        self._graph: Tokenizer = graph_tokenizer(checkpoint, columns, max_length)
+        self._transformers: Tokenizer = transformers_tokenizer(checkpoint, max_length, stride)
+        self._graph: Tokenizer = graph_tokenizer(checkpoint, columns, max_length, stride)
         self._tokens = load_spec(checkpoint).tokens
 
     def mismatches(self, split: str, rows: Sequence[_Row]) -> Iterator[Mismatch]:

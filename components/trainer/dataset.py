@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.trainer import windows
 from models import features
 from models.errors import PipelineError
 from models.tasks.task import Task
@@ -30,6 +31,7 @@ Batch = dict[str, tf.Tensor]
 
 _SHUFFLE_ROWS = 50_000  # serialized rows in the shuffle buffer: about 10 MB of sentences
 _POOL_BATCHES = 128  # more batches per pool: less padding, but coarser shuffling between pools
+_LONG_POOL_BATCHES = 8  # of whole texts that have windows
 _READ_ROWS = 4096
 _BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
@@ -43,6 +45,7 @@ class SplitSummary:
     """
 
     rows: int
+    sequences: int  # what an epoch trains on: the rows, or the windows of all rows
     tokens: int
     label_counts: tuple[float, ...]
     token_ids: tuple[int, ...]
@@ -55,7 +58,7 @@ class Batching:
 
     `bucket_width`: batches are padded to a multiple of this many tokens. `inputs`: names of the model's inputs.
     `fixed_rows`: the last batch of a pool is filled up with rows of weight 0, because replicas or a compiler
-    require a fixed shape.
+    require a fixed shape. `windows`: the rows have windows.
     """
 
     batch_size: int
@@ -64,6 +67,7 @@ class Batching:
     inputs: tuple[str, ...] = (features.INPUT_IDS, features.ATTENTION_MASK)
     class_weights: tuple[float, ...] | None = None
     fixed_rows: bool = False
+    windows: bool = False
 
 
 def model_inputs(transformed_spec: Mapping[str, Any], taken: Collection[str]) -> tuple[str, ...]:
@@ -100,6 +104,7 @@ def summarize_split(
     vocabulary: int,
     inputs: Sequence[str],
     task: Task,
+    has_windows: bool = False,
 ) -> SplitSummary:
     """Reads a split once; counts rows and checks everything that would make a training step fail later.
 
@@ -108,27 +113,31 @@ def summarize_split(
             [0, classes) or a token id outside [0, vocabulary).
     """
     labels, counts = task.labels(), np.zeros(1, np.int64)
-    count, tokens, occurs = 0, 0, np.zeros(vocabulary, np.bool_)
+    count, sequences, tokens, occurs = 0, 0, 0, np.zeros(vocabulary, np.bool_)
     digest = hashlib.sha256()
     for shard in shards:
         try:
             _check_whole(shard)
             for rows in _parsed(
-                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, inputs, task
+                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, inputs, task, has_windows
             ):
                 ids = rows[features.INPUT_IDS]
+                lengths = rows.get(features.WINDOW_LENGTHS)
+                cuts = ids.row_splits if lengths is None else lengths.flat_values
                 count += int(ids.nrows())
+                sequences += int(ids.nrows() if lengths is None else tf.size(cuts))
                 counts = counts + labels.counts(rows, shard, classes)
                 _check_tokens(shard, ids, vocabulary)
                 tokens += int(ids.flat_values.shape[0])
                 occurs[ids.flat_values.numpy()] = True
-                for part in (ids.flat_values, ids.row_splits, *labels.arrays(rows)):
+                for part in (ids.flat_values, ids.row_splits, cuts, *labels.arrays(rows)):
                     digest.update(np.asarray(part).tobytes())
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, *_BROKEN_GZIP) as error:
             reason = getattr(error, "message", str(error))
             raise PipelineError(f"{shard}: not readable as transformed examples: {reason[:200]}") from error
     return SplitSummary(
         count,
+        sequences,
         tokens,
         tuple(counts.tolist()),
         tuple(np.flatnonzero(occurs).tolist()),
@@ -160,25 +169,34 @@ def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch
 
     Returns:
         Batches: the model's inputs int32 [rows, tokens], the task's labels (label_id int32 [rows]),
-        row_weight
-        float32 [rows].
+        row_weight float32 [rows]. A window is a row.
     """
     # Epochs are a large prime apart, so that (seed 0, epoch 1) differs from (seed 1, epoch 0).
     mixed = seed + 1_000_003 * epoch
     rows = _records(shards).shuffle(_SHUFFLE_ROWS, seed=mixed, reshuffle_each_iteration=False)
     pool_rows = batching.batch_size * _POOL_BATCHES
-    pools = _parsed(rows, pool_rows, batching.inputs, batching.task).enumerate()
-    return pools.flat_map(lambda i, pool: _cut(pool, batching, (mixed, i))).prefetch(2)
+    if batching.windows:
+        texts = _parsed(rows, batching.batch_size, batching.inputs, batching.task, has_windows=True)
+        pools = texts.map(lambda some: windows.parsed_windows(some, _stored(batching.inputs))).rebatch(
+            pool_rows
+        )
+    else:
+        pools = _parsed(rows, pool_rows, batching.inputs, batching.task)
+    return pools.enumerate().flat_map(lambda i, pool: _cut(pool, batching, (mixed, i))).prefetch(2)
 
 
 def evaluation_batches(shards: Sequence[str], batching: Batching, limit: int = -1) -> tf.data.Dataset:
     """Every row once, in a fixed order that keeps rows of similar length together; shapes as in `training_batches`.
 
+    With windows, the inputs have all windows of the batch's texts, int32 [windows, tokens], and windows.TEXT says
+    which text each belongs to.
+
     Args:
         limit: number of rows to read, from the start of the shards; -1: all.
     """
-    rows, pool_rows = _records(shards).take(limit), batching.batch_size * _POOL_BATCHES
-    pools = _parsed(rows, pool_rows, batching.inputs, batching.task)
+    pool_batches = _LONG_POOL_BATCHES if batching.windows else _POOL_BATCHES
+    rows, pool_rows = _records(shards).take(limit), batching.batch_size * pool_batches
+    pools = _parsed(rows, pool_rows, batching.inputs, batching.task, batching.windows)
     return pools.flat_map(lambda pool: _cut(pool, batching, None)).prefetch(2)
 
 
@@ -191,8 +209,11 @@ def _compression(shard: str) -> str:
         return "GZIP" if file.read(2) == b"\x1f\x8b" else ""
 
 
-def _parsed(records: tf.data.Dataset, rows: int, inputs: Sequence[str], task: Task) -> tf.data.Dataset:
-    spec: dict[str, Any] = {name: tf.io.RaggedFeature(tf.int64) for name in _stored(inputs)}
+def _parsed(
+    records: tf.data.Dataset, rows: int, inputs: Sequence[str], task: Task, has_windows: bool = False
+) -> tf.data.Dataset:
+    names = [*_stored(inputs), *([features.WINDOW_LENGTHS] if has_windows else [])]
+    spec: dict[str, Any] = {name: tf.io.RaggedFeature(tf.int64) for name in names}
     spec |= task.labels().parsing_spec()
     return records.batch(rows).map(lambda serialized: tf.io.parse_example(serialized, spec))
 
@@ -221,13 +242,18 @@ def _batch(pool: Batch, rows: tf.Tensor, batching: Batching) -> Batch:
         batching.task.labels(),
         {n: tf.gather(pool[n], rows) for n in _stored(batching.inputs)},
     )
+    text: Batch = {}
+    if features.WINDOW_LENGTHS in pool:
+        cuts = tf.gather(pool[features.WINDOW_LENGTHS], rows)
+        sequences = windows.rows_of_windows(sequences, cuts)
+        text = {windows.TEXT: tf.cast(cuts.value_rowids(), tf.int32)}
     lengths = tf.cast(sequences[features.INPUT_IDS].row_lengths(), tf.int32)
     width = -(-tf.reduce_max(lengths) // batching.bucket_width) * batching.bucket_width
     batch = {name: _padded(values, width) for name, values in sequences.items()}
     batch[features.ATTENTION_MASK] = tf.sequence_mask(lengths, width, tf.int32)
-    batch |= labels.batch(pool, rows)
+    batch |= text | labels.batch(pool, rows)
     if batching.class_weights is None:
-        batch[ROW_WEIGHT] = tf.ones_like(lengths, tf.float32)
+        batch[ROW_WEIGHT] = tf.ones_like(rows, tf.float32)
     else:
         batch[ROW_WEIGHT] = labels.row_weights(batch, batching.class_weights)
     return _filled(batch, batching.batch_size) if batching.fixed_rows else batch

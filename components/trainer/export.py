@@ -14,6 +14,7 @@ import tensorflow_transform as tft
 
 from components.model_files import EXTRAS, write_sums
 from components.settings import DataSettings
+from components.trainer import windows
 from components.trainer.dataset import model_inputs
 from models import features
 from models.encoders.families import FAMILIES, forward_of
@@ -28,7 +29,8 @@ Outputs = dict[str, tf.Tensor]
 class ServingModel(tf.Module):
     """The exported module: weights, transform graph and label list, without optimizer and training graph.
 
-    Created before training, so that a transform graph that does not fit is detected early.
+    Created before training, so that a transform graph that does not fit is detected early. `aggregate`: how the logits
+    of a text's windows become its own; None if texts have none.
 
     Raises:
         PipelineError: the transform graph was made for other columns.
@@ -41,8 +43,10 @@ class ServingModel(tf.Module):
         data: DataSettings,
         labels: Path,
         task: Task,
+        aggregate: str | None = None,
     ) -> None:
         super().__init__()
+        self._aggregate = aggregate
         self._model = _Untracked(model)
         self._classify = forward_of(model).classify
         self.weights = list(model.variables)
@@ -79,16 +83,23 @@ class ServingModel(tf.Module):
 
     def _serve_raw(self, raw: Mapping[str, Any]) -> Outputs:
         transformed = self.transform_layer(dict(raw))
-        ids = _ragged(transformed[features.INPUT_IDS])
-        inputs = {features.INPUT_IDS: ids, features.ATTENTION_MASK: tf.ones_like(ids)}
-        inputs |= {name: _ragged(transformed[name]) for name in self._inputs if name not in inputs}
-        return self._outputs({name: _padded(values) for name, values in inputs.items()})
+        inputs = {name: _ragged(transformed[name]) for name in self._inputs if name in transformed}
+        if self._aggregate is None:
+            return self._outputs(self._logits(_dense(inputs)))
+        lengths = _ragged(transformed[features.WINDOW_LENGTHS])
+        tokens, text = _dense(windows.rows_of_windows(inputs, lengths)), lengths.value_rowids()
+        logits = windows.text_logits(
+            self._logits, tokens, tf.cast(text, tf.int32), tf.cast(lengths.nrows(), tf.int32), self._aggregate
+        )
+        return self._outputs(logits)
 
     def _serve_tokens(self, **tokens: tf.Tensor) -> Outputs:
-        return self._outputs({name: tf.cast(value, tf.int32) for name, value in tokens.items()})
+        return self._outputs(self._logits({name: tf.cast(value, tf.int32) for name, value in tokens.items()}))
 
-    def _outputs(self, inputs: Mapping[str, tf.Tensor]) -> Outputs:
-        logits = self._classify(self._model.value, inputs)
+    def _logits(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return self._classify(self._model.value, inputs)
+
+    def _outputs(self, logits: tf.Tensor) -> Outputs:
         classes = self.labels.lookup(tf.range(self._classes, dtype=tf.int64))
         return self._head.served_outputs(logits, classes, self._constants.value)
 
@@ -106,7 +117,7 @@ def export_model(module: ServingModel, labels: Path, out: Path, constants: Const
     Signatures, all with the outputs of the task's head:
       serving_default: the raw text columns by name, string [batch].
       serve_examples: "examples", serialized tf.Examples with those columns, string [batch].
-      serve_tokens: the model's inputs, such as input_ids and attention_mask, int64 [batch, tokens].
+      serve_tokens: the model's inputs, such as input_ids and attention_mask, int64 [batch, tokens]; a window is a row.
 
     The label list is an asset of the graph and, for people and tools, `assets.extra/labels.txt`, as are the constants
     of the answer, in `assets.extra/answer.json`, if the task has any. The digests of all files are in
@@ -128,6 +139,12 @@ def _as_raw(values: tf.Tensor, spec: Any) -> Any:
     rows = tf.size(values, tf.int64)
     indices = tf.stack([tf.range(rows), tf.zeros([rows], tf.int64)], axis=1)
     return tf.SparseTensor(indices, values, [rows, 1])
+
+
+def _dense(inputs: Mapping[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+    """The model's inputs of rows of tokens, padded, with the mask: int32 [rows, tokens]."""
+    mask = tf.ones_like(inputs[features.INPUT_IDS])
+    return {name: _padded(values) for name, values in (*inputs.items(), (features.ATTENTION_MASK, mask))}
 
 
 def _ragged(values: Any) -> tf.RaggedTensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow_transform as tft
 
-from components.settings import DataSettings, ModelSettings
+from components.settings import DataSettings, ModelSettings, TransformSettings
 from components.trainer.dataset import model_inputs
 from components.trainer.distribution import is_chief, make_strategy
 from components.trainer.export import ServingModel, export_model
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 def run_fn(fn_args: FnArgs) -> None:
     """Fine-tunes the checkpoint on the transformed examples and exports the model with all signatures.
 
-    `custom_config`: "model", "train", "data" (settings as JSON), "checkpoint_dir", "labels_path",
+    `custom_config`: "model", "train", "data", "transform" (settings as JSON), "checkpoint_dir", "labels_path",
     "state_dir" (kept after an interrupt), "task" (a key of `TASKS`), "code_fingerprint".
     """
     custom, run_dir = fn_args.custom_config, Path(fn_args.model_run_dir)
     data = DataSettings.model_validate(custom["data"])
     model_settings = ModelSettings.model_validate(custom["model"])
     settings = TrainSettings.model_validate(custom["train"])
+    window = TransformSettings.model_validate(custom["transform"]).window
+    aggregate = None if window is None else window.aggregate
     checkpoint, labels_path = Path(custom["checkpoint_dir"]), Path(custom["labels_path"])
     strategy, task = make_strategy(settings.strategy), TASKS[custom["task"]]
     labels, state_dir = task.read_labels(labels_path), Path(custom["state_dir"])
@@ -49,8 +51,10 @@ def run_fn(fn_args: FnArgs) -> None:
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     taken = FAMILIES[model.config.model_type].facts().INPUTS
     inputs = model_inputs(transform.transformed_feature_spec(), taken)
-    rows = read_data(fn_args.train_files, fn_args.eval_files, labels, model.config.vocab_size, inputs, task)
-    serving = ServingModel(model, transform, data, labels_path, task)
+    rows = read_data(
+        fn_args.train_files, fn_args.eval_files, labels, model.config.vocab_size, inputs, task, aggregate
+    )
+    serving = ServingModel(model, transform, data, labels_path, task, aggregate)
     identity = {"weights": checkpoint_digest(checkpoint), "dropout": model_settings.dropout}
     identity["code"] = custom.get("code_fingerprint")
     log_dir = run_dir if settings.tensorboard else None

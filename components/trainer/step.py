@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from components.trainer import windows
 from components.trainer.dataset import ROW_WEIGHT
 from components.trainer.optimizer import AdamW
 from components.trainer.settings import TrainSettings
@@ -112,21 +113,34 @@ def scoring_function(
     inputs: Sequence[str],
     task: Task,
     objective: Objective = PLAIN,
+    aggregate: str | None = None,
 ) -> Callable[[Inputs], tf.Tensor]:
     """Returns a function from a batch to the head's `score_sums`, float32 [sums], over all replicas.
 
-    Rows of weight 0 do not count.
+    Rows of weight 0 do not count. `aggregate`: how the logits of windows become those of a text; None if rows have no
+    windows.
     """
     head, classify = task.head(), forward_of(model).classify
 
+    def plain(batch: Inputs) -> tf.Tensor:
+        return classify(model, batch, None, tf.as_dtype(settings.compute_dtype))
+
+    def logits(batch: Inputs) -> tf.Tensor:
+        if aggregate is None:
+            return plain(batch)
+        tokens, texts = {name: batch[name] for name in inputs}, tf.shape(batch[ROW_WEIGHT])[0]
+        return windows.text_logits(plain, tokens, batch[windows.TEXT], texts, aggregate)
+
     def replica(batch: Inputs) -> tf.Tensor:
-        logits = classify(model, batch, None, tf.as_dtype(settings.compute_dtype))
-        return head.score_sums(logits, batch, batch[ROW_WEIGHT], objective)
+        return head.score_sums(logits(batch), batch, batch[ROW_WEIGHT], objective)
 
     def all_replicas(batch: Inputs) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, args=(batch,)), axis=None)
 
-    return _compiler(settings, strategy)(all_replicas, [batch_spec(inputs, task)])
+    spec = batch_spec(inputs, task)
+    if aggregate is not None:
+        spec[windows.TEXT] = tf.TensorSpec([None], tf.int32)
+    return _compiler(settings, strategy)(all_replicas, [spec])
 
 
 def batch_spec(inputs: Sequence[str], task: Task) -> dict[str, tf.TensorSpec]:

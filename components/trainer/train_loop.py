@@ -50,6 +50,7 @@ class TrainingData:
     labels: list[str]
     inputs: tuple[str, ...]
     task: Task
+    aggregate: str | None = None  # how a text's windows are joined; None if texts have none
 
 
 def read_data(
@@ -59,19 +60,25 @@ def read_data(
     vocabulary: int,
     inputs: tuple[str, ...],
     task: Task,
+    aggregate: str | None = None,
 ) -> TrainingData:
     """Finds and checks both splits. `inputs`: names of the model's inputs, from `dataset.model_inputs`.
+
+    `aggregate`: how the windows of a text are joined, see `windows.text_logits`; None if texts have none.
 
     Raises:
         PipelineError: no file matches, a shard cannot be read, a split has no row, or a row does not fit
             labels or vocabulary.
     """
     shards = [dataset.list_shards(patterns) for patterns in (train, evaluation)]
-    summaries = [dataset.summarize_split(s, len(labels), vocabulary, inputs, task) for s in shards]
+    has_windows = aggregate is not None
+    summaries = [
+        dataset.summarize_split(s, len(labels), vocabulary, inputs, task, has_windows) for s in shards
+    ]
     for name, patterns, summary in zip(("train", "eval"), (train, evaluation), summaries, strict=True):
         if summary.rows == 0:
             raise PipelineError(f"split {name!r} has 0 rows in {patterns[0]}; see data.path and data.splits")
-    return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, inputs, task)
+    return TrainingData(shards[0], shards[1], summaries[0], summaries[1], labels, inputs, task, aggregate)
 
 
 def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, ...] | None:
@@ -179,7 +186,10 @@ class _Loop:
         self.eval_batching = _batching(
             settings, data.inputs, strategy, settings.eval_batch_size, None, data.task
         )
-        self.passes_per_epoch = math.ceil(data.train_summary.rows / self.batching.batch_size)
+        if data.aggregate is not None:
+            self.batching = replace(self.batching, windows=True)
+            self.eval_batching = replace(self.eval_batching, windows=True)
+        self.passes_per_epoch = math.ceil(data.train_summary.sequences / self.batching.batch_size)
         steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation_steps
         total = settings.max_steps or max(1, math.ceil((settings.epochs or 1.0) * steps_per_epoch - 1e-9))
         self.history = History(
@@ -194,7 +204,9 @@ class _Loop:
         self.train_step = TrainStep(
             model, self.variables, self.optimizer, settings, strategy, data.inputs, data.task, self.objective
         )
-        self.score_batch = scoring_function(model, settings, strategy, data.inputs, data.task, self.objective)
+        self.score_batch = scoring_function(
+            model, settings, strategy, data.inputs, data.task, self.objective, data.aggregate
+        )
         self.writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else None
         self.saved_at = time.monotonic()
 
@@ -449,6 +461,7 @@ def _mark(
             "train": data.train_summary.digest,
             "evaluation": data.evaluation_summary.digest,
             "labels": data.labels,
+            "aggregate": data.aggregate,
             "settings": settings.model_dump(mode="json", exclude=_NO_PART_OF_THE_RESULT),
             "replicas": strategy.num_replicas_in_sync,
             "identity": dict(identity),

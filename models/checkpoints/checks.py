@@ -32,6 +32,7 @@ def check_checkpoint(
     text_pair: bool = False,
     frozen_layers: int = 0,
     layer_lr_decay: float = 1.0,
+    stride: int = 0,
 ) -> list[str]:
     """Refuses a checkpoint that cannot be trained, without TensorFlow and with one pass over the weights.
 
@@ -42,6 +43,7 @@ def check_checkpoint(
         text_pair: whether a row has two texts, which the encoder has to tell apart.
         frozen_layers: train.freeze.layers.
         layer_lr_decay: train.layer_lr_decay.
+        stride: tokens that windows share, 0 without windows.
 
     Returns:
         Notes for the user about an accepted checkpoint, one line each; usually none.
@@ -50,8 +52,8 @@ def check_checkpoint(
         CheckpointError: a file is missing, malformed, cut short or leads out of the folder, the folder is an
             adapter's, config.json asks for another forward pass, a weight is not a finite float, the tokenizer
             cannot be reproduced, one of its ids has no embedding, or the weights are a pickle.
-        CheckpointUsageError: `max_length`, `text_pair`, `frozen_layers` or `layer_lr_decay` asks for more than the
-            checkpoint has.
+        CheckpointUsageError: `max_length`, `stride`, `text_pair`, `frozen_layers` or `layer_lr_decay` asks for more
+            than the checkpoint has.
     """
     check_links(folder)
     check_no_adapter(folder)
@@ -64,7 +66,7 @@ def check_checkpoint(
     spec = load_spec(folder)
     _check_embeddings(folder, spec, rows=encoder.facts.sizes(encoder.config).vocabulary)
     _check_padding(folder, encoder, spec)
-    _check_settings(folder, encoder, spec, max_length, text_pair, frozen_layers)
+    _check_settings(folder, encoder, spec, max_length, text_pair, frozen_layers, stride)
     _check_layer_lr_decay(folder, encoder, layer_lr_decay)
     check_finite(tensors)
     return list(_notes(folder, encoder))
@@ -102,6 +104,7 @@ def _check_settings(
     max_length: int | None,
     text_pair: bool,
     frozen_layers: int,
+    stride: int,
 ) -> None:
     sizes = encoder.facts.sizes(encoder.config)
     if max_length is not None and max_length > sizes.positions:
@@ -114,6 +117,12 @@ def _check_settings(
         raise CheckpointUsageError(
             f"transform.max_length {max_length} has no room for text beside the {special_tokens(template)} special tokens of "
             f"{spec.file}; set it to at least {special_tokens(template) + 1}"
+        )
+    room = None if max_length is None else max_length - special_tokens(template)
+    if room is not None and stride >= room:
+        raise CheckpointUsageError(
+            f"transform.window.stride {stride} is as long as a window, which has room for {room} tokens of text "
+            f"(transform.max_length {max_length}); set it to at most {room - 1}"
         )
     if frozen_layers > sizes.layers:
         raise CheckpointUsageError(

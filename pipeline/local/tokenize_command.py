@@ -27,13 +27,17 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class Compared:
-    """One row, tokenized twice. `tokens[i]` has the id i; `whole`: number of tokens if the row is not cut."""
+    """One row, tokenized twice. `tokens[i]` has the id i; `whole`: number of tokens if the row is not cut.
+
+    With a stride, the row has all windows of the text, one after the other.
+    """
 
     graph: Row
     transformers: Row
     tokens: Sequence[str]
     max_length: int
     whole: int
+    stride: int | None = None
 
     @property
     def equal(self) -> bool:
@@ -89,13 +93,14 @@ def compare(config: Config, texts: Sequence[bytes]) -> Compared:
         from models.tokenizers.hugging_face import verified_spec
         from models.tokenizers.parity import graph_tokenizer, transformers_tokenizer
 
-        rows, max_length = [[text] for text in texts], config.transform.max_length
+        rows, transform = [[text] for text in texts], config.transform
+        max_length, stride = transform.max_length, transform.stride
         # One load of transformers' tokenizer serves all of these, as long as `uncut` has it.
         uncut = transformers_tokenizer(folder, None)
         [whole] = uncut(rows)
-        [cut] = transformers_tokenizer(folder, max_length)(rows)
-        [graph] = graph_tokenizer(folder, len(texts), max_length)(rows)
-    return Compared(graph, cut, verified_spec(folder).tokens, max_length, len(whole.ids))
+        [cut] = transformers_tokenizer(folder, max_length, stride)(rows)
+        [graph] = graph_tokenizer(folder, len(texts), max_length, stride)(rows)
+    return Compared(graph, cut, verified_spec(folder).tokens, max_length, len(whole.ids), stride)
 
 
 def as_json(found: Compared) -> dict[str, Any]:
@@ -135,7 +140,9 @@ def _cells(found: Compared, token: Token | None) -> tuple[Text, str, str]:
 
 def _verdict(found: Compared) -> Iterator[Text]:
     length = f"transform.max_length is {found.max_length}"
-    if found.whole > found.max_length:
+    if found.whole > found.max_length and found.stride is not None:
+        yield Text(f"Cut into windows that share {found.stride} tokens: {length}.")
+    elif found.whole > found.max_length:
         yield Text(f"Cut to {len(found.transformers.ids)} of {found.whole} tokens: {length}.")
     else:
         yield Text(f"Nothing was cut: {length}.")

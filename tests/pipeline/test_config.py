@@ -204,6 +204,23 @@ def test_max_rise_bounds_what_is_worse_when_higher_and_nothing_else(write):
     assert "give either max_drop or max_rise, got max_drop 0.01 and max_rise 0.2" in error_of(both)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.text_pair=second"], "transform.window: a row of a pair task is not cut into windows"),
+        (["export.onnx.variants=[float32]"], "export.onnx: an exported model answers one window, not a text"),
+        (["train.strategy=mirrored"], "train.strategy mirrored requires batches of a fixed shape"),
+        (["train.xla=true"], "train.xla requires batches of a fixed shape"),
+        (["transform.window.aggregate=median"], "input should be 'mean', 'max' or 'first'"),
+        (["transform.window.stride=-1"], "greater than or equal to 0"),
+    ],
+)
+def test_windows_are_refused_where_they_would_be_ignored(write, overrides, message):
+    config = write(GOOD + "transform:\n  window: {stride: 16}\n")
+    assert load_config(config).transform.stride == 16
+    assert message in error_of(config, *overrides)
+
+
 @pytest.mark.parametrize("key", ["text", "text_pair"])
 @pytest.mark.parametrize("column", ["Review Text", "class", "text.body", "self", "_text", "größe", "1a"])
 def test_text_column_that_no_signature_takes_is_refused(write, key, column):

@@ -59,6 +59,7 @@ def run(
     columns: tuple[str, ...] = ("text",),
     max_length: int = 16,
     encoder: str = "encoder",
+    stride: int | None = None,
     **parity: Any,
 ) -> str:
     """State of the gate in a run of the three nodes."""
@@ -71,6 +72,7 @@ def run(
         settings=ParitySettings(**parity),
         text_columns=columns,
         max_length=max_length,
+        stride=stride,
         parts=ModelParts(
             task=TASKS["single_label"],
             tokenizer=family_of(checkpoint),
@@ -108,6 +110,11 @@ def test_rows_whatever_they_hold_are_tokenized_alike_and_the_next_run_is_cached(
 @pytest.mark.parametrize("max_length", [5, 16, 64])
 def test_pairs_are_tokenized_alike_whether_cut_or_not(place: Path, max_length: int) -> None:
     assert run(place, columns=("text", "second"), max_length=max_length, rows="all") == "COMPLETE"
+    assert (report(place).rows_compared, report(place).rows_that_differ) == (72, 0)
+
+
+def test_all_windows_of_a_row_are_compared(place: Path) -> None:
+    assert run(place, max_length=5, stride=1) == "COMPLETE"
     assert (report(place).rows_compared, report(place).rows_that_differ) == (72, 0)
 
 

@@ -119,6 +119,11 @@ def test_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     ("asked", "message"),
     [
         ({"max_length": 65}, "transform.max_length 65 is more than the 64 positions"),
+        (
+            {"max_length": 16, "stride": 14},
+            r"transform\.window\.stride 14 is as long as a window, which has room for 14 tokens of text "
+            r"\(transform\.max_length 16\); set it to at most 13",
+        ),
         ({"frozen_layers": 3}, "train.freeze.layers 3 is more than the 2 layers"),
     ],
 )
