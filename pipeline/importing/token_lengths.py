@@ -1,0 +1,91 @@
+"""How long imported texts are in tokens, and the maximum length that covers them at an affordable cost.
+
+Imports no TensorFlow: the Rust tokenizer reads the checkpoint's tokenizer.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+SAMPLE = 5_000  # texts; of more, those that come first in the order of the hashes of the texts
+AFFORDABLE = 256  # longest maximum that a starting config has: a step costs more than in proportion to it
+_TOKENIZER = "tokenizer.json"
+_COVERED = 99  # per cent of the texts that should not be cut
+_MULTIPLE = 8
+_SHORTEST = 16
+_WORTH_WINDOWS = 0.01  # share of cut texts from which on windows are suggested
+
+
+@dataclass(frozen=True)
+class TokenLengths:
+    """Token lengths of a sample, special tokens included; `p50` etc. are percentiles, `cut` is a share of the sample."""
+
+    checkpoint: str
+    texts: int
+    p50: int
+    p90: int
+    p99: int
+    longest: int
+    max_length: int
+    cut: float
+
+    @property
+    def summary(self) -> str:
+        """`"token lengths (all-MiniLM-L6-v2, 5,000 texts): half have at most 11, 99% at most 27, the longest 63; ..."`."""
+        return (
+            f"token lengths ({self.checkpoint}, {self.texts:,} texts): half have at most {self.p50:,}, 90% at most "
+            f"{self.p90:,}, 99% at most {self.p99:,}, the longest {self.longest:,}; max_length {self.max_length} "
+            f"{self.cut_texts}"
+        )
+
+    @property
+    def cut_texts(self) -> str:
+        """`"cuts none"` or `"cuts 0.4%"`."""
+        if not self.cut:
+            return "cuts none"
+        return f"cuts {self.cut:.1%}" if self.cut >= 0.001 else "cuts less than 0.1%"
+
+    @property
+    def config_lines(self) -> str:
+        """The lines below `transform` of a starting config."""
+        lines = f"  max_length: {self.max_length}  # tokens: {self.cut_texts} of {self.texts:,} texts; 99% have at most {self.p99:,}\n"
+        if self.cut >= _WORTH_WINDOWS:
+            lines += (
+                "  # window: {stride: 32}  # reads whole texts, in overlapping windows: docs/long_texts.md\n"
+            )
+        return lines
+
+
+def measure(
+    rows: Sequence[Sequence[bytes]], checkpoint: str, folder: Path, positions: int
+) -> TokenLengths | None:
+    """Measures a sample of rows.
+
+    Args:
+        rows: the text of each row, or both texts of a pair; UTF-8.
+        checkpoint: its name, for the user.
+        folder: its files.
+        positions: maximum length of the encoder.
+
+    Returns:
+        None if there is no row, or the checkpoint has no tokenizer.json.
+    """
+    if not rows or not (folder / _TOKENIZER).is_file():
+        return None
+    tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    texts = [[text.decode(errors="replace") for text in row] for row in rows]
+    inputs = [row[0] if len(row) == 1 else tuple(row) for row in texts]
+    lengths = np.array([len(encoding.ids) for encoding in tokenizer.encode_batch(inputs)])
+    # Without interpolation: that share of the texts really has at most so many.
+    p50, p90, p99 = map(int, np.percentile(lengths, [50, 90, _COVERED], method="inverted_cdf"))
+    wanted = -(-p99 // _MULTIPLE) * _MULTIPLE
+    max_length = max(_SHORTEST, min(wanted, AFFORDABLE, positions))
+    cut = float((lengths > max_length).mean())
+    return TokenLengths(checkpoint, len(lengths), p50, p90, p99, int(lengths.max()), max_length, cut)
