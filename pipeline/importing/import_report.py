@@ -16,6 +16,7 @@ from pipeline.importing.row_values import Layout, OtherTaskError, Table
 from pipeline.importing.rows import SAMPLES, ReadNotes, Sightings, short
 from pipeline.importing.spill import Merged, Stored
 from pipeline.importing.starting_files import MAX_SLICES, ordered_labels
+from pipeline.importing.token_lengths import SAMPLE, TokenLengths
 
 SPLITS: Mapping[str, float] = {"train": 0.8, "eval": 0.1, "test": 0.1}
 MAX_LABELS = 10_000
@@ -52,6 +53,7 @@ class ImportReport:
     targets: dict[str, dict[str, float]] = field(
         default_factory=dict
     )  # split -> mean, deviation, lowest, highest
+    token_lengths: TokenLengths | None = None  # None: not measured
 
 
 @dataclass
@@ -74,6 +76,7 @@ class Tally:
     targets: dict[str, Spread] = field(
         default_factory=dict
     )  # split -> its numbers, if the task predicts numbers
+    sample: list[tuple[bytes, ...]] = field(default_factory=list)  # texts of the first rows that were written
     slices: dict[str, set[bytes]] = field(default_factory=dict)  # extra column -> values in the test split
 
     def add_label(self, label: str, table: Table, layout: Layout) -> None:
@@ -126,6 +129,8 @@ class Tally:
         """Counts a row that was written."""
         label, kinds = row.values[layout.label_index].decode(), layout.task.label_kinds()
         self.split_rows[split] += 1
+        if len(self.sample) < SAMPLE:
+            self.sample.append(row.values[: layout.label_index])
         self.splits[split].update(kinds.counted(label, layout.label_name))
         number = kinds.number(label)
         if number is not None:

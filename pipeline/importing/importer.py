@@ -47,6 +47,7 @@ from pipeline.importing.rows import ReadNotes, ReadOptions, Row
 from pipeline.importing.spill import Spill, Stored, text_key
 from pipeline.importing.starting_files import config_text, schema_text
 from pipeline.importing.tfrecord import ShardWriter, encode_example
+from pipeline.importing.token_lengths import under_starting_checkpoint
 from pipeline.importing.whole_folder import appears_when_complete
 
 TEXT, TEXT_PAIR, LABEL = "text", "text_pair", "label"
@@ -241,7 +242,10 @@ def write_dataset(
         refuse_useless(report, layout)
         check(report)
         if with_config:
-            report = _with_config(report, out_dir / f"{name}.yaml")
+            report = dataclasses.replace(
+                _with_config(report, out_dir / f"{name}.yaml"),
+                token_lengths=under_starting_checkpoint(tally.sample),
+            )
         _write_files(folder, report, layout, imported(tally), further_files or {})
         for config in out_dir.glob("*.yaml"):
             shutil.copy2(config, folder)  # the user may have edited it
@@ -341,6 +345,7 @@ def _write_files(
             report.slices,
             layout.task,
             starting,
+            report.token_lengths,
         )
     for name, text in texts.items():
         # File names may contain lone surrogates, which JSON escapes in the same way.

@@ -11,6 +11,7 @@ from google.protobuf import text_encoding
 
 from models.tasks.importing import LABELS_DOMAIN, StartingTexts
 from models.tasks.task import DEFAULT_TASK, Task
+from pipeline.importing.token_lengths import STARTING_CHECKPOINT, TokenLengths
 
 # Maximum number of slices by an extra column: a longer table is of no use.
 MAX_SLICES = 100
@@ -32,11 +33,10 @@ data:
 
 model:
   checkpoint:
-    recipe: all-MiniLM-L6-v2  # or path: FOLDER, or hub: ID with revision: COMMIT
+    recipe: {checkpoint}  # or path: FOLDER, or hub: ID with revision: COMMIT
 
 transform:
-  max_length: 128  # tokens; longer texts are truncated. Shorter is faster: check your longest texts
-
+{max_length}
 train:
   epochs: 3  # fewer for more than 100,000 rows
   batch_size: 32
@@ -51,6 +51,10 @@ push:
   serving_dir: ../serving  # versions are pushed to <serving_dir>/{name}/<version>/
   keep: 5
 """
+
+_MAX_LENGTH = (
+    "  max_length: 128  # tokens; longer texts are truncated. Shorter is faster: check your longest texts\n"
+)
 
 _FEATURE = """\
 feature {{
@@ -104,6 +108,7 @@ def config_text(
     slices: Mapping[str, int],
     task: Task,
     texts: StartingTexts,
+    lengths: TokenLengths | None = None,
 ) -> str:
     """Returns the starting config (YAML).
 
@@ -115,6 +120,7 @@ def config_text(
         slices: extra column -> number of its values in the test split.
         task: what a model of the data learns.
         texts: the parts that depend on the task.
+        lengths: token lengths under STARTING_CHECKPOINT, if they were measured.
     """
     shown = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
     return _CONFIG.format(
@@ -124,6 +130,8 @@ def config_text(
         files=_printable(shown)[1:-1],
         label_list=texts.label_list,
         pair="  text_pair: text_pair\n" if pair else "",
+        checkpoint=STARTING_CHECKPOINT,
+        max_length=_MAX_LENGTH if lengths is None else lengths.config_lines,
         thresholds=texts.thresholds,
         training=texts.training,
         slices=_slices(texts.slicing, slices, rows),

@@ -12,6 +12,12 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from models.checkpoints.config import read_encoder
+from models.checkpoints.settings import CheckpointSettings
+from models.checkpoints.source import cached_folder
+from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR
+
+STARTING_CHECKPOINT = "all-MiniLM-L6-v2"  # the recipe that a starting config names
 SAMPLE = 5_000  # texts; of more, those that come first in the order of the hashes of the texts
 AFFORDABLE = 256  # longest maximum that a starting config has: a step costs more than in proportion to it
 _TOKENIZER = "tokenizer.json"
@@ -59,6 +65,16 @@ class TokenLengths:
                 "  # window: {stride: 32}  # reads whole texts, in overlapping windows: docs/long_texts.md\n"
             )
         return lines
+
+
+def under_starting_checkpoint(rows: Sequence[Sequence[bytes]]) -> TokenLengths | None:
+    """Measures a sample of rows; None if STARTING_CHECKPOINT has not been downloaded, which an import does not do."""
+    settings = CheckpointSettings(recipe=STARTING_CHECKPOINT)
+    folder = cached_folder(settings, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
+    if folder is None:
+        return None
+    encoder = read_encoder(folder)
+    return measure(rows, STARTING_CHECKPOINT, folder, encoder.facts.sizes(encoder.config).positions)
 
 
 def measure(

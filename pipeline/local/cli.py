@@ -343,6 +343,8 @@ def _print_import(console: Console, report: ImportReport) -> None:
         console.print(Text(f"  of {report.rows_read:,} rows read, left out: {left_out}"), soft_wrap=True)
     for note in report.notes:
         console.print(Text(f"  {note}"), soft_wrap=True)
+    if report.token_lengths is not None:
+        console.print(Text(f"  {report.token_lengths.summary}"), soft_wrap=True)
     for sample in report.conflict_samples:
         console.print(Text(f"  conflicting labels: {sample}", "yellow"), soft_wrap=True)
     for warning in report.warnings:
