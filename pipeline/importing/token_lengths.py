@@ -5,16 +5,13 @@ Imports no TensorFlow: the Rust tokenizer reads the checkpoint's tokenizer.json.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from tokenizers import Tokenizer
 
-from models.checkpoints.config import read_encoder
-from models.checkpoints.settings import CheckpointSettings
-from models.checkpoints.source import cached_folder
 from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR
 
 STARTING_CHECKPOINT = "all-MiniLM-L6-v2"  # the recipe that a starting config names
@@ -23,6 +20,7 @@ AFFORDABLE = 256  # longest maximum that a starting config has: a step costs mor
 _TOKENIZER = "tokenizer.json"
 _COVERED = 99  # per cent of the texts that should not be cut
 _MULTIPLE = 8
+_BATCH = 100
 _SHORTEST = 16
 _WORTH_WINDOWS = 0.01  # share of cut texts from which on windows are suggested
 
@@ -69,6 +67,11 @@ class TokenLengths:
 
 def under_starting_checkpoint(rows: Sequence[Sequence[bytes]]) -> TokenLengths | None:
     """Measures a sample of rows; None if STARTING_CHECKPOINT has not been downloaded, which an import does not do."""
+    # They import NumPy, and importing this module should stay cheap.
+    from models.checkpoints.config import read_encoder
+    from models.checkpoints.settings import CheckpointSettings
+    from models.checkpoints.source import cached_folder
+
     settings = CheckpointSettings(recipe=STARTING_CHECKPOINT)
     folder = cached_folder(settings, RECIPES_DIR / "checkpoints", CHECKPOINTS_DIR)
     if folder is None:
@@ -96,12 +99,17 @@ def measure(
     tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    texts = [[text.decode(errors="replace") for text in row] for row in rows]
-    inputs = [row[0] if len(row) == 1 else tuple(row) for row in texts]
-    lengths = np.array([len(encoding.ids) for encoding in tokenizer.encode_batch(inputs)])
-    # Without interpolation: that share of the texts really has at most so many.
-    p50, p90, p99 = map(int, np.percentile(lengths, [50, 90, _COVERED], method="inverted_cdf"))
+    lengths = sorted(_lengths(rows, tokenizer))
+    p50, p90, p99 = (lengths[math.ceil(share * len(lengths) / 100) - 1] for share in (50, 90, _COVERED))
     wanted = -(-p99 // _MULTIPLE) * _MULTIPLE
     max_length = max(_SHORTEST, min(wanted, AFFORDABLE, positions))
-    cut = float((lengths > max_length).mean())
-    return TokenLengths(checkpoint, len(lengths), p50, p90, p99, int(lengths.max()), max_length, cut)
+    cut = sum(length > max_length for length in lengths) / len(lengths)
+    return TokenLengths(checkpoint, len(lengths), p50, p90, p99, lengths[-1], max_length, cut)
+
+
+def _lengths(rows: Sequence[Sequence[bytes]], tokenizer: Tokenizer) -> Iterator[int]:
+    """The tokens of each row, a few rows at a time, because what the tokenizer returns is large."""
+    for start in range(0, len(rows), _BATCH):
+        texts = [[text.decode(errors="replace") for text in row] for row in rows[start : start + _BATCH]]
+        inputs = [row[0] if len(row) == 1 else tuple(row) for row in texts]
+        yield from (len(encoding.ids) for encoding in tokenizer.encode_batch(inputs))
