@@ -111,8 +111,5 @@ class _Rows(_OfTask):
     def merge_accumulators(self, accumulators: Iterable[Any]) -> Any:
         return [row for accumulator in accumulators for row in accumulator]
 
-    def compact(self, accumulator: Any) -> Any:
-        return accumulator
-
     def extract_output(self, accumulator: Any) -> dict[Any, Any]:
         return {self._key: [np.stack(arrays) for arrays in zip(*accumulator, strict=True)]}

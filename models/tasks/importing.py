@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 # Between the labels of a row in its canonical text: a label list has one label per line, so no label contains it.
@@ -100,8 +100,3 @@ LABELS_DOMAIN = 'domain: "labels"'
 def quarter_way(floor: float) -> float:
     """A quarter of the way from a floor to 1, rounded down to 2 digits: `0.2 -> 0.4`."""
     return math.floor((floor + 0.25 * (1 - floor)) * 100) / 100
-
-
-def listed_values(values: Sequence[str], count: int = 3) -> str:
-    """`["a", "b"] -> "'a', 'b'"`; long values are shortened."""
-    return ", ".join(repr(value if len(value) <= 40 else value[:37] + "...") for value in values[:count])

@@ -106,7 +106,7 @@ def suspicions(counts: Mapping[str, int]) -> Iterator[str]:
     if all(_WHOLE_FLOAT.fullmatch(label) for label in counts):
         yield f"the labels are whole numbers written as floats, such as {_samples(list(counts))}: write integers"
     for label, part in _contained(counts):
-        yield f"the label {part!r} is part of the label {label!r}: if these are {SEVERAL}, give each row one label"
+        yield f"the label {part!r} is part of the label {label!r}: if these are {SEVERAL}, use --task multi_label"
         return  # one example is enough
 
 
