@@ -102,7 +102,7 @@ def objective_of(settings: TrainSettings, data: TrainingData) -> Objective:
         settings.loss or data.task.facts().LOSSES[0],
         settings.label_smoothing_factor,
         class_weights(settings, data),
-        data.task.head().constants(data.train_summary.label_counts),
+        data.task.head().constants(data.train_summary.label_counts, data.train_summary.rows),
     )
 
 

@@ -173,7 +173,7 @@ class Head(Protocol):
     def size(self, labels: Sequence[str]) -> int:
         """Number of outputs of the head."""
 
-    def constants(self, label_counts: Sequence[float]) -> Constants:
+    def constants(self, label_counts: Sequence[float], rows: int) -> Constants:
         """What loss and answer need to know of the labels of the train split, from the sums of `Labels.counts`."""
 
     def row_losses(

@@ -106,5 +106,5 @@ def card_summary(labels: Sequence[str]) -> str:
     """`["a", "b"] -> "A multi-label text classifier for 2 labels: a, b. ..."`."""
     return (
         f"A multi-label text classifier for {len(labels)} labels: {', '.join(labels)}. A label applies if the sigmoid "
-        "of its logit reaches the label's threshold in answer.json."
+        "of its logit plus its offset reaches its threshold, both in answer.json."
     )

@@ -22,7 +22,7 @@ from models.tasks.multi_label.thresholds import (
 )
 from models.tasks.objective import PLAIN, Constants, Objective
 
-THRESHOLDS = "thresholds"
+THRESHOLDS, OFFSETS = "thresholds", "offsets"
 _SINGLE_SUMS = 4  # loss, rows, sum of sample F1, rows that are right as a whole
 
 
@@ -31,10 +31,20 @@ def size(labels: Sequence[str]) -> int:
     return len(labels)
 
 
-def constants(label_counts: Sequence[float]) -> Constants:
-    """None are known before training."""
-    del label_counts
-    return {}
+def constants(label_counts: Sequence[float], rows: int) -> Constants:
+    """The log-odds of each label in the train split, which are added to the logits.
+
+    Without them the first steps push all logits down together, from 0 to those of rare labels; with dozens of labels
+    that drives an encoder's pooler to where it no longer learns.
+
+    `[1, 7], 8 -> {"offsets": [-1.386, 1.386]}`: (1 + 1) to (7 + 1), and the reverse.
+    """
+    with_label = np.asarray(label_counts, np.float64)
+    return {OFFSETS: [float(x) for x in np.log((with_label + 1.0) / (rows - with_label + 1.0))]}
+
+
+def _shifted(logits: tf.Tensor, constants: Constants) -> tf.Tensor:
+    return logits + np.array(constants.get(OFFSETS, 0.0), np.float32)
 
 
 def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Objective = PLAIN) -> tf.Tensor:
@@ -45,6 +55,7 @@ def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Obj
         batch: with LABEL_IDS int32 [rows, most].
         objective: smoothing 0.1 makes the targets 0.05 and 0.95; `label_weights` are the labels' shares in the mean.
     """
+    logits = _shifted(logits, objective.constants)
     target = _targets(batch, logits) * (1.0 - objective.smoothing) + objective.smoothing / 2.0
     losses = tf.nn.sigmoid_cross_entropy_with_logits(target, logits)
     if objective.label_weights is None:
@@ -69,16 +80,17 @@ def score_sums(
         logits: float32 [rows, classes].
         batch: with LABEL_IDS int32 [rows, most].
         weights: float32 [rows]; rows of weight 0 do not count.
-        objective: not used: scores are without weights and smoothing.
+        objective: only its constants count: scores are without weights and smoothing.
     """
-    del objective
+    losses = row_losses(logits, batch, Objective(constants=objective.constants))
+    logits = _shifted(logits, objective.constants)
     target = _targets(batch, logits)
     predicted = tf.cast(logits >= 0.0, tf.float32)
     both = tf.reduce_sum(target * predicted, -1)
     whole = tf.reduce_sum(target + predicted, -1)
     sample_f1 = tf.where(whole > 0.0, 2.0 * both / tf.maximum(whole, 1.0), 1.0)
     exact = tf.cast(tf.reduce_all(tf.equal(target, predicted), -1), tf.float32)
-    single = tf.stack([row_losses(logits, batch), tf.ones_like(both), sample_f1, exact])
+    single = tf.stack([losses, tf.ones_like(both), sample_f1, exact])
     return tf.concat([tf.linalg.matvec(single, weights), _by_logit(logits, target, weights)], 0)
 
 
@@ -139,8 +151,9 @@ def served_outputs(
     Args:
         logits: float32 [batch, classes].
         classes: the labels in order of their ids, string [classes].
-        constants: THRESHOLDS; 0.5 without.
+        constants: THRESHOLDS, 0.5 without, and OFFSETS.
     """
+    logits = _shifted(logits, constants or {})
     probabilities = tf.sigmoid(logits)
     thresholds = np.array((constants or {}).get(THRESHOLDS, 0.5), np.float32)
     names = tf.tile(classes[None], [tf.shape(logits)[0], 1])

@@ -25,17 +25,18 @@ def size(labels: Sequence[str]) -> int:
     return len(labels)
 
 
-def constants(label_counts: Sequence[float]) -> Constants:
+def constants(label_counts: Sequence[float], rows: int) -> Constants:
     """Mean and standard deviation of the targets; the deviation is 1 if all targets are equal.
 
-    `[2.0, 4.0, 10.0] -> {"mean": [2.0], "deviation": [1.0]}`
+    `[2.0, 4.0, 10.0], 2 -> {"mean": [2.0], "deviation": [1.0]}`
 
     Args:
         label_counts: rows, sum and sum of squares, from `labels.counts`.
+        rows: how many.
     """
-    rows, total, squares = (float(value) for value in label_counts)
-    mean = total / rows if rows else 0.0
-    variance = max(0.0, squares / rows - mean**2) if rows else 0.0
+    _, total, squares = (float(value) for value in label_counts)
+    mean = total / rows
+    variance = max(0.0, squares / rows - mean**2)
     # The difference of two large numbers is only rounding if all targets are equal.
     is_constant = variance <= 1e-12 * mean**2
     return {MEAN: [mean], DEVIATION: [1.0 if is_constant else math.sqrt(variance)]}

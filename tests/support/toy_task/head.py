@@ -15,8 +15,8 @@ def size(labels: Sequence[str]) -> int:
     return len(labels)
 
 
-def constants(label_counts: Sequence[float]) -> Constants:
-    del label_counts
+def constants(label_counts: Sequence[float], rows: int) -> Constants:
+    del label_counts, rows
     return {}
 
 

@@ -36,6 +36,19 @@ def test_loss_is_the_mean_cross_entropy_of_the_labels_decisions():
     assert smooth.numpy() == pytest.approx([(losses + 0.1 * np.array([2.0, 1.0])).mean()])
 
 
+def test_logits_begin_at_the_log_odds_of_the_train_split() -> None:
+    constants = head.constants([1, 7], 8)
+    assert constants == {"offsets": pytest.approx([np.log(2 / 8), np.log(8 / 2)])}
+    objective, logits = Objective(constants=constants), tf.zeros([1, 2])
+    served = head.served_outputs(logits, tf.constant(["a", "b"]), constants)
+    assert served["probabilities"].numpy() == pytest.approx(np.array([[0.2, 0.8]]))
+    assert served["labels"].numpy().tolist() == [[b"b", b""]]
+    assert head.row_losses(logits, batch([1]), objective).numpy() == pytest.approx([-np.log(0.8)])
+    sums = head.score_sums(logits, batch([1]), tf.ones(1), objective).numpy()
+    assert head.scores(sums)["loss"] == pytest.approx(-np.log(0.8))
+    assert head.scores(sums)["subset_accuracy"] == 1.0
+
+
 def test_rows_without_labels_have_a_loss():
     losses = head.row_losses(tf.constant([[0.0, 0.0], [0.0, 0.0]]), batch([], []))
     assert losses.numpy() == pytest.approx([np.log(2)] * 2)

@@ -69,7 +69,7 @@ def test_a_row_without_a_target_does_not_count():
 
 
 def test_targets_are_standardized_in_the_loss_and_answers_are_in_their_units():
-    constants = head.constants([4.0, 40.0, 500.0])  # rows, sum, sum of squares
+    constants = head.constants([4.0, 40.0, 500.0], 4)  # rows, sum, sum of squares
     assert constants == {"mean": [10.0], "deviation": [5.0]}
     batch, logits = {"target": tf.constant([20.0, 10.0])}, tf.constant([[0.5], [0.2]])
     for loss, expected in {"mse": [2.25, 0.04], "mae": [1.5, 0.2], "huber": [1.0, 0.02]}.items():
@@ -81,13 +81,13 @@ def test_targets_are_standardized_in_the_loss_and_answers_are_in_their_units():
 
 
 def test_the_deviation_of_equal_targets_is_1():
-    assert head.constants([3.0, 0.3, 0.03]) == {"mean": [0.09999999999999999], "deviation": [1.0]}
+    assert head.constants([3.0, 0.3, 0.03], 3) == {"mean": [0.09999999999999999], "deviation": [1.0]}
 
 
 def test_scores_of_training_equal_those_of_the_evaluator():
     rng = np.random.default_rng(0)
     targets = (rng.normal(50, 20, 400)).astype(np.float32)
-    objective = Objective("mse", constants=head.constants([400, targets.sum(), (targets**2).sum()]))
+    objective = Objective("mse", constants=head.constants([400, targets.sum(), (targets**2).sum()], 400))
     mean, deviation = (objective.constants[name][0] for name in ("mean", "deviation"))
     logits = ((targets - mean) / deviation * 0.7 + rng.normal(0, 0.5, 400)).astype(np.float32)[:, None]
     sums = head.score_sums(tf.constant(logits), {"target": tf.constant(targets)}, tf.ones(400), objective)
