@@ -22,11 +22,16 @@ def edge(index: np.ndarray) -> np.ndarray:
 def best_edges(without: np.ndarray, with_label: np.ndarray) -> np.ndarray:
     """The bin from which on each label applies, int64 [labels]: the highest F1, of equals the nearest to 0.5.
 
+    Bins from which on a label is answered more than twice as often as it occurs do not count: of a label that the model
+    does not find, the highest F1 would be that of answering it nearly always.
+
     Args:
         without, with_label: rows without and with the label, float64 [labels, BINS].
     """
     hits, predicted = _from_each_bin_on(with_label), _from_each_bin_on(without + with_label)
-    f1 = _ratio(2 * hits, predicted + with_label.sum(1, keepdims=True))
+    total = with_label.sum(1, keepdims=True)
+    f1 = _ratio(2 * hits, predicted + total)
+    f1[(predicted > 2 * total) & (total > 0)] = -1.0
     # The first bin also has all lower logits, which no finite threshold in it would include.
     f1[:, 0] = -1.0
     distance = np.abs(np.arange(BINS) - BINS // 2)

@@ -65,6 +65,13 @@ def test_each_label_gets_the_threshold_with_the_highest_f1():
     assert scores["subset_accuracy"] == pytest.approx(1 / 3)  # at 0.5
 
 
+def test_a_label_that_the_model_does_not_find_is_not_answered_always() -> None:
+    # One row of ten has the label, and nine others have a higher logit.
+    logits = np.array([[-3.0], *([-2.5], [-1.0]) * 4, [-2.0]], np.float32)
+    chosen = head.chosen(sums(logits, [0], *[[]] * 9))["thresholds"]
+    assert chosen == [0.5]
+
+
 def test_scores_of_decisions_equal_scikit_learns_at_the_chosen_thresholds():
     rng = np.random.default_rng(3)
     logits = rng.normal(0, 2, (200, 5)).astype(np.float32)
