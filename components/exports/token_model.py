@@ -36,7 +36,9 @@ def save_token_model(saved_model: Path, out: Path) -> None:
     """
     module = tf.Module()
     module.serve = token_function(saved_model)
-    tf.saved_model.save(module, str(out), signatures=module.serve)
+    # No gradients: that of an activation such as swish refers to tensors of the graph that the part was taken from.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(out), signatures=module.serve, options=options)
     del module
     gc.collect()  # as in `token_function`
 

@@ -165,18 +165,22 @@ FAMILIES = {
     "mpnet": Family("models.encoders.mpnet"),
     "roberta": Family("models.encoders.roberta"),
     "xlm-roberta": Family("models.encoders.roberta", "facts_xlm_roberta"),
-    "bart": Family(_REFERENCE_PACKAGE, "facts_bart", class_exports=("onnx",), labels_tokens=False),
-    "convbert": Family(_REFERENCE_PACKAGE, "facts_convbert", class_exports=("onnx",)),
+    "bart": Family(_REFERENCE_PACKAGE, "facts_bart", class_exports=("onnx", "tflite"), labels_tokens=False),
+    "convbert": Family(_REFERENCE_PACKAGE, "facts_convbert", class_exports=("onnx", "tflite")),
     "deberta": Family(_REFERENCE_PACKAGE, "facts_deberta"),
     "gpt2": Family(_REFERENCE_PACKAGE, "facts_gpt2", class_exports=("onnx", "tflite"), labels_tokens=False),
-    "gptj": Family(_REFERENCE_PACKAGE, "facts_gptj", labels_tokens=False),
-    "layoutlm": Family(_REFERENCE_PACKAGE, "facts_layoutlm"),
+    "gptj": Family(_REFERENCE_PACKAGE, "facts_gptj", class_exports=("tflite",), labels_tokens=False),
+    "layoutlm": Family(_REFERENCE_PACKAGE, "facts_layoutlm", class_exports=("onnx", "tflite")),
     "longformer": Family(_REFERENCE_PACKAGE, "facts_longformer"),
     "mistral": Family(_REFERENCE_PACKAGE, "facts_mistral", labels_tokens=False),
-    "mobilebert": Family(_REFERENCE_PACKAGE, "facts_mobilebert"),
-    "openai-gpt": Family(_REFERENCE_PACKAGE, "facts_openai_gpt", labels_tokens=False),
+    "mobilebert": Family(_REFERENCE_PACKAGE, "facts_mobilebert", class_exports=("onnx", "tflite")),
+    "openai-gpt": Family(
+        _REFERENCE_PACKAGE, "facts_openai_gpt", class_exports=("onnx", "tflite"), labels_tokens=False
+    ),
     "rembert": Family(_REFERENCE_PACKAGE, "facts_rembert"),
-    "roberta-prelayernorm": Family(_REFERENCE_PACKAGE, "facts_roberta_prelayernorm"),
+    "roberta-prelayernorm": Family(
+        _REFERENCE_PACKAGE, "facts_roberta_prelayernorm", class_exports=("onnx", "tflite")
+    ),
     "xlnet": Family(_REFERENCE_PACKAGE, "facts_xlnet", token_dropout=False),
 }
 
