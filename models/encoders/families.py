@@ -171,17 +171,17 @@ FAMILIES = {
     "gpt2": Family(_REFERENCE_PACKAGE, "facts_gpt2", class_exports=("onnx", "tflite"), labels_tokens=False),
     "gptj": Family(_REFERENCE_PACKAGE, "facts_gptj", class_exports=("tflite",), labels_tokens=False),
     "layoutlm": Family(_REFERENCE_PACKAGE, "facts_layoutlm", class_exports=("onnx", "tflite")),
-    "longformer": Family(_REFERENCE_PACKAGE, "facts_longformer"),
-    "mistral": Family(_REFERENCE_PACKAGE, "facts_mistral", labels_tokens=False),
+    "longformer": Family(_REFERENCE_PACKAGE, "facts_longformer", class_exports=("onnx",)),
+    "mistral": Family(_REFERENCE_PACKAGE, "facts_mistral", class_exports=("tflite",), labels_tokens=False),
     "mobilebert": Family(_REFERENCE_PACKAGE, "facts_mobilebert", class_exports=("onnx", "tflite")),
     "openai-gpt": Family(
         _REFERENCE_PACKAGE, "facts_openai_gpt", class_exports=("onnx", "tflite"), labels_tokens=False
     ),
-    "rembert": Family(_REFERENCE_PACKAGE, "facts_rembert"),
+    "rembert": Family(_REFERENCE_PACKAGE, "facts_rembert", class_exports=("onnx", "tflite")),
     "roberta-prelayernorm": Family(
         _REFERENCE_PACKAGE, "facts_roberta_prelayernorm", class_exports=("onnx", "tflite")
     ),
-    "xlnet": Family(_REFERENCE_PACKAGE, "facts_xlnet", token_dropout=False),
+    "xlnet": Family(_REFERENCE_PACKAGE, "facts_xlnet", class_exports=("onnx", "tflite"), token_dropout=False),
 }
 
 # model types that have a class in TensorFlow, too, and cannot be trained here -> why. Lines are of transformers 4.57.6.

@@ -54,7 +54,7 @@ def export_tiny(
     data = {"path": "data", "schema": "schema.pbtxt", "label_list": "labels.txt", "text": TEXT}
     data |= {"text_pair": PAIR} if pairs else {}
     columns = [TEXT, PAIR] if pairs else [TEXT]
-    transform = _transform_graph(folder, checkpoint, labels, data, columns)
+    transform = write_transform_graph(folder, checkpoint, labels, data, columns)
     model = load_classifier(checkpoint, LABELS, seed=seed)
     make_decided(model, pairs)
     out = folder / "saved_model"
@@ -83,9 +83,10 @@ def make_decided(model: Any, pairs: bool) -> None:
     head_bias.assign(-forward_of(model).classify(model, inputs).numpy().mean(0))
 
 
-def _transform_graph(
+def write_transform_graph(
     folder: Path, checkpoint: Path, labels: Path, data: dict[str, str], columns: list[str]
 ) -> Any:
+    """Writes `folder`/graph, the transform graph of the checkpoint's tokenizer; returns its TFTransformOutput."""
     import tensorflow as tf
     import tensorflow_transform as tft
     from tensorflow_transform import impl_helper

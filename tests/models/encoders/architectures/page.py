@@ -139,7 +139,7 @@ _PAGE = """\
 # Architectures
 
 The 32 model types of transformers 4.57.6 that have a class for sequence classification in TensorFlow, and what this pipeline
-does with each. `{command}` writes this page from what it measures (half an hour on 2 cores); names of
+does with each. `{command}` writes this page from what it measures, which takes minutes; names of
 model types behind it measure these rows again. `make test-full` repeats every row and compares; `make test` checks that the
 page covers the families of `models/encoders/families.py` and agrees with them.
 

@@ -13,6 +13,10 @@ NOT_CONVERTED: dict[str, tuple[tuple[str, ...], str]] = {
         ("ONNX",),
         "tf2onnx converts it, and onnxruntime fails in a Reshape of the attention (TFGPTJAttention, modeling_tf_gptj.py:79)",
     ),
+    "longformer": (
+        ("TFLite",),
+        "AutoGraph makes control flow of the branch for global attention (modeling_tf_longformer.py:868)",
+    ),
     "mistral": (
         ("ONNX",),
         "tf2onnx converts it, and onnxruntime fails in a Gather of the attention, which looks rotations up by position "
