@@ -123,19 +123,19 @@ def test_model_is_trained_and_pushed(project, pushed):
 def test_bfloat16_beyond_the_canarys_tolerance_is_not_pushed_and_within_it_is(project, pushed):
     name, folder = project
     served = folder / "serving" / name
-    done = run(folder, "serve.precision=bfloat16", "canary.max_difference=0")
+    other = ("train.max_steps=101", "serve.precision=bfloat16")
+    done = run(folder, *other, "canary.max_difference=0")
     assert (done.exit_code, done.result["pushed"]) == (3, False)
     assert "rejected by the canary: the server's probabilities differ by up to " in done.result["reason"]
     assert not (served / "2").exists()
-    done = run(folder, "serve.precision=bfloat16")
+    done = run(folder, *other)
     assert (done.exit_code, done.result["pushed"]) == (0, True), done
     assert [node for node, state in done.states().items() if state == "done"] == [
         "Canary",
         "Pusher",
         "Report",
     ]
-    # The same model, which is not pushed twice.
-    assert (done.result["version"], (served / "2").exists()) == (1, False)
+    assert (served / "2" / "saved_model.pb").is_file()
 
 
 def test_served_model_answers_without_its_checkpoint(project, pushed, monkeypatch):
