@@ -9,7 +9,10 @@ import tensorflow_text  # noqa: F401  # registers the ops of the exported graph
 from tensorflow_model_analysis import default_eval_shared_model
 
 from components.evaluator.evaluation import BASELINE
+from components.evaluator.unlabelled_rows import custom_extractors
 from components.model_files import require_exported
+
+__all__ = ["custom_eval_shared_model", "custom_extractors"]  # TFX looks for both here
 
 
 def custom_eval_shared_model(

@@ -10,7 +10,10 @@ import tensorflow as tf
 from tensorflow_model_analysis.api.types import ModelLoader
 
 from components.evaluator import eval_model
+from components.evaluator.unlabelled_rows import custom_extractors
 from components.precision import BFLOAT16, load_in
+
+__all__ = ["custom_eval_shared_model", "custom_extractors"]  # TFX looks for both here
 
 
 def custom_eval_shared_model(

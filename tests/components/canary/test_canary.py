@@ -265,7 +265,7 @@ def test_bfloat16_is_blessed_within_its_tolerance_of_the_float32_answers(judge: 
     blessing, report = judge(precision="bfloat16")
     assert report["reasons"] == []
     assert blessing.get_int_custom_property("blessed") == 1
-    assert 1e-5 < report["figures"]["max_difference"] < 0.02
+    assert 1e-5 < report["figures"]["max_difference"] < 0.05
 
 
 def test_bfloat16_beyond_its_tolerance_is_refused(judge: Judge, tmp_path: Path) -> None:
