@@ -19,7 +19,7 @@ from components.settings import DataSettings
 
 
 class Canary(InfraValidator):
-    """Starts the model server on the candidate and compares its answers with the evaluated model's.
+    """Starts the model server on the candidate and compares its answers with the exported model's, in float32.
 
     Output `blessing` (InfraBlessing) has the custom properties `blessed` and, if blessed, `has_model`:
     its folder then contains the model with warm-up requests, which the Pusher pushes. Its canary.json has

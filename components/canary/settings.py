@@ -6,7 +6,7 @@ from pydantic import Field
 
 from models.section import Section
 
-_DIFFERENCES = {"float32": 1e-4, "bfloat16": 0.05}
+_DIFFERENCES = {"float32": 1e-4, "bfloat16": 0.02}
 
 
 class CanarySettings(Section):
@@ -22,7 +22,7 @@ class CanarySettings(Section):
         None,
         ge=0,
         description="Maximum difference of an answer from that of the exported model in float32, relative for numbers above "
-        "1; null: 0.0001, or 0.05 if serve.precision is bfloat16.",
+        "1; null: 0.0001, or 0.02 if serve.precision is bfloat16.",
     )
     max_p99_ms: float = Field(
         1000.0, gt=0, description="Maximum p99 latency of a request with one client, milliseconds."

@@ -29,7 +29,7 @@ class Trial:
 
 
 class Expected(NamedTuple):
-    """What the evaluated model answers: the name of the output, and its values float32 [rows, ...]."""
+    """What the exported model answers in float32: the name of the output, and its values float32 [rows, ...]."""
 
     output: str
     values: np.ndarray
@@ -43,7 +43,7 @@ def try_model(
     Args:
         runner: a runner that has not been started.
         rows: rows to send.
-        expected: the evaluated model's answers to them.
+        expected: the exported model's answers to them, in float32.
     """
     started = time.monotonic()
     try:
@@ -83,8 +83,8 @@ def _over_budget(
     # Negated comparisons, so that NaN is over budget.
     if not figures["max_difference"] <= allowed_difference:
         yield (
-            f"the server's {output} differ by up to {figures['max_difference']:.3g} from the evaluated "
-            f"model's (canary.max_difference is {allowed_difference:g})"
+            f"the server's {output} differ by up to {figures['max_difference']:.3g} from the exported "
+            f"model's in float32 (canary.max_difference is {allowed_difference:g})"
         )
     if not figures["p99_ms"] <= settings.max_p99_ms:
         yield f"p99 latency {figures['p99_ms']:.1f} ms is above canary.max_p99_ms {settings.max_p99_ms:g}"

@@ -63,7 +63,8 @@ def write_shipped_files(
 def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
     """Writes tokenizer.json, which truncates and pads as serving does, and its vocabulary, one token per line.
 
-    A line end in a token, which Unigram's may have, is written as \\n or \\r.
+    The vocabulary is for people and tools that look ids up by line number: a line end in a token, which Unigram's may have,
+    is written as \\n or \\r, as a token of a backslash and a letter is.
 
     `Tokenizer.from_file("tokenizer.json").encode_batch([...])` then gives the ids of the transform graph.
     """

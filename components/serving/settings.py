@@ -44,7 +44,7 @@ class ServeSettings(Section):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="Data type of the matrix products. The Evaluator judges the model with the same one. bfloat16 is faster "
-        "on processors with AVX512_BF16 or AMX, several times slower on others, and needs a larger canary.max_difference.",
+        "on processors with AVX512_BF16 or AMX, several times slower on others.",
     )
     max_waiting: int = Field(
         128, ge=1, le=4096, description="Maximum active and waiting requests; further ones get 503."

@@ -66,9 +66,6 @@ class AdamW(tf.Module):
         # Only float16 needs a loss scale: small gradients would underflow.
         self.loss_scale = _counter(_FIRST_LOSS_SCALE if settings.fp16 else 1.0, tf.float32)
         self.good_steps = _counter(0, tf.int64)
-        # The kernel's moments are those of the summed gradients. These factors make them those of the clipped means.
-        self.first_factor = _counter(0.0, tf.float32)
-        self.second_factor = _counter(0.0, tf.float32)
 
     @property
     def state(self) -> list[tf.Variable]:
@@ -80,8 +77,6 @@ class AdamW(tf.Module):
             self.updates,
             self.loss_scale,
             self.good_steps,
-            self.first_factor,
-            self.second_factor,
             *([self._rows.pending] if self._rows is not None else []),
         ]
 
@@ -140,12 +135,10 @@ class AdamW(tf.Module):
 
     def _update(self, gradients: Sequence[tf.Tensor], scale: tf.Tensor, rate: tf.Tensor) -> tf.Operation:
         s = self._settings
-        beta1, factor1 = _blended(self.first_factor, s.adam_beta1, scale)
-        beta2, factor2 = _blended(self.second_factor, s.adam_beta2, tf.square(scale))
         step = tf.cast(self.updates + 1, tf.float32)
-        # What makes of the kernel's moments the bias-corrected ones of the scaled gradients.
-        unbiased1 = factor1 / (1.0 - tf.pow(s.adam_beta1, step))
-        unbiased2 = tf.sqrt(factor2 / (1.0 - tf.pow(s.adam_beta2, step)))
+        power1, power2 = tf.pow(s.adam_beta1, step), tf.pow(s.adam_beta2, step)
+        # The kernel adds epsilon before the bias correction of the second moment; this undoes that.
+        epsilon = s.adam_epsilon * tf.sqrt(1.0 - power2)
         for variable, decays, share, m, v, gradient in zip(
             self._updated,
             self._decayed,
@@ -167,13 +160,13 @@ class AdamW(tf.Module):
                 var=variable.handle,
                 m=m.handle,
                 v=v.handle,
-                beta1_power=0.0,
-                beta2_power=0.0,
-                lr=own_rate * unbiased1 / unbiased2,
-                beta1=beta1,
-                beta2=beta2,
-                epsilon=s.adam_epsilon / unbiased2,
-                grad=gradient,
+                beta1_power=power1,
+                beta2_power=power2,
+                lr=own_rate,
+                beta1=s.adam_beta1,
+                beta2=s.adam_beta2,
+                epsilon=epsilon,
+                grad=gradient * scale,
             )
         if self._rows is not None:
             self._rows.write()
@@ -187,18 +180,6 @@ class AdamW(tf.Module):
         factor = tf.where(finite, tf.where(grown, 2.0, 1.0), 0.5)
         self.loss_scale.assign(tf.maximum(1.0, self.loss_scale * factor))
         self.good_steps.assign(tf.where(grown, tf.zeros_like(good_steps), good_steps))
-
-
-def _blended(factor: tf.Variable, beta: float, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What replaces beta for gradients that are not multiplied by `scale`, and the new factor of their moment.
-
-    A moment of scaled gradients, m = beta * m + (1 - beta) * scale * g, is factor * M, where M takes g as it is:
-    M = blend * M + (1 - blend) * g. This saves a pass over all gradients.
-    """
-    kept = beta * factor.read_value()
-    new = kept + (1.0 - beta) * scale
-    factor.assign(new)
-    return kept / new, new
 
 
 def _like(variable: tf.Variable) -> tf.Variable:

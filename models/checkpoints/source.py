@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import yaml
 from filelock import FileLock
 from pydantic import Field, ValidationError
+from safetensors import SafetensorError
 
 from models.checkpoints.settings import CheckpointSettings
 from models.checkpoints.tf_weights import H5_FILE
@@ -199,7 +200,7 @@ def _convert(path: Path, recipe: CheckpointRecipe, converter: str, source: Path,
                 )
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(aside, folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors does not raise OSError for a full disk
         raise CheckpointError(f"{folder}: cannot be written: {one_line(error)}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)

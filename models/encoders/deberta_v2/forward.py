@@ -77,6 +77,7 @@ def _start(
     attention = partial(
         attend,
         terms=_terms(model.config),
+        parts=1 + len(_KINDS.intersection(model.config.pos_att_type or ())),
         vectors=_distance_vectors(model, tf.shape(mask)[1]),
         drop_vectors=partial(dropout, rate=model.config.hidden_dropout_prob),
     )
@@ -137,6 +138,9 @@ def _with_convolution(
 # --- attention to words and distances -------------------------------------------------------------------
 
 
+_KINDS = frozenset({"c2p", "p2c"})
+
+
 def _terms(config: Any) -> tuple[str, ...]:
     """What is added to the scores: "c2p", from words to distances, and "p2c", from distances to words."""
     return tuple(config.pos_att_type or ()) if config.relative_attention else ()
@@ -170,6 +174,7 @@ def attend(
     dtype: tf.DType,
     *,
     terms: tuple[str, ...],
+    parts: int,
     vectors: tf.Tensor | None,
     drop_vectors: Callable[[tf.Tensor], tf.Tensor],
 ) -> tf.Tensor:
@@ -178,11 +183,12 @@ def attend(
     Args:
         queries: `hidden`, or the first token of each row.
         terms: as `_terms` gives them.
+        parts: sums by which the class scales the scores: also those of an unused `pos_att_type` count.
         vectors: as `_distance_vectors` gives them.
         drop_vectors: their dropout.
     """
     rows, size = tf.shape(bias)[0], int(projections.query.kernel.shape[-1])
-    scale = 1.0 / math.sqrt(size // heads * (1 + len(terms)))
+    scale = 1.0 / math.sqrt(size // heads * parts)
     query = by_head(dense(queries, projections.query, dtype) * scale, rows, heads)
     key = by_head(dense(hidden, projections.key, dtype), rows, heads)
     value = by_head(dense(hidden, projections.value, dtype), rows, heads)

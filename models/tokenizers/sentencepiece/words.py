@@ -62,11 +62,11 @@ def _pieces_of(spec: SentencepieceSpec, indices: list[int]) -> Iterator[list[int
 
 def _buckets(words: list[bytes], count: int) -> npt.NDArray[np.int64]:
     """TensorFlow's own hash of each word."""
-    found = [*_values(lambda texts: tf.strings.to_hash_bucket_fast(texts, count), words)]
+    found = _values(lambda texts: tf.strings.to_hash_bucket_fast(texts, count), words)
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def _values(function: Callable[[tf.Tensor], Any], words: Sequence[str] | Sequence[bytes]) -> Iterator[Any]:
+def _values(function: Callable[[tf.Tensor], Any], words: Sequence[str] | Sequence[bytes]) -> list[Any]:
     """What a function makes of each batch of words, in a graph of its own: this runs while another graph is traced.
 
     The words are fed, because TensorFlow would fold a graph of constants, which takes ten times as long.
@@ -75,5 +75,7 @@ def _values(function: Callable[[tf.Tensor], Any], words: Sequence[str] | Sequenc
         fed = tf.compat.v1.placeholder(tf.string, [None])
         made = function(fed)
         with tf.compat.v1.Session() as session:
-            for start in range(0, len(words), _BATCH):
-                yield session.run(made, {fed: words[start : start + _BATCH]})
+            return [
+                session.run(made, {fed: words[start : start + _BATCH]})
+                for start in range(0, len(words), _BATCH)
+            ]

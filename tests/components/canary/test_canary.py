@@ -262,7 +262,7 @@ def test_server_with_other_answers_than_the_evaluated_model_is_refused(
 
 
 def test_bfloat16_is_blessed_within_its_tolerance_of_the_float32_answers(judge: Judge) -> None:
-    blessing, report = judge(precision="bfloat16")
+    blessing, report = judge(precision="bfloat16", max_difference=0.05)
     assert report["reasons"] == []
     assert blessing.get_int_custom_property("blessed") == 1
     assert 1e-5 < report["figures"]["max_difference"] < 0.05
@@ -273,7 +273,7 @@ def test_bfloat16_beyond_its_tolerance_is_refused(judge: Judge, tmp_path: Path) 
     assert blessing.get_int_custom_property("blessed") == 0
     (reason,) = report["reasons"]
     assert reason.startswith("the server's probabilities differ by up to ")
-    assert reason.endswith(" from the evaluated model's (canary.max_difference is 0)")
+    assert reason.endswith(" from the exported model's in float32 (canary.max_difference is 0)")
     assert not (tmp_path / "blessing" / "stamped_model").exists()
 
 

