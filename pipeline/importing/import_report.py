@@ -11,7 +11,7 @@ from pathlib import Path
 from models.errors import PipelineError
 from models.look_alikes import listed, look_alikes, quoted
 from models.tasks.importing import BETWEEN, Imported, Spread
-from models.tasks.task import DEFAULT_TASK, Task
+from models.tasks.task import DEFAULT_TASK
 from pipeline.importing.row_values import Layout, OtherTaskError, Table
 from pipeline.importing.rows import SAMPLES, ReadNotes, Sightings, short
 from pipeline.importing.spill import Merged, Stored
@@ -197,7 +197,7 @@ def make_report(
         notes=[*_notes_on_reading(notes), *_notes_on_labels(tally)],
         warnings=[
             *_warnings_on_reading(notes),
-            *_warnings_on_labels(tally, splits, layout.task),
+            *_warnings_on_labels(tally, splits, layout),
             *_warnings_on_rows(tally, tables),
         ],
         task=layout.task.name,
@@ -257,7 +257,9 @@ def _warnings_on_reading(notes: ReadNotes) -> Iterator[str]:
         )
 
 
-def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]], task: Task) -> Iterator[str]:
+def _warnings_on_labels(
+    tally: Tally, splits: Mapping[str, Mapping[str, int]], layout: Layout
+) -> Iterator[str]:
     alike = [] if tally.merged_labels else look_alikes(sorted(tally.labels))
     for group in alike[:SAMPLES]:
         yield (
@@ -266,7 +268,10 @@ def _warnings_on_labels(tally: Tally, splits: Mapping[str, Mapping[str, int]], t
         )
     if len(alike) > SAMPLES:
         yield f"{len(alike) - SAMPLES} more groups of labels that look the same"
-    yield from task.label_kinds().suspicions(tally.labels)
+    yield from layout.task.label_kinds().suspicions(tally.labels)
+    never = [column for column in layout.form.columns if column.strip() not in tally.labels]
+    if never:
+        yield f"columns without a 1, which are no labels of the model: {listed(never)}"
     written: Counter[str] = Counter()
     for counts in splits.values():
         written.update(counts)
@@ -315,6 +320,9 @@ def refuse_useless(report: ImportReport, layout: Layout) -> None:
             f"{where}: none of the {report.rows_read} rows can be used ({report.blank_texts} without text, "
             f"{report.conflicting_rows} with conflicting labels)"
         )
+    if not report.labels:
+        raise PipelineError(f"{where}: none of the {report.rows_written} rows has a label")
+    _refuse_one_number(report, where)
     if len(report.labels) < layout.task.label_kinds().FEWEST_LABELS:
         conflict = "; rows with conflicting labels were dropped, such as " + ", ".join(
             report.conflict_samples[:1]
@@ -330,6 +338,14 @@ def refuse_useless(report: ImportReport, layout: Layout) -> None:
                 f"{where}: the {split} split is empty: there are too few {what} to split {report.rows_written} rows "
                 "80/10/10"
             )
+
+
+def _refuse_one_number(report: ImportReport, where: str) -> None:
+    numbers = {spread[side] for spread in report.targets.values() for side in ("lowest", "highest")}
+    if len(numbers) == 1:
+        raise PipelineError(
+            f"{where}: all {report.rows_written} rows have the number {numbers.pop():g}: there is nothing to learn"
+        )
 
 
 def files_text(files: Sequence[str]) -> str:

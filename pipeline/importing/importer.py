@@ -127,7 +127,7 @@ def import_files(
         )
 
     chosen, form = task or (_TAKE_FORM[0] if form and form.columns else DEFAULT_TASK), form or LabelForm()
-    _check_form(chosen, form)
+    _check_form(chosen, form, as_classes)
     layout = _layout(columns, bool(text_pair), bool(group), as_classes or task == DEFAULT_TASK)
     layout = layout._replace(task=TASKS[chosen], form=form)
     try:
@@ -143,8 +143,10 @@ def import_files(
         )
 
 
-def _check_form(task: str, form: LabelForm) -> None:
-    """Raises UsageError for options that only a task with several labels has."""
+def _check_form(task: str, form: LabelForm, as_classes: bool) -> None:
+    """Raises UsageError for options that the task does not have."""
+    if as_classes and task != DEFAULT_TASK:
+        raise UsageError(f"--as-classes: only for --task {DEFAULT_TASK}, not for {task}; remove one of them")
     options = {
         "--separator": form.separator,
         "--label-column": form.columns,
@@ -155,6 +157,9 @@ def _check_form(task: str, form: LabelForm) -> None:
         raise UsageError(f"{given[0]}: only for --task {_TAKE_FORM[0]}; add it, or remove {given[0]}")
     if form.separator and form.columns:
         raise UsageError("give either --separator or --label-column: columns of 0 and 1 have no separator")
+    twice = [column for column, count in Counter(form.columns).items() if count > 1]
+    if twice:
+        raise UsageError(f"--label-column {twice[0]}: given twice; give each column once")
 
 
 def _rows(path: Path, kind: str, layout: Layout, options: ReadOptions, notes: ReadNotes) -> Iterator[Row]:

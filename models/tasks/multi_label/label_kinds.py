@@ -38,7 +38,7 @@ def parse(value: Any, form: LabelForm) -> str:
 
 def _labels(value: Any, form: LabelForm) -> list[str]:
     if isinstance(value, Mapping):
-        return [label for label, flag in value.items() if _applies(flag, label)]
+        return [label.strip() for label, flag in value.items() if _applies(flag, label)]
     if isinstance(value, list | tuple):
         return [_label(item) for item in value]
     if value is None:
@@ -61,7 +61,7 @@ def _written_list(text: str) -> list[str]:
     """`["a", "b"]`, as JSON or Python write it."""
     try:
         items = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         raise ValueError(f"looks like a list but is not one, {text[:60]!r}; quote its labels") from None
     return [_label(item) for item in items]
 

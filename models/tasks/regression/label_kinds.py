@@ -29,11 +29,17 @@ def parse(value: Any, form: LabelForm) -> str:
         value = _number(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | float | decimal.Decimal):
         raise ValueError(f"has {value!r} ({type(value).__name__}), which is no number")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:  # of an integer
+        raise ValueError(
+            f"has {str(value)[:20]}..., which is too large for float32; use another unit"
+        ) from None
+    if not math.isfinite(number):
         raise ValueError(f"has {value!r}: a target must be a finite number; correct or remove the row")
-    if abs(float(value)) > _LARGEST:
+    if abs(number) > _LARGEST:
         raise ValueError(f"has {value!r}, which is too large for float32; use another unit")
-    return repr(float(value))
+    return repr(number + 0.0)  # -0.0 becomes 0.0, the same number
 
 
 def _number(text: str) -> float:
@@ -51,9 +57,9 @@ def _number(text: str) -> float:
 
 
 def counted(text: str, name: str) -> Sequence[str]:
-    """Every row is one of the only number: `("2.5", "stars") -> ["stars"]`."""
+    """Every row is one of the only number, whose name is one line: `("2.5", " stars ") -> ["stars"]`."""
     del text
-    return [name]
+    return [" ".join(name.split()) or "value"]
 
 
 def stored(text: str) -> Sequence[float]:

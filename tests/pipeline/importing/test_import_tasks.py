@@ -116,6 +116,7 @@ def test_a_flag_other_than_0_and_1_is_told_with_its_line(tmp_path: Path) -> None
             "",
             r"line 1: column 'y' looks like a list but is not one, '\[a, b\]'; quote its labels",
         ),
+        (["[{[]: 1}]"], "", r"line 1: column 'y' looks like a list but is not one, '\[\{\[\]: 1\}\]'"),
     ],
 )
 def test_labels_that_cannot_be_are_told_with_file_and_line(import_labels, labels, separator, message) -> None:
@@ -126,6 +127,38 @@ def test_labels_that_cannot_be_are_told_with_file_and_line(import_labels, labels
 def test_rows_without_labels_are_kept_where_the_user_says_so(import_labels, tmp_path: Path) -> None:
     import_labels([["a"], [], None], task="multi_label", form=LabelForm(may_be_empty=True))
     assert written(tmp_path / "out") == {(b"a",), ()}
+
+
+def test_data_without_any_label_is_refused(import_labels) -> None:
+    with pytest.raises(PipelineError, match=r"x\.jsonl: none of the 120 rows has a label"):
+        import_labels([[], None], task="multi_label", form=LabelForm(may_be_empty=True))
+
+
+def test_a_column_without_a_1_is_no_label_which_is_said(tmp_path: Path) -> None:
+    lines = [f"text number {i},{i % 2},0" for i in range(120)]
+    (tmp_path / "x.csv").write_text("\n".join(["text,toxic,threat", *lines]))
+    form = LabelForm(columns=("toxic", "threat"), may_be_empty=True)
+    report = import_files([tmp_path / "x.csv"], out_dir=tmp_path / "out", form=form)
+    assert report.labels == ["toxic"]
+    assert "columns without a 1, which are no labels of the model: 'threat'" in report.warnings
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"form": LabelForm(columns=("a", "b", "a"))},
+            "--label-column a: given twice; give each column once",
+        ),
+        (
+            {"task": "regression", "as_classes": True},
+            "--as-classes: only for --task single_label, not for regr",
+        ),
+    ],
+)
+def test_options_that_contradict_one_another_are_wrong_usage(import_labels, options, message) -> None:
+    with pytest.raises(UsageError, match=message):
+        import_labels([1.0, 2.0], **options)
 
 
 def test_labels_that_look_the_same_are_merged_inside_lists(import_labels, tmp_path: Path) -> None:
@@ -173,8 +206,29 @@ def test_numbers_are_targets_with_their_bounds_in_the_schema(import_labels, tmp_
         (None, r"has None \(NoneType\), which is no number"),
         (True, r"has True \(bool\), which is no number"),
         (1e300, r"has 1e\+300, which is too large for float32"),
+        (10**400, r"has 10000000000000000000\.\.\., which is too large for float32"),
     ],
 )
 def test_a_target_that_is_no_number_is_told_with_file_and_line(import_labels, value, message) -> None:
     with pytest.raises(PipelineError, match=r"x\.jsonl line 2: column 'y' " + message):
         import_labels([1.0, value], task="regression")
+
+
+def test_rows_that_all_have_the_same_number_are_refused(import_labels) -> None:
+    with pytest.raises(PipelineError, match=r"all 120 rows have the number 3: there is nothing to learn"):
+        import_labels([3, "3.0"], task="regression")
+
+
+def test_zero_and_minus_zero_are_the_same_number(tmp_path: Path) -> None:
+    lines = [f"text number {i},{i}" for i in range(1, 120)]
+    (tmp_path / "x.csv").write_text("\n".join(["text,y", "same,0.0", "same,-0.0", *lines]))
+    report = import_files([tmp_path / "x.csv"], out_dir=tmp_path / "out", label="y", task="regression")
+    assert (report.duplicates, report.conflicting_texts) == (1, 0)
+
+
+def test_the_name_of_a_number_is_one_line_of_the_label_list(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"text number {i}", "price in\n€": i}) for i in range(120)]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    options = {"label": "price in\n€", "task": "regression"}
+    report = import_files([tmp_path / "x.jsonl"], out_dir=tmp_path / "out", **options)
+    assert report.labels == ["price in €"]
