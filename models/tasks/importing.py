@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 # Between the labels of a row in its canonical text: a label list has one label per line, so no label contains it.
 BETWEEN = "\n"
@@ -33,6 +34,16 @@ class Misfit:
     reason: str
     task: str = ""
     separator: str = ""
+
+
+@dataclass(frozen=True)
+class Category:
+    """A label that is read as the values of other columns are: an integer or a string of one line.
+
+    `why_not`: why another value is no label.
+    """
+
+    why_not: Callable[[Any], Misfit]
 
 
 @dataclass

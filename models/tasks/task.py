@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from models.tasks.importing import Imported, LabelForm, Misfit, StartingTexts
+from models.tasks.importing import Category, Imported, LabelForm, Misfit, StartingTexts
 from models.tasks.label_domain import LabelDomain
 from models.tasks.label_list import read_labels
 from models.tasks.metric import BY_TASK, Metric
@@ -85,7 +85,7 @@ class Facts(Protocol):
         """Raises UsageError for a label list that a model of the task cannot have."""
 
     def check_integer_labels(self, labels: Sequence[str], label_list: Path, column: str) -> None:
-        """Raises GateRefused if integer labels cannot be the ids of the list."""
+        """Raises GateRefused if integer labels cannot be the ids of the list; only for LABEL_KINDS with "int64"."""
 
     def card_summary(self, labels: Sequence[str]) -> str:
         """A sentence for the model card about what the model does."""
@@ -108,8 +108,8 @@ class LabelKinds(Protocol):
     FEWEST_LABELS: int
     TAKES_FORM: bool
 
-    def parse(self, value: Any, form: LabelForm) -> str | None:
-        """The canonical text of a value; None: it is read as a category, as any other column.
+    def parse(self, value: Any, form: LabelForm) -> str | Category:
+        """The canonical text of a value, or a `Category` if it is read as any other column.
 
         Raises ValueError for a value that is no label, with the reason as the end of a sentence.
         """
@@ -122,9 +122,6 @@ class LabelKinds(Protocol):
 
     def number(self, text: str) -> float | None:
         """The label as a number, if the task predicts numbers."""
-
-    def why_no_label(self, value: Any) -> Misfit:
-        """Why a value that is neither an integer nor a string of one line is no label."""
 
     def not_labels(self, counts: Mapping[str, int]) -> Misfit | None:
         """What a column contains instead of labels; `counts` is label -> rows."""
@@ -210,7 +207,8 @@ class Head(Protocol):
 class Evaluation(Protocol):
     """A task's module `evaluation`: metrics from served outputs, for tasks with a metric that is BY_TASK.
 
-    NEEDS_ROWS: the metrics that cannot be computed from sums.
+    NEEDS_ROWS: the metrics that cannot be computed from sums. `from_rows` is for these; `sums` and `from_sums` are for the
+    others. A module has only what its metrics need.
     """
 
     NEEDS_ROWS: Collection[str]
@@ -240,7 +238,7 @@ class Figures(Protocol):
         """The values of the label column of rows as numbers, [rows, ...]; `classes` are the labels of the list."""
 
     def measure(self, metric: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
-        """Computes one of `EXPORT_METRICS`."""
+        """Computes one of `EXPORT_METRICS`; only tasks with exports have it."""
 
     def agreement(self, probabilities: np.ndarray, others: np.ndarray) -> float:
         """Share of rows that two models answer alike."""

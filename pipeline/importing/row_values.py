@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.errors import PipelineError
-from models.tasks.importing import LabelForm, Misfit
+from models.tasks.importing import Category, LabelForm, Misfit
 from models.tasks.task import DEFAULT_TASK, TASKS, Task
 from pipeline.importing.rows import Row, Sightings, short
 
@@ -86,13 +86,15 @@ def values_of(row: Row, table: Table, layout: Layout, whole_floats: Sightings) -
     for index in range(texts):
         values[index] = _text(values[index], index, where, layout)
     label = _label(values[texts], where, layout)
-    for index in range(texts, len(values)):
-        values[index] = (
-            _category(values[index], index, where, layout, whole_floats)
-            if index > texts or label is None
-            else label
-        )
-    for index in range(texts if label is None else texts + 1, texts + (2 if layout.group else 1)):
+    # Other columns are categories; the label is one in some tasks.
+    first = texts if isinstance(label, Category) else texts + 1
+    values[texts] = values[texts] if isinstance(label, Category) else label
+    for index in range(first, len(values)):
+        category = _category(values[index], where, layout, whole_floats)
+        if category is None:
+            raise _no_category(values[index], index, where, layout, label)
+        values[index] = category
+    for index in range(first, texts + (2 if layout.group else 1)):
         if not values[index]:
             what = "label" if index == texts else "group"
             raise PipelineError(
@@ -102,8 +104,8 @@ def values_of(row: Row, table: Table, layout: Layout, whole_floats: Sightings) -
     return values
 
 
-def _label(value: Any, where: str, layout: Layout) -> str | None:
-    """The label's canonical text; None if the task reads it as a category."""
+def _label(value: Any, where: str, layout: Layout) -> str | Category:
+    """The label's canonical text, or what says that the task reads it as a category."""
     try:
         return layout.task.label_kinds().parse(value, layout.form)
     except ValueError as error:
@@ -139,8 +141,8 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float | decimal.Decimal) and math.isnan(value))
 
 
-def _category(value: Any, index: int, where: str, layout: Layout, whole_floats: Sightings) -> str:
-    """`" ham "` -> `"ham"`, `3` -> `"3"`, `3.0` -> `"3"`, `True` -> `"true"`, `None` -> `""`."""
+def _category(value: Any, where: str, layout: Layout, whole_floats: Sightings) -> str | None:
+    """`" ham "` -> `"ham"`, `3` -> `"3"`, `3.0` -> `"3"`, `True` -> `"true"`, `None` -> `""`; None for other values."""
     if isinstance(value, str):
         category = value.strip()
         # The label list has one label per line.
@@ -157,14 +159,14 @@ def _category(value: Any, index: int, where: str, layout: Layout, whole_floats: 
         return str(int(value))
     elif layout.as_classes and isinstance(value, float | decimal.Decimal | datetime.date):
         return str(value)
-    raise _no_category(value, index, where, layout)
+    return None
 
 
-def _no_category(value: Any, index: int, where: str, layout: Layout) -> PipelineError:
+def _no_category(value: Any, index: int, where: str, layout: Layout, label: str | Category) -> PipelineError:
     start = f"{where}: column {layout.column(index)} contains {short(value, 60)} ({type(value).__name__})"
-    if index != layout.label_index:
+    if index != layout.label_index or not isinstance(label, Category):
         return PipelineError(f"{start}, but must contain integers or strings of one line")
-    misfit = layout.task.label_kinds().why_no_label(value)
+    misfit = label.why_not(value)
     return (
         OtherTaskError(start + misfit.reason, misfit) if misfit.task else PipelineError(start + misfit.reason)
     )

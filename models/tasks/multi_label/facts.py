@@ -97,11 +97,6 @@ def check_labels(labels: Sequence[str], label_list: Path) -> None:
         raise UsageError(f"{label_list}: 0 labels; a multi-label classifier needs at least one")
 
 
-def check_integer_labels(labels: Sequence[str], label_list: Path, column: str) -> None:
-    """Not called: the labels of a row are strings."""
-    raise NotImplementedError
-
-
 def card_summary(labels: Sequence[str]) -> str:
     """`["a", "b"] -> "A multi-label text classifier for 2 labels: a, b. ..."`."""
     return (

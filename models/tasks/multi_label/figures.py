@@ -51,11 +51,6 @@ def targets(rows: Sequence[Sequence[Any]], classes: Sequence[str]) -> np.ndarray
     return tuples([place[x] for x in map(as_label, values) if x in place] for values in rows)
 
 
-def measure(metric: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Not called: models of the task are not exported."""
-    raise NotImplementedError
-
-
 def agreement(probabilities: np.ndarray, others: np.ndarray) -> float:
     """Share of rows whose probabilities are all on the same side of 0.5."""
     return float(((probabilities >= 0.5) == (others >= 0.5)).all(-1).mean())

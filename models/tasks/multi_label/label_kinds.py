@@ -98,11 +98,6 @@ def number(text: str) -> float | None:
     return None
 
 
-def why_no_label(value: Any) -> Misfit:
-    """Not called: `parse` says it."""
-    raise NotImplementedError
-
-
 def not_labels(counts: Mapping[str, int]) -> Misfit | None:
     """Nothing more is known from the labels together."""
     del counts

@@ -22,16 +22,6 @@ def row(label: Any, outputs: Mapping[str, Any]) -> Row:
     return np.asarray(target), np.asarray(np.asarray(outputs[VALUE], np.float64).reshape(-1)[0])
 
 
-def sums(row: Row) -> np.ndarray:
-    """Not called: every metric needs rows, which are 16 bytes each."""
-    raise NotImplementedError
-
-
-def from_sums(metric: str, sums: np.ndarray) -> dict[int | None, float]:
-    """Not called."""
-    raise NotImplementedError
-
-
 def from_rows(metric: str, rows: Sequence[np.ndarray]) -> dict[int | None, float]:
     """A metric, under None; rows without a label do not count.
 

@@ -72,11 +72,6 @@ def number(text: str) -> float | None:
     return float(text)
 
 
-def why_no_label(value: Any) -> Misfit:
-    """Not called: `parse` says it."""
-    raise NotImplementedError
-
-
 def not_labels(counts: Mapping[str, int]) -> Misfit | None:
     """Every number is a target."""
     del counts

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.look_alikes import listed
-from models.tasks.importing import LabelForm, Misfit
+from models.tasks.importing import Category, LabelForm, Misfit
 
 GO_ON = "if each of these values is a class, use --as-classes"
 SEVERAL = "several labels of one row (multi-label)"
@@ -43,9 +43,10 @@ _BITS = re.compile(r"[01]([ ,;|][01])+")
 _BRACKETS = {"[": "]", "{": "}", "(": ")", "<": ">"}
 
 
-def parse(value: Any, form: LabelForm) -> None:
-    """None: a class is a category, as the values of other columns."""
+def parse(value: Any, form: LabelForm) -> Category:
+    """A class is a category, as the values of other columns."""
     del value, form
+    return Category(why_no_label)
 
 
 def counted(text: str, name: str) -> Sequence[str]:

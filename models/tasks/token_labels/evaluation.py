@@ -7,7 +7,7 @@ counted in any order, and counts can be added.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -86,8 +86,3 @@ def from_sums(metric: str, sums: npt.NDArray[np.float64]) -> dict[int | None, fl
     counted = {None: by_tag.sum(axis=0)} | {int(i): by_tag[i] for i in np.flatnonzero(by_tag.any(axis=1))}
     name = metric.removeprefix("span_")
     return {tag: float(getattr(span_figures(counts), name)) for tag, counts in counted.items()}
-
-
-def from_rows(metric: str, rows: Sequence[npt.NDArray[Any]]) -> dict[int | None, float]:
-    """Not called: sums suffice."""
-    raise NotImplementedError

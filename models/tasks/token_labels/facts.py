@@ -79,11 +79,6 @@ def check_labels(labels: Sequence[str], label_list: Path) -> None:
         )
 
 
-def check_integer_labels(labels: Sequence[str], label_list: Path, column: str) -> None:
-    """Not called: tags are strings."""
-    raise NotImplementedError
-
-
 def card_summary(labels: Sequence[str]) -> str:
     """`["O", "B-LOC"] -> "A model that finds spans of 1 type in texts: LOC. ..."`."""
     types = sorted({read_tag(label).type for label in labels} - {""})

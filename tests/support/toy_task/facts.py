@@ -59,11 +59,6 @@ def check_labels(labels: Sequence[str], label_list: Path) -> None:
         raise UsageError(f"{label_list}: {len(labels)} labels; it names the score, in one line")
 
 
-def check_integer_labels(labels: Sequence[str], label_list: Path, column: str) -> None:
-    """Not called: the task has no integer labels."""
-    raise NotImplementedError
-
-
 def card_summary(labels: Sequence[str]) -> str:
     """`["stars"] -> "Predicts stars."`."""
     return f"Predicts {labels[0]}."

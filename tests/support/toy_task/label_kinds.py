@@ -11,5 +11,4 @@ from models.tasks.regression.label_kinds import (  # noqa: F401
     parse,
     stored,
     suspicions,
-    why_no_label,
 )
