@@ -103,15 +103,27 @@ class Config(Section):
                 "evaluate.split must not be 'train': a model is not evaluated on its training data"
             )
         self._check_windows()
+        self._check_slices()
+        return self
+
+    def _check_slices(self) -> None:
+        """Slices by the label have one class each, and those by a number one number."""
+        facts = task_of(self).facts()
         for number, slicing in enumerate(self.evaluate.slices):
+            if self.data.label_column not in slicing.columns:
+                continue
+            if "float" in facts.LABEL_KINDS:
+                raise ValueError(
+                    f"evaluate.slices.{number}.columns: {self.data.label_column!r} has a number for each row, so each row "
+                    "would be a slice; remove it"
+                )
             averages = sorted(name for name in slicing.thresholds if metric(name).over_classes)
-            if self.data.label_column in slicing.columns and averages:
+            if averages:
                 raise ValueError(
                     f"evaluate.slices.{number}.thresholds: {averages[0]} is an average over classes, which has no "
                     f"meaning in slices by {self.data.label_column!r}, because each has one class; use a threshold "
-                    f"of {task_of(self).facts().RANKS_SLICES} there"
+                    f"of {facts.RANKS_SLICES} there"
                 )
-        return self
 
     def _check_windows(self) -> None:
         """Windows are of one text, and neither the exported programs nor fixed shapes know them."""

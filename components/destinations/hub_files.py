@@ -103,7 +103,7 @@ def model_card(name: str, facts: Facts, labels: Sequence[str], record: PushRecor
     """The README.md: what the model is for, its metrics, and what it was made from."""
     head = {"library_name": "transformers", "pipeline_tag": facts.HUB_TAG, "tags": ["tfx"]}
     lines = ["---", yaml.safe_dump(head, sort_keys=True).rstrip(), "---", "", f"# {name}", ""]
-    lines += [facts.card_summary(labels), ""]
+    lines += [facts.card_summary(labels), "", *_windows(record)]
     lines += _metrics(record.metrics or {}, record.baseline_metrics or {})
     lines += ["## Made from", ""]
     lines += [f"- {what}: {value}" for what, value in _facts(record).items() if value]
@@ -111,6 +111,20 @@ def model_card(name: str, facts: Facts, labels: Sequence[str], record: PushRecor
     if settings:
         lines += ["", "## Training", "", "```json", json.dumps(settings, indent=2, sort_keys=True), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _windows(record: PushRecord) -> list[str]:
+    """What a user of transformers has to do for the answers that were evaluated, if texts have windows."""
+    transform = (record.config or {}).get("transform", {})
+    window = transform.get("window")
+    if not window:
+        return []
+    return [
+        f"Texts are read in windows of {transform['max_length']} tokens that share {window['stride']}, and the logits of a "
+        f"text are the {window['aggregate']} of those of its windows; so are the metrics. `transformers` truncates: "
+        "tokenize with `return_overflowing_tokens=True` and that stride, and join the logits.",
+        "",
+    ]
 
 
 def _metrics(metrics: Mapping[str, float | None], baseline: Mapping[str, float | None]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,6 +188,8 @@ def _refusal(failure: Any, values: Mapping[tuple[str, str], float]) -> str:
     value = values.get((CANDIDATE, name), values.get(("", name)))
     if value is None:
         return f"{name} could not be computed" + (f" ({failure.message})" if failure.message else "")
+    if math.isnan(value):
+        return f"{name} is undefined (too few different labels)"
     baseline = values.get((BASELINE, name))
     if failure.metric_key.is_diff and baseline is not None:
         worse = metric(name).worse_by(value, baseline)

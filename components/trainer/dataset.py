@@ -32,7 +32,9 @@ Batch = dict[str, tf.Tensor]
 _SHUFFLE_ROWS = 50_000  # serialized rows in the shuffle buffer: about 10 MB of sentences
 _POOL_BATCHES = 128  # more batches per pool: less padding, but coarser shuffling between pools
 _LONG_POOL_BATCHES = 8  # of whole texts that have windows
+_SHUFFLE_TOKENS = 25_600_000  # in the shuffle buffer, about 60 MB: fewer rows of long texts
 _READ_ROWS = 4096
+_READ_LONG_ROWS = 256  # of whole texts that have windows
 _BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
@@ -58,7 +60,7 @@ class Batching:
 
     `bucket_width`: batches are padded to a multiple of this many tokens. `inputs`: names of the model's inputs.
     `fixed_rows`: the last batch of a pool is filled up with rows of weight 0, because replicas or a compiler
-    require a fixed shape. `windows`: the rows have windows.
+    require a fixed shape. `windows`: the rows have windows. `shuffle_rows`: size of the shuffle buffer.
     """
 
     batch_size: int
@@ -68,6 +70,13 @@ class Batching:
     class_weights: tuple[float, ...] | None = None
     fixed_rows: bool = False
     windows: bool = False
+    shuffle_rows: int = _SHUFFLE_ROWS
+
+
+def shuffle_rows(summary: SplitSummary) -> int:
+    """Size of the shuffle buffer for the rows of a split: texts of 20,000 tokens are not kept by the ten thousands."""
+    tokens_of_a_row = summary.tokens / summary.rows
+    return max(1, min(_SHUFFLE_ROWS, int(_SHUFFLE_TOKENS / tokens_of_a_row)))
 
 
 def model_inputs(transformed_spec: Mapping[str, Any], taken: Collection[str]) -> tuple[str, ...]:
@@ -114,12 +123,12 @@ def summarize_split(
     """
     labels, counts = task.labels(), np.zeros(1, np.int64)
     count, sequences, tokens, occurs = 0, 0, 0, np.zeros(vocabulary, np.bool_)
-    digest = hashlib.sha256()
+    digest, read_rows = hashlib.sha256(), _READ_LONG_ROWS if has_windows else _READ_ROWS
     for shard in shards:
         try:
             _check_whole(shard)
             for rows in _parsed(
-                tf.data.TFRecordDataset([shard], _compression(shard)), _READ_ROWS, inputs, task, has_windows
+                tf.data.TFRecordDataset([shard], _compression(shard)), read_rows, inputs, task, has_windows
             ):
                 ids = rows[features.INPUT_IDS]
                 lengths = rows.get(features.WINDOW_LENGTHS)
@@ -173,7 +182,7 @@ def training_batches(shards: Sequence[str], batching: Batching, seed: int, epoch
     """
     # Epochs are a large prime apart, so that (seed 0, epoch 1) differs from (seed 1, epoch 0).
     mixed = seed + 1_000_003 * epoch
-    rows = _records(shards).shuffle(_SHUFFLE_ROWS, seed=mixed, reshuffle_each_iteration=False)
+    rows = _records(shards).shuffle(batching.shuffle_rows, seed=mixed, reshuffle_each_iteration=False)
     pool_rows = batching.batch_size * _POOL_BATCHES
     if batching.windows:
         texts = _parsed(rows, batching.batch_size, batching.inputs, batching.task, has_windows=True)

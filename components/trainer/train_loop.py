@@ -187,7 +187,8 @@ class _Loop:
             settings, data.inputs, strategy, settings.eval_batch_size, None, data.task
         )
         if data.aggregate is not None:
-            self.batching = replace(self.batching, windows=True)
+            buffered = dataset.shuffle_rows(data.train_summary)
+            self.batching = replace(self.batching, windows=True, shuffle_rows=buffered)
             self.eval_batching = replace(self.eval_batching, windows=True)
         self.passes_per_epoch = math.ceil(data.train_summary.sequences / self.batching.batch_size)
         steps_per_epoch = self.passes_per_epoch / settings.gradient_accumulation_steps

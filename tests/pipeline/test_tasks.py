@@ -97,6 +97,12 @@ def test_defaults_are_the_tasks(tmp_path, task, metric, best):
             "evaluate.thresholds={pearson: {min: -2}}",
             "thresholds.pearson.min must be in [-1, 1], got -2",
         ),
+        (
+            "regression",
+            "r2",
+            "evaluate.slices=[{columns: [label]}]",
+            "evaluate.slices.0.columns: 'label' has a number for each row, so each row would be a slice; remove it",
+        ),
         ("regression", "r2", "evaluate.thresholds={rmse: {max: 2, max_drop: 0.1}}", ""),
     ],
 )

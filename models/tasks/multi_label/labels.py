@@ -79,7 +79,7 @@ def arrays(rows: Mapping[str, Any]) -> list[np.ndarray]:
 
 
 def counts(rows: Mapping[str, Any], shard: str, classes: int) -> np.ndarray:
-    """Rows of each label id, int64 [classes].
+    """Rows of each label id, int64 [classes]; a label that a row has twice counts once.
 
     Raises:
         PipelineError: a label id is outside [0, classes).
@@ -91,4 +91,5 @@ def counts(rows: Mapping[str, Any], shard: str, classes: int) -> np.ndarray:
         raise PipelineError(
             f"{shard}: {what} ({bad.size} times) is outside the label list of {classes}; see data.label_list"
         )
-    return np.bincount(ids, minlength=classes)
+    of_rows = np.unique(rows[LABEL_IDS].value_rowids().numpy() * classes + ids)
+    return np.bincount(of_rows % classes, minlength=classes)

@@ -19,12 +19,13 @@ from transformers import AutoTokenizer
 
 from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
-from components.destinations.hub_files import write_hub_files
+from components.destinations.hub_files import model_card, write_hub_files
 from components.versions import store
-from components.versions.record import record_of
+from components.versions.record import PushRecord, record_of
 from models.checkpoints.classifier import load_classifier
 from models.encoders.families import forward_of
 from models.errors import PipelineError
+from models.tasks.task import TASKS
 from tests.components.destinations.hub_stub import TOKEN, Hub, running_hub
 from tests.support.model_server import Exported, exported
 from tests.support.tiny_export import LABELS
@@ -120,6 +121,16 @@ def test_one_commit_holds_weights_config_tokenizer_and_card(
     assert "| accuracy | 0.9512 | 0.9000 |" in card
     assert "- checkpoint: encoder\n" in card
     assert "/home/somebody" not in card
+
+
+def test_the_card_says_how_the_windows_of_a_text_are_joined() -> None:
+    facts, window = TASKS["single_label"].facts(), {"stride": 8, "aggregate": "max"}
+    config = {"transform": {"max_length": 64, "window": window}}
+    card = model_card("tiny", facts, ["a", "b"], PushRecord(config=config))
+    assert "windows of 64 tokens that share 8, and the logits of a text are the max of those" in card
+    assert "window" not in model_card(
+        "tiny", facts, ["a", "b"], PushRecord(config={"transform": {"window": None}})
+    )
 
 
 def test_pushing_again_commits_nothing(hub: Hub, version: Path, checkpoint: Path, tmp_path: Path) -> None:

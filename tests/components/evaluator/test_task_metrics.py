@@ -146,3 +146,17 @@ def test_numbers_with_slices_and_confidence_intervals(tmp_path):
     [interval] = [value for key, value in whole[1][""][""].items() if key == "rmse"]
     bounds = interval["boundedValue"]
     assert bounds["lowerBound"] < bounds["value"] < bounds["upperBound"]
+
+
+def test_a_bound_of_a_metric_that_rows_do_not_define_is_not_met(tmp_path):
+    found = evaluated(
+        tmp_path,
+        Number(),
+        [*NUMBERS[:2], (4.0, "4", "z")],
+        "regression",
+        ["stars"],
+        metrics=["r2"],
+        thresholds={"rmse": {"max": 5.0}},
+        slices=[{"columns": ["source"], "thresholds": {"r2": {"min": -5.0}}}],
+    )
+    assert found.refusals == ("r2 is undefined (too few different labels) on slice source=z",)

@@ -189,3 +189,9 @@ def test_every_stored_input_is_padded_alike(tmp_path: Path) -> None:
         "label_id": [0, 1],
         "row_weight": [1.0, 1.0],
     }
+
+
+def test_fewer_long_texts_are_shuffled_at_a_time():
+    short = dataset.SplitSummary(1000, 1000, 300_000, (), (), "")
+    long = dataset.SplitSummary(1000, 40_000, 20_000_000, (), (), "")
+    assert (dataset.shuffle_rows(short), dataset.shuffle_rows(long)) == (50_000, 1280)

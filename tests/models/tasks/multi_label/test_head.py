@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics as sk
 
-from models.tasks.multi_label import head, thresholds
+from models.tasks.multi_label import head, labels, thresholds
 from models.tasks.objective import Objective
 
 NONE = -1
@@ -47,6 +47,11 @@ def test_logits_begin_at_the_log_odds_of_the_train_split() -> None:
     sums = head.score_sums(logits, batch([1]), tf.ones(1), objective).numpy()
     assert head.scores(sums)["loss"] == pytest.approx(-np.log(0.8))
     assert head.scores(sums)["subset_accuracy"] == 1.0
+
+
+def test_a_label_that_a_row_has_twice_counts_once():
+    rows = {"label_ids": tf.ragged.constant([[1, 1], [0, 1], [1, 1, 1], []], tf.int64)}
+    assert labels.counts(rows, "shard", 2).tolist() == [1, 3]
 
 
 def test_rows_without_labels_have_a_loss():
