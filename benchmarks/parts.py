@@ -44,6 +44,13 @@ def _training_encoders(quick: bool, workspace: Workspace) -> list[dict[str, Any]
     return training_rows(training.run_encoders(quick))
 
 
+def _training_tasks(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import training
+
+    del workspace
+    return training_rows(training.run_tasks(quick))
+
+
 def _evaluate(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     from benchmarks import evaluate
 
@@ -75,6 +82,7 @@ PARTS: Mapping[str, Part] = {
     "transform": _transform,
     "training": _training,
     "training_encoders": _training_encoders,
+    "training_tasks": _training_tasks,
     "evaluate": _evaluate,
     "serving": _serving,
     "exports": _exports,
@@ -92,9 +100,11 @@ TRAINERS = (
     ("ours", "hf_trainer", "HF Trainer (PyTorch)", "<= 0.5"),
     ("ours", "hf_trainer_grouped", "HF Trainer, group_by_length", "<= 0.8"),
     ("ours", "keras_fit", "Keras fit, padded to max_length", "<= 0.3"),
+    ("ours", "ours_single_label", "ours, one label for each row", "<= 1.15"),
     ("ours_bf16", "ours", "ours in float32", "<= 0.6"),
     ("ours_bf16", "hf_trainer_bf16", "HF Trainer, bf16=True", ""),
 )
+_TASK_TARGETS = {"hf_trainer": "<= 0.6"}  # of other tasks than single_label
 # Ours -> the target for its share of the rate of products of that type.
 SHARES = {"ours": ("float32", ">= 0.8"), "ours_bf16": ("bfloat16", ">= 0.65")}
 
@@ -127,7 +137,7 @@ def tokenization_rows(results: Sequence[Mapping[str, Any]]) -> list[dict[str, An
 
 
 def training_rows(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Returns one row per case and peer: seconds per epoch of both, test accuracies in the note; then the shares."""
+    """Returns one row per case and peer: seconds per epoch of both, test scores in the note; then the shares."""
     by_case: dict[str, dict[str, Mapping[str, Any]]] = {}
     for result in results:
         by_case.setdefault(result["case"], {})[result["system"]] = result
@@ -147,11 +157,11 @@ def _training_row(mine: Mapping[str, Any], peer: Mapping[str, Any], name: str, t
         "s/epoch",
         peer_name=name,
         peer=peer["seconds_per_epoch"],
-        target=target,
+        target=target if mine["task"] == "single_label" else _TASK_TARGETS.get(peer["system"], target),
         ours_peak_mib=mine["peak_mib"],
         peer_peak_mib=peer["peak_mib"],
         rows=peer.get("rows"),
-        note=f"test accuracy: ours {_accuracy(mine)}; {name} {_accuracy(peer)}",
+        note=f"on the test split: ours {_score(mine)}; {name} {_score(peer)}",
     )
 
 
@@ -172,9 +182,9 @@ def _product_row(result: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _accuracy(result: Mapping[str, Any]) -> str:
-    if result["accuracy"] is None:
+def _score(result: Mapping[str, Any]) -> str:
+    if result["score"] is None:
         return "not measured (part of an epoch)"
-    error = result["accuracy_standard_error"]
+    error = result["score_standard_error"]
     spread = "" if error is None else f" ± {error:.4f} (standard error, {result['seeds']} seeds)"
-    return f"{result['accuracy']:.4f}{spread}"
+    return f"{result['metric']} {result['score']:.4f}{spread}"

@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 def read_rows(path: str | Path) -> list[Row]:
-    """Reads JSON lines: [{"input_ids": [101, ...], "label": 3}, ...]."""
+    """Reads JSON lines: [{"input_ids": [101, ...], "label": 3}, ...]; of several labels the label is a list."""
     with open(path, encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
@@ -21,38 +21,46 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def tokenized(
-    texts: Sequence[tuple[str, str]], checkpoint: Path, labels: Sequence[str], max_length: int
+    texts: Sequence[tuple[str, Sequence[str]]],
+    checkpoint: Path,
+    labels: Sequence[str],
+    max_length: int,
+    task: str,
 ) -> list[Row]:
-    """Tokenizes (text, label) with the checkpoint's own fast tokenizer."""
+    """Tokenizes (text, labels) with the checkpoint's own fast tokenizer; `single_label` takes the first label."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
     encoded = tokenizer.encode_batch([text for text, _ in texts])
-    return [
-        {"input_ids": e.ids, "label": labels.index(label)}
-        for e, (_, label) in zip(encoded, texts, strict=True)
-    ]
+    rows = []
+    for e, (_, names) in zip(encoded, texts, strict=True):
+        ids = [labels.index(name) for name in names]
+        rows.append({"input_ids": e.ids, "label": ids[0] if task == "single_label" else ids})
+    return rows
 
 
-def labelled_texts(pattern: str) -> list[tuple[str, str]]:
-    """The columns text and label of TFRecords."""
+def labelled_texts(pattern: str) -> list[tuple[str, list[str]]]:
+    """The column text of TFRecords, and the values of the column label."""
     import tensorflow as tf
 
     texts = []
     for record in tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern)), "GZIP"):
         feature = tf.train.Example.FromString(record.numpy()).features.feature
-        text, label = (feature[name].bytes_list.value[0].decode() for name in ("text", "label"))
-        texts.append((text, label))
+        text, *_ = (value.decode() for value in feature["text"].bytes_list.value)
+        texts.append((text, [value.decode() for value in feature["label"].bytes_list.value]))
     return texts
 
 
-def write_transformed(path: Path, rows: Sequence[Row]) -> None:
-    """Writes rows in the form of Transform's output: compressed tf.Examples with input_ids and label_id."""
+def write_transformed(path: Path, rows: Sequence[Row], task: str) -> None:
+    """Writes rows in the form of Transform's output: compressed tf.Examples with input_ids and the task's label."""
     import tensorflow as tf
 
     from models import features
+    from models.tasks.task import TASKS
+
+    (label,) = TASKS[task].labels().parsing_spec()
 
     def int64s(values: Sequence[int]) -> tf.train.Feature:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
@@ -61,7 +69,7 @@ def write_transformed(path: Path, rows: Sequence[Row]) -> None:
         for row in rows:
             feature = {
                 features.INPUT_IDS: int64s(row["input_ids"]),
-                features.LABEL_ID: int64s([row["label"]]),
+                label: int64s(row["label"] if isinstance(row["label"], list) else [row["label"]]),
             }
             example = tf.train.Example(features=tf.train.Features(feature=feature))
             writer.write(example.SerializeToString())

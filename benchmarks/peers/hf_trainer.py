@@ -2,7 +2,7 @@
 
     python -m benchmarks.peers.hf_trainer JOB.json   ->  the last line of the output is the result as JSON
 
-The job names rows as JSON lines: {"input_ids": [101, ...], "label": 3}.
+The job names rows as JSON lines: {"input_ids": [101, ...], "label": 3}, or "label": [3, 17] for the task multi_label.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import (
     AutoModelForSequenceClassification,
@@ -28,10 +29,13 @@ from benchmarks.training_rows import read_rows
 
 
 def train(job: dict[str, Any], output: str) -> dict[str, float]:
-    """Returns seconds per epoch (of the whole `Trainer.train`) and accuracy on the test rows."""
+    """Returns seconds per epoch (of the whole `Trainer.train`) and the score of the test rows: accuracy, or sample F1."""
     torch.set_num_threads(job["threads"])
+    several = job["task"] == "multi_label"
     model = AutoModelForSequenceClassification.from_pretrained(
-        job["checkpoint"], num_labels=len(job["labels"])
+        job["checkpoint"],
+        num_labels=len(job["labels"]),
+        problem_type="multi_label_classification" if several else "single_label_classification",
     )
     arguments = TrainingArguments(
         output_dir=output,
@@ -52,16 +56,38 @@ def train(job: dict[str, Any], output: str) -> dict[str, float]:
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=read_rows(job["train"]),
+        train_dataset=_rows(job, "train"),
         data_collator=DataCollatorWithPadding(AutoTokenizer.from_pretrained(job["checkpoint"])),
     )
     started = time.perf_counter()
     trainer.train()
     seconds = time.perf_counter() - started
     # Compared with the labels in the output, because `group_by_length` changes the order of predictions too.
-    prediction = trainer.predict(read_rows(job["test"]))
-    accuracy = float((prediction.predictions.argmax(-1) == prediction.label_ids).mean())
-    return {"seconds_per_epoch": seconds / job["epochs"], "accuracy": accuracy}
+    prediction = trainer.predict(_rows(job, "test"))
+    score = (_sample_f1 if several else _accuracy)(prediction.predictions, prediction.label_ids)
+    return {"seconds_per_epoch": seconds / job["epochs"], "score": score}
+
+
+def _rows(job: dict[str, Any], split: str) -> list[dict[str, Any]]:
+    """Rows as the model takes them: several labels as numbers 0 and 1, one for each label of the list."""
+    rows = read_rows(job[split])
+    if job["task"] != "multi_label":
+        return rows
+    classes = range(len(job["labels"]))
+    return [
+        {"input_ids": row["input_ids"], "labels": [float(i in row["label"]) for i in classes]} for row in rows
+    ]
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    return float((logits.argmax(-1) == labels).mean())
+
+
+def _sample_f1(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The mean over rows of F1 at the probability 0.5; 1 for a row without labels that gets none."""
+    predicted = logits >= 0.0
+    both, whole = (labels * predicted).sum(-1), (labels + predicted).sum(-1)
+    return float(np.where(whole > 0.0, 2.0 * both / np.maximum(whole, 1.0), 1.0).mean())
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ class BatchClock(tf_keras.callbacks.Callback):
 
 
 def train(job: dict[str, Any]) -> dict[str, Any]:
-    """Returns seconds per epoch, and accuracy on the test rows unless `most_batches` ended the training early."""
+    """Returns seconds per epoch, and score, the accuracy on the test rows, unless `most_batches` ended the training early."""
     tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
     tf_keras.utils.set_random_seed(job["seed"])
     model = load_classifier(Path(job["checkpoint"]), job["labels"], seed=job["seed"])
@@ -75,10 +75,10 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     )
     seconds = clock.first + clock.mean * (steps - 1)
     if clock.batches < steps:
-        return {"seconds_per_epoch": seconds / job["epochs"], "accuracy": None}
+        return {"seconds_per_epoch": seconds / job["epochs"], "score": None}
     inputs, labels = padded(job["test"], job["max_length"])
     predicted = model.predict(inputs, batch_size=128, verbose=0).logits.argmax(-1)
-    return {"seconds_per_epoch": seconds / job["epochs"], "accuracy": float((predicted == labels).mean())}
+    return {"seconds_per_epoch": seconds / job["epochs"], "score": float((predicted == labels).mean())}
 
 
 def main() -> None:

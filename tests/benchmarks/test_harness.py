@@ -105,6 +105,7 @@ def test_parts_are_those_of_the_issue():
         "transform",
         "training",
         "training_encoders",
+        "training_tasks",
         "evaluate",
         "serving",
         "exports",
@@ -163,14 +164,21 @@ def test_tokenization_result_becomes_a_row_per_peer():
 
 
 def test_training_result_becomes_a_row_per_peer_with_accuracies():
-    common = {"case": "trec", "peak_mib": 900, "seeds": 3, "rows": 64}
-    ours = {"system": "ours", "seconds_per_epoch": 30.0, "accuracy": 0.95, "accuracy_standard_error": 0.004}
+    common = {
+        "case": "trec",
+        "task": "single_label",
+        "metric": "accuracy",
+        "peak_mib": 900,
+        "seeds": 3,
+        "rows": 64,
+    }
+    ours = {"system": "ours", "seconds_per_epoch": 30.0, "score": 0.95, "score_standard_error": 0.004}
     ours["product_share"] = 0.7
     peer = {
         "system": "keras_fit",
         "seconds_per_epoch": 120.0,
-        "accuracy": None,
-        "accuracy_standard_error": None,
+        "score": None,
+        "score_standard_error": None,
     }
 
     row, share = training_rows([common | ours, common | peer])
@@ -178,7 +186,7 @@ def test_training_result_becomes_a_row_per_peer_with_accuracies():
     assert (row["ratio"], row["target"]) == (0.25, "<= 0.3")
     assert (share["ours"], share["peer"], share["target"]) == (0.7, None, ">= 0.8")
     assert row["note"] == (
-        "test accuracy: ours 0.9500 ± 0.0040 (standard error, 3 seeds); "
+        "on the test split: ours accuracy 0.9500 ± 0.0040 (standard error, 3 seeds); "
         "Keras fit, padded to max_length not measured (part of an epoch)"
     )
 
