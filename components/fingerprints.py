@@ -46,7 +46,11 @@ def code_fingerprint(*modules: str) -> str:
         files = path.with_name("files")  # what a package ships that is not Python
         if files.is_dir():
             digest.update(content_fingerprint(files).encode())
-    imported = {name.partition(".")[0] for path in sources.values() for name in _imports(path)}
+    imported = {
+        other.partition(".")[0]
+        for name, path in sources.items()
+        for other in _imports(path, _package(name, path))
+    }
     of_one_node = [name for name in LIBRARIES_OF_ONE_NODE if name.replace("-", "_") in imported]
     for library in (*LIBRARIES, *of_one_node):
         digest.update(f"{library}=={_version(library)}\n".encode())
@@ -85,7 +89,8 @@ def _closure(module: str) -> dict[str, Path]:
         if name in sources or path is None:
             continue
         sources[name] = path
-        pending.extend(other for other in _imports(path) if other.partition(".")[0] in own)
+        imported = _imports(path, _package(name, path))
+        pending.extend(other for other in imported if other.partition(".")[0] in own)
         pending.append(name.rpartition(".")[0] or name)
     return sources
 
@@ -103,13 +108,20 @@ def _source(name: str) -> Path | None:
     return None
 
 
+def _package(module: str, path: Path) -> str:
+    """The package that relative imports of a module start from."""
+    return module if path.name == "__init__.py" else module.rpartition(".")[0]
+
+
 @functools.cache
-def _imports(path: Path) -> list[str]:
-    """Dotted names of a file's absolute imports: modules and the names imported from them."""
+def _imports(path: Path, package: str) -> list[str]:
+    """Dotted names of a file's imports: modules and the names imported from them."""
     names = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
     return names

@@ -8,3 +8,5 @@ from pathlib import Path
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 # Highest layer first: a package imports only those after it.
 PACKAGES = ("pipeline", "components", "models")
+# The user's own code travels with them; they load it by name and never import it.
+SHIPPED = (*PACKAGES, "own_parts")

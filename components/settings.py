@@ -13,6 +13,7 @@ from components.example_gen.spans import has_spans, is_dated
 from components.project import PROJECT_DIR
 from models.checkpoints.settings import CheckpointSettings
 from models.encoders.families import AUTO
+from models.own_parts import OwnPath
 from models.section import Fraction, LocalPath, Section, Severity
 
 # --- data -------------------------------------------------------------------------------------------
@@ -192,6 +193,11 @@ class TransformSettings(Section):
         ge=4,
         le=8192,
         description="Maximum tokens per text or pair, special tokens included; longer texts are truncated.",
+    )
+    text: OwnPath | None = Field(
+        None,
+        description="Your function that cleans texts before tokenization, own_parts.MODULE.NAME, in TensorFlow ops: "
+        "docs/own_parts.md. It is part of the served model.",
     )
     window: WindowSettings | None = Field(
         None,

@@ -32,6 +32,7 @@ from models.section import Section
 from models.tasks.task import DEFAULT_TASK, TASKS, Task, metric
 from pipeline.beam.settings import BeamSettings
 from pipeline.kubeflow_settings import KubeflowSettings
+from pipeline.own_parts import check_fit
 from pipeline.renamed_keys import advice
 from pipeline.task_settings import TaskName, check_metrics, with_defaults
 
@@ -104,6 +105,7 @@ class Config(Section):
             )
         self._check_windows()
         self._check_slices()
+        check_fit(self)
         return self
 
     def _check_slices(self) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 from components.fingerprints import code_fingerprint
 from components.model_parts import ModelParts
 from pipeline.config import Config
+from pipeline.own_parts import text_modules
 from pipeline.paths import PipelinePaths
 
 
 def transform_config(config: Config, parts: ModelParts) -> dict[str, Any]:
     """The `custom_config` of `components.transform.preprocessing.preprocessing_fn`."""
-    return _of_both(config, parts) | {"code_fingerprint": code_fingerprint(*preprocessing_code(parts))}
+    return _of_both(config, parts) | {
+        "code_fingerprint": code_fingerprint(*preprocessing_code(config, parts))
+    }
 
 
 def trainer_config(config: Config, paths: PipelinePaths, parts: ModelParts) -> dict[str, Any]:
@@ -22,21 +25,23 @@ def trainer_config(config: Config, paths: PipelinePaths, parts: ModelParts) -> d
         "model": config.model.as_json(),
         "train": config.train.as_json(),
         "state_dir": str(paths.state_dir),
-        "code_fingerprint": code_fingerprint(*training_code(parts)),
+        "code_fingerprint": code_fingerprint(*training_code(config, parts)),
     }
 
 
-def preprocessing_code(parts: ModelParts) -> tuple[str, ...]:
-    """The modules that Transform uses: its own, and those of the tokenizer and the task, which are loaded by name."""
+def preprocessing_code(config: Config, parts: ModelParts) -> tuple[str, ...]:
+    """The modules that Transform uses: its own, those of the tokenizer and the task, and own parts, loaded by name."""
     return (
         "components.transform.preprocessing",
         *parts.tokenizer.modules,
         *parts.task.modules("facts", "labels"),
+        *text_modules(config),
     )
 
 
-def training_code(parts: ModelParts) -> tuple[str, ...]:
+def training_code(config: Config, parts: ModelParts) -> tuple[str, ...]:
     """The modules that the Trainer uses: its own, and those of the encoder and the task, which are loaded by name."""
+    del config  # no own part yet
     return (
         "components.trainer.run_fn",
         parts.encoder.facts_module,

@@ -36,6 +36,7 @@ from pipeline.importing.importer import LABEL, TEXT
 from pipeline.importing.recipes import RECIPE_FILE, load_recipe, recipe_of
 from pipeline.importing.tfrecord import decode_example
 from pipeline.kubeflow_settings import OPTIONAL_STEPS
+from pipeline.own_parts import check_own_parts
 from pipeline.paths import CHECKPOINTS_DIR, DATASETS_DIR, RECIPES_DIR
 
 _SHOWN = 12  # maximum number of names in a message
@@ -80,7 +81,8 @@ def check_settings(config: Config) -> None:
     """Checks the columns and labels of the config against the schema and the label list.
 
     Raises:
-        UsageError: a file is missing or cannot be read, or it lacks a column or label of the config.
+        UsageError: a file is missing or cannot be read, it lacks a column or label of the config, or an own part breaks
+            its contract.
     """
     schema = read_schema(config.data.data_schema)
     labels = task_of(config).read_labels(config.data.label_list)
@@ -90,6 +92,7 @@ def check_settings(config: Config) -> None:
     _check_labels(config, schema, labels)
     if isinstance(config.train.class_weights, dict):
         label_weights(config.train.class_weights, labels)
+    check_own_parts(config, labels)
 
 
 def read_schema(path: Path) -> schema_pb2.Schema:

@@ -24,7 +24,7 @@ def model_facts(config: Config, parts: ModelParts) -> PushRecord:
             "name": _checkpoint_name(config.model.checkpoint),
             "fingerprint": parts.checkpoint_fingerprint,
         },
-        code=code_fingerprint(*preprocessing_code(parts), *training_code(parts)),
+        code=code_fingerprint(*preprocessing_code(config, parts), *training_code(config, parts)),
     )
 
 

@@ -84,6 +84,7 @@ def create_pipeline(
         text_columns=data.text_columns,
         max_length=config.transform.max_length,
         stride=config.transform.stride,
+        text=config.transform.text,
         parts=parts,
         refusal_dir=paths.refusal_dir,
     )

@@ -74,8 +74,12 @@ def foreign_ops(model_dir: Path, allowed: Collection[str] = ()) -> list[str]:
         google.protobuf.message.DecodeError: saved_model.pb is not a SavedModel.
     """
     saved_model = saved_model_pb2.SavedModel.FromString((model_dir / SAVED_MODEL).read_bytes())
-    used = set(_ops(saved_model))
-    return sorted(op for op in used - TEXT_OPS - set(allowed) if not _is_core(op))
+    return foreign(set(_ops(saved_model)) - set(allowed))
+
+
+def foreign(ops: Collection[str]) -> list[str]:
+    """The ops that TF Serving 2.20 does not link, sorted."""
+    return sorted(op for op in set(ops) - TEXT_OPS if not _is_core(op))
 
 
 def _ops(saved_model: saved_model_pb2.SavedModel) -> Iterator[str]:

@@ -15,6 +15,7 @@ from components.tokenization_gate import executor
 from components.tokenization_gate.artifacts import TokenizationReport
 from components.tokenization_gate.settings import ParitySettings
 from components.tokenization_gate.spec import TokenizationGateSpec
+from models.own_parts import module_of
 
 
 class TokenizationGate(base_component.BaseComponent):
@@ -32,6 +33,7 @@ class TokenizationGate(base_component.BaseComponent):
         max_length: maximum tokens of a row or a window.
         stride: tokens that windows share; None: rows are cut.
         parts: what the model is made of; the checkpoint has the tokenizer files.
+        text: the config's `transform.text`, which cleans texts before they are tokenized.
         refusal_dir: folder for `tokenization_gate.json`, the report if the run is rejected; "": only logged.
     """
 
@@ -49,12 +51,14 @@ class TokenizationGate(base_component.BaseComponent):
         stride: int | None,
         parts: ModelParts,
         refusal_dir: str = "",
+        text: str | None = None,
     ) -> None:
         values = {
             "parity": settings.as_json(),
             "text_columns": list(text_columns),
             "max_length": max_length,
             "stride": stride,
+            "text": text,
             "checkpoint_dir": str(parts.checkpoint_dir),
         }
         spec = TokenizationGateSpec(
@@ -64,7 +68,9 @@ class TokenizationGate(base_component.BaseComponent):
             refusal_dir=refusal_dir,
             inputs_fingerprint=parts.checkpoint_fingerprint,
             code_fingerprint=code_fingerprint(
-                "components.tokenization_gate.executor", *parts.tokenizer.modules
+                "components.tokenization_gate.executor",
+                *parts.tokenizer.modules,
+                *([] if text is None else [module_of(text)]),
             ),
             report=types.Channel(type=TokenizationReport),
         )

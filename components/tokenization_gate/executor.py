@@ -17,6 +17,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components.example_gen.rows import read_some_examples, text_of
+from components.own_parts.cleaning import Cleaning, cleaned, cleaning_of, traced
 from components.tokenization_gate.artifacts import MISMATCHES_PROPERTY, ROWS_PROPERTY
 from components.tokenization_gate.report import (
     REPORT_FILE,
@@ -82,6 +83,7 @@ class Executor(base_executor.BaseExecutor):
             settings["max_length"],
             settings["stride"],
             ParitySettings.model_validate(settings["parity"]),
+            settings["text"],
         )
         for mismatch in report.examples:
             _log.warning("Tokenization gate: %s", mismatch)
@@ -118,6 +120,7 @@ def compare(
     max_length: int,
     stride: int | None,
     settings: ParitySettings,
+    text: str | None = None,
 ) -> ParityReport:
     """Tokenizes the sample twice.
 
@@ -129,6 +132,7 @@ def compare(
         max_length: maximum tokens of a row or a window.
         stride: tokens that windows share; None: rows are cut.
         settings: the config's `parity` section.
+        text: the config's `transform.text`; cleaned texts are compared.
 
     Raises:
         CheckpointError: the tokenizer files cannot be reproduced.
@@ -138,9 +142,10 @@ def compare(
     compared, mismatches, examples = dict.fromkeys(rows, 0), dict.fromkeys(rows, 0), list[Mismatch]()
     if any(sizes.values()):
         both = _Both(checkpoint, len(text_columns), max_length, stride)
+        clean = None if text is None else traced(cleaning_of(text))
         for split, size in sizes.items():
             for batch in _batches(folders[split], text_columns, rows[split], size):
-                found = list(both.mismatches(split, batch))
+                found = list(both.mismatches(split, batch if clean is None else _cleaned(batch, clean)))
                 compared[split] += len(batch)
                 mismatches[split] += len(found)
                 examples += found[: _KEPT - len(examples)]
@@ -168,6 +173,11 @@ def _batches(folder: Path, columns: Sequence[str], rows: int, size: int) -> Iter
     )
     while batch := list(itertools.islice(chosen, _BATCH)):
         yield batch
+
+
+def _cleaned(rows: Sequence[_Row], clean: Cleaning) -> list[_Row]:
+    columns = [cleaned(column, clean) for column in zip(*(row.texts for row in rows), strict=True)]
+    return [_Row(row.index, tuple(texts)) for row, *texts in zip(rows, *columns, strict=True)]
 
 
 class _Both:

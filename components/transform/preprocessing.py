@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the saved graph
 
+from components.own_parts.cleaning import cleaning_of
 from components.settings import DataSettings, TransformSettings
 from models.columns import Column, one_value
 from models.errors import PipelineError
@@ -27,7 +28,7 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
 
     Args:
         inputs: raw columns, dense [batch] or [batch, 1], or sparse or ragged with at most one value per row.
-            A row without a text has the empty text.
+            A row without a text has the empty text. With transform.text, texts are cleaned first.
         custom_config: "data" and "transform" (settings as JSON), "checkpoint_dir" (folder with the
             tokenizer files), "labels_path" (one label per line) and "task" (a key of `TASKS`).
 
@@ -41,16 +42,16 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
             not in the list. Absent if the label column is.
 
     Raises:
-        PipelineError: a text column is missing, the label list or the tokenizer files cannot be used, or the
-            tokenizer differs from the one that transformers reads from them.
+        PipelineError: a text column is missing, the label list or the tokenizer files cannot be used, the
+            tokenizer differs from the one that transformers reads from them, or transform.text cannot be loaded.
     """
     data = DataSettings.model_validate(custom_config["data"])
     settings = TransformSettings.model_validate(custom_config["transform"])
     folder = Path(custom_config["checkpoint_dir"])
     spec, graph = verified_spec(folder), family_of(folder).load_graph()
-    model_inputs = encode_rows(
-        texts(inputs, data), graph.tokenize, spec, settings.max_length, settings.stride
-    )
+    clean = cleaning_of(settings.text)
+    cleaned = [clean(column) for column in texts(inputs, data)]
+    model_inputs = encode_rows(cleaned, graph.tokenize, spec, settings.max_length, settings.stride)
     outputs: dict[str, Column] = {name: values.to_sparse() for name, values in model_inputs.items()}
     if data.label_column in inputs:
         labels = TASKS[custom_config["task"]].labels()

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.project import PACKAGES
+from components.project import SHIPPED
 from models.errors import PipelineError
 from pipeline.beam.arguments import option
 
@@ -55,7 +55,7 @@ def _check_endpoint(node_id: str, endpoint: str | None) -> None:
 
 
 def _source_package(node_id: str, project: Path, folder: Path) -> Path:
-    for package in PACKAGES:
+    for package in SHIPPED:
         if not (project / package).is_dir():
             raise PipelineError(f"node {node_id}: beam.setup_file: no sources of {package!r} in {project}")
         shutil.copytree(project / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))

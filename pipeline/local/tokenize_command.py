@@ -79,7 +79,7 @@ def _from_stdin() -> bytes:
 
 
 def compare(config: Config, texts: Sequence[bytes]) -> Compared:
-    """Tokenizes one row in the graph and by transformers.
+    """Tokenizes one row, cleaned by transform.text if it is set, in the graph and by transformers.
 
     Raises:
         PipelineError: the checkpoint cannot be fetched, or its tokenizer files cannot be reproduced.
@@ -90,10 +90,13 @@ def compare(config: Config, texts: Sequence[bytes]) -> Compared:
     os.environ.setdefault(LOG_LEVEL, QUIET)
     quiet.prepare_environment()
     with without_noise():
+        from components.own_parts.cleaning import cleaned, cleaning_of, traced
         from models.tokenizers.hugging_face import verified_spec
         from models.tokenizers.parity import graph_tokenizer, transformers_tokenizer
 
-        rows, transform = [[text] for text in texts], config.transform
+        transform = config.transform
+        clean = traced(cleaning_of(transform.text))
+        rows = [cleaned([text], clean) for text in texts]
         max_length, stride = transform.max_length, transform.stride
         # One load of transformers' tokenizer serves all of these, as long as `uncut` has it.
         uncut = transformers_tokenizer(folder, None)

@@ -1,4 +1,4 @@
-"""Imports go one way, importing has no heavy side effects, and the wheel contains exactly three packages."""
+"""Imports go one way, importing has no heavy side effects, and the wheel contains exactly the shipped packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.exports.format import FORMATS
-from components.project import PACKAGES, PROJECT_DIR
+from components.project import PACKAGES, PROJECT_DIR, SHIPPED
 from models.encoders.families import FAMILIES as ENCODERS
 from models.tasks.task import TASKS, every_metric, every_score
 from models.tokenizers.family import FAMILIES as TOKENIZERS
@@ -181,7 +181,7 @@ def test_importing_imports_no_tensorflow(module):
     assert shown.stdout.strip() == ""
 
 
-def test_wheel_holds_exactly_the_three_packages(tmp_path):
+def test_wheel_holds_exactly_the_shipped_packages(tmp_path):
     subprocess.run(
         [
             sys.executable,
@@ -205,7 +205,7 @@ def test_wheel_holds_exactly_the_three_packages(tmp_path):
     )
     (wheel,) = tmp_path.glob("*.whl")
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {name for name in names if not name.endswith(".dist-info")} == {"components", "models", "pipeline"}
+    assert {name for name in names if not name.endswith(".dist-info")} == set(SHIPPED)
 
 
 @pytest.mark.parametrize(

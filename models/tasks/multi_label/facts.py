@@ -57,6 +57,7 @@ SCORES: Mapping[str, Metric] = {
 BEST_METRIC = "micro_f1"
 LOSSES = ("sigmoid_cross_entropy",)
 TRAIN_KEYS = ("class_weights", "label_smoothing_factor")
+OWN_PARTS = ("transform.text",)
 
 EXPORT_METRICS: Sequence[str] = ()
 

@@ -37,6 +37,7 @@ SCORES: Mapping[str, Metric] = {
 BEST_METRIC = "rmse"
 LOSSES = ("mse", "mae", "huber")
 TRAIN_KEYS: Sequence[str] = ()
+OWN_PARTS = ("transform.text",)
 
 EXPORT_METRICS: Sequence[str] = ()
 

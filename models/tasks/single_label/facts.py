@@ -37,6 +37,7 @@ SCORES: Mapping[str, Metric] = {
 BEST_METRIC = "accuracy"
 LOSSES = ("cross_entropy",)
 TRAIN_KEYS = ("class_weights", "label_smoothing_factor")
+OWN_PARTS = ("transform.text",)
 
 EXPORT_METRICS = ("accuracy", "macro_f1")
 

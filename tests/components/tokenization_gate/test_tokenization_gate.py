@@ -21,6 +21,7 @@ from models.tasks.task import TASKS
 from models.tokenizers.family import FAMILIES, family_of
 from tests.support.faulty_graph import FAULTY_FAMILY
 from tests.support.local_run import example, last_artifact, run_nodes, tfrecord, tfrecord_gz
+from tests.support.own_package import write_own_parts
 from tests.support.tiny_model import vocabulary, write_checkpoint
 
 SPLITS = {"train": "train-*", "eval": "eval-*"}
@@ -60,6 +61,7 @@ def run(
     max_length: int = 16,
     encoder: str = "encoder",
     stride: int | None = None,
+    text: str | None = None,
     **parity: Any,
 ) -> str:
     """State of the gate in a run of the three nodes."""
@@ -84,6 +86,7 @@ def run(
             labels_fingerprint="",
         ),
         refusal_dir=str(place / "logs"),
+        text=text,
     )
     return run_nodes(place / "run", [example_gen, statistics_gen, gate])["TokenizationGate"]
 
@@ -105,6 +108,15 @@ def test_rows_whatever_they_hold_are_tokenized_alike_and_the_next_run_is_cached(
     properties = last_artifact(place / "run", "pipeline.TokenizationReport").custom_properties
     assert (properties["rows"].int_value, properties["mismatches"].int_value) == (72, 0)
     assert run(place) == "CACHED"
+
+
+def test_both_tokenize_the_texts_that_the_users_function_has_cleaned(
+    place: Path, faulty: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import tensorflow as tf\n\ndef spelled(texts):\n    return tf.strings.regex_replace(texts, '7', 'seven')\n"
+    write_own_parts(tmp_path, {"digits": source}, monkeypatch)
+    assert run(place, columns=("text", "second"), text="own_parts.digits.spelled") == "COMPLETE"
+    assert (report(place).rows_compared, report(place).rows_that_differ) == (72, 0)
 
 
 @pytest.mark.parametrize("max_length", [5, 16, 64])

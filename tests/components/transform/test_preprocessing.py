@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,19 @@ def test_missing_text_column_is_named(make_tokenizer: MakeTokenizer) -> None:
     assert str(error.value) == (
         "the rows have no text column 'body', only ['text']; correct data.text or data.text_pair"
     )
+
+
+def test_texts_are_cleaned_by_the_users_function_which_the_saved_graph_repeats_without_it(
+    make_tokenizer: MakeTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = custom_config(make_tokenizer(WORDS), ["LOC", "HUM"])
+    config["transform"]["text"] = "own_parts.cleaning.without_markup"
+    raw_spec = {"text": TEXT, "label": tf.io.FixedLenFeature([], tf.string)}
+    rows = [{"text": ["<b>Who</b>&nbsp;was <i>Galileo</i>?"], "label": "HUM"}, {"text": [], "label": "LOC"}]
+    results = transform(rows, raw_spec, config, tmp_path / "graph")
+    assert [row["input_ids"].tolist() for row in results] == [[2, 5, 6, 7, 8, 3], [2, 3]]
+
+    monkeypatch.setitem(sys.modules, "own_parts", None)  # as where there is no such package
+    layer = tft.TFTransformOutput(str(tmp_path / "graph")).transform_features_layer()
+    served = layer({"text": tf.sparse.from_dense([["<p>who was"], ["Galileo"]])})
+    assert tf.sparse.to_dense(served["input_ids"]).numpy().tolist() == [[2, 5, 6, 3], [2, 7, 3, 0]]

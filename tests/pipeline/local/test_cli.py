@@ -241,6 +241,12 @@ def test_tokenize_shows_the_tokens_of_the_graph_and_of_transformers(call, projec
     ]
 
 
+def test_tokenize_cleans_the_text_as_the_model_does(call, project):
+    own = "transform.text=own_parts.cleaning.without_markup"
+    cleaned = tokenized(call, project, "<i>The</i> &nbsp; cat?", "--set", own)
+    assert cleaned == tokenized(call, project, "The cat?")
+
+
 def test_tokenize_cuts_a_pair_and_types_its_texts(call, project):
     options = ["--set", "data.text_pair=other", "--set", "transform.max_length=5", "--json"]
     code, out, _ = call("tokenize", project, "the cat is old", "--pair", "dog", *options)

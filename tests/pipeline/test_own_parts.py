@@ -1,0 +1,139 @@
+"""Own parts of a config: checked before anything runs, and in the cache key of the nodes that use them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.errors import UsageError
+from models.tasks.task import TASKS
+from pipeline import own_parts
+from pipeline.config import Config, load_config
+from pipeline.inputs import check_settings
+from pipeline.paths import local_paths
+from tests.support.own_package import forget, write_own_parts
+from tests.support.tiny_project import write_project
+
+TEXT = "transform.text=own_parts.cleaning.without_markup"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(autouse=True)
+def tried_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(own_parts, "_TRIED_DIR", tmp_path / "tried")
+    return tmp_path / "tried"
+
+
+def problem(project: Path, *overrides: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        check_settings(load_config(project, overrides))
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_a_part_is_tried_once_and_again_after_an_edit(project, tmp_path, monkeypatch, tried_dir):
+    source = "import tensorflow as tf\nfrom . import shared\n\ndef clean(texts):\n    return tf.strings.strip(texts)\n"
+    package = write_own_parts(tmp_path, {"mine": source, "shared": "x = 1\n"}, monkeypatch)
+    config = load_config(project, ["transform.text=own_parts.mine.clean"])
+    check_settings(config)
+    assert len(list(tried_dir.iterdir())) == 1
+    monkeypatch.setattr(own_parts, "_try", lambda request: "was tried")
+    check_settings(config)
+    (package / "shared.py").write_text("x = 2\n")
+    forget(monkeypatch)
+    with pytest.raises(UsageError, match="was tried"):
+        check_settings(config)
+
+
+def test_what_breaks_its_contract_is_one_line_with_its_key(project, tmp_path, monkeypatch):
+    sources = {
+        "mine": "def clean(texts):\n    print('loading')\n    return 'a'\n",
+        "ends": "import os\nos._exit(7)\n",
+        "torn": "def clean(texts:\n",
+    }
+    write_own_parts(tmp_path, sources, monkeypatch)
+    assert problem(project, "transform.text=own_parts.mine.clean") == (
+        "transform.text: own_parts.mine.clean must return string [n] for string [n], returns string ()"
+    )
+    assert problem(project, "transform.text=own_parts.ends.clean") == (
+        "transform.text (own_parts.ends.clean): the process that tries it ended with exit code 7: no output"
+    )
+    assert ":1: not valid Python: '(' was never closed" in problem(
+        project, "transform.text=own_parts.torn.clean"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("own_parts.clening.clean", "no module "),
+        ("own_parts.inner.cleaning.clean", "is not a package, it has no __init__.py"),
+        (
+            "cleaning.clean",
+            "must be the dotted path of your own code, own_parts.MODULE.NAME, got 'cleaning.clean'",
+        ),
+        (
+            "own_parts.clean",
+            "must be the dotted path of your own code, own_parts.MODULE.NAME, got 'own_parts.clean'",
+        ),
+    ],
+)
+def test_a_path_that_names_no_part_is_refused_without_importing_anything(project, path, reason):
+    said = problem(project, f"transform.text={path}")
+    assert "transform.text: " in said
+    assert reason in said
+
+
+def test_nothing_is_shipped_that_lacks_a_part_of_the_model(project):
+    assert problem(project, TEXT, "export.onnx={}").endswith(
+        "export.onnx: the exported program tokenizes and answers without transform.text (own_parts.cleaning.without_markup), "
+        "so it would answer otherwise than the served model; remove export.onnx or transform.text"
+    )
+    assert problem(project, TEXT, "push.destinations=[{hub: me/model}]").endswith(
+        "push.destinations.0.hub: who loads the model from the hub does not have transform.text "
+        "(own_parts.cleaning.without_markup), so it would answer otherwise than the served model; remove it, or push to a "
+        "folder"
+    )
+
+
+def test_a_task_that_takes_no_such_part_refuses_it(project, monkeypatch):
+    monkeypatch.setattr(TASKS["single_label"].facts(), "OWN_PARTS", ())
+    assert problem(project, TEXT).endswith(
+        "transform.text: task 'single_label' takes no own part here, got 'own_parts.cleaning.without_markup'; remove it"
+    )
+
+
+def parameters(config: Config, project: Path) -> dict[str, str]:
+    from pipeline.training_pipeline import create_pipeline
+
+    paths = local_paths(project.parent / "runs", config.name, project.parent / "encoder")
+    return {
+        node.id: json.dumps(node.exec_properties, default=str)
+        for node in create_pipeline(config, paths).components
+    }
+
+
+# The Pusher has the hash of the code that made a model.
+USERS = {"transform.text": ("cleaning", "clean", {"TokenizationGate", "Transform", "Pusher"})}
+
+
+@pytest.mark.parametrize("key", USERS)
+def test_an_edit_of_a_part_reruns_exactly_the_nodes_that_use_it(key, project, tmp_path, monkeypatch):
+    module, name, users = USERS[key]
+    sources = {"cleaning": "from own_parts.words import x\n", "words": "x = 1\n", "other": "x = 1\n"}
+    package = write_own_parts(tmp_path, sources, monkeypatch)
+    config = load_config(project, [f"{key}=own_parts.{module}.{name}"])
+    before = parameters(config, project)
+    for edited, expected in {f"{module}.py": users, "words.py": users, "other.py": set()}.items():
+        content = (package / edited).read_text()
+        (package / edited).write_text(f"{content}# edited\n")
+        forget(monkeypatch)
+        now = parameters(config, project)
+        assert {node for node in now if now[node] != before[node]} == expected
+        (package / edited).write_text(content)
