@@ -7,7 +7,7 @@ from typing import Any
 from components.fingerprints import code_fingerprint
 from components.model_parts import ModelParts
 from pipeline.config import Config
-from pipeline.own_parts import text_modules
+from pipeline.own_parts import text_modules, training_modules
 from pipeline.paths import PipelinePaths
 
 
@@ -40,13 +40,13 @@ def preprocessing_code(config: Config, parts: ModelParts) -> tuple[str, ...]:
 
 
 def training_code(config: Config, parts: ModelParts) -> tuple[str, ...]:
-    """The modules that the Trainer uses: its own, and those of the encoder and the task, which are loaded by name."""
-    del config  # no own part yet
+    """The modules that the Trainer uses: its own, those of the encoder and the task, and own parts, loaded by name."""
     return (
         "components.trainer.run_fn",
         parts.encoder.facts_module,
         parts.encoder.forward_module,
         *parts.task.modules("facts", "labels", "head"),
+        *training_modules(config),
     )
 
 

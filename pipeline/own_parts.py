@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from components.fingerprints import code_fingerprint
 from models.errors import UsageError
-from models.own_parts import find_module, module_of
+from models.own_parts import find_module, is_own, module_of
 from models.tasks.task import TASKS
 from pipeline.paths import CACHE_DIR
 
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-TEXT = "transform.text"
+TEXT, LOSS = "transform.text", "train.loss"
 _TRIED_DIR = CACHE_DIR / "own_parts"  # an empty file for each request that passed
 _NOISE = re.compile(r"WARNING: All log messages|[IW]\d{4} ")  # of TensorFlow's import
 # What ships a program or weights without these parts.
@@ -29,13 +29,19 @@ _NOT_SHIPPED = (TEXT,)
 
 def own_parts(config: Config) -> dict[str, str]:
     """Key of the config -> dotted path, of the keys that are set."""
-    named = {TEXT: config.transform.text}
+    loss = config.train.loss
+    named = {TEXT: config.transform.text, LOSS: loss if loss is not None and is_own(loss) else None}
     return {key: path for key, path in named.items() if path is not None}
 
 
 def text_modules(config: Config) -> tuple[str, ...]:
     """Modules of own parts that Transform uses, for its code fingerprint."""
     return () if config.transform.text is None else (module_of(config.transform.text),)
+
+
+def training_modules(config: Config) -> tuple[str, ...]:
+    """The same of the Trainer."""
+    return tuple(module_of(path) for key, path in own_parts(config).items() if key in (LOSS,))
 
 
 def check_fit(config: Config) -> None:

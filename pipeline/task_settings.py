@@ -9,6 +9,7 @@ from components.evaluator.settings import EvaluateSettings
 from components.exports.format import FORMATS
 from components.exports.settings import ExportSettings
 from components.trainer.settings import TrainSettings
+from models.own_parts import is_own
 from models.tasks.task import DEFAULT_TASK, TASKS, Task
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def check_metrics(
 
 def _check_training(task: Task, train: TrainSettings) -> None:
     losses, used = task.facts().LOSSES, task.facts().TRAIN_KEYS
-    if train.loss is not None and train.loss not in losses:
+    own_loss = train.loss is not None and is_own(train.loss)
+    if train.loss is not None and not own_loss and train.loss not in losses:
         raise ValueError(
             f"train.loss must be one of {', '.join(losses)} for task {task.name!r}, got {train.loss!r}"
         )
@@ -75,6 +77,10 @@ def _check_training(task: Task, train: TrainSettings) -> None:
         value = getattr(train, key)
         if value and key not in used:
             raise ValueError(f"train.{key}: task {task.name!r} has no classes, got {value!r}; remove it")
+        if value and own_loss and key in task.facts().LOSS_KEYS:
+            raise ValueError(
+                f"train.{key}: your loss {train.loss} would not see it, got {value!r}; remove it"
+            )
 
 
 def _metrics(train: TrainSettings, evaluate: EvaluateSettings) -> Iterator[tuple[str, str, str]]:

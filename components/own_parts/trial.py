@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from components.own_parts.loss_trial import try_loss
 from components.own_parts.text_trial import try_text
 from components.own_parts.unfit import UnfitError
 from models.errors import UsageError
@@ -21,6 +22,7 @@ from models.own_parts import load_part, what_failed
 # Key of the config -> (names of the arguments, what tries the part).
 _TRIALS: Mapping[str, tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], None]]] = {
     "transform.text": (("texts",), lambda part, _: try_text(part)),
+    "train.loss": (("logits", "targets"), try_loss),
 }
 
 

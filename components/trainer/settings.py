@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from models.errors import UsageError
+from models.own_parts import OwnPath
 from models.section import Fraction, Section
 from models.tasks.task import DEFAULT_TASK, TASKS, every_score
 
@@ -71,7 +72,10 @@ class TrainSettings(Section):
     max_grad_norm: float | None = Field(
         1.0, gt=0, description="Maximum global gradient norm; null: no clipping."
     )
-    loss: LossName | None = Field(None, description="Loss; null: the task's first (docs/tasks.md).")
+    loss: LossName | OwnPath | None = Field(
+        None,
+        description="Loss; null: the task's first (docs/tasks.md). Or your function, own_parts.MODULE.NAME: docs/own_parts.md.",
+    )
     label_smoothing_factor: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Label smoothing: share of the target spread over all classes."
     )

@@ -30,6 +30,7 @@ from components.trainer.step import TrainStep, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 from models.encoders.families import forward_of
 from models.errors import PipelineError
+from models.own_parts import is_own, load_part
 from models.tasks.objective import PLAIN, Constants, Objective
 from models.tasks.task import Task
 
@@ -98,11 +99,13 @@ def class_weights(settings: TrainSettings, data: TrainingData) -> tuple[float, .
 
 def objective_of(settings: TrainSettings, data: TrainingData) -> Objective:
     """What the head is trained for, with the constants of the train split's labels."""
+    own = settings.loss if settings.loss is not None and is_own(settings.loss) else None
     return Objective(
-        settings.loss or data.task.facts().LOSSES[0],
-        settings.label_smoothing_factor,
-        class_weights(settings, data),
-        data.task.head().constants(data.train_summary.label_counts, data.train_summary.rows),
+        loss=(settings.loss or data.task.facts().LOSSES[0]) if own is None else "",
+        smoothing=settings.label_smoothing_factor,
+        label_weights=class_weights(settings, data),
+        own=None if own is None else load_part(own),
+        constants=data.task.head().constants(data.train_summary.label_counts, data.train_summary.rows),
     )
 
 

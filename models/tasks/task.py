@@ -52,6 +52,7 @@ class Facts(Protocol):
         BEST_METRIC: default of `train.metric_for_best_model`, a score.
         LOSSES: values of `train.loss`; the first one is the default.
         TRAIN_KEYS: keys of `train` that not all tasks use, and this one does.
+        LOSS_KEYS: those of `TRAIN_KEYS` that act inside of the task's losses; a user's own loss does not see them.
         OWN_PARTS: keys of the config whose own parts (`models.own_parts`) models of the task can have.
         EXPORT_METRICS: metrics that exports can be compared by; the first one is the default. Empty: no exports.
         LABEL_KINDS: lists of a tf.Example that may contain the label: "bytes", "int64", "float".
@@ -70,6 +71,7 @@ class Facts(Protocol):
     BEST_METRIC: str
     LOSSES: Sequence[str]
     TRAIN_KEYS: Collection[str]
+    LOSS_KEYS: Collection[str]
     OWN_PARTS: Collection[str]
     EXPORT_METRICS: Sequence[str]
     LABEL_KINDS: Sequence[str]

@@ -109,6 +109,15 @@ def test_a_task_that_takes_no_such_part_refuses_it(project, monkeypatch):
     )
 
 
+def test_a_key_that_the_users_loss_does_not_see_is_refused(project):
+    own = "train.loss=own_parts.losses.focal"
+    assert problem(project, own, "train.label_smoothing_factor=0.1").endswith(
+        "train.label_smoothing_factor: your loss own_parts.losses.focal would not see it, got 0.1; remove it"
+    )
+    weighted = load_config(project, [own, "train.class_weights=balanced"])  # weights of rows
+    assert weighted.train.class_weights == "balanced"
+
+
 def parameters(config: Config, project: Path) -> dict[str, str]:
     from pipeline.training_pipeline import create_pipeline
 
@@ -120,7 +129,10 @@ def parameters(config: Config, project: Path) -> dict[str, str]:
 
 
 # The Pusher has the hash of the code that made a model.
-USERS = {"transform.text": ("cleaning", "clean", {"TokenizationGate", "Transform", "Pusher"})}
+USERS = {
+    "transform.text": ("cleaning", "clean", {"TokenizationGate", "Transform", "Pusher"}),
+    "train.loss": ("cleaning", "loss", {"Trainer", "Pusher"}),
+}
 
 
 @pytest.mark.parametrize("key", USERS)

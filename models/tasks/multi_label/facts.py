@@ -57,7 +57,8 @@ SCORES: Mapping[str, Metric] = {
 BEST_METRIC = "micro_f1"
 LOSSES = ("sigmoid_cross_entropy",)
 TRAIN_KEYS = ("class_weights", "label_smoothing_factor")
-OWN_PARTS = ("transform.text",)
+LOSS_KEYS = TRAIN_KEYS
+OWN_PARTS = ("transform.text", "train.loss")
 
 EXPORT_METRICS: Sequence[str] = ()
 

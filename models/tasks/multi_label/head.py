@@ -54,8 +54,11 @@ def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Obj
         logits: float32 [rows, classes].
         batch: with LABEL_IDS int32 [rows, most].
         objective: smoothing 0.1 makes the targets 0.05 and 0.95; `label_weights` are the labels' shares in the mean.
+            Its own loss takes the logits of the labels' probabilities and targets of 0 and 1, both float32 [rows, classes].
     """
     logits = _shifted(logits, objective.constants)
+    if objective.own is not None:
+        return objective.own(logits, _targets(batch, logits))
     target = _targets(batch, logits) * (1.0 - objective.smoothing) + objective.smoothing / 2.0
     losses = tf.nn.sigmoid_cross_entropy_with_logits(target, logits)
     if objective.label_weights is None:
@@ -80,9 +83,9 @@ def score_sums(
         logits: float32 [rows, classes].
         batch: with LABEL_IDS int32 [rows, most].
         weights: float32 [rows]; rows of weight 0 do not count.
-        objective: only its constants count: scores are without weights and smoothing.
+        objective: only its constants and its own loss count: scores are without weights and smoothing.
     """
-    losses = row_losses(logits, batch, Objective(constants=objective.constants))
+    losses = row_losses(logits, batch, Objective(constants=objective.constants, own=objective.own))
     logits = _shifted(logits, objective.constants)
     target = _targets(batch, logits)
     predicted = tf.cast(logits >= 0.0, tf.float32)

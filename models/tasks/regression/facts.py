@@ -37,7 +37,8 @@ SCORES: Mapping[str, Metric] = {
 BEST_METRIC = "rmse"
 LOSSES = ("mse", "mae", "huber")
 TRAIN_KEYS: Sequence[str] = ()
-OWN_PARTS = ("transform.text",)
+LOSS_KEYS = TRAIN_KEYS
+OWN_PARTS = ("transform.text", "train.loss")
 
 EXPORT_METRICS: Sequence[str] = ()
 

@@ -49,8 +49,12 @@ def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Obj
         logits: float32 [rows, 1].
         batch: with TARGET float32 [rows].
         objective: its loss is mse (squared error), mae (absolute error) or huber (squared error / 2 up to HUBER_DELTA).
+            Its own loss takes predictions and targets in standard deviations, both float32 [rows].
     """
-    error = logits[:, 0] - _standardized(batch[TARGET], objective)
+    target = _standardized(batch[TARGET], objective)
+    if objective.own is not None:
+        return objective.own(logits[:, 0], target)
+    error = logits[:, 0] - target
     if objective.loss == "mae":
         return tf.abs(error)
     if objective.loss == "huber":

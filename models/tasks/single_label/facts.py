@@ -37,7 +37,8 @@ SCORES: Mapping[str, Metric] = {
 BEST_METRIC = "accuracy"
 LOSSES = ("cross_entropy",)
 TRAIN_KEYS = ("class_weights", "label_smoothing_factor")
-OWN_PARTS = ("transform.text",)
+LOSS_KEYS = ("label_smoothing_factor",)
+OWN_PARTS = ("transform.text", "train.loss")
 
 EXPORT_METRICS = ("accuracy", "macro_f1")
 

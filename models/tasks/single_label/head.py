@@ -28,9 +28,12 @@ def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Obj
         logits: float32 [rows, classes].
         batch: with LABEL_ID int32 [rows].
         objective: its smoothing is the share of the target that is spread evenly over all classes: with 0.1 and two
-            classes the target of label 0 is [0.95, 0.05]. Label weights are row weights here.
+            classes the target of label 0 is [0.95, 0.05]. Label weights are row weights here. Its own loss takes logits
+            and label ids.
     """
     label_ids, smoothing = batch[LABEL_ID], objective.smoothing
+    if objective.own is not None:
+        return objective.own(logits, label_ids)
     if smoothing == 0.0:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(label_ids, logits)
     classes = logits.shape[-1]
@@ -47,13 +50,12 @@ def score_sums(
         logits: float32 [rows, classes].
         batch: with LABEL_ID int32 [rows].
         weights: float32 [rows]; rows of weight 0 do not count.
-        objective: not used: scores are without smoothing.
+        objective: only its own loss counts: scores are without smoothing.
     """
-    del objective
     right = tf.cast(tf.argmax(logits, -1, tf.int32) == batch[LABEL_ID], tf.float32)
     return tf.stack(
         [
-            tf.reduce_sum(row_losses(logits, batch) * weights),
+            tf.reduce_sum(row_losses(logits, batch, Objective(own=objective.own)) * weights),
             tf.reduce_sum(right * weights),
             tf.reduce_sum(weights),
         ]

@@ -35,6 +35,7 @@ SCORES: Mapping[str, Metric] = {
 BEST_METRIC = "span_f1"
 LOSSES = ("first_pieces", "all_pieces")
 TRAIN_KEYS = ("label_smoothing_factor",)
+LOSS_KEYS = TRAIN_KEYS
 OWN_PARTS: Sequence[str] = ()  # words and offsets are those of the raw text
 
 EXPORT_METRICS: Sequence[str] = ()

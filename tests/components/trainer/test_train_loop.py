@@ -31,6 +31,7 @@ from components.trainer.train_loop import (
 from models.checkpoints.classifier import load_classifier
 from models.errors import PipelineError
 from tests.components.trainer.conftest import INPUTS, LABELS, TASK, learnable_rows
+from tests.support.own_package import write_own_parts
 
 STRATEGY = tf.distribute.get_strategy()
 
@@ -336,6 +337,27 @@ def test_a_lower_loss_among_equal_accuracies_is_kept_but_does_not_prolong_the_pa
     chosen = settings(epochs=4, early_stopping=EarlyStoppingSettings(patience=2))
     history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path)
     assert (history.step, history.stopped_early, history.best["epoch"]) == (36, True, 3)
+
+
+def test_the_users_loss_is_trained_with_and_scored(
+    checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (
+        "import tensorflow as tf\n\ndef doubled(logits, targets):\n"
+        "    return 2.0 * tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)\n"
+    )
+    write_own_parts(tmp_path, {"mine": source}, monkeypatch)
+    histories, trained = [], []
+    for loss in (None, "own_parts.mine.doubled"):
+        model = load(checkpoint)
+        # Clipping makes both gradients one of the same length.
+        chosen = settings(loss=loss, max_grad_norm=1e-3, adam_epsilon=1e-12, epochs=0.5)
+        histories.append(train(model, data, chosen, STRATEGY, tmp_path / f"state-{loss}"))
+        trained.append(weights(model))
+    plain, own = (history.evaluations[-1] for history in histories)
+    assert own["loss"] == pytest.approx(2.0 * plain["loss"], rel=1e-3)
+    assert own["train_loss"] == pytest.approx(2.0 * plain["train_loss"], rel=1e-3)
+    assert largest_difference(*trained) < 1e-3
 
 
 def test_loss_that_is_no_number_stops_with_a_hint(

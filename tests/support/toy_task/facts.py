@@ -25,6 +25,7 @@ SCORES: Mapping[str, Metric] = {"loss": Metric("loss", highest=math.inf, lower_i
 BEST_METRIC = "loss"
 LOSSES = ("squared_error",)
 TRAIN_KEYS = ()
+LOSS_KEYS = TRAIN_KEYS
 OWN_PARTS: Sequence[str] = ()
 
 EXPORT_METRICS = ()
