@@ -43,6 +43,7 @@ def test_source_package_holds_our_code_and_asks_for_no_other(tmp_path):
         "pipeline",
         "components",
         "models",
+        "own_parts",
         "setup.py",
     }
     assert not any(name.endswith("requires.txt") for name in names)
