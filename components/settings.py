@@ -15,12 +15,13 @@ from models.checkpoints.settings import CheckpointSettings
 from models.encoders.families import AUTO
 from models.own_parts import OwnPath
 from models.section import Fraction, LocalPath, Section, Severity
+from models.tokenizers.word_rules import DEFAULT_RULE, WordRule
 
 # --- data -------------------------------------------------------------------------------------------
 
 
 class DataGateSettings(Section):
-    """Rules that stop the run before Transform. `error` stops the run, `warn` only reports."""
+    """Rules that stop the run before Transform. `error` stops the run, `warn` only reports, `ignore` says nothing."""
 
     missing_split: Severity = Field(
         "error", description="A split named in data.splits has no file or no row."
@@ -28,6 +29,13 @@ class DataGateSettings(Section):
     missing_column: Severity = Field("error", description="A column that the schema requires is missing.")
     wrong_type: Severity = Field("error", description="A column's type differs from the schema's.")
     unknown_label: Severity = Field("error", description="A label is not in data.label_list.")
+    tag_count: Severity = Field(
+        "error", description="A row has more or fewer tags than words (task token_labels)."
+    )
+    illegal_transition: Severity | Literal["ignore"] = Field(
+        "warn",
+        description="Tags follow one another as their scheme forbids, such as I-PER after O in BIO (task token_labels).",
+    )
     repeated_label: Severity = Field("warn", description="A row has a label twice (task multi_label).")
     not_finite: Severity = Field("error", description="A target is NaN or infinite (task regression).")
     out_of_bounds: Severity = Field(
@@ -202,6 +210,11 @@ class TransformSettings(Section):
     window: WindowSettings | None = Field(
         None,
         description="Windows of `max_length` tokens, which cover the whole text; null: longer texts are truncated.",
+    )
+    words: WordRule = Field(
+        DEFAULT_RULE,
+        description="What ends a word (task token_labels): `whitespace`, or white space and every punctuation character, which "
+        "is a word of its own.",
     )
 
     @property

@@ -30,6 +30,7 @@ from components.trainer.settings import TrainSettings
 from models.errors import UsageError
 from models.section import Section
 from models.tasks.task import DEFAULT_TASK, TASKS, Task, metric
+from models.tokenizers.word_rules import DEFAULT_RULE
 from pipeline.beam.settings import BeamSettings
 from pipeline.kubeflow_settings import KubeflowSettings
 from pipeline.own_parts import check_fit
@@ -104,9 +105,17 @@ class Config(Section):
                 "evaluate.split must not be 'train': a model is not evaluated on its training data"
             )
         self._check_windows()
+        self._check_words()
         self._check_slices()
         check_fit(self)
         return self
+
+    def _check_words(self) -> None:
+        """The rule for words has no effect on other tasks."""
+        if self.transform.words != DEFAULT_RULE and not task_of(self).facts().OF_WORDS:
+            raise ValueError(
+                f"transform.words: task {self.task!r} does not label words, got {self.transform.words!r}; remove it"
+            )
 
     def _check_slices(self) -> None:
         """Slices by the label have one class each, and those by a number one number."""

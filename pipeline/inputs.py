@@ -31,6 +31,7 @@ from models.errors import GateRefused, PipelineError, UsageError
 from models.tasks.label_domain import LabelDomain
 from models.tasks.label_list import read_labels
 from models.tokenizers.family import family_of
+from models.tokenizers.word_rules import split_words
 from pipeline.config import Config, task_of
 from pipeline.importing.importer import LABEL, TEXT
 from pipeline.importing.recipes import RECIPE_FILE, load_recipe, recipe_of
@@ -387,18 +388,30 @@ def _check_row(
                 f"{where}: column {reference.column!r} ({reference.key}) contains {kind}, but "
                 f"{config.data.data_schema} says {_type(_KINDS[feature.type])}; correct the data or the schema"
             )
-    _check_label(config, where, row.get(config.data.label_column, ("", []))[1])
+    _check_label(config, where, row)
 
 
-def _check_label(config: Config, where: str, values: Sequence[Any]) -> None:
+def _check_label(config: Config, where: str, row: Mapping[str, tuple[str, list[Any]]]) -> None:
     data, labels, facts = config.data, read_labels(config.data.label_list), task_of(config).facts()
-    if not values or data.gate.unknown_label != "error":
-        return
-    fault, shown = facts.label_fault(values, LabelDomain(frozenset(labels)))
-    if fault == "unknown_label":
+    values = row.get(data.label_column, ("", []))[1]
+    fault, shown = facts.label_fault(values, LabelDomain(frozenset(labels))) if values else ("", None)
+    if facts.OF_WORDS and not fault and data.gate.tag_count == "error":
+        _check_tag_count(config, where, len(values), row.get(data.text, ("", []))[1])
+    if fault == "unknown_label" and data.gate.unknown_label == "error":
         raise GateRefused(
             f"{where}: the label {shorten(shown)} in column {data.label_column!r} (data.label_column) is not in "
             f"{data.label_list}, which has {_some(labels)}; correct data.label_column, the label list or the data"
+        )
+
+
+def _check_tag_count(config: Config, where: str, tags: int, texts: Sequence[Any]) -> None:
+    rule = config.transform.words
+    text = texts[0].decode(errors="replace") if texts and isinstance(texts[0], bytes) else ""
+    words = len(split_words(text, rule))
+    if text and words != tags:
+        raise GateRefused(
+            f"{where}: column {config.data.label_column!r} has {tags} tags, but transform.words {rule} finds {words} words in the "
+            f"text {shorten(text)}; set the rule that the data was made with, or create the data again"
         )
 
 

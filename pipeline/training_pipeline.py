@@ -73,6 +73,7 @@ def create_pipeline(
         anomalies=example_validator.outputs["anomalies"],
         data=data,
         task=parts.task,
+        words=config.transform.words,
         refusal_dir=paths.refusal_dir,
         labels_fingerprint=parts.labels_fingerprint,
     )

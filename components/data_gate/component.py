@@ -14,6 +14,7 @@ from components.data_gate.spec import DataGateSpec
 from components.fingerprints import code_fingerprint
 from components.settings import DataSettings
 from models.tasks.task import Task
+from models.tokenizers.word_rules import DEFAULT_RULE, WordRule
 
 
 class DataGate(base_component.BaseComponent):
@@ -30,6 +31,7 @@ class DataGate(base_component.BaseComponent):
         anomalies: ExampleAnomalies of ExampleValidator.
         data: the rules, and what the columns mean; the executor reads the label list.
         task: what the model learns.
+        words: `transform.words`, for tasks that label words.
         refusal_dir: folder for `data_gate.json`, which has all findings if the data is rejected; "": only logged.
         labels_fingerprint: hash of the label list; a change re-runs the node.
     """
@@ -46,6 +48,7 @@ class DataGate(base_component.BaseComponent):
         anomalies: types.BaseChannel,
         data: DataSettings,
         task: Task,
+        words: WordRule = DEFAULT_RULE,
         refusal_dir: str = "",
         labels_fingerprint: str = "",
     ) -> None:
@@ -54,7 +57,14 @@ class DataGate(base_component.BaseComponent):
             statistics=statistics,
             schema=schema,
             anomalies=anomalies,
-            settings=json.dumps({**data.as_json(), "task": task.name}),
+            # Not for other tasks: a change of the rule must not re-run their gates.
+            settings=json.dumps(
+                {
+                    **data.as_json(),
+                    "task": task.name,
+                    "words": words if task.facts().OF_WORDS else DEFAULT_RULE,
+                }
+            ),
             refusal_dir=refusal_dir,
             labels_fingerprint=labels_fingerprint,
             code_fingerprint=code_fingerprint("components.data_gate.executor", *task.modules("facts")),

@@ -6,8 +6,8 @@ import json
 import logging
 import math
 import posixpath
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from tensorflow.core.example import example_pb2
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
@@ -34,6 +34,7 @@ from components.settings import DataSettings
 from models.errors import GateRefused
 from models.tasks.label_domain import LabelDomain
 from models.tasks.task import TASKS, Facts, Task
+from models.tokenizers.word_rules import DEFAULT_RULE, WordRule, split_words
 
 REFUSAL_FILE = "data_gate.json"
 
@@ -46,11 +47,23 @@ _LIST_OF_TYPE = {
 _log = logging.getLogger(__name__)
 
 
+class WordLabels(NamedTuple):
+    """What is known of labels of words: the rule that finds the words, and how spans are written."""
+
+    rule: WordRule
+    scheme: str
+
+
 def scan_split(
-    folder: str, data: DataSettings, facts: Facts, domain: LabelDomain, label_lists: tuple[str, ...]
+    folder: str,
+    data: DataSettings,
+    facts: Facts,
+    domain: LabelDomain,
+    label_lists: tuple[str, ...],
+    of_words: WordLabels | None = None,
 ) -> rules.SplitTally:
     """Reads the rows of one split once and counts problems with texts and labels."""
-    tally = rules.SplitTally()
+    tally = rules.SplitTally(scheme=of_words.scheme if of_words else "")
     for where, example in _examples(folder):
         features = example.features.feature
         if tally.rows == 0:
@@ -59,9 +72,29 @@ def scan_split(
         for column in data.text_columns:
             values, kind = _values(features, column)
             rules.check_text(tally, column, values, kind, where)
+        words = _words(features, data.text, of_words.rule) if of_words else None
         values, kind = _values(features, data.label_column)
-        rules.check_label(tally, facts, data.label_column, values, kind, label_lists, domain, where)
+        rules.check_label(tally, facts, data.label_column, values, kind, label_lists, domain, where, words)
     return tally
+
+
+def _words(features: Any, column: str, rule: WordRule) -> int | None:
+    """How many words a row's text has; None if it has no text."""
+    values, kind = _values(features, column)
+    return (
+        len(split_words(values[0].decode(errors="replace"), rule))
+        if values and kind == "bytes_list"
+        else None
+    )
+
+
+def _scheme(folders: Iterable[str], column: str, facts: Facts, labels: Sequence[str]) -> str:
+    """How the spans of all splits are written, from the rows with known labels. Usually a few rows say it."""
+    known = {label.encode() for label in labels}
+    columns = (_values(row.features.feature, column) for folder in folders for _, row in _examples(folder))
+    return facts.scheme(
+        labels, (values for values, kind in columns if kind == "bytes_list" and known.issuperset(values))
+    )
 
 
 def _examples(folder: str) -> Iterator[tuple[str, example_pb2.Example]]:
@@ -158,9 +191,9 @@ class Executor(base_executor.BaseExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         settings = json.loads(exec_properties[SETTINGS_KEY])
-        task = TASKS[settings.pop("task")]
+        task, rule = TASKS[settings.pop("task")], settings.pop("words")
         data = DataSettings.model_validate(settings)
-        findings, rows = judge(input_dict, data, task)
+        findings, rows = judge(input_dict, data, task, rule)
         document = report_text(GateReport(rows, findings, data.gate.model_dump(mode="json")))
         for finding in findings:
             _log.log(
@@ -184,9 +217,9 @@ class Executor(base_executor.BaseExecutor):
 
 
 def judge(
-    input_dict: dict[str, list[types.Artifact]], data: DataSettings, task: Task
+    input_dict: dict[str, list[types.Artifact]], data: DataSettings, task: Task, rule: WordRule = DEFAULT_RULE
 ) -> tuple[list[Finding], dict[str, int]]:
-    """Returns the findings of all splits, errors first, and split -> rows."""
+    """Returns the findings of all splits, errors first, and split -> rows; `rule` finds the words of labels of words."""
     facts = task.facts()
     examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
     schema = io_utils.SchemaReader().read(
@@ -201,9 +234,17 @@ def judge(
     domain = label_domain(schema, data.label_column, labels)
     findings = list(rules.judge_labels(label_list, data))
     rows: dict[str, int] = {}
+    folders = {
+        split: artifact_utils.get_split_uri([examples], split)
+        for split in data.splits
+        if split in existing_splits
+    }
+    of_words = None
+    if facts.OF_WORDS:
+        of_words = WordLabels(rule, _scheme(folders.values(), data.label_column, facts, label_list))
     for split in data.splits:
-        folder = artifact_utils.get_split_uri([examples], split) if split in existing_splits else ""
-        tally = scan_split(folder, data, facts, domain, kinds) if folder else rules.SplitTally()
+        folder = folders.get(split, "")
+        tally = scan_split(folder, data, facts, domain, kinds, of_words) if folder else rules.SplitTally()
         rows[split] = tally.rows
         scanned = list(rules.judge_split(split, tally, data, labels))
         anomalies = _read_anomalies(input_dict, split, tally.rows, data) if folder else []

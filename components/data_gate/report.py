@@ -18,6 +18,8 @@ Rule = Literal[
     "wrong_type",
     "unknown_label",
     "repeated_label",
+    "tag_count",
+    "illegal_transition",
     "not_finite",
     "out_of_bounds",
     "look_alike_labels",

@@ -24,21 +24,24 @@ _DISTINCT_SAMPLES = 5
 class Tally:
     """How often a problem was seen in a column, and its first occurrence."""
 
-    count: int = 0
+    count: int = 0  # rows
+    times: int = 0  # more than the rows if a row has a problem several times
     sample: str = ""
     where: str = ""
     first: object = None
     distinct: set[str] = field(default_factory=set)  # at most _DISTINCT_SAMPLES values
 
-    def add(self, value: object, where: str) -> None:
-        """Counts one row; `value` is None if there is no value to show."""
+    def add(self, value: object, where: str, *further: object) -> None:
+        """Counts one row; `value` is None if there is no value to show, `further` are more values of the row."""
         self.count += 1
+        self.times += 1 + len(further)
         if self.count == 1:
             self.where = where
             self.first = value
             self.sample = "" if value is None else shorten(value)
-        if value is not None and len(self.distinct) < _DISTINCT_SAMPLES:
-            self.distinct.add(shorten(value))
+        for shown in (value, *further):
+            if shown is not None and len(self.distinct) < _DISTINCT_SAMPLES:
+                self.distinct.add(shorten(shown))
 
 
 @dataclass
@@ -47,10 +50,11 @@ class SplitTally:
 
     rows: int = 0
     columns: tuple[str, ...] = ()  # of the first row, if known
+    scheme: str = ""  # in which the spans of labels of words are written
     seen: dict[tuple[Rule, str], Tally] = field(default_factory=dict)  # (rule, column) -> tally
 
-    def add(self, rule: Rule, column: str, value: object, where: str) -> None:
-        self.seen.setdefault((rule, column), Tally()).add(value, where)
+    def add(self, rule: Rule, column: str, value: object, where: str, *further: object) -> None:
+        self.seen.setdefault((rule, column), Tally()).add(value, where, *further)
 
 
 def shorten(value: object) -> str:
@@ -95,8 +99,13 @@ def check_label(
     expected: tuple[str, ...],
     domain: LabelDomain,
     where: str,
+    words: int | None = None,
 ) -> None:
-    """Counts problems with the label of one row, which has to be in one of the `expected` lists and fit the task."""
+    """Counts problems with the label of one row, which has to be in one of the `expected` lists and fit the task.
+
+    Args:
+        words: how many its text has, if the label has a value for each.
+    """
     if not kind or values is None:
         tally.add("missing_column", column, None, where)
     elif values and kind not in expected:
@@ -105,6 +114,18 @@ def check_label(
         fault, shown = facts.label_fault(values, domain)
         if fault:
             tally.add(cast(Rule, fault), column, shown, where)
+        elif words is not None:
+            _check_sequence(tally, facts, column, values, words, where)
+
+
+def _check_sequence(
+    tally: SplitTally, facts: Facts, column: str, values: list[Any], words: int, where: str
+) -> None:
+    by_rule: dict[str, list[str]] = {}
+    for fault, shown in facts.sequence_faults(values, words, tally.scheme):
+        by_rule.setdefault(fault, []).append(shown)
+    for fault, (first, *further) in by_rule.items():
+        tally.add(cast(Rule, fault), column, first, where, *further)
 
 
 # --- one split ------------------------------------------------------------------------------------
@@ -149,6 +170,8 @@ def judge_split(
     for (rule, column), seen in sorted(tally.seen.items(), key=lambda item: _ORDER.index(item[0][0])):
         if rule == "empty_text" and seen.count <= gate.max_empty_text_fraction * tally.rows:
             continue
+        if getattr(gate, rule) == "ignore":
+            continue
         yield Finding(
             rule,
             getattr(gate, rule),
@@ -177,9 +200,11 @@ _ORDER: tuple[Rule, ...] = (
     "missing_column",
     "wrong_type",
     "unknown_label",
+    "tag_count",
     "not_finite",
     "out_of_bounds",
     "repeated_label",
+    "illegal_transition",
     "look_alike_labels",
     "empty_text",
     "too_few_rows",
@@ -194,6 +219,9 @@ def _what(
     if rule == "unknown_label":
         several = f" ({', '.join(sorted(seen.distinct))})" if len(seen.distinct) > 1 else ""
         return f"have a label that is not in {data.label_list.name}{several}{_like_known(seen.first, labels)}"
+    if rule == "illegal_transition":
+        times = f"{seen.times} transition{'s' * (seen.times != 1)}"
+        return f"have {times} that the scheme {tally.scheme} forbids ({', '.join(sorted(seen.distinct))})"
     if rule == "empty_text":
         return f"have no text, data.gate.max_empty_text_fraction is {data.gate.max_empty_text_fraction}"
     if rule == "wrong_type":
@@ -208,6 +236,7 @@ def _what(
 
 
 _PLAIN: Mapping[Rule, str] = {
+    "tag_count": "do not have one tag for each word that transform.words finds",
     "repeated_label": "have a label more than once",
     "not_finite": "have a target that is not a finite number",
     "out_of_bounds": "have a target outside the domain in data.schema",
@@ -332,4 +361,4 @@ def _stops_later(finding: Finding) -> bool:
     """Whether a later node fails on the rows if the gate lets them pass."""
     required = finding.rule == "missing_split" and finding.split in ("train", "eval")
     absent = finding.rule == "missing_column" and finding.count == finding.rows
-    return required or absent or finding.rule in ("unknown_label", "not_finite")
+    return required or absent or finding.rule in ("unknown_label", "tag_count", "not_finite")

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -56,6 +56,7 @@ class Facts(Protocol):
         OWN_PARTS: keys of the config whose own parts (`models.own_parts`) models of the task can have.
         EXPORT_METRICS: metrics that exports can be compared by; the first one is the default. Empty: no exports.
         LABEL_KINDS: lists of a tf.Example that may contain the label: "bytes", "int64", "float".
+        OF_WORDS: whether a row's label has one value for each word that `transform.words` finds in the text.
         ANSWER: the served output, float32 [batch, ...], that is compared and reported.
         PROBLEM_TYPE: `problem_type` of a Hugging Face config.
         HUB_TAG: `pipeline_tag` of a model card.
@@ -75,6 +76,7 @@ class Facts(Protocol):
     OWN_PARTS: Collection[str]
     EXPORT_METRICS: Sequence[str]
     LABEL_KINDS: Sequence[str]
+    OF_WORDS: bool
     ANSWER: str
     PROBLEM_TYPE: str
     HUB_TAG: str
@@ -84,6 +86,12 @@ class Facts(Protocol):
 
     def label_fault(self, values: Sequence[Any], domain: LabelDomain) -> tuple[str, Any]:
         """The data gate's rule that a row's label breaks, "" if it breaks none, and the value to show."""
+
+    def scheme(self, labels: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+        """How spans are written in the label columns of rows; only with OF_WORDS."""
+
+    def sequence_faults(self, values: Sequence[Any], words: int, scheme: str) -> Iterator[tuple[str, str]]:
+        """As `label_fault`, what the label of a row of so many words breaks; only with OF_WORDS."""
 
     def check_labels(self, labels: Sequence[str], label_list: Path) -> None:
         """Raises UsageError for a label list that a model of the task cannot have."""

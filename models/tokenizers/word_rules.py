@@ -11,16 +11,16 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from tokenizers.pre_tokenizers import PreTokenizer
 
 # whitespace: words end at white space, which belongs to none. whitespace_punctuation: each punctuation character (ASCII's and
 # Unicode's category P) is also a word of its own, as BERT splits texts. Both are pre-tokenizers of the Rust tokenizer.
 WordRule: TypeAlias = Literal["whitespace", "whitespace_punctuation"]
 WORD_RULES: tuple[WordRule, ...] = get_args(WordRule)
+DEFAULT_RULE: WordRule = "whitespace_punctuation"
 
 CODE_POINTS = 0x110000
 SURROGATES = range(0xD800, 0xE000)
@@ -59,12 +59,16 @@ class KindTable(NamedTuple):
 @functools.cache
 def kind_table(rule: WordRule) -> KindTable:
     """The kinds of all code points, as the installed Rust tokenizer answers: no other Unicode table has a say."""
+    import numpy as np  # not every config check needs it
+
     cells, pages = np.unique(_kinds(rule).reshape(-1, PAGE), axis=0, return_inverse=True)
     return KindTable(pages.reshape(-1).astype(np.int32), cells.reshape(-1))
 
 
 def _kinds(rule: WordRule) -> npt.NDArray[np.uint8]:
     """LETTER, SPACE or ISOLATED of each code point, uint8 [0x110000]."""
+    import numpy as np
+
     kinds = np.full(CODE_POINTS, SPACE, np.uint8)
     for start in range(0, CODE_POINTS, _BATCH):
         codes = [c if c not in SURROGATES else ord("a") for c in range(start, start + _BATCH)]

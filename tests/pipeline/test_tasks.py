@@ -52,6 +52,12 @@ def test_defaults_are_the_tasks(tmp_path, task, metric, best):
         (
             "regression",
             "r2",
+            "transform.words=whitespace",
+            "transform.words: task 'regression' does not label words, got 'whitespace'; remove it",
+        ),
+        (
+            "regression",
+            "r2",
             "train.class_weights=balanced",
             "train.class_weights: task 'regression' has no classes, got 'balanced'",
         ),

@@ -63,6 +63,7 @@ OWN_PARTS = ("transform.text", "train.loss")
 EXPORT_METRICS: Sequence[str] = ()
 
 LABEL_KINDS = ("bytes",)
+OF_WORDS = False
 ANSWER = PROBABILITIES
 
 PROBLEM_TYPE = "multi_label_classification"

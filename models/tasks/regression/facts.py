@@ -43,6 +43,7 @@ OWN_PARTS = ("transform.text", "train.loss")
 EXPORT_METRICS: Sequence[str] = ()
 
 LABEL_KINDS = ("float", "int64")
+OF_WORDS = False
 ANSWER = VALUE
 
 PROBLEM_TYPE = "regression"

@@ -43,6 +43,7 @@ OWN_PARTS = ("transform.text", "train.loss")
 EXPORT_METRICS = ("accuracy", "macro_f1")
 
 LABEL_KINDS = ("bytes", "int64")
+OF_WORDS = False
 ANSWER = PROBABILITIES
 
 PROBLEM_TYPE = "single_label_classification"

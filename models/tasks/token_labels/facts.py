@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from models.errors import UsageError
 from models.tasks.label_domain import LabelDomain
 from models.tasks.metric import BY_TASK, Metric
-from models.tasks.token_labels.tags import OUTSIDE, read_tag
+from models.tasks.token_labels.tags import OUTSIDE, Scheme, illegal_transitions, read_tag, scheme_of
 
 METRICS: Mapping[str, Metric] = {
     "span_f1": Metric("span F1", BY_TASK),
@@ -41,6 +41,7 @@ OWN_PARTS: Sequence[str] = ()  # words and offsets are those of the raw text
 EXPORT_METRICS: Sequence[str] = ()
 
 LABEL_KINDS = ("bytes",)
+OF_WORDS = True
 ANSWER = "scores"
 
 PROBLEM_TYPE = "token_classification"
@@ -60,6 +61,20 @@ def label_fault(values: Sequence[Any], domain: LabelDomain) -> tuple[str, Any]:
     tags = (as_label(value) for value in values)
     unknown = next((tag for tag in tags if tag not in domain.labels), None)
     return ("", None) if unknown is None else ("unknown_label", unknown)
+
+
+def scheme(labels: Sequence[str], rows: Iterable[Sequence[bytes]]) -> Scheme:
+    """`["O", "B-PER", "E-PER"], ...` -> "BIOES": how spans are written in rows whose tags are all in the list."""
+    return scheme_of(labels, ([value.decode() for value in values] for values in rows))
+
+
+def sequence_faults(values: Sequence[bytes], words: int, scheme: Scheme) -> Iterator[tuple[str, str]]:
+    """`[b"O"], 2, "BIO"` -> `("tag_count", "1 tag for 2 words")`; ("illegal_transition", "I-PER after O") for each of those."""
+    if len(values) != words:
+        yield "tag_count", f"{len(values)} tag{'s' * (len(values) != 1)} for {words} word{'s' * (words != 1)}"
+        return
+    for _, before, tag in illegal_transitions([value.decode() for value in values], scheme):
+        yield "illegal_transition", f"{tag} after {before}"
 
 
 def label_text(values: Sequence[Any]) -> str:

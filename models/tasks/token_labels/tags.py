@@ -12,6 +12,7 @@ Spans are read alike in all of them (`spans.py`), so the scheme only says which 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
@@ -31,6 +32,7 @@ class Tag(NamedTuple):
     type: str
 
 
+@functools.lru_cache(maxsize=4096)
 def read_tag(text: str) -> Tag:
     """`"B-PER"` -> `Tag("B", "PER")`.
 
@@ -46,20 +48,23 @@ def read_tag(text: str) -> Tag:
     return Tag(prefix, kind)
 
 
-def scheme_of(rows: Iterable[Sequence[str]]) -> Scheme:
-    """The scheme that rows of tags are written in.
+def scheme_of(labels: Iterable[str], rows: Iterable[Sequence[str]]) -> Scheme:
+    """The scheme that rows of tags are written in; usually the first span says it.
 
-    BIOES if any tag has the prefix E or S. IOB1 if some span begins with I and no B stands where IOB1 has none; BIO else.
+    BIOES if a label of the list has the prefix E or S. IOB1 if some span begins with I and no B stands where IOB1 has none;
+    BIO else.
     """
-    first_inside = first_begin = False
+    if any(read_tag(label).prefix in (END, SINGLE) for label in labels):
+        return "BIOES"
+    first_inside = False
     for row in rows:
         for before, tag in _pairs(row):
-            if tag.prefix in (END, SINGLE):
-                return "BIOES"
-            continues = before.type == tag.type and before.prefix != OUTSIDE
-            first_inside |= tag.prefix == INSIDE and not continues
-            first_begin |= tag.prefix == BEGIN and not continues
-    return "IOB1" if first_inside and not first_begin else "BIO"
+            if before.type == tag.type and before.prefix != OUTSIDE:
+                continue
+            if tag.prefix == BEGIN:
+                return "BIO"
+            first_inside |= tag.prefix == INSIDE
+    return "IOB1" if first_inside else "BIO"
 
 
 def illegal_transitions(row: Sequence[str], scheme: Scheme) -> list[tuple[int, str, str]]:

@@ -15,7 +15,7 @@ from components.data_gate.component import DataGate
 from components.example_gen.component import TFRecordExampleGen
 from components.settings import DataGateSettings, DataSettings
 from models.errors import GateRefused
-from models.tasks.task import TASKS
+from models.tasks.task import TASKS, Task
 from tests.support.local_run import example, last_artifact, run_nodes, tfrecord_gz
 
 SCHEMA = """
@@ -48,7 +48,7 @@ def write(folder: Path, split: str, records: list[bytes]) -> None:
     (folder / f"{split}-00000-of-00001.tfrecord.gz").write_bytes(tfrecord_gz(records))
 
 
-def run(data: Path, **gate: Any) -> dict[str, str]:
+def run(data: Path, task: str = "single_label", words: Any = "whitespace", **gate: Any) -> dict[str, str]:
     settings = DataSettings(
         path=data, schema=data / "schema.pbtxt", label_list=data / "labels.txt", gate=DataGateSettings(**gate)
     )
@@ -64,7 +64,8 @@ def run(data: Path, **gate: Any) -> dict[str, str]:
         schema=schema_gen.outputs["schema"],
         anomalies=validator.outputs["anomalies"],
         data=settings,
-        task=TASKS["single_label"],
+        task=TASKS[task],
+        words=words,
         refusal_dir=str(data / "logs"),
     )
     return run_nodes(data / "run", [example_gen, statistics_gen, schema_gen, validator, data_gate])
@@ -170,3 +171,41 @@ def test_integer_labels_pass_with_an_integer_schema(data: Path) -> None:
         write(data, split, [example(text=b"question %d" % i, label=i % 2) for i in range(12)])
     run(data)
     assert report(data)["findings"] == []
+
+
+# --- labels of words ------------------------------------------------------------------------------
+
+WORD_SCHEMA = """
+feature { name: "text" type: BYTES presence { min_fraction: 1.0 min_count: 1 } shape { dim { size: 1 } } }
+feature { name: "label" type: BYTES domain: "tags" presence { min_fraction: 1.0 min_count: 1 } value_count { min: 1 } }
+string_domain { name: "tags" value: "O" value: "B-LOC" value: "I-LOC" }
+"""
+
+
+def tagged(text: str, tags: str) -> bytes:
+    return example(text=text.encode(), label=[tag.encode() for tag in tags.split()])
+
+
+def test_tags_are_compared_with_the_words_of_the_rule_and_their_transitions_are_counted(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TASKS, "token_labels", Task("token_labels", "models.tasks.token_labels"))
+    (data / "schema.pbtxt").write_text(WORD_SCHEMA)
+    (data / "labels.txt").write_text("O\nB-LOC\nI-LOC\n")
+    for split in ("train", "eval", "test"):
+        write(data, split, [tagged(f"to U.S. {i}", "O B-LOC O") for i in range(12)])
+    # The train split alone could be IOB1, in which spans begin with I.
+    write(data, "train", [tagged(f"to Lima {i}", "O I-LOC O") for i in range(12)])
+    shard = "data_tfrecord-00000-of-00001.gz"
+    assert run(data, "token_labels")["DataGate"] == "COMPLETE"
+    assert [f["message"] for f in report(data)["findings"]] == [
+        "split 'train', column 'label': 12 of 12 rows have 12 transitions that the scheme BIO forbids ('I-LOC after O'), first "
+        f"'I-LOC after O' at {shard} record 0"
+    ]
+    with pytest.raises(GateRefused) as caught:
+        run(data, "token_labels", words="whitespace_punctuation")
+    assert str(caught.value) == (
+        "Data gate refused: split 'eval', column 'label': 12 of 12 rows do not have one tag for each word that transform.words "
+        f"finds, first '3 tags for 6 words' at {shard} record 0; correct the data (and 1 more, all in "
+        f"{data}/logs/data_gate.json)"
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +282,49 @@ def test_warnings_alone_do_not_refuse() -> None:
 def test_samples_are_cut() -> None:
     assert rules.shorten(b"x" * 1_000_000) == repr(b"x" * 60) + "... (1000000 bytes)"
     assert rules.shorten("short") == "'short'"
+
+
+# --- labels of words ------------------------------------------------------------------------------
+
+WORDS = import_module("models.tasks.token_labels.facts")
+TAGS = LabelDomain(frozenset({"O", "B-LOC", "I-LOC"}))
+
+
+def tagged(*rows: tuple[int, str], scheme: str = "BIO") -> rules.SplitTally:
+    """Rows of so many words with these tags."""
+    tally = rules.SplitTally(rows=len(rows), scheme=scheme)
+    for row, (words, tags) in enumerate(rows):
+        values = [tag.encode() for tag in tags.split()]
+        where = f"shard record {row}"
+        rules.check_label(tally, WORDS, "tags", values, "bytes_list", ("bytes_list",), TAGS, where, words)
+    return tally
+
+
+def test_tags_that_are_not_one_for_each_word_are_found() -> None:
+    assert judged(tagged((2, "O B-LOC"), (3, "O B-LOC"), (1, ""))) == [
+        "error tag_count: split 'train', column 'tags': 2 of 3 rows do not have one tag for each word that transform.words "
+        "finds, first '2 tags for 3 words' at shard record 1"
+    ]
+
+
+def test_unknown_tags_are_found_before_their_number() -> None:
+    assert judged(tagged((2, "B-PER"))) == [
+        "error unknown_label: split 'train', column 'tags': 1 of 1 rows have a label that is not in labels.txt, first "
+        "'B-PER' at shard record 0"
+    ]
+
+
+def test_illegal_transitions_are_counted_and_warned_of() -> None:
+    rows = tagged((3, "O B-LOC I-LOC"), (3, "I-LOC O I-LOC"), (2, "O I-LOC"))
+    assert judged(rows) == [
+        "warn illegal_transition: split 'train', column 'tags': 2 of 3 rows have 3 transitions that the scheme BIO forbids "
+        "('I-LOC after O'), first 'I-LOC after O' at shard record 1"
+    ]
+    assert judged(rows, illegal_transition="error")[0].startswith("error illegal_transition: ")
+    assert judged(rows, illegal_transition="ignore") == []
+
+
+def test_a_row_without_a_text_is_not_found_twice() -> None:
+    tally = rules.SplitTally(rows=1, scheme="BIO")
+    rules.check_label(tally, WORDS, "tags", [b"O"], "bytes_list", ("bytes_list",), TAGS, "shard record 0")
+    assert judged(tally) == []

@@ -31,6 +31,7 @@ OWN_PARTS: Sequence[str] = ()
 EXPORT_METRICS = ()
 
 LABEL_KINDS = ("float",)
+OF_WORDS = False
 ANSWER = "score"
 
 PROBLEM_TYPE = "regression"

@@ -45,7 +45,7 @@ def test_bilou_is_refused_with_the_prefixes_to_write() -> None:
     ],
 )
 def test_scheme_is_that_of_the_rows(rows: list[list[str]], scheme: Scheme) -> None:
-    assert scheme_of(rows) == scheme
+    assert scheme_of({tag for row in rows for tag in row}, rows) == scheme
 
 
 @pytest.mark.parametrize(
