@@ -7,7 +7,7 @@ the time does not depend, and a tokenizer trained on the dataset's texts.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,21 @@ def minilm() -> Path:
 def random_encoder(model_type: str, texts: Sequence[str], scratch: Path) -> Path:
     """Writes a checkpoint of RANDOM into `scratch`, in the form that PyTorch saves, and returns its folder."""
     encoder, folder = RANDOM[model_type], scratch / model_type
-    texts_file, job_file = scratch / "texts.txt", scratch / "encoder.json"
+    write_random_encoder(folder, {"model_type": model_type, **encoder.config}, encoder.tokenizer, texts)
+    return folder
+
+
+def write_random_encoder(
+    folder: Path, config: Mapping[str, Any], tokenizer: str, texts: Sequence[str]
+) -> None:
+    """Writes a checkpoint with random weights. `tokenizer`: a key of `random_checkpoint.TRAINERS`, trained on `texts`."""
+    texts_file, job_file = folder.with_suffix(".txt"), folder.with_suffix(".json")
     texts_file.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     job = {
         "folder": str(folder),
-        "config": {"model_type": model_type, **encoder.config},
-        "tokenizer": encoder.tokenizer,
+        "config": dict(config),
+        "tokenizer": tokenizer,
         "texts": str(texts_file),
     }
     job_file.write_text(json.dumps(job), encoding="utf-8")
     measure([PEER_PYTHON, "-m", "benchmarks.peers.random_checkpoint", job_file])
-    return folder

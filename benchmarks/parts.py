@@ -63,6 +63,12 @@ def _scale(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     return scale.run(quick, workspace)
 
 
+def _many_labels(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
+    from benchmarks import many_labels
+
+    return many_labels.run(quick, workspace)
+
+
 def _serving(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     from benchmarks import serving
 
@@ -87,6 +93,7 @@ PARTS: Mapping[str, Part] = {
     "serving": _serving,
     "exports": _exports,
     "scale": _scale,
+    "many_labels": _many_labels,
 }
 
 # System of `benchmarks.tokenization` -> its name in the table.

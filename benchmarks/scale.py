@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.rows import make_row
@@ -10,7 +10,7 @@ from benchmarks.workspace import Workspace
 
 NODES = ("TFRecordExampleGen", "StatisticsGen", "Transform", "Evaluator")
 # The splits that a node reads, if not all.
-_SPLITS = {"Transform": ("train", "eval"), "Evaluator": ("test",)}
+_SPLITS = {"Transform": ("train", "eval"), "Trainer": ("train", "eval"), "Evaluator": ("test",)}
 # How many times the rows -> the last node to run: evaluating a model on all rows takes long.
 _FACTORS = {10: "Pusher", 100: "Transform"}
 _QUICK_FACTORS = {3: "Transform"}
@@ -19,9 +19,15 @@ LINEAR, FLAT = ">= 0.9", "<= 1.25"  # targets for rows/s and for the peak
 
 def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     """Returns rows/s and peak memory of the import and of each node, at many times the rows."""
-    factors = _QUICK_FACTORS if quick else _FACTORS
-    one = _takes(workspace, 1, "Pusher")
-    many = {factor: _takes(workspace, factor, last) for factor, last in factors.items()}
+    return compared(workspace, _QUICK_FACTORS if quick else _FACTORS, "Pusher", NODES)
+
+
+def compared(
+    workspace: Workspace, factors: Mapping[int, str], last: str, nodes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Returns the rows of the import and of `nodes`. `factors`: times the rows -> last node; `last` is that at 1x."""
+    one = _takes(workspace, 1, last, nodes)
+    many = {factor: _takes(workspace, factor, end, nodes) for factor, end in factors.items()}
     return [
         row
         for what, small in one.items()
@@ -31,13 +37,15 @@ def run(quick: bool, workspace: Workspace) -> list[dict[str, Any]]:
     ]
 
 
-def _takes(workspace: Workspace, factor: int, last: str) -> dict[str, dict[str, float]]:
+def _takes(
+    workspace: Workspace, factor: int, last: str, wanted: Sequence[str]
+) -> dict[str, dict[str, float]]:
     """Returns node (or `import`) -> its seconds and its peak."""
     _, imported = workspace.dataset(factor)
     nodes = workspace.nodes(factor, last=last)["nodes"]
     return {
         "import": {"seconds": imported.seconds, "peak_mib": imported.peak_mib},
-        **{node: nodes[node] for node in NODES if node in nodes},
+        **{node: nodes[node] for node in wanted if node in nodes},
     }
 
 

@@ -42,7 +42,13 @@ def repeats(quick: bool, factor: int) -> int:
 
 
 class Workspace:
-    """The scratch folder, whose contents are created when a part first uses them."""
+    """The scratch folder, whose contents are created when a part first uses them.
+
+    Subclasses with other rows replace `config`, `import_options`, `write_rows` and `training`.
+    """
+
+    config = CONFIG
+    import_options = ("--text", "text", "--label", "label", "--group", "movie_name", "--name", DATASET)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,31 +59,34 @@ class Workspace:
         record = base / "import.json"
         if not record.exists():
             rows = self._rows_file(factor)
-            options = ["--text", "text", "--label", "label", "--group", "movie_name", "--name", DATASET]
-            took = measure([PYTHON, "runner_local.py", "import", rows, *options, "--out", base / "dataset"])
+            command: Command = [PYTHON, "runner_local.py", "import", rows, *self.import_options]
+            took = measure([*command, "--out", base / "dataset"])
             _write(record, asdict(took))
         return base / "dataset", Measured(**json.loads(record.read_text()))
 
     def rows(self, factor: int) -> dict[str, int]:
         """Returns the number of rows of each split."""
         folder, _ = self.dataset(factor)
-        report = json.loads((folder / "import_report.json").read_text())
-        return {split: sum(report["splits"][split].values()) for split in SPLITS}
+        counts: dict[str, int] = json.loads((folder / "import_report.json").read_text())["rows"]
+        return counts
 
     def overrides(self, factor: int) -> list[str]:
-        """Returns `--set` options for this dataset, two training steps, and thresholds that any model passes."""
+        """Returns `--set` options for this dataset and its training."""
         folder, _ = self.dataset(factor)
         values = [
             "data.recipe=null",
             f"data.path={folder}",
             f"data.schema={folder}/schema.pbtxt",
             f"data.label_list={folder}/labels.txt",
-            "train.epochs=null",
-            "train.max_steps=2",
-            "evaluate.thresholds={accuracy: {min: 0.0}}",
             f"push.serving_dir={self._base(factor) / 'serving'}",
+            *self.training(factor),
         ]
         return [part for value in values for part in ("--set", value)]
+
+    def training(self, factor: int) -> list[str]:
+        """Settings of two training steps, and thresholds that any model passes."""
+        del factor
+        return ["train.epochs=null", "train.max_steps=2", "evaluate.thresholds={accuracy: {min: 0.0}}"]
 
     def root(self, factor: int, repeat: int = 0) -> Path:
         """Returns the folder of the artifacts of a pipeline run."""
@@ -90,7 +99,14 @@ class Workspace:
             result: dict[str, Any] = json.loads(record.read_text())
             if last in result["nodes"]:
                 return result
-        command: Command = [PYTHON, "-m", "benchmarks.nodes", CONFIG, "--root", self.root(factor, repeat)]
+        command: Command = [
+            PYTHON,
+            "-m",
+            "benchmarks.nodes",
+            self.config,
+            "--root",
+            self.root(factor, repeat),
+        ]
         took = measure([*command, "--last", last, *self.overrides(factor)])
         _write(record, took.result())
         return took.result()
@@ -114,17 +130,21 @@ class Workspace:
         return base
 
     def _rows_file(self, factor: int) -> Path:
+        path = self._base(factor) / "rows.jsonl"
+        self.write_rows(path, factor)
+        return path
+
+    def write_rows(self, path: Path, factor: int) -> None:
+        """Writes `factor` times the rows as JSON lines."""
         from benchmarks.tfexample import read_texts
 
         source = real_dataset(DATASET)
-        path = self._base(factor) / "rows.jsonl"
         with path.open("w", encoding="utf-8") as out:
             for copy in range(factor):
                 for values in read_texts(_shards(source, SPLITS), COLUMNS):
                     row = dict(zip(COLUMNS, values, strict=True))
                     row["text"] += f" {copy}" if copy else ""
                     out.write(json.dumps(row) + "\n")
-        return path
 
 
 def _shards(folder: Path, splits: Sequence[str]) -> list[Path]:

@@ -110,6 +110,7 @@ def test_parts_are_those_of_the_issue():
         "serving",
         "exports",
         "scale",
+        "many_labels",
     ]
     assert list(PARTS) == parts
 
