@@ -12,7 +12,7 @@ value of each class under `SubKey(class_id=i)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
@@ -22,13 +22,7 @@ from tensorflow_model_analysis.metrics.multi_class_confusion_matrix_metrics impo
 )
 from tensorflow_model_analysis.proto import config_pb2
 
-
-class ClassCounts(NamedTuple):
-    """Weighted example counts per class, float64 [classes]."""
-
-    labelled: np.ndarray
-    predicted: np.ndarray
-    correct: np.ndarray
+from models.tasks.class_counts import ClassCounts, f1, macro, matthews, precision, recall
 
 
 def class_counts(matrices: Matrices, classes: int) -> ClassCounts:
@@ -45,25 +39,6 @@ def class_counts(matrices: Matrices, classes: int) -> ClassCounts:
         if actual == chosen and 0 <= actual < classes:
             correct[actual] += count
     return ClassCounts(labelled, predicted, correct)
-
-
-def precision(counts: ClassCounts) -> np.ndarray:
-    """Share of the rows predicted as a class that belong to it; 0 if no row was predicted as the class."""
-    return _ratio(counts.correct, counts.predicted)
-
-
-def recall(counts: ClassCounts) -> np.ndarray:
-    """Share of a class's rows that were predicted as the class; 0 if the class has no row."""
-    return _ratio(counts.correct, counts.labelled)
-
-
-def f1(counts: ClassCounts) -> np.ndarray:
-    """Harmonic mean of precision and recall; 0 if both are."""
-    return _ratio(2 * counts.correct, counts.predicted + counts.labelled)
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def _accuracy(counts: ClassCounts, rows: float) -> float:
@@ -145,9 +120,7 @@ def _with_macro(values: np.ndarray, counts: ClassCounts) -> dict[int | None, flo
     A class that is neither labelled nor predicted says nothing about the model: in a slice with one
     label, the mean of a model without errors would otherwise be 1/classes.
     """
-    occurs = (counts.labelled + counts.predicted) > 0
-    macro = float(values[occurs].mean()) if occurs.any() else float("nan")
-    return {None: macro, **{i: float(v) for i, v in enumerate(values)}}
+    return {None: macro(values, counts), **{i: float(v) for i, v in enumerate(values)}}
 
 
 class Accuracy(_MatrixMetric):
@@ -183,3 +156,11 @@ class MacroRecall(_PerClassMetric):
     def compute(counts: ClassCounts, rows: float) -> dict[int | None, float]:
         del rows
         return _with_macro(recall(counts), counts)
+
+
+class MatthewsCorrelation(_MatrixMetric):
+    """Matthews' correlation of labels and predicted classes."""
+
+    @staticmethod
+    def compute(counts: ClassCounts, rows: float) -> dict[int | None, float]:
+        return {None: matthews(counts, rows)}

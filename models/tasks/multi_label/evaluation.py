@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from models.features import APPLYING_LABELS, CLASSES, PROBABILITIES
-from models.tasks.multi_label import decisions
+from models.tasks.class_counts import ClassCounts, f1, macro, micro_f1, precision, recall
 
 # The order of the scores matters to these.
 NEEDS_ROWS = frozenset({"auc", "mean_average_precision"})
@@ -72,23 +72,21 @@ def from_sums(metric: str, sums: np.ndarray) -> dict[int | None, float]:
     rows = float(sums[0])
     if not rows:
         return {None: float("nan")}
-    counted = sums[_SINGLE_SUMS:].reshape(3, -1)
+    counts = ClassCounts(*sums[_SINGLE_SUMS:].reshape(3, -1))
     if metric in _SINGLE:
         return {None: float(sums[_SINGLE[metric]]) / rows}
     if metric == "micro_f1":
-        return {None: decisions.micro_f1(*counted)}
-    values = _BY_LABEL[metric](*counted)
-    labelled, predicted = counted[:2]
-    occurring = np.flatnonzero(labelled + predicted)
-    by_label: dict[int | None, float] = {int(i): float(values[i]) for i in occurring}
-    return {None: decisions.macro(values, labelled, predicted), **by_label}
+        return {None: micro_f1(counts)}
+    values = _BY_LABEL[metric](counts)
+    by_label: dict[int | None, float] = {int(i): float(values[i]) for i in np.flatnonzero(counts.occurs)}
+    return {None: macro(values, counts), **by_label}
 
 
 _SINGLE = {"binary_cross_entropy": 1, "sample_f1": 2, "subset_accuracy": 3}
 _BY_LABEL = {
-    "macro_f1": decisions.f1,
-    "macro_precision": decisions.precision,
-    "macro_recall": decisions.recall,
+    "macro_f1": f1,
+    "macro_precision": precision,
+    "macro_recall": recall,
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.features import APPLYING_LABELS, CLASSES, PROBABILITIES
-from models.tasks.multi_label import decisions
+from models.tasks.class_counts import ClassCounts, f1, macro, micro_f1, precision, recall
 from models.tasks.multi_label.labels import LABEL_IDS
 from models.tasks.multi_label.thresholds import (
     BINS,
@@ -111,13 +111,12 @@ def scores(sums: Sequence[float], objective: Objective = PLAIN) -> dict[str, flo
     del objective
     loss, rows, sample_f1, exact = (float(value) for value in sums[:_SINGLE_SUMS])
     bins = _bins(sums)
-    counted = decided(*bins, best_edges(*bins))
-    labelled, predicted = counted[:2]
+    counts = ClassCounts(*decided(*bins, best_edges(*bins)))
     return {
-        "micro_f1": decisions.micro_f1(*counted),
-        "macro_f1": decisions.macro(decisions.f1(*counted), labelled, predicted),
-        "macro_precision": decisions.macro(decisions.precision(*counted), labelled, predicted),
-        "macro_recall": decisions.macro(decisions.recall(*counted), labelled, predicted),
+        "micro_f1": micro_f1(counts),
+        "macro_f1": macro(f1(counts), counts),
+        "macro_precision": macro(precision(counts), counts),
+        "macro_recall": macro(recall(counts), counts),
         "auc": _mean(areas(*bins)),
         "mean_average_precision": _mean(average_precisions(*bins)),
         "sample_f1": sample_f1 / rows,

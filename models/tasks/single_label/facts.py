@@ -10,7 +10,10 @@ from typing import Any
 from models.errors import GateRefused, UsageError
 from models.features import PROBABILITIES
 from models.tasks.label_domain import LabelDomain
-from models.tasks.metric import Metric
+from models.tasks.metric import BY_TASK, Metric
+
+# The label is among this many of the most probable classes.
+TOP: Mapping[str, int] = {"top_3_accuracy": 3, "top_5_accuracy": 5}
 
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric("accuracy", "Accuracy"),
@@ -18,6 +21,8 @@ METRICS: Mapping[str, Metric] = {
     "macro_precision": Metric("macro precision", "MacroPrecision", over_classes=True),
     "macro_recall": Metric("macro recall", "MacroRecall", over_classes=True),
     "micro_f1": Metric("micro F1", "Accuracy"),  # equal if each row has one label
+    "mcc": Metric("Matthews correlation", "MatthewsCorrelation", lowest=-1.0, over_classes=True),
+    **{name: Metric(f"top-{count} accuracy", BY_TASK) for name, count in TOP.items()},
     "cross_entropy": Metric(
         "cross-entropy", "tfma.SparseCategoricalCrossentropy", highest=math.inf, lower_is_better=True
     ),
@@ -32,6 +37,11 @@ RANKS_SLICES = "accuracy"
 
 SCORES: Mapping[str, Metric] = {
     "accuracy": Metric("accuracy"),
+    "macro_f1": Metric("macro F1"),
+    "macro_precision": Metric("macro precision"),
+    "macro_recall": Metric("macro recall"),
+    "mcc": Metric("Matthews correlation", lowest=-1.0),
+    **{name: Metric(f"top-{count} accuracy") for name, count in TOP.items()},
     "loss": Metric("loss", highest=math.inf, lower_is_better=True),
 }
 BEST_METRIC = "accuracy"

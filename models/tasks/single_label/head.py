@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from models.features import CLASSES, LABEL_ID, PREDICTED_LABEL, PROBABILITIES
+from models.tasks.class_counts import ClassCounts, f1, macro, matthews, precision, recall
 from models.tasks.objective import PLAIN, Constants, Objective
+from models.tasks.single_label.facts import TOP
 
 
 def size(labels: Sequence[str]) -> int:
@@ -44,7 +47,7 @@ def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Obj
 def score_sums(
     logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor, objective: Objective = PLAIN
 ) -> tf.Tensor:
-    """float32 [loss sum, correct rows, rows].
+    """float32 [3 + metrics of TOP + 3 * classes]: loss, correct rows, rows; hits; labelled, predicted and both by class.
 
     Args:
         logits: float32 [rows, classes].
@@ -52,21 +55,40 @@ def score_sums(
         weights: float32 [rows]; rows of weight 0 do not count.
         objective: only its own loss counts: scores are without smoothing.
     """
-    right = tf.cast(tf.argmax(logits, -1, tf.int32) == batch[LABEL_ID], tf.float32)
-    return tf.stack(
-        [
-            tf.reduce_sum(row_losses(logits, batch, Objective(own=objective.own)) * weights),
-            tf.reduce_sum(right * weights),
-            tf.reduce_sum(weights),
-        ]
-    )
+    labels, classes = batch[LABEL_ID], logits.shape[-1]
+    predicted = tf.argmax(logits, -1, tf.int32)
+    right, rank = tf.cast(predicted == labels, tf.float32), _ranks(logits, labels)
+    hits = [tf.cast(rank < count, tf.float32) for count in TOP.values()]
+    losses = row_losses(logits, batch, Objective(own=objective.own))
+    rows = tf.stack([losses, right, tf.ones_like(right), *hits])
+    ones = (tf.one_hot(ids, classes) for ids in (labels, predicted))
+    by_class = [tf.linalg.matvec(one, weights, transpose_a=True) for one in ones]
+    both = tf.linalg.matvec(tf.one_hot(labels, classes), weights * right, transpose_a=True)
+    return tf.concat([tf.linalg.matvec(rows, weights), *by_class, both], 0)
+
+
+def _ranks(logits: tf.Tensor, label_ids: tf.Tensor) -> tf.Tensor:
+    """How many classes come before the label, or with an equal logit and a lower id, as argmax chooses; int32 [rows]."""
+    own = tf.gather(logits, label_ids, batch_dims=1)[:, None]
+    is_earlier = tf.range(logits.shape[-1])[None] < label_ids[:, None]
+    return tf.math.count_nonzero((logits > own) | ((logits == own) & is_earlier), -1, dtype=tf.int32)
 
 
 def scores(sums: Sequence[float], objective: Objective = PLAIN) -> dict[str, float]:
-    """`[17.0, 95.0, 100.0] -> {"accuracy": 0.95, "loss": 0.17}`."""
+    """Computes `SCORES` from `score_sums`: `[17.0, 95.0, 100.0, ...] -> {"accuracy": 0.95, ..., "loss": 0.17}`."""
     del objective
-    loss, correct, rows = (float(value) for value in sums)
-    return {"accuracy": correct / rows, "loss": loss / rows}
+    loss, correct, rows, *further = (float(value) for value in sums)
+    hits = dict(zip(TOP, further, strict=False))
+    counts = ClassCounts(*np.array(further[len(TOP) :]).reshape(3, -1))
+    return {
+        "accuracy": correct / rows,
+        "macro_f1": macro(f1(counts), counts),
+        "macro_precision": macro(precision(counts), counts),
+        "macro_recall": macro(recall(counts), counts),
+        "mcc": matthews(counts, rows),
+        **{name: hit / rows for name, hit in hits.items()},
+        "loss": loss / rows,
+    }
 
 
 def chosen(sums: Sequence[float]) -> Constants:

@@ -42,6 +42,20 @@ class Several(tf.Module):
         }
 
 
+class Classes(tf.Module):
+    """Answers with the probabilities that the text names."""
+
+    def __init__(self, labels: list[str]) -> None:
+        super().__init__()
+        self.labels = labels
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def serve(self, text):
+        names = tf.tile(tf.constant([self.labels]), [tf.shape(text)[0], 1])
+        scores = tf.strings.to_number(tf.strings.split(text).to_tensor())
+        return {features.PROBABILITIES: scores, features.CLASSES: names}
+
+
 class Number(tf.Module):
     """Answers the number that the text is."""
 
@@ -160,3 +174,33 @@ def test_a_bound_of_a_metric_that_rows_do_not_define_is_not_met(tmp_path):
         slices=[{"columns": ["source"], "thresholds": {"r2": {"min": -5.0}}}],
     )
     assert found.refusals == ("r2 is undefined (too few different labels) on slice source=z",)
+
+
+def test_the_label_is_among_the_most_probable_classes(tmp_path):
+    rows = [  # the label's rank: 0, 2, 3 (the first of equals is chosen), 5 for a label that is no class
+        (["a"], "0.5 0.1 0.2 0.1 0.1", "x"),
+        (["d"], "0.3 0.3 0.1 0.2 0.1", "x"),
+        (["e"], "0.3 0.1 0.2 0.2 0.2", "y"),
+        (["z"], "0.3 0.1 0.2 0.2 0.2", "y"),
+    ]
+    found = evaluated(
+        tmp_path,
+        Classes([*"abcde"]),
+        rows * 20,
+        "single_label",
+        [*"abcde"],
+        metrics=["top_3_accuracy", "top_5_accuracy"],
+        thresholds={"top_3_accuracy": {"min": 0.6}},
+        slices=[{"columns": ["source"], "thresholds": {"top_5_accuracy": {"min": 0.5}}}],
+        intervals=True,
+    )
+    assert (found.metrics["top_3_accuracy"], found.metrics["top_5_accuracy"]) == (0.5, 0.75)
+    assert {name: values["top_3_accuracy"] for name, values in found.slices.items()} == {
+        "source=x": 1.0,
+        "source=y": 0.0,
+    }
+    assert found.refusals == ("top_3_accuracy 0.5 is below the threshold 0.6",)
+    whole = tfma.load_eval_result(str(tmp_path / "out")).slicing_metrics[0]
+    [interval] = [value for key, value in whole[1][""][""].items() if key == "top_3_accuracy"]
+    bounds = interval["boundedValue"]
+    assert bounds["lowerBound"] < bounds["value"] < bounds["upperBound"]

@@ -310,6 +310,11 @@ def test_early_stopping_ends_the_run_and_keeps_the_best_weights(
     assert scores["loss"] == pytest.approx(min(losses), abs=1e-5)
 
 
+def of_one_row(loss: float, correct: float) -> np.ndarray:
+    """Score sums of a row of the first class: no hits, no counts of other classes."""
+    return np.array([loss, correct, 1.0, 1.0, 1.0, *[1.0, 0.0, 0.0] * 3])
+
+
 def test_of_equal_accuracies_the_weights_with_the_lowest_loss_are_kept(
     checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,7 +325,7 @@ def test_of_equal_accuracies_the_weights_with_the_lowest_loss_are_kept(
     def next_sums(*_: Any) -> np.ndarray:
         seen.append(weights(model))
         accuracy, loss = next(told)
-        return np.array([loss, accuracy, 1.0])  # of one row
+        return of_one_row(loss, accuracy)
 
     monkeypatch.setattr(train_loop, "_score_sums", next_sums)
     history = train(model, data, settings(epochs=3), STRATEGY, tmp_path)
@@ -333,7 +338,7 @@ def test_a_lower_loss_among_equal_accuracies_is_kept_but_does_not_prolong_the_pa
     checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([0.84, 0.36, 0.25, 0.2])
-    monkeypatch.setattr(train_loop, "_score_sums", lambda *_: np.array([next(losses), 1.0, 1.0]))
+    monkeypatch.setattr(train_loop, "_score_sums", lambda *_: of_one_row(next(losses), 1.0))
     chosen = settings(epochs=4, early_stopping=EarlyStoppingSettings(patience=2))
     history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path)
     assert (history.step, history.stopped_early, history.best["epoch"]) == (36, True, 3)
