@@ -140,6 +140,7 @@ RERUN = {
     "models/tasks/single_label/labels.py": ["Transform", "Trainer", "Pusher", *EXPORTS],
     "models/tasks/single_label/head.py": ["Trainer", "Pusher"],
     "models/tasks/single_label/figures.py": ["Report", *EXPORTS],
+    "models/tasks/single_label/evaluation.py": ["Evaluator"],
     "models/checkpoints/checks.py": [],  # only used before a run
     "components/trainer/train_loop.py": ["Trainer", "Pusher"],
     "components/trainer/export.py": ["Trainer", "Pusher"],

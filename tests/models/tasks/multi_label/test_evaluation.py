@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 
 from models.tasks.multi_label import evaluation
 from models.tasks.multi_label.facts import METRICS
-from models.tasks.task import TASKS
+from models.tasks.task import TASKS, Task
 
 LABELS = [b"a", b"b", b"c"]
 # Labels of a row, the labels that it is answered with, and scores.
@@ -139,4 +139,4 @@ def test_the_task_names_its_modules_for_the_fingerprint():
         "models.tasks.multi_label.facts",
         "models.tasks.multi_label.evaluation",
     )
-    assert TASKS["single_label"].evaluation_modules() == ("models.tasks.single_label.facts",)
+    assert Task("toy", "tests.support.toy_task").evaluation_modules() == ("tests.support.toy_task.facts",)
