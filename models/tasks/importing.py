@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,11 +72,15 @@ class Spread:
 
 @dataclass(frozen=True)
 class Imported:
-    """What was written. `labels`: split -> label -> rows; `rows`: split -> rows; `targets`: split -> numbers."""
+    """What was written. `labels`: split -> label -> rows; `rows`: split -> rows; `targets`: split -> numbers.
+
+    `words`: the rule that found the words, if the label has a value for each.
+    """
 
     labels: Mapping[str, Mapping[str, int]]
     rows: Mapping[str, int] = field(default_factory=dict)
     targets: Mapping[str, Spread] = field(default_factory=dict)
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class StartingTexts:
     """The parts of a first config and schema that depend on the task.
 
     `label_rules`: lines of the label's feature in the schema, without its name. `label_list`: a comment. `training`: lines
-    of comments below `train`. `slicing`: lines below `evaluate.slices`.
+    of comments below `train`. `slicing`: lines below `evaluate.slices`. `tokenization`: lines below `transform`.
     """
 
     label_rules: str
@@ -91,6 +96,15 @@ class StartingTexts:
     thresholds: str
     training: str = ""
     slicing: str = ""
+    tokenization: str = ""
+
+
+def ordered_labels(labels: Iterable[str]) -> list[str]:
+    """Sorts integers by value, other labels by code point: `{"10", "9"}` -> `["9", "10"]`."""
+    distinct = set(labels)
+    if all(re.fullmatch(r"0|-?[1-9][0-9]*", label) for label in distinct):
+        return sorted(distinct, key=int)
+    return sorted(distinct)
 
 
 def present(kind: str, *rules: str) -> str:

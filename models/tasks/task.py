@@ -135,6 +135,18 @@ class LabelKinds(Protocol):
     def number(self, text: str) -> float | None:
         """The label as a number, if the task predicts numbers."""
 
+    def ordered(self, labels: Iterable[str]) -> list[str]:
+        """The label list, from the lines that `counted` gave."""
+
+    def of_parts(self, label: Any, parts: int) -> list[str]:
+        """The labels of the parts of a word, from the label of the whole; only with `Facts.OF_WORDS`.
+
+        Raises ValueError for a value that is no label, with the reason as the end of a sentence.
+        """
+
+    def of_span(self, name: str, words: int) -> list[str]:
+        """The labels of the words of a span, and with name "" those of words outside of spans; only with `Facts.OF_WORDS`."""
+
     def not_labels(self, counts: Mapping[str, int]) -> Misfit | None:
         """What a column contains instead of labels; `counts` is label -> rows."""
 

@@ -15,7 +15,7 @@ from models.tasks.task import DEFAULT_TASK
 from pipeline.importing.row_values import Layout, OtherTaskError, Table
 from pipeline.importing.rows import SAMPLES, ReadNotes, Sightings, short
 from pipeline.importing.spill import Merged, Stored
-from pipeline.importing.starting_files import MAX_SLICES, ordered_labels
+from pipeline.importing.starting_files import MAX_SLICES
 from pipeline.importing.token_lengths import SAMPLE, TokenLengths
 
 SPLITS: Mapping[str, float] = {"train": 0.8, "eval": 0.1, "test": 0.1}
@@ -120,7 +120,7 @@ class Tally:
         if len(self.conflict_samples) < SAMPLES:
             variants = sorted(merged.variants, key=lambda v: v.values[layout.label_index])
             labels = [
-                f"{v.values[layout.label_index].decode().replace(BETWEEN, ', ')!r} ({tables[v.where[0]].where(v.where[1])})"
+                f"{short(v.values[layout.label_index].decode().replace(BETWEEN, ', '))} ({tables[v.where[0]].where(v.where[1])})"
                 for v in variants[:3]
             ]
             self.conflict_samples.append(f"{short(variants[0].values[0].decode(), 60)}: {', '.join(labels)}")
@@ -171,7 +171,7 @@ def make_report(
     name: str,
 ) -> ImportReport:
     """Returns the report on what was written to `out`, except for the config."""
-    labels = ordered_labels(label for counts in tally.splits.values() for label in counts)
+    labels = layout.task.label_kinds().ordered(label for counts in tally.splits.values() for label in counts)
     splits = {
         split: {label: counts[label] for label in labels if counts[label]}
         for split, counts in tally.splits.items()
@@ -215,9 +215,10 @@ def _numbers(spread: Spread) -> dict[str, float]:
     }
 
 
-def imported(tally: Tally) -> Imported:
+def imported(tally: Tally, layout: Layout) -> Imported:
     """What was written, as the task's `starting_texts` takes it."""
-    return Imported(tally.splits, tally.split_rows, tally.targets)
+    words = layout.words if layout.task.facts().OF_WORDS else ""
+    return Imported(tally.splits, tally.split_rows, tally.targets, words)
 
 
 def _notes_on_reading(notes: ReadNotes) -> Iterator[str]:
@@ -227,6 +228,8 @@ def _notes_on_reading(notes: ReadNotes) -> Iterator[str]:
         yield f"{len(notes.detected) - SAMPLES} more files like these"
     for encoding, texts in notes.recoded.items():
         yield f"read as {encoding}: {texts}"
+    if notes.divided.count:
+        yield f"rows with words that transform.words divides, whose parts all get the tag of the word: {notes.divided}"
     if notes.links.count:
         yield f"links inside the folder that were followed: {notes.links}"
 
@@ -262,9 +265,9 @@ def _warnings_on_labels(
 ) -> Iterator[str]:
     alike = [] if tally.merged_labels else look_alikes(sorted(tally.labels))
     for group in alike[:SAMPLES]:
+        advice = "" if layout.task.facts().OF_WORDS else ", or merge them with --merge-labels"
         yield (
-            f"labels that look the same are separate classes: {_with_rows(group, tally)}; correct the data, or "
-            f"merge them with --merge-labels"
+            f"labels that look the same are separate classes: {_with_rows(group, tally)}; correct the data{advice}"
         )
     if len(alike) > SAMPLES:
         yield f"{len(alike) - SAMPLES} more groups of labels that look the same"

@@ -32,6 +32,8 @@ from models.errors import UsageError
 from models.features import LABELS_FILE
 from models.tasks.importing import Imported, LabelForm
 from models.tasks.task import DEFAULT_TASK, TASKS
+from models.tokenizers.word_rules import DEFAULT_RULE, WORD_RULES, WordRule
+from pipeline.importing.conll import TAGS, WORDS
 from pipeline.importing.import_report import (
     SPLITS,
     ImportReport,
@@ -41,14 +43,15 @@ from pipeline.importing.import_report import (
     make_report,
     refuse_useless,
 )
-from pipeline.importing.readers import check_options, format_of, read_rows
-from pipeline.importing.row_values import Layout, OtherTaskError, Table, encoded, values_of
+from pipeline.importing.readers import CONLL, check_options, format_of, read_rows
+from pipeline.importing.row_values import TOKEN_LABELS, Layout, OtherTaskError, Table, encoded, values_of
 from pipeline.importing.rows import ReadNotes, ReadOptions, Row
 from pipeline.importing.spill import Spill, Stored, text_key
 from pipeline.importing.starting_files import config_text, schema_text
 from pipeline.importing.tfrecord import ShardWriter, encode_example
 from pipeline.importing.token_lengths import under_starting_checkpoint
 from pipeline.importing.whole_folder import appears_when_complete
+from pipeline.importing.word_rows import tagged_rows
 
 TEXT, TEXT_PAIR, LABEL = "text", "text_pair", "label"
 SCHEMA_FILE = "schema.pbtxt"
@@ -66,9 +69,9 @@ def import_files(
     files: Sequence[Path | str],
     *,
     out_dir: Path | str,
-    text: str = TEXT,
+    text: str | None = TEXT,
     text_pair: str | None = None,
-    label: str = LABEL,
+    label: str | None = LABEL,
     group: str | None = None,
     name: str | None = None,
     extra: Sequence[str] = (),
@@ -77,16 +80,17 @@ def import_files(
     as_classes: bool = False,
     task: str | None = None,
     form: LabelForm | None = None,
+    words: str = DEFAULT_RULE,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
-    """Imports a user's files of one type: CSV, TSV, JSON Lines, Parquet, or folders with one folder per class.
+    """Imports a user's files of one type: CSV, TSV, JSON Lines, Parquet, CoNLL columns, or folders with one per class.
 
     Args:
         files: paths; text formats may be compressed (.gz, .bz2).
         text, text_pair, label, group: column names. In the examples the first three are named
             `text`, `text_pair` and `label`; the group keeps its name. Class folders have the columns
-            text, label and file.
+            text, label and file; CoNLL columns are words, tags and document, which `text` and `label` need not name.
         out_dir: folder to create, with shards, labels.txt, schema.pbtxt, <name>.yaml and
             import_report.json; it becomes visible when it is complete.
         name: of the pipeline; default: the folder's name.
@@ -95,8 +99,9 @@ def import_files(
         merge_labels: merge labels that look the same into the most frequent of them.
         as_classes: treat numbers, dates, ids and combinations of labels as classes.
         task: what a model of the data learns, a key of `TASKS`; None: single labels, or several if the labels are
-            lists or contain a separator for certain.
+            lists or contain a separator for certain, or labels of words if the texts are lists, or the labels are spans.
         form: how the files give several labels; its columns of 0 and 1 replace `label`.
+        words: the rule for words, `transform.words`, for labels of words.
         overwrite: replace the folder of an earlier import, except for its configs (*.yaml).
         progress: called with the number of rows read, every 10,000 rows.
 
@@ -105,15 +110,17 @@ def import_files(
         PipelineError: the content is invalid (with file, line and value), or too little data remains.
     """
     paths, out = [Path(file) for file in files], Path(out_dir)
-    kind = format_of(paths)
+    kind = format_of(paths, task is not None and TASKS[task].facts().OF_WORDS)
     _refuse_inside(out, paths)
     if form is not None and form.columns:
         label = ", ".join(form.columns)
+    text, label = _text_and_label(kind, text, label)
     columns = [text, *([text_pair] if text_pair else []), label, *([group] if group else []), *extra]
     pipeline_name = _pipeline_name(name, out)
     checked = check_options(kind, options or ReadOptions())
 
     def write(layout: Layout, said: Sequence[str] = ()) -> ImportReport:
+        _check_words(layout, merge_labels)
         notes = ReadNotes(decided=list(said))
         return write_dataset(
             [Table(path, kind, _rows(path, kind, layout, checked, notes)) for path in paths],
@@ -126,21 +133,69 @@ def import_files(
             progress=progress,
         )
 
-    chosen, form = task or (_TAKE_FORM[0] if form and form.columns else DEFAULT_TASK), form or LabelForm()
+    chosen, form = task or _task_of(kind, form), form or LabelForm()
     _check_form(chosen, form, as_classes)
     layout = _layout(columns, bool(text_pair), bool(group), as_classes or task == DEFAULT_TASK)
-    layout = layout._replace(task=TASKS[chosen], form=form)
+    layout = layout._replace(task=TASKS[chosen], form=form, words=_rule(words))
+    if kind == CONLL and not layout.task.facts().OF_WORDS:
+        raise UsageError(
+            f"--task {chosen}: {paths[0]} has words and tags, which are for --task {TOKEN_LABELS}; correct --task"
+        )
     try:
-        return write(layout)
+        return write(
+            layout, [f"a tag for each word: imported as {chosen}"] if kind == CONLL and not task else ()
+        )
     except OtherTaskError as error:
-        if task is not None or as_classes:
+        # TOKEN_LABELS is a task that this release may not have yet.
+        if task is not None or as_classes or error.misfit.task not in TASKS:
             raise
         other = layout._replace(
             task=TASKS[error.misfit.task], form=dataclasses.replace(form, separator=error.misfit.separator)
         )
-        return write(
-            other, [f"{error}: imported as {other.task.name}; --task {DEFAULT_TASK} keeps them whole"]
+        # Lists of words cannot be single labels.
+        whole = "" if other.task.facts().OF_WORDS else f"; --task {DEFAULT_TASK} keeps them whole"
+        return write(other, [f"{error}: imported as {other.task.name}{whole}"])
+
+
+def _text_and_label(kind: str, text: str | None, label: str | None) -> tuple[str, str]:
+    """The names of two columns; those of CoNLL files are known."""
+    if kind == CONLL:
+        return (WORDS if text in (None, TEXT) else text, TAGS if label in (None, LABEL) else label)
+    if text is None:
+        raise UsageError("give --text COLUMN, the column with the text")
+    if label is None:
+        raise UsageError("give either --label COLUMN or --label-column COLUMN for each label")
+    return text, label
+
+
+def _task_of(kind: str, form: LabelForm | None) -> str:
+    """The task that is taken, until the rows say another one, if the user names none."""
+    if kind == CONLL:
+        if TOKEN_LABELS not in TASKS:
+            raise UsageError("CoNLL columns are labels of words, for which this release has no task")
+        return TOKEN_LABELS
+    return _TAKE_FORM[0] if form and form.columns else DEFAULT_TASK
+
+
+def _rule(name: str) -> WordRule:
+    for rule in WORD_RULES:
+        if name == rule:
+            return rule
+    raise UsageError(f"--words must be one of {', '.join(WORD_RULES)}, got {name!r}")
+
+
+def _check_words(layout: Layout, merge_labels: bool) -> None:
+    """Raises UsageError for options that labels of words do not have, or only they have."""
+    if not layout.task.facts().OF_WORDS:
+        if layout.words != DEFAULT_RULE:
+            raise UsageError(f"--words: only for --task {TOKEN_LABELS}; add it, or remove --words")
+        return
+    if layout.pair:
+        raise UsageError(
+            f"--text-pair: not for --task {layout.task.name}, which labels the words of one text; remove it"
         )
+    if merge_labels:
+        raise UsageError(f"--merge-labels: not for --task {layout.task.name}; correct the tags in the data")
 
 
 def _check_form(task: str, form: LabelForm, as_classes: bool) -> None:
@@ -234,16 +289,17 @@ def write_dataset(
     The readers of the tables write to `notes`. `check` gets the report before the folder becomes visible; if it raises,
     nothing is written. `further_files` (name -> content) are written beside the shards.
     """
-    tally = Tally()
+    tally, notes = Tally(), notes or ReadNotes()
     with appears_when_complete(out_dir, OWN_FILES if overwrite else ()) as folder:
         spill = Spill(folder / ".spill", layout.label_index)
         for index, table in enumerate(tables):
-            _spill_table(spill, index, table, layout, tally, progress)
+            rows = tagged_rows(table, layout, notes) if layout.task.facts().OF_WORDS else table.rows
+            _spill_table(spill, index, table._replace(rows=rows), layout, tally, progress)
         tally.refuse_other_columns(files_text([str(table.path) for table in tables]), layout)
         if merge_labels:
             tally.merge_labels()
         shards = _write_splits(spill, folder, tables, layout, tally)
-        report = make_report(tally, notes or ReadNotes(), tables, layout, shards, out_dir, name)
+        report = make_report(tally, notes, tables, layout, shards, out_dir, name)
         refuse_useless(report, layout)
         check(report)
         if with_config:
@@ -251,7 +307,7 @@ def write_dataset(
                 _with_config(report, out_dir / f"{name}.yaml"),
                 token_lengths=under_starting_checkpoint(tally.sample),
             )
-        _write_files(folder, report, layout, imported(tally), further_files or {})
+        _write_files(folder, report, layout, imported(tally, layout), further_files or {})
         for config in out_dir.glob("*.yaml"):
             shutil.copy2(config, folder)  # the user may have edited it
     return report

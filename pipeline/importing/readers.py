@@ -1,4 +1,4 @@
-"""Streaming readers: one row at a time from CSV, TSV, JSON Lines, Parquet and class folders.
+"""Streaming readers: one row at a time from CSV, TSV, JSON Lines, Parquet, CoNLL columns and class folders.
 
 Every reader yields `Row(number, values)`: the line (text formats) or row (Parquet) on which the row starts, and the
 values of the requested columns, in the requested order. Memory does not grow with the number of rows.
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from models.errors import PipelineError, UsageError
 from pipeline.importing.class_folders import read_folder
+from pipeline.importing.conll import read_conll
 from pipeline.importing.delimited import known_delimiter, read_csv, read_tsv
 from pipeline.importing.json_lines import read_json_lines
 from pipeline.importing.parquet_files import read_parquet
@@ -28,18 +29,22 @@ FORMATS: dict[str, str] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".conll": "conll",
+    ".iob": "conll",
+    ".bio": "conll",
 }
+CONLL = "conll"
 
 
-def format_of(paths: Sequence[Path]) -> str:
-    """The one format of all paths: csv, tsv, jsonl, parquet or folder.
+def format_of(paths: Sequence[Path], of_words: bool = False) -> str:
+    """The one format of all paths: csv, tsv, jsonl, parquet, conll or folder; `of_words`: whether .txt is CONLL.
 
     Raises:
         UsageError: there is no path, a path does not exist or has an unknown suffix, or formats are mixed.
     """
     if not paths:
         raise UsageError("there is no file to import")
-    formats = {path: _format(path) for path in paths}
+    formats = {path: _format(path, of_words) for path in paths}
     first = paths[0]
     for path, kind in formats.items():
         if kind != formats[first]:
@@ -49,7 +54,7 @@ def format_of(paths: Sequence[Path]) -> str:
     return formats[first]
 
 
-def _format(path: Path) -> str:
+def _format(path: Path, of_words: bool) -> str:
     if path.is_dir():
         return "folder"
     if not path.exists():
@@ -58,6 +63,8 @@ def _format(path: Path) -> str:
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     kind = FORMATS.get(suffixes[-1]) if suffixes else None
+    if of_words and suffixes[-1:] == [".txt"]:
+        kind = CONLL
     if kind is None:
         raise UsageError(
             f"{path}: unknown file type; supported are {', '.join(FORMATS)} (text formats also with "
@@ -92,7 +99,7 @@ def read_rows(
 
     Args:
         path: the file, or the folder with one folder per class.
-        kind: csv, tsv, jsonl, parquet, folder, or lines (a text file with the single column "line").
+        kind: csv, tsv, jsonl, parquet, conll, folder, or lines (a text file with the single column "line").
         columns: the columns to read, in the order of `Row.values`.
         options: from `check_options`; None: all options are detected.
         notes: receives what the user should know about the files.
@@ -106,6 +113,7 @@ def read_rows(
         "tsv": read_tsv,
         "jsonl": read_json_lines,
         "parquet": read_parquet,
+        CONLL: read_conll,
         "folder": read_folder,
         "lines": _read_lines,
     }

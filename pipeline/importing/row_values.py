@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from models.errors import PipelineError
 from models.tasks.importing import Category, LabelForm, Misfit
 from models.tasks.task import DEFAULT_TASK, TASKS, Task
+from models.tokenizers.word_rules import DEFAULT_RULE, WordRule
 from pipeline.importing.rows import Row, Sightings, short
 
+TOKEN_LABELS = "token_labels"  # the task whose texts may be lists of words
 # Larger whole numbers are not exact as floats.
 _EXACT = 2**53
 
@@ -50,6 +52,7 @@ class Layout(NamedTuple):
     as_classes: bool = False  # whether numbers and dates are allowed as labels
     task: Task = TASKS[DEFAULT_TASK]  # what a model of the rows learns: it knows its labels
     form: LabelForm = LabelForm()  # how the files give the labels
+    words: WordRule = DEFAULT_RULE  # what ends a word, if the label has a value for each word
 
     @property
     def label_index(self) -> int:
@@ -129,15 +132,20 @@ def encoded(values: list[str], row: Row, table: Table) -> tuple[bytes, ...]:
 def _text(value: Any, index: int, where: str, layout: Layout) -> str:
     if isinstance(value, str):
         return value
-    if _is_missing(value):
+    if is_missing(value):
         return ""
-    raise PipelineError(
+    message = (
         f"{where}: the text in column {layout.column(index)} must be a string, got {short(value, 60)} "
         f"({type(value).__name__})"
     )
+    if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+        advice = "words with tags? use --task token_labels"
+        raise OtherTaskError(f"{message}: {advice}", Misfit(advice, TOKEN_LABELS))
+    raise PipelineError(message)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value is absent: null, or the NaN that pandas writes for it."""
     return value is None or (isinstance(value, float | decimal.Decimal) and math.isnan(value))
 
 
@@ -152,7 +160,7 @@ def _category(value: Any, where: str, layout: Layout, whole_floats: Sightings) -
         return "true" if value else "false"
     elif isinstance(value, int):
         return str(value)
-    elif _is_missing(value):
+    elif is_missing(value):
         return ""
     elif isinstance(value, float | decimal.Decimal) and -_EXACT < value < _EXACT and value == int(value):
         whole_floats.add(where)

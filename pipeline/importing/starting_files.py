@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 from google.protobuf import text_encoding
@@ -36,7 +36,7 @@ model:
     recipe: {checkpoint}  # or path: FOLDER, or hub: ID with revision: COMMIT
 
 transform:
-{max_length}
+{max_length}{tokenization}
 train:
   epochs: 3  # fewer for more than 100,000 rows
   batch_size: 32
@@ -66,14 +66,6 @@ _TEXT_RULES = """\
   presence { min_fraction: 1.0 min_count: 1 }
   shape { dim { size: 1 } }
 """
-
-
-def ordered_labels(labels: Iterable[str]) -> list[str]:
-    """Sorts integers by value, other labels by code point: `{"10", "9"}` -> `["9", "10"]`."""
-    distinct = set(labels)
-    if all(re.fullmatch(r"0|-?[1-9][0-9]*", label) for label in distinct):
-        return sorted(distinct, key=int)
-    return sorted(distinct)
 
 
 def schema_text(features: Sequence[str], labels: Sequence[str], label_rules: str) -> str:
@@ -131,7 +123,10 @@ def config_text(
         label_list=texts.label_list,
         pair="  text_pair: text_pair\n" if pair else "",
         checkpoint=STARTING_CHECKPOINT,
-        max_length=_MAX_LENGTH if lengths is None else lengths.config_lines,
+        max_length=_MAX_LENGTH
+        if lengths is None
+        else lengths.config_lines(windows=not task.facts().OF_WORDS),
+        tokenization=texts.tokenization,
         thresholds=texts.thresholds,
         training=texts.training,
         slices=_slices(texts.slicing, slices, rows),

@@ -1,21 +1,22 @@
 """Texts with a tag for each word of the config's rule, made from tagged words or from spans of a text.
 
-    from_words(["U.S.", "troops"], ["B-LOC", "O"], "whitespace_punctuation")
+    from_words(["U.S.", "troops"], ["B-LOC", "O"], "whitespace_punctuation", kinds)
     # TaggedText("U.S. troops", ("B-LOC", "I-LOC", "I-LOC", "I-LOC", "O"), divided=1)
-    from_spans("Paris, 3 May", [{"start": 0, "end": 5, "label": "LOC"}], "whitespace_punctuation")
+    from_spans("Paris, 3 May", [{"start": 0, "end": 5, "label": "LOC"}], "whitespace_punctuation", kinds)
     # TaggedText("Paris, 3 May", ("B-LOC", "O", "O", "O"))
 
 A model gets raw texts, so its words are those that the rule finds in them, in training as in serving. Tags of a data set whose
-words are others are carried over here, once. Errors are a ValueError with the reason, as the end of a sentence about a row.
+words are others are carried over here, once. `kinds` is `label_kinds` of the task, which knows its tags. Errors are a ValueError
+with the reason, as the end of a sentence about a row.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from models.tasks.token_labels.tags import BEGIN, END, INSIDE, OUTSIDE, SINGLE, Tag, read_tag
+from models.tasks.task import LabelKinds
 from models.tokenizers.word_rules import WordRule, split_words
 
 _START, _END, _LABEL, _TEXT = "start", "end", "label", "text"  # keys of a span; the last one may be missing
@@ -39,7 +40,7 @@ class Span(NamedTuple):
     covered: str | None
 
 
-def from_words(words: Sequence[Any], tags: Sequence[Any], rule: WordRule) -> TaggedText:
+def from_words(words: Sequence[Any], tags: Sequence[Any], rule: WordRule, kinds: LabelKinds) -> TaggedText:
     """The words joined by spaces. A word that the rule divides gives its tag to all parts: S-LOC -> B-LOC E-LOC.
 
     Raises:
@@ -49,54 +50,55 @@ def from_words(words: Sequence[Any], tags: Sequence[Any], rule: WordRule) -> Tag
         raise ValueError(
             f"has {len(tags):,} tags for {len(words):,} words, which begin with {_shown(words[:3])}; every word needs one tag"
         )
-    made: list[str] = []
-    divided = 0
-    for number, (word, tag) in enumerate(zip(words, tags, strict=True), 1):
-        if not isinstance(word, str) or not word.strip():
+    parts = []
+    for number, word in enumerate(words, 1):
+        found = split_words(word, rule) if isinstance(word, str) and word.strip() else []
+        if not found:
             raise ValueError(f"has {_shown(word)} as word {number}; a word is a text that is not empty")
-        parts = len(split_words(word, rule))
-        if not parts:
-            raise ValueError(
-                f"has {_shown(word)} as word {number}, of white space only; remove it with its tag"
-            )
-        divided += parts > 1
-        made += _of_parts(_tag(tag, number), parts)
-    return TaggedText(" ".join(words), tuple(made), divided)
+        parts.append(len(found))
+    return _carried_over(" ".join(words), tags, parts, kinds)
 
 
-def _tag(tag: Any, number: int) -> Tag:
-    if not isinstance(tag, str):
+def from_tags(text: str, tags: Sequence[Any], rule: WordRule, kinds: LabelKinds) -> TaggedText:
+    """The text as it is; `tags` are those of its words, or of what is between its white space, whose parts then get them.
+
+    Raises:
+        ValueError: there are more or fewer tags, or a tag is none.
+    """
+    words, spaced = split_words(text, rule), split_words(text, "whitespace")
+    if len(tags) == len(words):
+        return _carried_over(text, tags, [1] * len(words), kinds)
+    if len(tags) != len(spaced):
         raise ValueError(
-            f"has {_shown(tag)} ({type(tag).__name__}) as tag of word {number}; write tags as texts, such as B-PER"
+            f"has {len(tags):,} tags for a text of {len(spaced):,} words between white space ({len(words):,} by the rule {rule}); "
+            "every word needs one tag"
         )
-    try:
-        return read_tag(tag)
-    except ValueError as error:
-        raise ValueError(f"has a wrong tag at word {number}: {error}") from None
+    return _carried_over(text, tags, [len(split_words(word.text, rule)) for word in spaced], kinds)
 
 
-def _of_parts(tag: Tag, parts: int) -> list[str]:
-    """The tags of a word's parts: `Tag("E", "LOC"), 3` -> `["I-LOC", "I-LOC", "E-LOC"]`."""
-    if tag.prefix == OUTSIDE:
-        return [OUTSIDE] * parts
-    if parts == 1:
-        return [f"{tag.prefix}-{tag.type}"]
-    first = BEGIN if tag.prefix in (BEGIN, SINGLE) else INSIDE
-    last = END if tag.prefix in (END, SINGLE) else INSIDE
-    return [f"{prefix}-{tag.type}" for prefix in (first, *[INSIDE] * (parts - 2), last)]
+def _carried_over(text: str, tags: Sequence[Any], parts: Sequence[int], kinds: LabelKinds) -> TaggedText:
+    """The tags of words, of which each has so many parts."""
+    made: list[str] = []
+    for number, (tag, count) in enumerate(zip(tags, parts, strict=True), 1):
+        try:
+            made += kinds.of_parts(tag, count)
+        except ValueError as error:
+            raise ValueError(f"{error} (word {number})") from None
+    return TaggedText(text, tuple(made), sum(count > 1 for count in parts))
 
 
 # --- spans ------------------------------------------------------------------------------------------
 
 
-def from_spans(text: str, spans: Sequence[Any], rule: WordRule) -> TaggedText:
-    """The text as it is, with a BIO tag for each word.
+def from_spans(text: str, spans: Sequence[Any], rule: WordRule, kinds: LabelKinds) -> TaggedText:
+    """The text as it is, with a tag for each word.
 
     Args:
         text: raw.
         spans: mappings with start, end, label and perhaps text, or lists of start, end and label. Offsets are code points of
             `text`, `end` is past the last one.
         rule: what ends a word.
+        kinds: of the task.
 
     Raises:
         ValueError: a span is malformed, outside of the text, or overlaps another one; it covers another text than it says
@@ -108,20 +110,25 @@ def from_spans(text: str, spans: Sequence[Any], rule: WordRule) -> TaggedText:
             raise ValueError(
                 f"has overlapping spans, {_named(one, text)} and {_named(other, text)}; a word has one tag, so keep one of them"
             )
-    tags, before = list[str](), None
-    left = iter(read)
+    tags = list[str]()
+    for span, words in itertools.groupby(_spans_of_words(text, read, rule)):
+        tags += kinds.of_span(span.label if span else "", sum(1 for _ in words))
+    return TaggedText(text, tuple(tags))
+
+
+def _spans_of_words(text: str, spans: Sequence[Span], rule: WordRule) -> Iterator[Span | None]:
+    """The span of each word, None if it is in none; the spans are in order and no two are equal."""
+    left = iter(spans)
     span = next(left, None)
     for word in split_words(text, rule):
         while span is not None and span.end <= word.start:
             span = next(left, None)
         if span is None or span.start >= word.end:
-            tags.append(OUTSIDE)
+            yield None
             continue
         if not (span.start <= word.start and word.end <= span.end):
             raise ValueError(_inside(span, word.text, text, rule))
-        tags.append(f"{INSIDE if span is before else BEGIN}-{span.label}")
-        before = span
-    return TaggedText(text, tuple(tags))
+        yield span
 
 
 def _inside(span: Span, word: str, text: str, rule: WordRule) -> str:

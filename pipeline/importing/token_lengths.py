@@ -54,11 +54,10 @@ class TokenLengths:
             return "cuts none"
         return f"cuts {self.cut:.1%}" if self.cut >= 0.001 else "cuts less than 0.1%"
 
-    @property
-    def config_lines(self) -> str:
-        """The lines below `transform` of a starting config."""
+    def config_lines(self, windows: bool) -> str:
+        """The lines below `transform` of a starting config; `windows`: whether long texts can be read in windows."""
         lines = f"  max_length: {self.max_length}  # tokens: {self.cut_texts} of {self.texts:,} texts; 99% have at most {self.p99:,}\n"
-        if self.cut >= _WORTH_WINDOWS:
+        if windows and self.cut >= _WORTH_WINDOWS:
             lines += (
                 "  # window: {stride: 32}  # reads whole texts, in overlapping windows: docs/long_texts.md\n"
             )

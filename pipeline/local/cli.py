@@ -90,14 +90,19 @@ def import_(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="CSV, TSV, JSON Lines or Parquet files, or folders that contain one folder per class."
+            help="CSV, TSV, JSON Lines, Parquet or CoNLL files, or folders that contain one folder per class."
         ),
     ],
-    text: Annotated[str, typer.Option(help="Column with the text.")],
     out: Annotated[
         Path, typer.Option(help="Folder to create, with shards, label list, schema and a starting config.")
     ],
-    label: Annotated[str | None, typer.Option(help="Column with the label, or with several labels.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Column with the text, or with its words; CoNLL files need none.")
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column with the label, several labels, the tags of words, or spans."),
+    ] = None,
     label_column: Annotated[
         list[str] | None,
         typer.Option(help="Instead of --label: a column of 0 and 1, one for each label. Repeatable."),
@@ -112,6 +117,10 @@ def import_(
     allow_unlabelled: Annotated[
         bool, typer.Option("--allow-unlabelled", help="Keep rows without labels: none applies to them.")
     ] = False,
+    words: Annotated[
+        str,
+        typer.Option(help="Rule for words, for --task token_labels: whitespace_punctuation or whitespace."),
+    ] = "whitespace_punctuation",
     text_pair: Annotated[str | None, typer.Option(help="Column with the second text of a pair task.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values stay together in one split.")] = None,
     extra: Annotated[
@@ -150,7 +159,7 @@ def import_(
     from pipeline.importing.importer import import_files
     from pipeline.importing.rows import ReadOptions
 
-    if (label is None) == (not label_column):
+    if label is not None and label_column:
         raise UsageError("give either --label COLUMN or --label-column COLUMN for each label")
     if task is not None and task not in TASKS:
         raise UsageError(f"--task must be one of {', '.join(TASKS)}, got {task!r}")
@@ -162,8 +171,9 @@ def import_(
             out_dir=out,
             text=text,
             text_pair=text_pair,
-            label=label or "label",
+            label=label,
             task=task,
+            words=words,
             form=LabelForm(separator or "", flags, allow_unlabelled or bool(flags)),
             group=group,
             name=name,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from models.tasks.importing import BETWEEN, LabelForm, Misfit
+from models.tasks.importing import BETWEEN, LabelForm, Misfit, ordered_labels
 
 FEWEST_LABELS = 1
 TAKES_FORM = True
@@ -96,6 +96,11 @@ def number(text: str) -> float | None:
     """None: labels are not numbers."""
     del text
     return None
+
+
+def ordered(labels: Iterable[str]) -> list[str]:
+    """The label list: `{"b", "a"} -> ["a", "b"]`."""
+    return ordered_labels(labels)
 
 
 def not_labels(counts: Mapping[str, int]) -> Misfit | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import decimal
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from models.tasks.importing import LabelForm, Misfit
+from models.tasks.importing import LabelForm, Misfit, ordered_labels
 
 FEWEST_LABELS = 1
 TAKES_FORM = False
@@ -70,6 +70,11 @@ def stored(text: str) -> Sequence[float]:
 def number(text: str) -> float | None:
     """`"2.5" -> 2.5`."""
     return float(text)
+
+
+def ordered(labels: Iterable[str]) -> list[str]:
+    """The label list: `{"b", "a"} -> ["a", "b"]`."""
+    return ordered_labels(labels)
 
 
 def not_labels(counts: Mapping[str, int]) -> Misfit | None:

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.look_alikes import listed
-from models.tasks.importing import Category, LabelForm, Misfit
+from models.tasks.importing import Category, LabelForm, Misfit, ordered_labels
 
 GO_ON = "if each of these values is a class, use --as-classes"
 SEVERAL = "several labels of one row (multi-label)"
 QUANTITY = "numbers to predict (regression)"
 USE_REGRESSION = "use --task regression"
-MULTI_LABEL = "multi_label"
+MULTI_LABEL, TOKEN_LABELS = "multi_label", "token_labels"
 FEWEST_LABELS = 2
 TAKES_FORM = False
 # Spellings of missing values that were converted to text. Some are also names ("None", "NA").
@@ -39,6 +39,7 @@ _DATE = re.compile(
     r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([T ]\d{1,2}:\d{2}.*)?", re.ASCII
 )
 _WHOLE_FLOAT = re.compile(r"[-+]?\d+\.0+", re.ASCII)
+_TAG = re.compile(r"O|[BIES]-\S+")
 _BITS = re.compile(r"[01]([ ,;|][01])+")
 _BRACKETS = {"[": "]", "{": "}", "(": ")", "<": ">"}
 
@@ -65,6 +66,11 @@ def number(text: str) -> None:
     del text
 
 
+def ordered(labels: Iterable[str]) -> list[str]:
+    """The label list: `{"b", "a"} -> ["a", "b"]`."""
+    return ordered_labels(labels)
+
+
 def not_labels(counts: Mapping[str, int]) -> Misfit | None:
     """What a label column contains instead of classes; None if it contains classes.
 
@@ -76,7 +82,7 @@ def not_labels(counts: Mapping[str, int]) -> Misfit | None:
     labels = [label for label in counts if label.casefold() not in MISSING]
     if len(labels) < 2:
         return None
-    for judge in (_dates, _lists, _decimal_commas, _combinations, _numbers, _ids):
+    for judge in (_tags, _dates, _lists, _decimal_commas, _combinations, _numbers, _ids):
         if reason := judge(labels, counts):
             return reason
     return None
@@ -85,13 +91,23 @@ def not_labels(counts: Mapping[str, int]) -> Misfit | None:
 def why_no_label(value: Any) -> Misfit:
     """Why a value that is neither an integer nor a string of one line is no class."""
     if isinstance(value, list):
-        return Misfit(f", a list: {SEVERAL}; use --task multi_label", MULTI_LABEL)
+        return _of_list(value)
     if isinstance(value, float | decimal.Decimal):
         return Misfit(f": {QUANTITY}? {USE_REGRESSION}; {GO_ON}")
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
         go_on = f" {GO_ON.capitalize()}" if isinstance(value, datetime.date) else ""
         return Misfit(f", a time instead of a class: is it the label column?{go_on}")
     return Misfit(": a label must be an integer or a string of one line")
+
+
+def _of_list(values: Sequence[Any]) -> Misfit:
+    if values and all(isinstance(value, Mapping) and {"start", "end"} <= value.keys() for value in values):
+        return Misfit(", a list of spans: labels of words; use --task token_labels", TOKEN_LABELS)
+    if values and all(isinstance(value, str) and _TAG.fullmatch(value) for value in values):
+        return Misfit(
+            f", a list of tags: is each the label of a word, use --task token_labels; are they {SEVERAL}, use --task multi_label"
+        )
+    return Misfit(f", a list: {SEVERAL}; use --task multi_label", MULTI_LABEL)
 
 
 def suspicions(counts: Mapping[str, int]) -> Iterator[str]:
@@ -117,6 +133,22 @@ def _contained(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
             yield from (
                 (label, part) for part in _parts(label, separator) if part in counts and part != label
             )
+
+
+def _tags(labels: Sequence[str], counts: Mapping[str, int]) -> Misfit | None:
+    """Recognizes tags of words (`B-LOC O O`), and files in which each row is a word with its tag."""
+    tags = [re.findall(r"[^\s\[\],'\"]+", label) for label in labels]
+    if not all(row and all(map(_TAG.fullmatch, row)) for row in tags) or not any("O" in row for row in tags):
+        return None
+    if max(map(len, tags)) > 1:
+        what = (
+            f"looks like a tag for each word, such as {_samples(labels)}; use --task token_labels, or {GO_ON}"
+        )
+        return Misfit(what)
+    return Misfit(
+        f"looks like the tags of single words, such as {_samples(labels)}: for labels of words, write a word and its tag on each "
+        f"line and an empty line after each text, as CoNLL does, into a file named .conll; {GO_ON}"
+    )
 
 
 def _dates(labels: Sequence[str], counts: Mapping[str, int]) -> Misfit | None:

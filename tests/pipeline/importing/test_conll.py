@@ -22,10 +22,11 @@ def written(path: Path, content: str) -> Path:
 
 
 def test_texts_end_at_empty_lines(tmp_path: Path) -> None:
-    content = "-DOCSTART- -X- O O\n\nEU NNP I-NP B-ORG\nrejects VBZ I-VP O\n\n \n-DOCSTART- O\nPeter NNP I-NP B-PER\r\n"
+    content = "-DOCSTART- -X- O\n\nEU NNP I-NP B-ORG\nrejects VBZ I-VP O\n\n \n-DOCSTART- O\nPeter NNP I-NP B-PER\r\n"
     file = written(tmp_path / "train.conll", content)
     assert read(file) == [Row(3, [["EU", "rejects"], ["B-ORG", "O"]]), Row(8, [["Peter"], ["B-PER"]])]
     assert read(file, ("tags", "words"))[1] == Row(8, [["B-PER"], ["Peter"]])
+    assert [row.values for row in read(file, ("document",))] == [["train.conll 1"], ["train.conll 2"]]
 
 
 def test_columns_between_tabs_may_contain_spaces(tmp_path: Path) -> None:
@@ -63,5 +64,5 @@ def test_lines_with_other_columns_are_refused(tmp_path: Path, content: str, mess
 
 def test_other_columns_than_words_and_tags_are_refused(tmp_path: Path) -> None:
     file = written(tmp_path / "train.conll", "a O\n")
-    with pytest.raises(UsageError, match="no column 'text'; columns found: 'words', 'tags'"):
+    with pytest.raises(UsageError, match="no column 'text'; columns found: 'words', 'tags', 'document'"):
         read(file, ("text", "tags"))

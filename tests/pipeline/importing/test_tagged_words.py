@@ -6,10 +6,24 @@ from typing import Any
 
 import pytest
 
-from models.tokenizers.word_rules import split_words
-from pipeline.importing.tagged_words import TaggedText, from_spans, from_words
+from models.tasks.token_labels import label_kinds
+from models.tokenizers.word_rules import WordRule, split_words
+from pipeline.importing import tagged_words
+from pipeline.importing.tagged_words import TaggedText
 
-PUNCTUATION = "whitespace_punctuation"
+PUNCTUATION: WordRule = "whitespace_punctuation"
+
+
+def from_words(words: list[Any], tags: list[Any], rule: WordRule) -> TaggedText:
+    return tagged_words.from_words(words, tags, rule, label_kinds)
+
+
+def from_tags(text: str, tags: list[Any], rule: WordRule) -> TaggedText:
+    return tagged_words.from_tags(text, tags, rule, label_kinds)
+
+
+def from_spans(text: str, spans: list[Any], rule: WordRule) -> TaggedText:
+    return tagged_words.from_spans(text, spans, rule, label_kinds)
 
 
 # --- words ------------------------------------------------------------------------------------------
@@ -52,17 +66,37 @@ def test_words_with_white_space_are_divided_there() -> None:
         (["a", ""], ["O", "O"], "has '' as word 2; a word is a text that is not empty"),
         (["a", None], ["O", "O"], "has None as word 2; a word is a text"),
         (["\u3000"], ["O"], r"has '\\u3000' as word 1; a word is a text that is not empty"),
-        (["a"], [3], r"has 3 \(int\) as tag of word 1; write tags as texts, such as B-PER"),
+        (["a"], [3], r"has the tag 3 \(int\); write tags as texts, such as B-PER \(word 1\)"),
         (
             ["a"],
             ["PER"],
-            "has a wrong tag at word 1: 'PER' is no tag: a tag is O, or B, I, E or S with a type",
+            r"has a wrong tag: 'PER' is no tag: a tag is O, or B, I, E or S with a type, such as B-PER \(word 1\)",
         ),
     ],
 )
 def test_words_and_tags_that_do_not_fit_are_refused(words: list[Any], tags: list[Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         from_words(words, tags, PUNCTUATION)
+
+
+# --- a text and tags ----------------------------------------------------------------------------------
+
+
+def test_tags_of_a_text_are_those_of_its_words_or_of_what_is_between_white_space() -> None:
+    made = from_tags("in the U.S. now", ["O", "O", "S-LOC", "O"], PUNCTUATION)
+    assert made == TaggedText(
+        "in the U.S. now", ("O", "O", "B-LOC", "I-LOC", "I-LOC", "E-LOC", "O"), divided=1
+    )
+    assert from_tags("Lima, now", ["B-LOC", "O", "O"], PUNCTUATION).tags == ("B-LOC", "O", "O")
+    assert from_tags(" a  b\n", [" B-X", "O "], "whitespace") == TaggedText(" a  b\n", ("B-X", "O"))
+
+
+def test_more_or_fewer_tags_than_words_of_a_text_are_refused() -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"has 1 tags for a text of 2 words between white space \(4 by the rule whitespace_punctuation\)",
+    ):
+        from_tags("Lima, now.", ["B-LOC"], PUNCTUATION)
 
 
 # --- spans ------------------------------------------------------------------------------------------

@@ -45,10 +45,11 @@ def test_pairs_are_measured_together(folder: Path) -> None:
 def test_long_texts_get_what_is_affordable_and_windows_are_suggested(folder: Path) -> None:
     found = measure(lengths(10, 1000), "tiny", folder, 512)
     assert (found.max_length, found.cut) == (256, 0.5)
-    assert found.config_lines == (
+    assert found.config_lines(windows=True) == (
         "  max_length: 256  # tokens: cuts 50.0% of 2 texts; 99% have at most 1,002\n"
         "  # window: {stride: 32}  # reads whole texts, in overlapping windows: docs/long_texts.md\n"
     )
+    assert len(found.config_lines(windows=False).splitlines()) == 1
 
 
 def test_no_more_than_the_positions_of_the_encoder(folder: Path) -> None:

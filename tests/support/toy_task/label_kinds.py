@@ -8,6 +8,7 @@ from models.tasks.regression.label_kinds import (  # noqa: F401
     counted,
     not_labels,
     number,
+    ordered,
     parse,
     stored,
     suspicions,
