@@ -11,11 +11,13 @@ from components.evaluator.evaluation import ROUNDING
 from components.evaluator.settings import EvaluateSettings, ThresholdSettings
 from components.fingerprints import code_fingerprint
 from models import features
-from models.tasks.metric import BY_TASK
+from models.own_parts import is_own, module_of
+from models.tasks.metric import BY_TASK, OWN
 from models.tasks.task import Task, metric
 
 METRICS_MODULE = "components.evaluator.metrics"
 TASK_METRICS_MODULE, TASK_METRIC = "components.evaluator.task_metrics", "TaskMetric"
+OWN_METRICS_MODULE, OWN_METRIC = "components.evaluator.own_metric", "OwnMetric"
 # `serve.precision` -> the module with which the Evaluator loads a model.
 MODEL_MODULES = {
     "float32": "components.evaluator.eval_model",
@@ -41,7 +43,9 @@ def make_eval_config(
         precision: the config's serve.precision.
     """
     config = config_pb2.EvalConfig()
+    own = sorted({module_of(name) for name in settings.names() if is_own(name)})
     modules = (METRICS_MODULE, TASK_METRICS_MODULE, MODEL_MODULES[precision], *task.evaluation_modules())
+    modules += (OWN_METRICS_MODULE, *task.modules("figures"), *own) if own else ()
     code = code_fingerprint(*modules)
     for name, is_baseline in (("candidate", False), ("baseline", True)):
         config.model_specs.add(
@@ -56,37 +60,42 @@ def make_eval_config(
     config.slicing_specs.add()
     for slicing in settings.slices:
         config.slicing_specs.add(feature_keys=slicing.columns)
-    _add_metrics(config, task, settings, len(labels), code)
+    _add_metrics(config, task, settings, labels, code)
     config.options.include_default_metrics.value = False
     return config
 
 
 def _add_metrics(
-    config: config_pb2.EvalConfig, task: Task, settings: EvaluateSettings, classes: int, code: str
+    config: config_pb2.EvalConfig, task: Task, settings: EvaluateSettings, labels: Sequence[str], code: str
 ) -> None:
     # REPORTED metrics are always computed, because the summary shows them.
-    names = dict.fromkeys([*task.facts().REPORTED, *settings.metrics, *settings.thresholds])
-    for slicing in settings.slices:
-        names.update(dict.fromkeys(slicing.thresholds))
     plain = config.metrics_specs.add()
-    for name in names:
-        if task.facts().METRICS[name].one_against_rest:
+    for name in dict.fromkeys([*task.facts().REPORTED, *settings.names()]):
+        if not is_own(name) and task.facts().METRICS[name].one_against_rest:
             spec = config.metrics_specs.add()
             spec.aggregate.macro_average = True
-            spec.aggregate.class_weights.update(dict.fromkeys(range(classes), 1.0))
+            spec.aggregate.class_weights.update(dict.fromkeys(range(len(labels)), 1.0))
         else:
             spec = plain
-        _add_metric(spec, task, name, settings, classes, code)
+        _add_metric(spec, task, name, settings, labels, code)
 
 
 def _add_metric(
-    spec: config_pb2.MetricsSpec, task: Task, name: str, settings: EvaluateSettings, classes: int, code: str
+    spec: config_pb2.MetricsSpec,
+    task: Task,
+    name: str,
+    settings: EvaluateSettings,
+    labels: Sequence[str],
+    code: str,
 ) -> None:
-    class_name = task.facts().METRICS[name].computed_by
+    class_name = OWN if is_own(name) else task.facts().METRICS[name].computed_by
     module = "" if class_name.startswith(_TFMA) else METRICS_MODULE
     options: dict[str, object] = {"name": name}
-    if module:
-        options |= {"classes": classes, "code": code}
+    if class_name == OWN:
+        class_name, module = OWN_METRIC, OWN_METRICS_MODULE
+        options |= {"task": task.name, "labels": list(labels), "code": code}
+    elif module:
+        options |= {"classes": len(labels), "code": code}
     if class_name == BY_TASK:
         class_name, module = TASK_METRIC, TASK_METRICS_MODULE
         options["task"] = task.name

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.fingerprints import code_fingerprint
 from models.errors import UsageError
@@ -20,18 +20,33 @@ from pipeline.paths import CACHE_DIR
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-TEXT, LOSS = "transform.text", "train.loss"
+TEXT, LOSS, METRICS = "transform.text", "train.loss", "train.metrics"
 _TRIED_DIR = CACHE_DIR / "own_parts"  # an empty file for each request that passed
 _NOISE = re.compile(r"WARNING: All log messages|[IW]\d{4} ")  # of TensorFlow's import
 # What ships a program or weights without these parts.
 _NOT_SHIPPED = (TEXT,)
 
 
-def own_parts(config: Config) -> dict[str, str]:
-    """Key of the config -> dotted path, of the keys that are set."""
-    loss = config.train.loss
-    named = {TEXT: config.transform.text, LOSS: loss if loss is not None and is_own(loss) else None}
-    return {key: path for key, path in named.items() if path is not None}
+class OwnPart(NamedTuple):
+    """Where a config names a part. `kind`: the key that says what it is; metrics are named in other places, too."""
+
+    key: str
+    kind: str
+    path: str
+
+
+def own_parts(config: Config) -> list[OwnPart]:
+    """The parts that a config names; a metric once, however often it is named."""
+    train, evaluate = config.train, config.evaluate
+    single = ((TEXT, config.transform.text), (LOSS, train.loss))
+    metrics = [("train.metrics", name) for name in train.metrics]
+    metrics += [("train.metric_for_best_model", train.metric_for_best_model)]
+    metrics += [("evaluate", name) for name in evaluate.names()]
+    places = {name: key for key, name in reversed(metrics) if is_own(name)}
+    return [
+        *(OwnPart(key, key, path) for key, path in single if path is not None and is_own(path)),
+        *(OwnPart(key, METRICS, name) for name, key in reversed(places.items())),
+    ]
 
 
 def text_modules(config: Config) -> tuple[str, ...]:
@@ -41,28 +56,29 @@ def text_modules(config: Config) -> tuple[str, ...]:
 
 def training_modules(config: Config) -> tuple[str, ...]:
     """The same of the Trainer."""
-    return tuple(module_of(path) for key, path in own_parts(config).items() if key in (LOSS,))
+    loss = [part.path for part in own_parts(config) if part.kind == LOSS]
+    return tuple(dict.fromkeys(map(module_of, (*loss, *config.train.own_metrics))))
 
 
 def check_fit(config: Config) -> None:
     """Raises ValueError for an own part that the task does not take, or that something which is shipped would lack."""
     parts, task = own_parts(config), TASKS[config.task]
-    for key, path in parts.items():
-        if key not in task.facts().OWN_PARTS:
-            raise ValueError(f"{key}: task {task.name!r} takes no own part here, got {path!r}; remove it")
-    for key in _NOT_SHIPPED:
-        if key not in parts:
-            continue
+    for part in parts:
+        if part.kind not in task.facts().OWN_PARTS:
+            raise ValueError(
+                f"{part.key}: task {task.name!r} takes no own part here, got {part.path!r}; remove it"
+            )
+    for key, _, path in (part for part in parts if part.kind in _NOT_SHIPPED):
         for format_name in config.export.chosen():
             raise ValueError(
-                f"export.{format_name}: the exported program tokenizes and answers without {key} ({parts[key]}), so it would "
+                f"export.{format_name}: the exported program tokenizes and answers without {key} ({path}), so it would "
                 f"answer otherwise than the served model; remove export.{format_name} or {key}"
             )
         for number, destination in enumerate(config.push.destinations):
             if destination.hub is not None:
                 raise ValueError(
                     f"push.destinations.{number}.hub: who loads the model from the hub does not have {key} "
-                    f"({parts[key]}), so it would answer otherwise than the served model; remove it, or push to a folder"
+                    f"({path}), so it would answer otherwise than the served model; remove it, or push to a folder"
                 )
 
 
@@ -75,13 +91,13 @@ def check_own_parts(config: Config, labels: list[str]) -> None:
     parts = own_parts(config)
     if not parts:
         return
-    for key, path in parts.items():
+    for key, _, path in parts:
         try:
             find_module(path)
         except UsageError as error:
             raise UsageError(f"{key}: {error}") from None
-    request = {"parts": parts, "task": config.task, "outputs": len(labels)}
-    passed = _TRIED_DIR / _mark(request, parts)
+    request = {"parts": parts, "task": config.task, "labels": labels}
+    passed = _TRIED_DIR / _mark(request)
     if passed.exists():
         return
     problem = _try(request)
@@ -94,9 +110,9 @@ def check_own_parts(config: Config, labels: list[str]) -> None:
         return  # the project's folder can be read-only; then parts are tried each time
 
 
-def _mark(request: Mapping[str, Any], parts: Mapping[str, str]) -> str:
+def _mark(request: Mapping[str, Any]) -> str:
     task = TASKS[request["task"]].modules("facts", "labels", "head", "figures")
-    modules = (*map(module_of, parts.values()), *task)
+    modules = (*(module_of(path) for _, _, path in request["parts"]), *task)
     try:
         code = code_fingerprint("components.own_parts.trial", *modules)
     except SyntaxError as error:
@@ -124,5 +140,5 @@ def _try(request: Mapping[str, Any]) -> str:
         return str(json.loads(done.stdout.splitlines()[-1])["error"])
     except (IndexError, ValueError, KeyError, TypeError):
         said = [line for line in done.stderr.splitlines() if line.strip() and not _NOISE.match(line)]
-        keys = ", ".join(f"{key} ({path})" for key, path in request["parts"].items())
+        keys = ", ".join(f"{key} ({path})" for key, _, path in request["parts"])
         return f"{keys}: the process that tries it ended with exit code {done.returncode}: {(said or ['no output'])[-1][:200]}"

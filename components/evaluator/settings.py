@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
+from models.errors import UsageError
+from models.own_parts import OwnPath, is_own
 from models.section import Section
+from models.tasks import task
 from models.tasks.task import DEFAULT_TASK, TASKS, every_metric
 
 if TYPE_CHECKING:
     MetricName = str
 else:
-    MetricName = Literal[tuple(every_metric())]
+    MetricName = Literal[tuple(every_metric())] | OwnPath
 _LOWER_IS_BETTER = ", ".join(name for name, known in every_metric().items() if known.lower_is_better)
 
 
@@ -75,7 +78,8 @@ class EvaluateSettings(Section):
     metrics: list[MetricName] = Field(
         list(TASKS[DEFAULT_TASK].facts().DEFAULT_METRICS),
         min_length=1,
-        description="Metrics to report in addition to those with thresholds; also per class where possible.",
+        description="Metrics to report in addition to those with thresholds; also per class where possible. Or your classes, "
+        "own_parts.MODULE.NAME: docs/own_parts.md.",
     )
     thresholds: dict[MetricName, ThresholdSettings] = Field(
         min_length=1, description="Metric -> bounds. At least one metric needs min or max."
@@ -100,6 +104,20 @@ class EvaluateSettings(Section):
             seen.append(set(slicing.columns))
         return self
 
+    def names(self) -> list[str]:
+        """All metrics that the section names, each once."""
+        sliced = (name for slicing in self.slices for name in slicing.thresholds)
+        return list(dict.fromkeys([*self.metrics, *self.thresholds, *sliced]))
+
+    @model_validator(mode="after")
+    def _loaded(self) -> EvaluateSettings:
+        for name in filter(is_own, self.names()):
+            try:
+                task.metric(name)
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+        return self
+
     @model_validator(mode="after")
     def _bounded(self) -> EvaluateSettings:
         if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
@@ -109,7 +127,7 @@ class EvaluateSettings(Section):
             )
         for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
             for metric, bounds in where.items():
-                known = every_metric()[metric]
+                known = task.metric(metric)
                 if bounds.max_rise is not None and not known.lower_is_better:
                     raise ValueError(
                         f"thresholds.{metric}: max_rise is only for {_LOWER_IS_BETTER}; use max_drop"

@@ -20,9 +20,9 @@ _SPREAD = 20.0  # logits of a model that is very sure
 def try_loss(function: Any, request: Mapping[str, Any]) -> None:
     """Raises UnfitError if the function breaks the contract: a finite loss of each row, from the row alone, with a gradient.
 
-    `request`: with `task` and `outputs`, the number of logits of a row.
+    `request`: with `task` and `labels`, the label list, which has an output each.
     """
-    task, outputs = TASKS[request["task"]], request["outputs"]
+    task, outputs = TASKS[request["task"]], len(request["labels"])
     logits = tf.TensorSpec([None, outputs], tf.float32)
 
     @tf.function(input_signature=[logits, task.labels().batch_spec()], autograph=False)
@@ -44,7 +44,7 @@ def try_loss(function: Any, request: Mapping[str, Any]) -> None:
     if made.dtype != tf.float32 or not made.shape.is_compatible_with([None]):
         raise UnfitError(f"must return float32 [rows], returns {made.dtype.name} {made.shape}")
     check_ops(concrete)
-    _check_values(losses, gradient, _logits(outputs), _batch(task, outputs))
+    _check_values(losses, gradient, random_logits(outputs), random_batch(task, outputs))
 
 
 def _check_values(losses: Any, gradient: Any, logits: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> None:
@@ -70,14 +70,15 @@ def _check_values(losses: Any, gradient: Any, logits: tf.Tensor, batch: Mapping[
             )
 
 
-def _logits(outputs: int) -> tf.Tensor:
+def random_logits(outputs: int) -> tf.Tensor:
+    """float32 [rows, outputs]; the last two rows are those of a model that is very sure."""
     draws = np.random.default_rng(0).normal(size=[_ROWS, outputs])
     sure = np.where(np.arange(outputs) % 2, -_SPREAD, _SPREAD)
     draws[-2:] = [sure, -sure]
     return tf.constant(draws, tf.float32)
 
 
-def _batch(task: Task, outputs: int) -> dict[str, tf.Tensor]:
+def random_batch(task: Task, outputs: int) -> dict[str, tf.Tensor]:
     """Labels for the rows: ids of all labels in turn, numbers from -2 to 2."""
     batch = {}
     for name, spec in task.labels().batch_spec().items():

@@ -1,6 +1,7 @@
 """Tries own parts before a run, in a process of its own: importing them can do anything.
 
-    echo '{"parts": {"transform.text": "own_parts.cleaning.without_markup"}}' | python -m components.own_parts.trial
+    echo '{"parts": [["transform.text", "transform.text", "own_parts.cleaning.without_markup"]]}' \\
+        | python -m components.own_parts.trial
 
 The last line of stdout is `{"error": "transform.text: ..."}`, with "" if all parts fit.
 """
@@ -14,26 +15,32 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from components.own_parts.loss_trial import try_loss
+from components.own_parts.metric_trial import try_metric
 from components.own_parts.text_trial import try_text
 from components.own_parts.unfit import UnfitError
 from models.errors import UsageError
 from models.own_parts import load_part, what_failed
 
-# Key of the config -> (names of the arguments, what tries the part).
-_TRIALS: Mapping[str, tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], None]]] = {
-    "transform.text": (("texts",), lambda part, _: try_text(part)),
-    "train.loss": (("logits", "targets"), try_loss),
+# Kind of the part -> (names of the arguments, what tries the part).
+_TRIALS: Mapping[str, tuple[tuple[str, ...], Callable[[Any, str, Mapping[str, Any]], None]]] = {
+    "transform.text": (("texts",), lambda part, _, __: try_text(part)),
+    "train.loss": (("logits", "targets"), lambda part, _, request: try_loss(part, request)),
+    "train.metrics": (("labels",), try_metric),
 }
 
 
 def trial(request: Mapping[str, Any]) -> str:
-    """Tries the parts of a request; returns what is wrong with the first one that does not fit, "" if all do."""
-    for key, path in request["parts"].items():
-        arguments, attempt = _TRIALS[key]
+    """Tries the parts of a request; returns what is wrong with the first one that does not fit, "" if all do.
+
+    Args:
+        request: `parts`, each (key, kind, path); `task` (a key of `TASKS`) and `labels` (the label list).
+    """
+    for key, kind, path in request["parts"]:
+        arguments, attempt = _TRIALS[kind]
         try:
             part = load_part(path)
             _check_signature(part, arguments)
-            attempt(part, request)
+            attempt(part, path, request)
         except UsageError as error:
             return f"{key}: {error}"
         except UnfitError as error:

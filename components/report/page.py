@@ -15,7 +15,8 @@ from components.report.style import CSS
 from components.report.tables import number, plain_table, section
 from components.report.tokenization_page import tokenization_section
 from components.trainer.history import History, why_kept
-from models.tasks.task import LOSS, Task, metric
+from models.own_parts import is_own
+from models.tasks.task import LOSS, Task, metric, score
 
 _CARDS = 4
 # Whatever a text contains, the browser loads nothing and runs nothing.
@@ -117,10 +118,11 @@ def _training(history: History, task: Task) -> Html:
     evaluations = history.evaluations
     losses = [Line("train", _curve(evaluations, f"train_{LOSS}")), Line("eval", _curve(evaluations, LOSS))]
     charts = [line_chart("Loss", "epoch", losses)] if any(line.points for line in losses) else []
-    for name, score in task.facts().SCORES.items():
+    own = {name: score(name) for name in filter(is_own, evaluations[0] if evaluations else ())}
+    for name, known in {**task.facts().SCORES, **own}.items():
         points = _curve(evaluations, name) if name != LOSS else []
         if points:
-            title = f"{score.title[0].upper()}{score.title[1:]} on eval"
+            title = f"{known.title[0].upper()}{known.title[1:]} on eval"
             charts.append(line_chart(title, "epoch", [Line("eval", points)]))
     return section("Training", _training_note(history), tag("div", charts, class_="charts"))
 

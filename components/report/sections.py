@@ -10,6 +10,7 @@ from components.report.charts import bar_chart, curve_chart
 from components.report.contents import Contents
 from components.report.markup import Child, Html, tag
 from components.report.tables import bar, name, number, plain_table, section
+from models.own_parts import is_own
 from models.tasks.sections import Cell, Curve, Matrix, Name, Section, Share, Table, difference, shortened
 from models.tasks.sections import Part as SectionPart
 from models.tasks.task import metric
@@ -71,7 +72,8 @@ def slices_section(contents: Contents) -> Html:
     slices, before = contents.evaluation.slices, contents.evaluation.slices_baseline
     facts = contents.task.facts()
     ranked = facts.RANKS_SLICES
-    metrics = [m for m in facts.SLICE_METRICS if any(m in values for values in slices.values())]
+    known = [*facts.SLICE_METRICS, *filter(is_own, contents.evaluation.metrics)]
+    metrics = [m for m in known if any(m in values for values in slices.values())]
     sign = -1.0 if metric(ranked).lower_is_better else 1.0
     weakest = sorted(slices, key=lambda key: _sortable(slices[key].get(ranked), sign))[:_SLICES_SHOWN]
     top = 1.0 if metric(ranked).bounded else max((v.get(ranked, 0.0) for v in slices.values()), default=0.0)

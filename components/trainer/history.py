@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from models.tasks.task import DEFAULT_TASK, LOSS, TASKS, every_score
+from models.tasks.task import DEFAULT_TASK, LOSS, TASKS, every_score, score
 
 # In the model run's folder: `History` as JSON.
 HISTORY_FILE = "history.json"
@@ -69,7 +69,7 @@ def write_history(history: History, folder: Path) -> None:
 
 def goodness(scores: Mapping[str, float], metric: str) -> float:
     """A metric with its sign chosen so that higher is better; lowest of all if it is NaN."""
-    value = -scores[metric] if every_score()[metric].lower_is_better else scores[metric]
+    value = -scores[metric] if score(metric).lower_is_better else scores[metric]
     return -math.inf if math.isnan(value) else value
 
 
@@ -108,7 +108,7 @@ def why_kept(history: History) -> str:
 
 
 def _extreme(metric: str) -> str:
-    return "lowest" if every_score()[metric].lower_is_better else "highest"
+    return "lowest" if score(metric).lower_is_better else "highest"
 
 
 def _listed(epochs: Sequence[str]) -> str:

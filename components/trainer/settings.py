@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from models.errors import UsageError
-from models.own_parts import OwnPath
+from models.own_parts import OwnPath, is_own
 from models.section import Fraction, Section
 from models.tasks.task import DEFAULT_TASK, TASKS, every_score
 
@@ -84,9 +84,14 @@ class TrainSettings(Section):
     )
     freeze: FreezeSettings = Field(FreezeSettings(), description="Parts of the encoder that are not trained.")
     evaluations_per_epoch: int = Field(1, ge=1, description="Evaluations on the eval split per epoch.")
-    metric_for_best_model: ScoreName = Field(
+    metrics: list[OwnPath] = Field(
+        default_factory=list,
+        description="Your metrics, own_parts.MODULE.NAME, to compute on the eval split besides the task's: docs/own_parts.md.",
+    )
+    metric_for_best_model: ScoreName | OwnPath = Field(
         TASKS[DEFAULT_TASK].facts().BEST_METRIC,
-        description="Metric on the eval split that selects the best weights; ties are broken by the lower loss.",
+        description="Metric on the eval split that selects the best weights, the task's or yours; ties are broken by the lower "
+        "loss.",
     )
     early_stopping: EarlyStoppingSettings | None = Field(None, description="null: train to the end.")
     bucket_width: int = Field(
@@ -123,6 +128,11 @@ class TrainSettings(Section):
     tensorboard: bool = Field(True, description="Write TensorBoard logs to the model run.")
 
     @property
+    def own_metrics(self) -> list[str]:
+        """The user's metrics that are computed on the eval split, each once."""
+        return list(dict.fromkeys([*self.metrics, *filter(is_own, [self.metric_for_best_model])]))
+
+    @property
     def half_precision(self) -> str | None:
         """The key that asks for it, `bf16` or `fp16`."""
         return next((key for key in _HALF_PRECISION if getattr(self, key)), None)
@@ -145,6 +155,11 @@ class TrainSettings(Section):
         if (self.epochs is None) == (self.max_steps is None):
             raise ValueError(
                 f"give either epochs or max_steps, got epochs {self.epochs} and max_steps {self.max_steps}"
+            )
+        if self.own_metrics and self.strategy != "none":
+            raise ValueError(
+                f"strategy {self.strategy} does not compute your metrics ({', '.join(self.own_metrics)}) on the eval split; "
+                "remove one of them"
             )
         if self.bf16 and self.fp16:
             raise ValueError("give either bf16 or fp16, got both")

@@ -120,7 +120,34 @@ def scoring_function(
     Rows of weight 0 do not count. `aggregate`: how the logits of windows become those of a text; None if rows have no
     windows.
     """
-    head, classify = task.head(), forward_of(model).classify
+    head, logits = task.head(), _logits(model, settings, inputs, aggregate)
+
+    def replica(batch: Inputs) -> tf.Tensor:
+        return head.score_sums(logits(batch), batch, batch[ROW_WEIGHT], objective)
+
+    def all_replicas(batch: Inputs) -> tf.Tensor:
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, args=(batch,)), axis=None)
+
+    return _compiler(settings, strategy)(all_replicas, [_scored_spec(inputs, task, aggregate)])
+
+
+def logits_function(
+    model: Any,
+    settings: TrainSettings,
+    strategy: tf.distribute.Strategy,
+    inputs: Sequence[str],
+    task: Task,
+    aggregate: str | None = None,
+) -> Callable[[Inputs], tf.Tensor]:
+    """Returns a function from a batch to the logits of its rows, float32 [rows, outputs]; for a single replica."""
+    spec = _scored_spec(inputs, task, aggregate)
+    return _compiler(settings, strategy)(_logits(model, settings, inputs, aggregate), [spec])
+
+
+def _logits(
+    model: Any, settings: TrainSettings, inputs: Sequence[str], aggregate: str | None
+) -> Callable[[Inputs], tf.Tensor]:
+    classify = forward_of(model).classify
 
     def plain(batch: Inputs) -> tf.Tensor:
         return classify(model, batch, None, tf.as_dtype(settings.compute_dtype))
@@ -131,16 +158,14 @@ def scoring_function(
         tokens, texts = {name: batch[name] for name in inputs}, tf.shape(batch[ROW_WEIGHT])[0]
         return windows.text_logits(plain, tokens, batch[windows.TEXT], texts, aggregate)
 
-    def replica(batch: Inputs) -> tf.Tensor:
-        return head.score_sums(logits(batch), batch, batch[ROW_WEIGHT], objective)
+    return logits
 
-    def all_replicas(batch: Inputs) -> tf.Tensor:
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, args=(batch,)), axis=None)
 
+def _scored_spec(inputs: Sequence[str], task: Task, aggregate: str | None) -> dict[str, tf.TensorSpec]:
     spec = batch_spec(inputs, task)
     if aggregate is not None:
         spec[windows.TEXT] = tf.TensorSpec([None], tf.int32)
-    return _compiler(settings, strategy)(all_replicas, [spec])
+    return spec
 
 
 def batch_spec(inputs: Sequence[str], task: Task) -> dict[str, tf.TensorSpec]:

@@ -24,9 +24,10 @@ from components.trainer.history import History, goodness, history_of, rank
 from components.trainer.meter import Meter
 from components.trainer.model import learning_rate_shares, trained_variables, word_embedding
 from components.trainer.optimizer import AdamW, learning_rate
+from components.trainer.own_scores import own_scores
 from components.trainer.precision import warn_of_emulated_products
 from components.trainer.settings import TrainSettings, label_weights
-from components.trainer.step import TrainStep, scoring_function
+from components.trainer.step import TrainStep, logits_function, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
 from models.encoders.families import forward_of
 from models.errors import PipelineError
@@ -211,6 +212,7 @@ class _Loop:
         self.score_batch = scoring_function(
             model, settings, strategy, data.inputs, data.task, self.objective, data.aggregate
         )
+        self.logits = logits_function(model, settings, strategy, data.inputs, data.task, data.aggregate)
         self.writer = tf.summary.create_file_writer(str(log_dir)) if log_dir is not None else None
         self.saved_at = time.monotonic()
 
@@ -297,7 +299,10 @@ class _Loop:
         batches = dataset.evaluation_batches(self.data.evaluation, self.eval_batching)
         head, sums = self.data.task.head(), _score_sums(batches, self.score_batch, self.strategy)
         scores = head.scores(sums, self.objective)
-        self._record(scores, {**self.objective.constants, **head.chosen(sums)}, meter)
+        constants = {**self.objective.constants, **head.chosen(sums)}
+        paths, labels, task = self.settings.own_metrics, self.data.labels, self.data.task
+        scores |= own_scores(paths, labels, task, batches, self.logits, constants)
+        self._record(scores, constants, meter)
         self._report(meter, scores)
         meter.forget_losses()
         self._note(seconds=time.perf_counter() - started)

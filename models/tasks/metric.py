@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 BY_TASK = "task"  # computed by the task's module `evaluation`
+OWN = "own"  # computed by the user's class, whose dotted path is the metric's name
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,8 @@ class Metric:
 
     Attributes:
         title: name in texts and charts.
-        computed_by: class in `components/evaluator/metrics.py`, or in TFMA with the prefix "tfma.", or BY_TASK; "" for
-            a score of the training loop, which the head computes.
+        computed_by: class in `components/evaluator/metrics.py`, or in TFMA with the prefix "tfma.", or BY_TASK, or OWN; ""
+            for a score of the training loop, which the head computes.
         highest: upper end of its range.
         lowest: lower end of its range.
         lower_is_better: true for a loss, for example.

@@ -23,11 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from models.own_parts import is_own
 from models.tasks.importing import Category, Imported, LabelForm, Misfit, StartingTexts
 from models.tasks.label_domain import LabelDomain
 from models.tasks.label_list import read_labels
 from models.tasks.metric import BY_TASK, Metric
 from models.tasks.objective import PLAIN, Constants, Objective
+from models.tasks.own_metric import properties
 
 if TYPE_CHECKING:
     import numpy as np
@@ -385,5 +387,14 @@ def every_score() -> Mapping[str, Metric]:
 
 
 def metric(name: str) -> Metric:
-    """The properties of a metric; for an unknown one, only its name."""
-    return every_metric().get(name, Metric(name))
+    """The properties of a metric, which may be the user's; for an unknown one, only its name.
+
+    Raises:
+        UsageError: the user's cannot be loaded.
+    """
+    return properties(name) if is_own(name) else every_metric().get(name, Metric(name))
+
+
+def score(name: str) -> Metric:
+    """The same of a score of the training loop; KeyError for an unknown one."""
+    return properties(name) if is_own(name) else every_score()[name]

@@ -13,6 +13,7 @@ from components.evaluator.evaluation import Evaluation, format_bounds, holds
 from components.evaluator.settings import EvaluateSettings, ThresholdSettings
 from components.exports.report import LATENCY_ROWS, ExportReport, Figures
 from components.versions.store import versions
+from models.own_parts import is_own
 from models.tasks.task import Task, metric
 from pipeline.local.outcome import Outcome
 from pipeline.process.command_line import to_paste
@@ -167,7 +168,7 @@ def _class_change(value: float, before: float) -> list[RenderableType]:
 def _slices(evaluation: Evaluation, task: Task) -> RenderableType | None:
     if not evaluation.slices:
         return None
-    shown = task.facts().SLICE_METRICS
+    shown = [*task.facts().SLICE_METRICS, *filter(is_own, evaluation.metrics)]
     names = [name for name in shown if any(name in values for values in evaluation.slices.values())]
     table = _table("slice", *names)
     for slice_name, metrics in sorted(evaluation.slices.items()):

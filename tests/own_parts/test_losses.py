@@ -19,4 +19,4 @@ def test_rows_that_the_model_is_sure_of_count_little():
 
 
 def test_it_keeps_the_contract():
-    try_loss(focal, {"task": "single_label", "outputs": 6})
+    try_loss(focal, {"task": "single_label", "labels": list("abcdef")})

@@ -118,6 +118,42 @@ def test_a_key_that_the_users_loss_does_not_see_is_refused(project):
     assert weighted.train.class_weights == "balanced"
 
 
+def test_a_metric_is_held_to_its_range_and_direction_and_tried_once(project):
+    name = "own_parts.metrics.ExpectedCost"
+    for bounds, reason in {
+        "{max: 2}": f"thresholds.{name}.max must be in [0, 1], got 2.0",
+        "{max: 0.5, max_drop: 2}": f"thresholds.{name}.max_drop must be in [0, 1], got 2.0",
+    }.items():
+        assert problem(project, f"evaluate.thresholds={{{name}: {bounds}}}").endswith(reason)
+    chosen = load_config(
+        project,
+        [
+            f"evaluate.thresholds={{{name}: {{max: 0.5, max_rise: 0.1}}}}",
+            f"evaluate.metrics=[{name}]",
+            f"train.metrics=[{name}]",
+            f"train.metric_for_best_model={name}",
+        ],
+    )
+    assert own_parts.own_parts(chosen) == [("train.metrics", "train.metrics", name)]
+
+
+def test_a_metric_that_cannot_be_loaded_or_computed_names_its_key(project, tmp_path, monkeypatch):
+    source = "class Cost:\n    title = 'cost'\n\n\nclass Nameless:\n    pass\n"
+    package = write_own_parts(tmp_path, {"mine": source}, monkeypatch)
+    assert problem(project, "evaluate.metrics=[own_parts.mine.Nameless]").endswith(
+        "evaluate: own_parts.mine.Nameless: the class must have the attribute title, the metric's name in charts, got None"
+    )
+    assert problem(project, "evaluate.metrics=[own_parts.mine.Cots]").endswith(
+        f"evaluate: own_parts.mine.Cots: {package}/mine.py has no 'Cots'; it defines Cost, Nameless"
+    )
+    assert problem(project, "train.metric_for_best_model=own_parts.mine.Cost").endswith(
+        "train.metric_for_best_model: own_parts.mine.Cost must take 1 argument (labels): too many positional arguments"
+    )
+    assert problem(project, "train.metrics=[own_parts.mine.Cost]", "train.strategy=mirrored").endswith(
+        "train: strategy mirrored does not compute your metrics (own_parts.mine.Cost) on the eval split; remove one of them"
+    )
+
+
 def parameters(config: Config, project: Path) -> dict[str, str]:
     from pipeline.training_pipeline import create_pipeline
 
@@ -132,15 +168,19 @@ def parameters(config: Config, project: Path) -> dict[str, str]:
 USERS = {
     "transform.text": ("cleaning", "clean", {"TokenizationGate", "Transform", "Pusher"}),
     "train.loss": ("cleaning", "loss", {"Trainer", "Pusher"}),
+    "train.metric_for_best_model": ("cleaning", "Cost", {"Trainer", "Pusher"}),
+    "evaluate.metrics": ("cleaning", "Cost", {"Evaluator"}),
 }
 
 
 @pytest.mark.parametrize("key", USERS)
 def test_an_edit_of_a_part_reruns_exactly_the_nodes_that_use_it(key, project, tmp_path, monkeypatch):
     module, name, users = USERS[key]
-    sources = {"cleaning": "from own_parts.words import x\n", "words": "x = 1\n", "other": "x = 1\n"}
+    metric = "class Cost:\n    title = 'cost'\n"
+    sources = {"cleaning": f"from own_parts.words import x\n{metric}", "words": "x = 1\n", "other": "x = 1\n"}
     package = write_own_parts(tmp_path, sources, monkeypatch)
-    config = load_config(project, [f"{key}=own_parts.{module}.{name}"])
+    path = f"own_parts.{module}.{name}"
+    config = load_config(project, [f"{key}={[path] if key == 'evaluate.metrics' else path}"])
     before = parameters(config, project)
     for edited, expected in {f"{module}.py": users, "words.py": users, "other.py": set()}.items():
         content = (package / edited).read_text()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from components import fingerprints
+from models.tasks import own_metric
 
 
 def write_own_parts(folder: Path, sources: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -23,6 +24,8 @@ def write_own_parts(folder: Path, sources: Mapping[str, str], monkeypatch: pytes
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.syspath_prepend(str(folder))
     forget(monkeypatch)
+    for cached in (own_metric.properties, own_metric.made):
+        cached.cache_clear()
     return package
 
 

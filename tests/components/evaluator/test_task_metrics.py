@@ -16,6 +16,7 @@ from components.evaluator.settings import EvaluateSettings
 from models import features
 from models.tasks.task import TASKS
 from pipeline.eval_config import make_eval_config
+from tests.support.own_package import write_own_parts
 
 LABELS = ["a", "b", "c"]
 # Labels, and the score of each label; a label is answered from 0.5 on.
@@ -203,4 +204,82 @@ def test_the_label_is_among_the_most_probable_classes(tmp_path):
     whole = tfma.load_eval_result(str(tmp_path / "out")).slicing_metrics[0]
     [interval] = [value for key, value in whole[1][""][""].items() if key == "top_3_accuracy"]
     bounds = interval["boundedValue"]
+    assert bounds["lowerBound"] < bounds["value"] < bounds["upperBound"]
+
+
+OWN = """
+import numpy as np
+
+class Missed:
+    title, lower_is_better = "missed labels", True
+    def __init__(self, labels):
+        self._labels = [label.encode() for label in labels]
+    def sums(self, targets, outputs):
+        missed = [[self._labels[i] not in answer for i in ids] for ids, answer in zip(targets, outputs["labels"])]
+        return np.array([sum(map(sum, missed)), sum(map(len, missed))])
+    def value(self, sums):
+        return sums[0] / sums[1] if sums[1] else float("nan")
+
+class LargeErrors:
+    title, lower_is_better = "large errors", True
+    def __init__(self, labels):
+        assert labels == ["stars"]
+    def sums(self, targets, outputs):
+        return np.array([(np.abs(targets - outputs["value"]) > 0.5).sum(), len(targets)])
+    def value(self, sums):
+        return sums[0] / sums[1]
+"""
+
+
+def test_the_users_metric_of_several_labels_is_sliced_and_gated(tmp_path, monkeypatch):
+    write_own_parts(tmp_path, {"mine": OWN}, monkeypatch)
+    name = "own_parts.mine.Missed"
+    found = evaluated(
+        tmp_path,
+        Several(),
+        SEVERAL,
+        "multi_label",
+        LABELS,
+        metrics=["micro_f1"],
+        thresholds={name: {"max": 0.2}},
+        slices=[{"columns": ["source"], "thresholds": {name: {"max": 0.3}}}],
+    )
+    # Of a; a and b; b; none, the rows with a and b miss a.
+    assert found.metrics[name] == 0.25
+    assert {where: values[name] for where, values in found.slices.items()} == pytest.approx(
+        {"source=x": 1 / 3, "source=y": 0.0}
+    )
+    assert found.refusals == (
+        f"{name} 0.25 is above the threshold 0.2",
+        f"{name} 0.3333 is above the threshold 0.3 on slice source=x",
+    )
+
+
+def test_the_users_metric_is_compared_in_its_direction(tmp_path, monkeypatch):
+    write_own_parts(tmp_path, {"mine": OWN}, monkeypatch)
+    bounds = {"max": 0.2, "max_rise": 0.1}
+    settings = EvaluateSettings.model_validate({"thresholds": {"own_parts.mine.Missed": bounds}})
+    config = make_eval_config(TASKS["multi_label"], settings, "label", LABELS)
+    [metric] = [m for spec in config.metrics_specs for m in spec.metrics if m.class_name == "OwnMetric"]
+    change = metric.per_slice_thresholds[0].threshold.change_threshold
+    assert change.direction == tfma.MetricDirection.LOWER_IS_BETTER
+    assert change.absolute.value == pytest.approx(0.1)
+
+
+def test_the_users_metric_of_numbers_has_a_confidence_interval(tmp_path, monkeypatch):
+    write_own_parts(tmp_path, {"mine": OWN}, monkeypatch)
+    name = "own_parts.mine.LargeErrors"
+    found = evaluated(
+        tmp_path,
+        Number(),
+        NUMBERS * 20,
+        "regression",
+        ["stars"],
+        metrics=[name],
+        thresholds={"rmse": {"max": 5.0}},
+        intervals=True,
+    )
+    assert found.metrics[name] == pytest.approx(0.5)
+    whole = tfma.load_eval_result(str(tmp_path / "out")).slicing_metrics[0]
+    bounds = whole[1][""][""][name]["boundedValue"]
     assert bounds["lowerBound"] < bounds["value"] < bounds["upperBound"]

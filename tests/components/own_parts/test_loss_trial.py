@@ -49,12 +49,9 @@ def by_label(logits, targets):
 
 
 def tried(name: str, task: str = "single_label") -> str:
+    labels = ["a"] if task == "regression" else ["a", "b", "c"]
     return trial(
-        {
-            "parts": {"train.loss": f"own_parts.mine.{name}"},
-            "task": task,
-            "outputs": 1 if task == "regression" else 3,
-        }
+        {"parts": [("train.loss", "train.loss", f"own_parts.mine.{name}")], "task": task, "labels": labels}
     )
 
 

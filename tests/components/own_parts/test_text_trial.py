@@ -82,26 +82,30 @@ REASONS = {
 }
 
 
+def tried(path: str) -> str:
+    return trial({"parts": [("transform.text", "transform.text", path)]})
+
+
 @pytest.mark.parametrize("name", REASONS)
 def test_a_function_that_cannot_be_served_is_refused(name, tmp_path, monkeypatch):
     write_own_parts(tmp_path, {"bad": SOURCE}, monkeypatch)
-    said = trial({"parts": {"transform.text": f"own_parts.bad.{name}"}})
+    said = tried(f"own_parts.bad.{name}")
     assert said.startswith(f"transform.text: own_parts.bad.{name} {REASONS[name]}")
     assert len(said.splitlines()) == 1
 
 
 def test_a_function_that_can_be_served_passes(tmp_path, monkeypatch):
     write_own_parts(tmp_path, {"bad": SOURCE}, monkeypatch)
-    assert trial({"parts": {"transform.text": "own_parts.bad.good"}}) == ""
+    assert tried("own_parts.bad.good") == ""
 
 
 def test_what_cannot_be_imported_says_why_and_where(tmp_path, monkeypatch):
     sources = {"gone": "\n\nimport no_such_library\n", "named": "def clean(texts):\n    return texts\n"}
     package = write_own_parts(tmp_path, sources, monkeypatch)
-    assert trial({"parts": {"transform.text": "own_parts.gone.clean"}}) == (
+    assert tried("own_parts.gone.clean") == (
         "transform.text: own_parts.gone.clean: own_parts.gone cannot be imported: ModuleNotFoundError: No module named "
         "'no_such_library' (own_parts/gone.py:3)"
     )
-    assert trial({"parts": {"transform.text": "own_parts.named.clear"}}) == (
+    assert tried("own_parts.named.clear") == (
         f"transform.text: own_parts.named.clear: {package}/named.py has no 'clear'; it defines clean"
     )

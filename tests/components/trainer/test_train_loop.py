@@ -344,6 +344,50 @@ def test_a_lower_loss_among_equal_accuracies_is_kept_but_does_not_prolong_the_pa
     assert (history.step, history.stopped_early, history.best["epoch"]) == (36, True, 3)
 
 
+OWN_METRICS = """
+import numpy as np
+
+class Wrong:
+    title, lower_is_better = "wrong answers", True
+    def __init__(self, labels):
+        self._labels = np.array([label.encode() for label in labels])
+    def sums(self, targets, outputs):
+        return np.array([(self._labels[targets] != outputs["label"]).sum(), len(targets)])
+    def value(self, sums):
+        return sums[0] / sums[1]
+
+class Nothing(Wrong):
+    title = "nothing"
+    def value(self, sums):
+        return 0.0
+"""
+
+
+def test_the_users_metric_is_scored_on_the_eval_split_and_chooses_the_weights(
+    checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_own_parts(tmp_path, {"mine": OWN_METRICS}, monkeypatch)
+    wrong, nothing = "own_parts.mine.Wrong", "own_parts.mine.Nothing"
+    chosen = settings(epochs=4, learning_rate=1e-3, metrics=[nothing], metric_for_best_model=wrong)
+    history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path / "state")
+    values = [e[wrong] for e in history.evaluations]
+    assert values == pytest.approx([1.0 - e["accuracy"] for e in history.evaluations])
+    assert len(set(values)) > 1
+    assert history.best[wrong] == min(values)
+    assert [e[nothing] for e in history.evaluations] == [0.0] * 4
+
+
+def test_of_equal_values_of_the_users_metric_the_weights_with_the_lowest_loss_are_kept(
+    checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_own_parts(tmp_path, {"mine": OWN_METRICS}, monkeypatch)
+    told = iter([0.84, 0.25, 0.36])
+    monkeypatch.setattr(train_loop, "_score_sums", lambda *_: np.array([next(told), 1.0, 1.0]))
+    chosen = settings(epochs=3, metric_for_best_model="own_parts.mine.Nothing")
+    history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path / "state")
+    assert history.best["epoch"] == 2
+
+
 def test_the_users_loss_is_trained_with_and_scored(
     checkpoint: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
