@@ -171,11 +171,24 @@ class ModelSettings(Section):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
         None, description="Dropout before the head; null: the checkpoint's own."
     )
+    head: OwnPath | None = Field(
+        None,
+        description="Your class instead of the encoder's head, own_parts.MODULE.NAME: docs/own_parts.md. null: one layer, or the "
+        "checkpoint's pooler and one layer.",
+    )
     forward: Literal["auto", "reference"] = Field(
         AUTO,
         description="Forward pass: `auto` is this project's own where the encoder has one, else the class of transformers; "
         "`reference` is that class in any case (slower).",
     )
+
+    @model_validator(mode="after")
+    def _one_head(self) -> ModelSettings:
+        if self.head is not None and self.dropout is not None:
+            raise ValueError(
+                f"dropout {self.dropout} is of the encoder's own head; your head {self.head} sets its own: remove it"
+            )
+        return self
 
 
 # --- transform --------------------------------------------------------------------------------------

@@ -462,6 +462,7 @@ def _check_forward(config: Config, folder: Path) -> None:
     """The classes of transformers compute in float32 only, and some have no dropout of their own before the head."""
     kind = read_model_type(folder)
     _check_head_dropout(config, kind)
+    _check_own_head(config, kind)
     half = config.train.half_precision
     if half is not None and not FAMILIES[kind].by(config.model.forward).has_own_forward:
         advice = "remove the key"
@@ -483,6 +484,22 @@ def _check_head_dropout(config: Config, kind: str) -> None:
             "trained has no dropout of its own before the head; remove the key"
             + (", or set model.forward to auto" if FAMILIES[kind].has_own_forward else "")
         )
+
+
+def _check_own_head(config: Config, kind: str) -> None:
+    """A head of the user takes the hidden states of a forward pass of this project."""
+    if config.model.head is None or FAMILIES[kind].by(config.model.forward).has_own_forward:
+        return
+    can = ", ".join(name for name, family in FAMILIES.items() if family.has_own_forward)
+    raise UsageError(
+        f"model.head is {config.model.head}, but model_type {kind!r} is trained through the class of transformers with its own "
+        f"head; "
+        + (
+            "set model.forward to auto"
+            if FAMILIES[kind].has_own_forward
+            else f"remove the key, or give a checkpoint of {can}"
+        )
+    )
 
 
 def _check_exports(config: Config, folder: Path) -> None:

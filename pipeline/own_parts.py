@@ -20,11 +20,11 @@ from pipeline.paths import CACHE_DIR
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-TEXT, LOSS, METRICS = "transform.text", "train.loss", "train.metrics"
+TEXT, HEAD, LOSS, METRICS = "transform.text", "model.head", "train.loss", "train.metrics"
 _TRIED_DIR = CACHE_DIR / "own_parts"  # an empty file for each request that passed
 _NOISE = re.compile(r"WARNING: All log messages|[IW]\d{4} ")  # of TensorFlow's import
 # What ships a program or weights without these parts.
-_NOT_SHIPPED = (TEXT,)
+_NOT_SHIPPED = (TEXT, HEAD)
 
 
 class OwnPart(NamedTuple):
@@ -38,7 +38,7 @@ class OwnPart(NamedTuple):
 def own_parts(config: Config) -> list[OwnPart]:
     """The parts that a config names; a metric once, however often it is named."""
     train, evaluate = config.train, config.evaluate
-    single = ((TEXT, config.transform.text), (LOSS, train.loss))
+    single = ((TEXT, config.transform.text), (HEAD, config.model.head), (LOSS, train.loss))
     metrics = [("train.metrics", name) for name in train.metrics]
     metrics += [("train.metric_for_best_model", train.metric_for_best_model)]
     metrics += [("evaluate", name) for name in evaluate.names()]
@@ -56,8 +56,8 @@ def text_modules(config: Config) -> tuple[str, ...]:
 
 def training_modules(config: Config) -> tuple[str, ...]:
     """The same of the Trainer."""
-    loss = [part.path for part in own_parts(config) if part.kind == LOSS]
-    return tuple(dict.fromkeys(map(module_of, (*loss, *config.train.own_metrics))))
+    trained = [part.path for part in own_parts(config) if part.kind in (HEAD, LOSS)]
+    return tuple(dict.fromkeys(map(module_of, (*trained, *config.train.own_metrics))))
 
 
 def check_fit(config: Config) -> None:

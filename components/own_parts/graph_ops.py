@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -16,8 +16,8 @@ _PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall", "Placeholder")
 
 
-def check_ops(function: Any) -> None:
-    """Checks the ops of a concrete function and of all functions that it calls.
+def check_ops(function: Any, allowed: Collection[str] = ()) -> None:
+    """Checks the ops of a concrete function and of all functions that it calls; `allowed` may have a state.
 
     Raises:
         UnfitError: one runs Python code, is not linked by TF Serving, or keeps a state or draws random numbers.
@@ -31,7 +31,7 @@ def check_ops(function: Any) -> None:
             )
     for op in foreign(used):
         raise UnfitError(f"uses the op {op}, which TF Serving does not link")
-    for op in sorted(used - set(_CALLS)):
+    for op in sorted(used - {*_CALLS, *allowed}):
         definition = op_def_registry.get(op)
         if definition is not None and definition.is_stateful:
             raise UnfitError(

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from components.own_parts.head_trial import try_head
 from components.own_parts.loss_trial import try_loss
 from components.own_parts.metric_trial import try_metric
 from components.own_parts.text_trial import try_text
@@ -25,6 +26,7 @@ from models.own_parts import load_part, what_failed
 _TRIALS: Mapping[str, tuple[tuple[str, ...], Callable[[Any, str, Mapping[str, Any]], None]]] = {
     "transform.text": (("texts",), lambda part, _, __: try_text(part)),
     "train.loss": (("logits", "targets"), lambda part, _, request: try_loss(part, request)),
+    "model.head": (("width", "outputs", "seed"), lambda part, _, request: try_head(part, request)),
     "train.metrics": (("labels",), try_metric),
 }
 

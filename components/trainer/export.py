@@ -17,7 +17,7 @@ from components.settings import DataSettings
 from components.trainer import windows
 from components.trainer.dataset import model_inputs
 from models import features
-from models.encoders.families import FAMILIES, forward_of
+from models.encoders.families import FAMILIES, logits_of
 from models.errors import PipelineError
 from models.tasks.label_list import read_labels
 from models.tasks.objective import Constants
@@ -48,7 +48,7 @@ class ServingModel(tf.Module):
         super().__init__()
         self._aggregate = aggregate
         self._model = _Untracked(model)
-        self._classify = forward_of(model).classify
+        self._classify = logits_of(model)
         self.weights = list(model.variables)
         self.transform_layer = transform.transform_features_layer()
         self._head = task.head()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -10,6 +10,7 @@ import tensorflow as tf
 from components.trainer.settings import FreezeSettings
 from models.encoders.families import forward_of
 from models.errors import PipelineError
+from models.own_parts import load_part
 
 
 def trained_variables(model: Any, freeze: FreezeSettings) -> list[tf.Variable]:
@@ -27,6 +28,29 @@ def trained_variables(model: Any, freeze: FreezeSettings) -> list[tf.Variable]:
     parts = ([forward.embeddings(model)] if freeze.embeddings else []) + list(layers[: freeze.layers])
     frozen = {variable.ref() for part in parts for variable in part.variables}
     return [variable for variable in model.trainable_variables if variable.ref() not in frozen]
+
+
+def add_head(model: Any, path: str, outputs: int, seed: int) -> None:
+    """Gives a model that was built to label tokens the user's head, which gives each row its logits.
+
+    Args:
+        model: made by `load_classifier` with `labels_tokens`.
+        path: the config's `model.head`.
+        outputs: logits of a row.
+        seed: of the initial weights.
+
+    Raises:
+        UsageError: the head cannot be loaded.
+    """
+    model.classifier.trainable = False  # no longer read
+    model.own_head = load_part(path)(int(model.classifier.kernel.shape[0]), outputs, seed)
+
+
+def decays(model: Any) -> Callable[[tf.Variable], bool]:
+    """Whether weight decay applies to a variable: as its family says, and to matrices of the user's head."""
+    own = {} if model.own_head is None else {v.ref(): v.shape.rank > 1 for v in model.own_head.variables}
+    of_family = forward_of(model).is_decayed
+    return lambda variable: own[variable.ref()] if variable.ref() in own else of_family(variable)
 
 
 def learning_rate_shares(model: Any, variables: Sequence[tf.Variable], decay: float) -> list[float]:

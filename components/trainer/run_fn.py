@@ -12,6 +12,7 @@ from components.trainer.dataset import model_inputs
 from components.trainer.distribution import is_chief, make_strategy
 from components.trainer.export import ServingModel, export_model
 from components.trainer.history import write_history
+from components.trainer.model import add_head
 from components.trainer.settings import TrainSettings
 from components.trainer.state_files import clear_state
 from components.trainer.train_loop import read_data, train
@@ -47,7 +48,10 @@ def run_fn(fn_args: FnArgs) -> None:
             allow_pickle=model_settings.checkpoint.allow_pickle,
             seed=settings.seed,
             forward=model_settings.forward,
+            labels_tokens=model_settings.head is not None,
         )
+        if model_settings.head is not None:
+            add_head(model, model_settings.head, task.head().size(labels), settings.seed)
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     taken = FAMILIES[model.config.model_type].facts().INPUTS
     inputs = model_inputs(transform.transformed_feature_spec(), taken)
@@ -56,6 +60,7 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     serving = ServingModel(model, transform, data, labels_path, task, aggregate)
     identity = {"weights": checkpoint_digest(checkpoint), "dropout": model_settings.dropout}
+    identity["head"] = model_settings.head
     identity["code"] = custom.get("code_fingerprint")
     log_dir = run_dir if settings.tensorboard else None
     history = train(model, rows, settings, strategy, state_dir, log_dir, identity)

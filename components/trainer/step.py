@@ -11,7 +11,7 @@ from components.trainer import windows
 from components.trainer.dataset import ROW_WEIGHT
 from components.trainer.optimizer import AdamW
 from components.trainer.settings import TrainSettings
-from models.encoders.families import forward_of
+from models.encoders.families import logits_of
 from models.tasks.objective import PLAIN, Objective
 from models.tasks.task import Task
 
@@ -41,7 +41,7 @@ class TrainStep:
         self._model, self._variables, self._optimizer = model, list(variables), optimizer
         self._settings, self._strategy, self._head = settings, strategy, task.head()
         self._objective = objective
-        self._classify = forward_of(model).classify
+        self._classify = logits_of(model)
         self._sums: list[tf.Variable] = []
         if settings.gradient_accumulation_steps > 1:
             shapes = optimizer.gradient_shapes + [tf.TensorShape([])] * 2
@@ -147,7 +147,7 @@ def logits_function(
 def _logits(
     model: Any, settings: TrainSettings, inputs: Sequence[str], aggregate: str | None
 ) -> Callable[[Inputs], tf.Tensor]:
-    classify = forward_of(model).classify
+    classify = logits_of(model)
 
     def plain(batch: Inputs) -> tf.Tensor:
         return classify(model, batch, None, tf.as_dtype(settings.compute_dtype))

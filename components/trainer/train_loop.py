@@ -22,14 +22,13 @@ from components.trainer.distribution import is_chief, split_over_replicas
 from components.trainer.embedding_rows import EmbeddingRows, is_worthwhile
 from components.trainer.history import History, goodness, history_of, rank
 from components.trainer.meter import Meter
-from components.trainer.model import learning_rate_shares, trained_variables, word_embedding
+from components.trainer.model import decays, learning_rate_shares, trained_variables, word_embedding
 from components.trainer.optimizer import AdamW, learning_rate
 from components.trainer.own_scores import own_scores
 from components.trainer.precision import warn_of_emulated_products
 from components.trainer.settings import TrainSettings, label_weights
 from components.trainer.step import TrainStep, logits_function, scoring_function
 from components.trainer.train_state import fingerprint, load_state, save_state
-from models.encoders.families import forward_of
 from models.errors import PipelineError
 from models.own_parts import is_own, load_part
 from models.tasks.objective import PLAIN, Constants, Objective
@@ -182,7 +181,7 @@ class _Loop:
         with strategy.scope():
             rows = _embedding_rows(model, self.variables, data.train_summary.token_ids)
             shares = learning_rate_shares(model, self.variables, settings.layer_lr_decay)
-            self.optimizer = AdamW(self.variables, settings, forward_of(model).is_decayed, rows, shares)
+            self.optimizer = AdamW(self.variables, settings, decays(model), rows, shares)
         self.objective = objective_of(settings, data)
         self.batching = _batching(
             settings, data.inputs, strategy, settings.batch_size, self.objective.label_weights, data.task

@@ -206,7 +206,10 @@ def forward_of(model: Any) -> Forward:
 
 
 def logits_of(model: Any) -> Callable[..., tf.Tensor]:
-    """`label_tokens` of the forward pass if the model was built to label tokens, else `classify`."""
+    """`label_tokens` of the forward pass if the model was built to label tokens, else `classify`.
+
+    The user's head takes the place of one for tokens, see `models.encoders.layers.token_labeller`.
+    """
     forward = forward_of(model)
     return forward.label_tokens if model.labels_tokens else forward.classify
 

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from transformers.activations_tf import get_tf_activation
 
+from models import features
+
 _MASKED = -1e9  # added to a score; exp() of it is exactly 0 in float32
 
 
@@ -249,7 +251,7 @@ def token_labeller(
     """A family's `label_tokens`. All classes for token classification have the same head: one layer, dropout before it.
 
     `start(model, inputs, dropout, dtype)` gives what `encode_tokens` takes. `model` has the Keras layers `dropout`, whose rate
-    is used, and `classifier`.
+    is used, and `classifier`. With `own_head`, the user's, that gives the logits, of rows or of tokens.
     """
 
     def label_tokens(
@@ -260,7 +262,11 @@ def token_labeller(
     ) -> tf.Tensor:
         dropout = Dropout(dropout_seed)
         blocks, config, hidden, bias = start(model, inputs, dropout, dtype)
-        hidden = dropout(encode_tokens(blocks, config, hidden, bias, dropout, dtype), model.dropout.rate)
+        hidden = encode_tokens(blocks, config, hidden, bias, dropout, dtype)
+        if model.own_head is not None:
+            by_row = tf.reshape(hidden, [tf.shape(bias)[0], -1, hidden.shape[-1]])
+            return model.own_head(by_row, inputs[features.ATTENTION_MASK], dropout)
+        hidden = dropout(hidden, model.dropout.rate)
         logits = dense(hidden, model.classifier, tf.float32)
         return tf.reshape(logits, [tf.shape(bias)[0], -1, model.classifier.kernel.shape[-1]])
 

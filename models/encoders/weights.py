@@ -34,7 +34,7 @@ def build_classifier(
     for wrong, right in facts.MISSPELT.items():
         setattr(config, wrong, getattr(config, right))
     model = getattr(transformers, token_class(facts) if labels_tokens else facts.TF_CLASS)(config)
-    model.forward_way, model.labels_tokens = way, labels_tokens
+    model.forward_way, model.labels_tokens, model.own_head = way, labels_tokens, None
     encoder = getattr(model, model.base_model_prefix)
     unread = [getattr(encoder, part) for part in facts.UNREAD]
     if labels_tokens:

@@ -11,7 +11,7 @@ from models.errors import UsageError
 from models.tasks.task import TASKS
 from pipeline import own_parts
 from pipeline.config import Config, load_config
-from pipeline.inputs import check_settings
+from pipeline.inputs import check_encoder, check_settings
 from pipeline.paths import local_paths
 from tests.support.own_package import forget, write_own_parts
 from tests.support.tiny_project import write_project
@@ -118,6 +118,22 @@ def test_a_key_that_the_users_loss_does_not_see_is_refused(project):
     assert weighted.train.class_weights == "balanced"
 
 
+def test_a_head_has_its_own_dropout_and_needs_hidden_states(project):
+    own = "model.head=own_parts.heads.MeanPooling"
+    assert problem(project, own, "model.dropout=0.2").endswith(
+        "model: dropout 0.2 is of the encoder's own head; your head own_parts.heads.MeanPooling sets its own: remove it"
+    )
+    assert "export.onnx: the exported program tokenizes and answers without model.head" in problem(
+        project, own, "export.onnx={}"
+    )
+    with pytest.raises(UsageError) as caught:
+        check_encoder(load_config(project, [own, "model.forward=reference"]), project.parent / "encoder")
+    assert str(caught.value) == (
+        "model.head is own_parts.heads.MeanPooling, but model_type 'bert' is trained through the class of transformers with its "
+        "own head; set model.forward to auto"
+    )
+
+
 def test_a_metric_is_held_to_its_range_and_direction_and_tried_once(project):
     name = "own_parts.metrics.ExpectedCost"
     for bounds, reason in {
@@ -168,6 +184,7 @@ def parameters(config: Config, project: Path) -> dict[str, str]:
 USERS = {
     "transform.text": ("cleaning", "clean", {"TokenizationGate", "Transform", "Pusher"}),
     "train.loss": ("cleaning", "loss", {"Trainer", "Pusher"}),
+    "model.head": ("cleaning", "Head", {"Trainer", "Pusher"}),
     "train.metric_for_best_model": ("cleaning", "Cost", {"Trainer", "Pusher"}),
     "evaluate.metrics": ("cleaning", "Cost", {"Evaluator"}),
 }

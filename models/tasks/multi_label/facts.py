@@ -58,7 +58,7 @@ BEST_METRIC = "micro_f1"
 LOSSES = ("sigmoid_cross_entropy",)
 TRAIN_KEYS = ("class_weights", "label_smoothing_factor")
 LOSS_KEYS = TRAIN_KEYS
-OWN_PARTS = ("transform.text", "train.loss", "train.metrics")
+OWN_PARTS = ("transform.text", "model.head", "train.loss", "train.metrics")
 
 EXPORT_METRICS: Sequence[str] = ()
 

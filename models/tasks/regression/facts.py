@@ -38,7 +38,7 @@ BEST_METRIC = "rmse"
 LOSSES = ("mse", "mae", "huber")
 TRAIN_KEYS: Sequence[str] = ()
 LOSS_KEYS = TRAIN_KEYS
-OWN_PARTS = ("transform.text", "train.loss", "train.metrics")
+OWN_PARTS = ("transform.text", "model.head", "train.loss", "train.metrics")
 
 EXPORT_METRICS: Sequence[str] = ()
 

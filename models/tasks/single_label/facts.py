@@ -48,7 +48,7 @@ BEST_METRIC = "accuracy"
 LOSSES = ("cross_entropy",)
 TRAIN_KEYS = ("class_weights", "label_smoothing_factor")
 LOSS_KEYS = ("label_smoothing_factor",)
-OWN_PARTS = ("transform.text", "train.loss", "train.metrics")
+OWN_PARTS = ("transform.text", "model.head", "train.loss", "train.metrics")
 
 EXPORT_METRICS = ("accuracy", "macro_f1")
 

@@ -83,6 +83,26 @@ def test_logits_and_gradients_of_tokens_equal_the_hugging_face_class(
         np.testing.assert_allclose(gradient, other, rtol=1e-5, atol=1e-5, err_msg=variable.name)
 
 
+@pytest.mark.parametrize("model_type", OWN)
+def test_the_users_head_gets_the_hidden_states_and_the_mask(
+    model_type: str, folder_of: Callable[[str], Path]
+) -> None:
+    model = load_classifier(folder_of(model_type), TAGS, labels_tokens=True)
+    batch = token_batch(FAMILIES[model_type].facts().INPUTS)
+    mask = batch[features.ATTENTION_MASK]
+
+    def of_rows(hidden: tf.Tensor, mask: tf.Tensor, dropout: Any) -> tf.Tensor:
+        del dropout
+        return model.classifier(tf.reduce_sum(hidden * tf.cast(mask, tf.float32)[..., tf.newaxis], 1))
+
+    of_tokens = model(**batch, training=False).logits - model.classifier.bias
+    expected = (
+        tf.reduce_sum(of_tokens * tf.cast(mask, tf.float32)[..., tf.newaxis], 1) + model.classifier.bias
+    )
+    model.own_head = of_rows
+    np.testing.assert_allclose(logits_of(model)(model, batch), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("model_type", BY_REFERENCE)
 def test_row_in_a_batch_has_the_token_logits_that_its_class_gives_it_alone(
     model_type: str, folder_of: Callable[[str], Path]
