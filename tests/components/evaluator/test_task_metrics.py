@@ -98,6 +98,12 @@ def evaluated(folder: Path, model: tf.Module, rows: list, task: str, labels: lis
     return read_evaluation(folder / "out", "label")
 
 
+def interval_of(folder: Path, metric: str) -> dict[str, float]:
+    """The confidence interval of a metric of the whole split; slices are in any order."""
+    results = dict(tfma.load_eval_result(str(folder / "out")).slicing_metrics)
+    return results[()][""][""][metric]["boundedValue"]
+
+
 def test_several_labels_with_slices_and_values_by_label(tmp_path):
     found = evaluated(
         tmp_path,
@@ -157,9 +163,7 @@ def test_numbers_with_slices_and_confidence_intervals(tmp_path):
         "source=y": 0.5,
     }
     assert found.refusals == ("rmse 0.7071 is above the threshold 0.5",)
-    whole = tfma.load_eval_result(str(tmp_path / "out")).slicing_metrics[0]
-    [interval] = [value for key, value in whole[1][""][""].items() if key == "rmse"]
-    bounds = interval["boundedValue"]
+    bounds = interval_of(tmp_path, "rmse")
     assert bounds["lowerBound"] < bounds["value"] < bounds["upperBound"]
 
 
@@ -201,9 +205,7 @@ def test_the_label_is_among_the_most_probable_classes(tmp_path):
         "source=y": 0.0,
     }
     assert found.refusals == ("top_3_accuracy 0.5 is below the threshold 0.6",)
-    whole = tfma.load_eval_result(str(tmp_path / "out")).slicing_metrics[0]
-    [interval] = [value for key, value in whole[1][""][""].items() if key == "top_3_accuracy"]
-    bounds = interval["boundedValue"]
+    bounds = interval_of(tmp_path, "top_3_accuracy")
     assert bounds["lowerBound"] < bounds["value"] < bounds["upperBound"]
 
 
@@ -258,7 +260,9 @@ def test_the_users_metric_of_several_labels_is_sliced_and_gated(tmp_path, monkey
 def test_the_users_metric_is_compared_in_its_direction(tmp_path, monkeypatch):
     write_own_parts(tmp_path, {"mine": OWN}, monkeypatch)
     bounds = {"max": 0.2, "max_rise": 0.1}
-    settings = EvaluateSettings.model_validate({"thresholds": {"own_parts.mine.Missed": bounds}})
+    settings = EvaluateSettings.model_validate(
+        {"metrics": ["micro_f1"], "thresholds": {"own_parts.mine.Missed": bounds}}
+    )
     config = make_eval_config(TASKS["multi_label"], settings, "label", LABELS)
     [metric] = [m for spec in config.metrics_specs for m in spec.metrics if m.class_name == "OwnMetric"]
     change = metric.per_slice_thresholds[0].threshold.change_threshold
@@ -280,6 +284,5 @@ def test_the_users_metric_of_numbers_has_a_confidence_interval(tmp_path, monkeyp
         intervals=True,
     )
     assert found.metrics[name] == pytest.approx(0.5)
-    whole = tfma.load_eval_result(str(tmp_path / "out")).slicing_metrics[0]
-    bounds = whole[1][""][""][name]["boundedValue"]
+    bounds = interval_of(tmp_path, name)
     assert bounds["lowerBound"] < bounds["value"] < bounds["upperBound"]
