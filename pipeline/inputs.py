@@ -33,7 +33,7 @@ from models.tasks.label_list import read_labels
 from models.tokenizers.family import family_of
 from models.tokenizers.word_rules import split_words
 from pipeline.config import Config, task_of
-from pipeline.importing.importer import LABEL, TEXT
+from pipeline.importing.dataset import LABEL, TEXT
 from pipeline.importing.recipes import RECIPE_FILE, load_recipe, recipe_of
 from pipeline.importing.tfrecord import decode_example
 from pipeline.kubeflow_settings import OPTIONAL_STEPS

@@ -15,10 +15,10 @@ from models.tasks.task import DEFAULT_TASK
 from pipeline.importing.row_values import Layout, OtherTaskError, Table
 from pipeline.importing.rows import SAMPLES, ReadNotes, Sightings, short
 from pipeline.importing.spill import Merged, Stored
+from pipeline.importing.splits import SPLITS, TRAIN
 from pipeline.importing.starting_files import MAX_SLICES
 from pipeline.importing.token_lengths import SAMPLE, TokenLengths
 
-SPLITS: Mapping[str, float] = {"train": 0.8, "eval": 0.1, "test": 0.1}
 MAX_LABELS = 10_000
 # The default of data.gate.min_rows: with fewer rows in a split, the data gate rejects the run.
 _FEW_ROWS = 10
@@ -54,6 +54,10 @@ class ImportReport:
         default_factory=dict
     )  # split -> mean, deviation, lowest, highest
     token_lengths: TokenLengths | None = None  # None: not measured
+    published: list[str] = field(
+        default_factory=list
+    )  # splits that the data is published with, kept row for row
+    in_other_split: int = 0  # left out, because their text is in a published split that comes later
 
 
 @dataclass
@@ -66,6 +70,8 @@ class Tally:
     conflicting_texts: int = 0
     conflicting_rows: int = 0
     conflict_samples: list[str] = field(default_factory=list)
+    published: set[str] = field(default_factory=set)  # splits that the data is published with
+    in_other_split: int = 0  # rows left out, because their text is in a published split that comes later
     rows_with_line_breaks: int = 0
     swallowed: Sightings = field(default_factory=Sightings)
     whole_floats: Sightings = field(default_factory=Sightings)
@@ -194,7 +200,7 @@ def make_report(
         splits=splits,
         slices={column: len(values) for column, values in tally.slices.items()},
         shards=shards,
-        notes=[*_notes_on_reading(notes), *_notes_on_labels(tally)],
+        notes=[*_notes_on_reading(notes), *_notes_on_splits(tally), *_notes_on_labels(tally)],
         warnings=[
             *_warnings_on_reading(notes),
             *_warnings_on_labels(tally, splits, layout),
@@ -203,6 +209,8 @@ def make_report(
         task=layout.task.name,
         rows={split: tally.split_rows[split] for split in SPLITS},
         targets={split: _numbers(spread) for split, spread in tally.targets.items()},
+        published=[split for split in SPLITS if split in tally.published],
+        in_other_split=tally.in_other_split,
     )
 
 
@@ -232,6 +240,20 @@ def _notes_on_reading(notes: ReadNotes) -> Iterator[str]:
         yield f"rows with words that transform.words divides, whose parts all get the tag of the word: {notes.divided}"
     if notes.links.count:
         yield f"links inside the folder that were followed: {notes.links}"
+
+
+def _notes_on_splits(tally: Tally) -> Iterator[str]:
+    if not tally.published:
+        return
+    kept = ", ".join(f"{split} {tally.split_rows[split]:,}" for split in SPLITS if split in tally.published)
+    made = [split for split in SPLITS if split != TRAIN and split not in tally.published]
+    yield f"rows of published splits: {kept}" + "".join(
+        f"; a tenth of the other rows, by a hash of the text or group, is {split}" for split in made
+    )
+    if tally.in_other_split:
+        yield (
+            f"{tally.in_other_split:,} rows have a text that is in a published split too, so they are left out of the splits before it"
+        )
 
 
 def _notes_on_labels(tally: Tally) -> Iterator[str]:
@@ -335,6 +357,8 @@ def refuse_useless(report: ImportReport, layout: Layout) -> None:
             f"a classifier needs two or more{conflict if report.conflict_samples else ''}"
         )
     for split, rows in report.rows.items():
+        if not rows and report.published:
+            raise PipelineError(f"{where}: the {split} split is empty: none of its rows can be used")
         if not rows:
             what = "groups" if layout.group else "rows"
             raise PipelineError(

@@ -22,8 +22,8 @@ from models.section import Section
 from models.tasks.label_list import read_labels
 from models.tasks.task import DEFAULT_TASK, TASKS
 from pipeline.importing.cleanup import CLEANUPS, UnexpectedRow
+from pipeline.importing.dataset import LABEL, REPORT_FILE, TEXT, write_dataset
 from pipeline.importing.import_report import ImportReport
-from pipeline.importing.importer import LABEL, REPORT_FILE, TEXT, write_dataset
 from pipeline.importing.readers import read_rows
 from pipeline.importing.row_values import Layout, Table
 from pipeline.importing.rows import Row

@@ -34,6 +34,7 @@ class Table(NamedTuple):
     path: Path
     kind: str  # of `readers.read_rows`
     rows: Iterable[Row]
+    split: str = ""  # of all its rows, if that is known
 
     def where(self, number: int | str) -> str:
         """`"rows.csv line 7"`, `"rows.parquet row 7"`, `"folder/spam/1.txt"`."""
@@ -52,6 +53,9 @@ class Layout(NamedTuple):
     as_classes: bool = False  # whether numbers and dates are allowed as labels
     task: Task = TASKS[DEFAULT_TASK]  # what a model of the rows learns: it knows its labels
     form: LabelForm = LabelForm()  # how the files give the labels
+    split_column: str = (
+        ""  # the user's name of a further column, the last value of a row, which names its split
+    )
     words: WordRule = DEFAULT_RULE  # what ends a word, if the label has a value for each word
 
     @property

@@ -23,17 +23,19 @@ _MAX_PARTITION_BYTES = 4 << 20
 
 
 class Stored(NamedTuple):
-    """One stored row: feature values, and where it comes from (file index, line or row)."""
+    """One stored row: feature values, where it comes from (file index, line or row), and its published split if any."""
 
     values: tuple[bytes, ...]
     where: tuple[int, int | str]
+    split: str = ""
 
 
 class Merged(NamedTuple):
-    """All rows of one text: their number, and one row per distinct label."""
+    """All rows of one text: the number of those without a split, one of them per distinct label, and those with a split."""
 
     rows: int
     variants: list[Stored]
+    published: list[Stored]
 
 
 def text_key(texts: Sequence[bytes]) -> bytes:
@@ -98,17 +100,19 @@ class Spill:
             row = Stored(*marshal.loads(payload))
             if renamed:
                 row = self._renamed(row, renamed)
-            known = rows_of.get(key)
-            rows_of[key] = Merged(1, [row]) if known is None else self._merge(known, row)
+            rows_of[key] = self._merge(rows_of.get(key) or Merged(0, [], []), row)
         return rows_of
 
     def _renamed(self, row: Stored, renamed: Mapping[bytes, bytes]) -> Stored:
         values = list(row.values)
         labels = values[self._label_index].split(_BETWEEN)
         values[self._label_index] = _BETWEEN.join(sorted({renamed.get(label, label) for label in labels}))
-        return Stored(tuple(values), row.where)
+        return row._replace(values=tuple(values))
 
     def _merge(self, known: Merged, row: Stored) -> Merged:
+        if row.split:
+            known.published.append(row)
+            return known
         for index, other in enumerate(known.variants):
             if other.values[self._label_index] == row.values[self._label_index]:
                 # The smallest values win (such as the first group by name), whichever row was read first.
@@ -116,7 +120,7 @@ class Spill:
                 break
         else:
             known.variants.append(row)
-        return Merged(known.rows + 1, known.variants)
+        return known._replace(rows=known.rows + 1)
 
 
 def _entries(path: Path) -> Iterator[tuple[bytes, bytes]]:

@@ -127,6 +127,17 @@ def import_(
         list[str] | None,
         typer.Option(help="Another column to keep, for slicing the evaluation. Repeatable."),
     ] = None,
+    eval_: Annotated[
+        list[Path] | None,
+        typer.Option("--eval", help="A file of the published eval split, kept as it is. Repeatable."),
+    ] = None,
+    test: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file of the published test split, kept as it is. Repeatable."),
+    ] = None,
+    split_column: Annotated[
+        str | None, typer.Option(help="Column that says whether a row is published as train, eval or test.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the pipeline; default: the folder's name.")
     ] = None,
@@ -174,6 +185,9 @@ def import_(
             label=label,
             task=task,
             words=words,
+            eval_files=eval_ or (),
+            test_files=test or (),
+            split_column=split_column,
             form=LabelForm(separator or "", flags, allow_unlabelled or bool(flags)),
             group=group,
             name=name,
@@ -347,6 +361,7 @@ def _print_import(console: Console, report: ImportReport) -> None:
         "blank texts": report.blank_texts,
         "exact duplicates": report.duplicates,
         "rows with conflicting labels": report.conflicting_rows,
+        "rows whose text is in another, published split": report.in_other_split,
     }
     left_out = ", ".join(f"{count:,} {what}" for what, count in dropped.items() if count)
     if left_out:

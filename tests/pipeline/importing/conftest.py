@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.importing.importer import ImportReport, import_files
+from pipeline.importing.import_report import ImportReport
+from pipeline.importing.importer import import_files
 from pipeline.importing.tfrecord import _example_class
 
 Rows = list[dict[str, str]]

@@ -423,7 +423,7 @@ def test_shards_are_cut_by_size_and_named_by_their_number(
     tmp_path: Path, plain_csv, rows_of, monkeypatch
 ) -> None:
     (tmp_path / "x.csv").write_text(plain_csv(500))
-    monkeypatch.setattr("pipeline.importing.importer._SHARD_BYTES", 8000)
+    monkeypatch.setattr("pipeline.importing.dataset._SHARD_BYTES", 8000)
     report = import_files([tmp_path / "x.csv"], out_dir=tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out").glob("train-*"))
     assert names == [f"train-{i:05d}-of-00004.tfrecord.gz" for i in range(4)]

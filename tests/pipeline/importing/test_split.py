@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from pipeline.importing.importer import split_of
+from pipeline.importing.splits import split_of
 
 
 def test_split_is_the_same_on_every_machine_and_in_every_release() -> None:

@@ -371,6 +371,18 @@ def test_run_names_the_input_that_is_not_there(call, project, missing, reason):
     assert err.startswith(f"error: {reason.format(folder=project.parent)}")
 
 
+def test_import_keeps_a_published_test_file_and_tells_of_texts_in_both(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"this is text number {i},{'ham' if i % 2 else 'spam'}" for i in range(400)]
+    for name, part in (("train.csv", rows[:350]), ("test.csv", rows[340:])):
+        Path(name).write_text("\n".join(["text,label", *part]) + "\n")
+    columns = ["--text", "text", "--label", "label", "--out", "mine"]
+    code, out, err = call("import", "train.csv", "--test", "test.csv", *columns)
+    assert (code, err) == (0, "")
+    assert "of 410 rows read, left out: 10 rows whose text is in another, published split\n" in out
+    assert "  rows of published splits: test 60; a tenth of the other rows" in out
+
+
 def test_import_writes_a_dataset_and_tells_what_to_do_next(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [f"this is text number {i},{'ham' if i % 2 else 'spam'}" for i in range(400)]
@@ -430,6 +442,8 @@ def test_import_tells_how_files_were_read_and_takes_the_users_word(call, tmp_pat
         ("rows.jsonl", '{"text": "a", "label": "b"}\n', ["--delimiter", ";"], 2),
         ("rows.csv", "text,label\na,b\n", ["--name", "Not A Name"], 2),
         ("rows.csv", "text,label\na,b\n", ["--extra", "text"], 2),
+        ("rows.csv", "text,label\na,b\n", ["--split-column", "set"], 2),
+        ("rows.csv", "text,label\na,b\n", ["--test", "missing.csv"], 2),
         # The command line is right and the content cannot be used: bad data.
         ("rows.csv", "", [], 1),
         ("rows.csv", "text,label\n", [], 1),
