@@ -69,6 +69,7 @@ def _format(path: Path, of_words: bool) -> str:
         raise UsageError(
             f"{path}: unknown file type; supported are {', '.join(FORMATS)} (text formats also with "
             f"{' or '.join(COMPRESSED)}) and folders with one folder of .txt files per class"
+            + ("; .txt files of words and tags need --task token_labels" if suffixes[-1:] == [".txt"] else "")
         )
     return kind
 

@@ -128,9 +128,13 @@ def encoded(values: list[str], row: Row, table: Table) -> tuple[bytes, ...]:
     try:
         return tuple([value.encode() for value in values])
     except UnicodeEncodeError as error:
-        raise PipelineError(
-            f"{table.where(row.number)}: not valid Unicode, a lone surrogate {error.object[error.start]!a} at character {error.start}"
-        ) from None
+        raise no_unicode(table.where(row.number), error) from None
+
+
+def no_unicode(where: str, error: UnicodeEncodeError) -> PipelineError:
+    """The error for a text with a lone surrogate."""
+    bad = error.object[error.start]
+    return PipelineError(f"{where}: not valid Unicode, a lone surrogate {bad!a} at character {error.start}")
 
 
 def _text(value: Any, index: int, where: str, layout: Layout) -> str:

@@ -56,7 +56,6 @@ class ReadNotes:
     detected: list[str] = field(default_factory=list)  # one line per file with detected options
     recoded: dict[str, Sightings] = field(default_factory=dict)  # encoding -> texts of class folders with it
     replaced: Sightings = field(default_factory=Sightings)  # lines or texts with U+FFFD for undecodable bytes
-    words: int = 0  # to which the rule for words gives a tag
     divided: Sightings = field(default_factory=Sightings)  # rows with words that the rule for words divides
     links: Sightings = field(default_factory=Sightings)  # links inside a folder that were followed
     in_quotes: Sightings = field(default_factory=Sightings)  # quoted fields of TSV, which has no quoting

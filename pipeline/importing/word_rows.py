@@ -19,7 +19,7 @@ from typing import Any
 from models.errors import PipelineError
 from models.tasks.task import LabelKinds
 from models.tokenizers.word_rules import WordRule
-from pipeline.importing.row_values import Layout, Table, is_missing
+from pipeline.importing.row_values import Layout, Table, is_missing, no_unicode
 from pipeline.importing.rows import ReadNotes, Row, short
 from pipeline.importing.tagged_words import TaggedText, from_spans, from_tags, from_words
 
@@ -37,9 +37,10 @@ def tagged_rows(table: Table, layout: Layout, notes: ReadNotes) -> Iterator[Row]
         text, label = values[0], _listed(values[at])
         try:
             tagged = _tagged(text, label, layout.words, kinds)
+        except UnicodeEncodeError as error:
+            raise no_unicode(where, error) from None
         except ValueError as error:
             raise PipelineError(f"{where}: column {layout.column(at)} {error}") from None
-        notes.words += len(tagged.tags)
         if tagged.divided:
             notes.divided.add(where)
         if tagged.text.strip() and isinstance(text, str):

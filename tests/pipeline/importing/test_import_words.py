@@ -274,6 +274,14 @@ def test_data_without_a_span_is_refused(import_rows) -> None:
         import_rows([{"words": ["a"], "y": ["O"]}], **WORDS)
 
 
+@pytest.mark.parametrize("row", [{"text": "a \ud800", "y": ["O", "O"]}, {"words": ["\ud800"], "y": ["O"]}])
+def test_a_text_that_is_not_unicode_is_told_with_its_line(import_rows, row) -> None:
+    with pytest.raises(
+        PipelineError, match=r"x\.jsonl line 1: not valid Unicode, a lone surrogate '.ud800' at character"
+    ):
+        import_rows([row], **WORDS)
+
+
 def test_an_empty_list_among_tags_is_a_lost_value(import_rows) -> None:
     rows = [{"text": "to Lima", "y": ["O", "B-LOC"]}, {"text": "to Rome", "y": []}]
     with pytest.raises(
