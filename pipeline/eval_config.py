@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator.evaluation import ROUNDING
-from components.evaluator.settings import EvaluateSettings, ThresholdSettings
+from components.evaluator.settings import EvaluateSettings, ThresholdSettings, class_metric_name
 from components.fingerprints import code_fingerprint
 from models import features
 from models.own_parts import is_own, module_of
-from models.tasks.metric import BY_TASK, OWN
+from models.tasks.metric import BY_TASK
 from models.tasks.task import Task, metric
 
 METRICS_MODULE = "components.evaluator.metrics"
 TASK_METRICS_MODULE, TASK_METRIC = "components.evaluator.task_metrics", "TaskMetric"
 OWN_METRICS_MODULE, OWN_METRIC = "components.evaluator.own_metric", "OwnMetric"
+CLASS_METRIC_MODULE, CLASS_METRIC = "components.evaluator.class_metric", "ClassMetric"
 # `serve.precision` -> the module with which the Evaluator loads a model.
 MODEL_MODULES = {
     "float32": "components.evaluator.eval_model",
@@ -44,7 +45,13 @@ def make_eval_config(
     """
     config = config_pb2.EvalConfig()
     own = sorted({module_of(name) for name in settings.names() if is_own(name)})
-    modules = (METRICS_MODULE, TASK_METRICS_MODULE, MODEL_MODULES[precision], *task.evaluation_modules())
+    modules = (
+        METRICS_MODULE,
+        TASK_METRICS_MODULE,
+        CLASS_METRIC_MODULE,
+        MODEL_MODULES[precision],
+        *task.evaluation_modules(),
+    )
     modules += (OWN_METRICS_MODULE, *task.modules("figures"), *own) if own else ()
     code = code_fingerprint(*modules)
     for name, is_baseline in (("candidate", False), ("baseline", True)):
@@ -61,6 +68,7 @@ def make_eval_config(
     for slicing in settings.slices:
         config.slicing_specs.add(feature_keys=slicing.columns)
     _add_metrics(config, task, settings, labels, code)
+    _add_class_metrics(config, task, settings, labels, code)
     config.options.include_default_metrics.value = False
     return config
 
@@ -88,26 +96,47 @@ def _add_metric(
     labels: Sequence[str],
     code: str,
 ) -> None:
-    class_name = OWN if is_own(name) else task.facts().METRICS[name].computed_by
-    module = "" if class_name.startswith(_TFMA) else METRICS_MODULE
-    options: dict[str, object] = {"name": name}
-    if class_name == OWN:
-        class_name, module = OWN_METRIC, OWN_METRICS_MODULE
-        options |= {"task": task.name, "labels": list(labels), "code": code}
-    elif module:
-        options |= {"classes": len(labels), "code": code}
-    if class_name == BY_TASK:
-        class_name, module = TASK_METRIC, TASK_METRICS_MODULE
-        options["task"] = task.name
-    added = spec.metrics.add(
-        class_name=class_name.removeprefix(_TFMA), module=module, config=json.dumps(options)
-    )
+    class_name, module, options = _computed(task, name, labels, code)
+    added = spec.metrics.add(class_name=class_name, module=module, config=json.dumps(options))
     if name in settings.thresholds:
         # Not `metric.threshold`: TFMA applies that one to every slice, not only to the whole split.
         _add_slice_threshold(added, settings.thresholds[name], columns=())
     for slicing in settings.slices:
         if name in slicing.thresholds:
             _add_slice_threshold(added, slicing.thresholds[name], slicing.columns)
+
+
+def _computed(task: Task, name: str, labels: Sequence[str], code: str) -> tuple[str, str, dict[str, object]]:
+    """Class, module and options of a metric, for its MetricConfig."""
+    if is_own(name):
+        of_own = {"task": task.name, "labels": list(labels)}
+        return OWN_METRIC, OWN_METRICS_MODULE, {"name": name, "code": code, **of_own}
+    class_name = task.facts().METRICS[name].computed_by
+    if class_name.startswith(_TFMA):
+        return class_name.removeprefix(_TFMA), "", {"name": name}
+    options = {"name": name, "classes": len(labels), "code": code}
+    if class_name == BY_TASK:
+        return TASK_METRIC, TASK_METRICS_MODULE, {**options, "task": task.name}
+    return class_name, METRICS_MODULE, options
+
+
+def _add_class_metrics(
+    config: config_pb2.EvalConfig, task: Task, settings: EvaluateSettings, labels: Sequence[str], code: str
+) -> None:
+    """Adds the metrics of single labels that have bounds."""
+    for (measure, label), bounds in settings.class_bounds.items():
+        class_name, module, of_metric = _computed(task, task.facts().PER_CLASS[measure], labels, code)
+        options = {
+            "name": class_metric_name(measure, label),
+            "class_id": labels.index(label),
+            "class_name": class_name,
+            "module": module,
+            "options": of_metric,
+        }
+        added = config.metrics_specs[0].metrics.add(
+            class_name=CLASS_METRIC, module=CLASS_METRIC_MODULE, config=json.dumps(options)
+        )
+        _add_slice_threshold(added, bounds, columns=())
 
 
 def _add_slice_threshold(

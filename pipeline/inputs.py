@@ -28,6 +28,7 @@ from models.checkpoints.config import read_model_type
 from models.checkpoints.source import cached_folder, checkpoint_folder
 from models.encoders.families import FAMILIES
 from models.errors import GateRefused, PipelineError, UsageError
+from models.look_alikes import listed
 from models.tasks.label_domain import LabelDomain
 from models.tasks.label_list import read_labels
 from models.tokenizers.family import family_of
@@ -91,9 +92,21 @@ def check_settings(config: Config) -> None:
     for reference in _references(config):
         _check_column(reference, schema, config.data.data_schema)
     _check_labels(config, schema, labels)
+    _check_classes(config, labels)
     if isinstance(config.train.class_weights, dict):
         label_weights(config.train.class_weights, labels)
     check_own_parts(config, labels)
+
+
+def _check_classes(config: Config, labels: Sequence[str]) -> None:
+    """Refuses bounds of labels that the label list does not have."""
+    for number, group in enumerate(config.evaluate.classes):
+        unknown = [label for label in group.labels if label not in labels]
+        if unknown:
+            raise UsageError(
+                f"evaluate.classes.{number}.labels: {config.data.label_list} has no label {unknown[0]!r}; it has "
+                f"{listed(labels)}"
+            )
 
 
 def read_schema(path: Path) -> schema_pb2.Schema:

@@ -58,6 +58,14 @@ def check_metrics(
         names = facts.METRICS if known == "METRICS" else facts.SCORES
         if name not in names:
             raise ValueError(f"{key}: task {task.name!r} has no metric {name!r}; it has {', '.join(names)}")
+    unknown = next(
+        (m for group in evaluate.classes for m in group.thresholds if m not in facts.PER_CLASS), None
+    )
+    if unknown:
+        known_measures = ", ".join(facts.PER_CLASS) or "none, because it has no classes"
+        raise ValueError(
+            f"evaluate.classes: task {task.name!r} has no measure {unknown!r} of a label; it has {known_measures}"
+        )
     for key, settings in export.chosen().items():
         if not facts.EXPORT_METRICS:
             raise ValueError(f"export.{key}: models of task {task.name!r} cannot be exported; remove it")

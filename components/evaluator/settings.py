@@ -11,12 +11,16 @@ from models.errors import UsageError
 from models.own_parts import OwnPath, is_own
 from models.section import Section
 from models.tasks import task
+from models.tasks.metric import Metric
 from models.tasks.task import DEFAULT_TASK, TASKS, every_metric
 
 if TYPE_CHECKING:
     MetricName = str
+    MeasureName = str
 else:
     MetricName = Literal[tuple(every_metric())] | OwnPath
+    MeasureName = Literal[tuple(dict.fromkeys(m for task in TASKS.values() for m in task.facts().PER_CLASS))]
+_MEASURE = Metric("measure of a class")
 _LOWER_IS_BETTER = ", ".join(name for name, known in every_metric().items() if known.lower_is_better)
 
 
@@ -59,12 +63,38 @@ def _interval(lowest: float, highest: float) -> str:
     return f"{highest:g} or less" if math.isinf(lowest) else f"in [{lowest:g}, {highest:g}]"
 
 
+def class_metric_name(measure: str, label: str) -> str:
+    """`("f1", "spam") -> "f1 of spam"`."""
+    return f"{measure} of {label}"
+
+
+def _check_bounds(key: str, bounds: ThresholdSettings, known: Metric) -> None:
+    """Raises ValueError for bounds outside the range of a metric, or in the wrong direction."""
+    if bounds.max_rise is not None and not known.lower_is_better:
+        raise ValueError(f"{key}: max_rise is only for {_LOWER_IS_BETTER}; use max_drop")
+    for side in ("min", "max", "max_drop"):
+        value = getattr(bounds, side)
+        lowest = 0.0 if side == "max_drop" else known.lowest
+        highest = known.highest - known.lowest if side == "max_drop" else known.highest
+        if value is not None and not lowest <= value <= highest:
+            raise ValueError(f"{key}.{side} must be {_interval(lowest, highest)}, got {value}")
+
+
 class SliceSettings(Section):
     """One slicing of the evaluation: a slice for every value of `columns`, optionally with thresholds."""
 
     columns: list[str] = Field(min_length=1, description="Raw columns whose values define the slices.")
     thresholds: dict[MetricName, ThresholdSettings] = Field(
         default_factory=dict, description="Metric -> bounds that every slice must meet."
+    )
+
+
+class ClassSettings(Section):
+    """Bounds of single labels."""
+
+    labels: list[str] = Field(min_length=1, description="Labels of the label list.")
+    thresholds: dict[MeasureName, ThresholdSettings] = Field(
+        min_length=1, description="Measure -> bounds that each of the labels must meet."
     )
 
 
@@ -88,9 +118,29 @@ class EvaluateSettings(Section):
         default_factory=list, description="Slices to report and, with thresholds, to gate."
     )
 
+    classes: list[ClassSettings] = Field(
+        default_factory=list, description="Bounds of single labels, on the whole split."
+    )
+
+    @property
+    def class_bounds(self) -> dict[tuple[str, str], ThresholdSettings]:
+        """(measure, label) -> bounds."""
+        return {
+            (measure, label): bounds
+            for group in self.classes
+            for label in group.labels
+            for measure, bounds in group.thresholds.items()
+        }
+
+    @property
+    def bounds(self) -> dict[str, ThresholdSettings]:
+        """Name of a metric of the whole split -> bounds; those of a label have names such as `f1 of spam`."""
+        of_classes = {class_metric_name(*key): bounds for key, bounds in self.class_bounds.items()}
+        return {**self.thresholds, **of_classes}
+
     def compares(self) -> bool:
         """Whether a threshold compares the candidate with the last blessed model."""
-        everywhere = [self.thresholds, *(slicing.thresholds for slicing in self.slices)]
+        everywhere = [self.bounds, *(slicing.thresholds for slicing in self.slices)]
         return any(bounds.max_worse is not None for where in everywhere for bounds in where.values())
 
     @model_validator(mode="after")
@@ -119,6 +169,17 @@ class EvaluateSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _classes_once(self) -> EvaluateSettings:
+        pairs = [(m, label) for group in self.classes for label in group.labels for m in group.thresholds]
+        twice = next((pair for pair in pairs if pairs.count(pair) > 1), None)
+        if twice:
+            raise ValueError(f"classes give {class_metric_name(*twice)} twice; remove one")
+        for group in self.classes:
+            for measure, bounds in group.thresholds.items():
+                _check_bounds(f"classes.{measure}", bounds, _MEASURE)
+        return self
+
+    @model_validator(mode="after")
     def _bounded(self) -> EvaluateSettings:
         if all(bounds.min is None and bounds.max is None for bounds in self.thresholds.values()):
             raise ValueError(
@@ -127,16 +188,5 @@ class EvaluateSettings(Section):
             )
         for where in [self.thresholds, *(s.thresholds for s in self.slices)]:
             for metric, bounds in where.items():
-                known = task.metric(metric)
-                if bounds.max_rise is not None and not known.lower_is_better:
-                    raise ValueError(
-                        f"thresholds.{metric}: max_rise is only for {_LOWER_IS_BETTER}; use max_drop"
-                    )
-                for side in ("min", "max", "max_drop"):
-                    value = getattr(bounds, side)
-                    lowest = 0.0 if side == "max_drop" else known.lowest
-                    highest = known.highest - known.lowest if side == "max_drop" else known.highest
-                    if value is not None and not lowest <= value <= highest:
-                        interval = _interval(lowest, highest)
-                        raise ValueError(f"thresholds.{metric}.{side} must be {interval}, got {value}")
+                _check_bounds(f"thresholds.{metric}", bounds, task.metric(metric))
         return self

@@ -88,7 +88,7 @@ def verdict(contents: Contents) -> tuple[str, Sequence[str]]:
 def headlines(contents: Contents) -> Iterator[Headline]:
     """Metrics of the whole split: first those with thresholds, then the configured ones, then the others."""
     metrics, baseline = contents.evaluation.metrics, contents.evaluation.baseline or {}
-    thresholds = contents.evaluate.thresholds
+    thresholds = contents.evaluate.bounds
     for name in dict.fromkeys([*thresholds, *contents.evaluate.metrics, *metrics]):
         if name in metrics:
             value, before, bounds = metrics[name], baseline.get(name), thresholds.get(name)
@@ -111,7 +111,7 @@ def scalars(contents: Contents) -> dict[str, float]:
         figures[line.name] = line.value
         figures[f"{line.name}.baseline"] = line.baseline
         figures[f"{line.name}.difference"] = line.change
-    for name, bounds in contents.evaluate.thresholds.items():
+    for name, bounds in contents.evaluate.bounds.items():
         for side in ("min", "max", "max_drop", "max_rise"):
             figures[f"{name}.{side}"] = getattr(bounds, side)
     return {k: float(v) for k, v in figures.items() if v is not None and math.isfinite(v)}

@@ -100,11 +100,11 @@ def _metrics(evaluation: Evaluation, evaluate: EvaluateSettings) -> RenderableTy
         return None
     baseline = evaluation.baseline
     compared = ["last blessed", "change"] if baseline else []
-    names = dict.fromkeys([*evaluate.thresholds, *evaluate.metrics, *evaluation.metrics])
+    names = dict.fromkeys([*evaluate.bounds, *evaluate.metrics, *evaluation.metrics])
     table = _table("metric", "value", *compared, "threshold", "", whole_names=True)
     for name in (name for name in names if name in evaluation.metrics):
         value = evaluation.metrics[name]
-        bounds = evaluate.thresholds.get(name)
+        bounds = evaluate.bounds.get(name)
         before = _before(name, value, baseline) if baseline else []
         table.add_row(
             name,

@@ -240,6 +240,13 @@ def folder_with_region(good: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def test_bounds_of_a_label_that_is_not_in_the_list_are_refused(good):
+    override = "evaluate.classes=[{labels: [animal, anmal], thresholds: {f1: {min: 0.5}}}]"
+    assert problem(good, override).endswith(
+        "labels.txt has no label 'anmal'; it has 'animal', 'number' and 'place'"
+    )
+
+
 def test_recipe_that_is_not_there_is_named_with_those_that_are(good):
     assert problem(good, "data.recipe=trek") == (
         f"data.recipe: {PROJECT_DIR}/data has no recipe 'trek'; did you mean 'trec'? it has rotten_tomatoes, sms_spam, trec, trec_fine"

@@ -109,6 +109,30 @@ def test_defaults_are_the_tasks(tmp_path, task, metric, best):
             "evaluate.slices=[{columns: [label]}]",
             "evaluate.slices.0.columns: 'label' has a number for each row, so each row would be a slice; remove it",
         ),
+        (
+            "regression",
+            "r2",
+            "evaluate.classes=[{labels: [y], thresholds: {f1: {min: 0.1}}}]",
+            "evaluate.classes: task 'regression' has no measure 'f1' of a label; it has none, because it has no classes",
+        ),
+        (
+            "single_label",
+            "accuracy",
+            "evaluate.classes=[{labels: [y], thresholds: {auc: {min: 0.1}}}]",
+            "evaluate.classes: task 'single_label' has no measure 'auc' of a label; it has precision, recall, f1",
+        ),
+        (
+            "multi_label",
+            "micro_f1",
+            "evaluate.classes=[{labels: [y], thresholds: {f1: {min: 1.1}}}]",
+            "classes.f1.min must be in [0, 1], got 1.1",
+        ),
+        (
+            "multi_label",
+            "micro_f1",
+            "evaluate.classes=[{labels: [y, z], thresholds: {f1: {min: 0.1}}}, {labels: [z], thresholds: {f1: {min: 0.2}}}]",
+            "classes give f1 of z twice; remove one",
+        ),
         ("regression", "r2", "evaluate.thresholds={rmse: {max: 2, max_drop: 0.1}}", ""),
     ],
 )

@@ -149,12 +149,18 @@ def test_overall_threshold_is_not_held_against_slices(rows_file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "threshold",
-    [{"accuracy": {"min": 0.0, "max_drop": 0.0}}, {"cross_entropy": {"max": 99.0, "max_rise": 0.0}}],
+    "bounds",
+    [
+        {"thresholds": {"accuracy": {"min": 0.0, "max_drop": 0.0}}},
+        {"thresholds": {"cross_entropy": {"max": 99.0, "max_rise": 0.0}}},
+        {
+            "thresholds": {"accuracy": {"min": 0.0}},
+            "classes": [{"labels": ["b"], "thresholds": {"recall": {"max_drop": 0.0}}}],
+        },
+    ],
 )
-def test_better_or_equal_to_the_baseline_is_blessed_and_worse_is_not(rows_file, tmp_path, threshold):
+def test_better_or_equal_to_the_baseline_is_blessed_and_worse_is_not(rows_file, tmp_path, bounds):
     # The swapped model is right on one row of six, the other on four.
-    bounds = {"thresholds": threshold}
     verdicts = {
         name: analyse(rows_file, tmp_path / name, bounds, candidate, baseline)[1].validation_ok
         for name, candidate, baseline in (

@@ -5,6 +5,7 @@ The models are real SavedModels that answer what their text says.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,10 @@ def test_several_labels_with_slices_and_values_by_label(tmp_path):
         LABELS,
         metrics=["micro_f1", "auc", "mean_average_precision"],
         thresholds={"micro_f1": {"min": 0.8}},
+        classes=[
+            {"labels": ["a", "b"], "thresholds": {"f1": {"min": 0.6}, "auc": {"min": 0.5}}},
+            {"labels": ["c"], "thresholds": {"recall": {"min": 0.1}}},
+        ],
         slices=[{"columns": ["source"], "thresholds": {"sample_f1": {"min": 0.83}}}],
     )
     assert found.metrics == pytest.approx(
@@ -126,14 +131,24 @@ def test_several_labels_with_slices_and_values_by_label(tmp_path):
             "example_count": 4,
             "auc": 0.875,
             "mean_average_precision": (1 / 2 + 1 / 2 * 2 / 3 + 1) / 2,
-        }
+            "f1 of a": 0.5,
+            "f1 of b": 1.0,
+            "auc of a": 0.75,
+            "auc of b": 1.0,
+            "recall of c": math.nan,
+        },
+        nan_ok=True,
     )
     assert found.per_class["f1"] == {0: 0.5, 1: 1.0}
     assert list(found.per_class)[-1] == "f1"
     assert {name: values["micro_f1"] for name, values in found.slices.items()} == pytest.approx(
         {"source=x": 0.8, "source=y": 2 / 3}
     )
-    assert found.refusals == ("micro_f1 0.75 is below the threshold 0.8",)
+    assert sorted(found.refusals) == [
+        "f1 of a 0.5 is below the threshold 0.6",
+        "micro_f1 0.75 is below the threshold 0.8",
+        "recall of c is undefined (too few different labels)",
+    ]
 
 
 def test_numbers_with_slices_and_confidence_intervals(tmp_path):
