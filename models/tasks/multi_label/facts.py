@@ -52,6 +52,7 @@ SCORES: Mapping[str, Metric] = {
     "mean_average_precision": Metric("mean average precision"),
     "sample_f1": Metric("sample F1"),
     "subset_accuracy": Metric("subset accuracy"),
+    "binary_cross_entropy": Metric("binary cross-entropy", highest=math.inf, lower_is_better=True),
     "loss": Metric("loss", highest=math.inf, lower_is_better=True),
 }
 BEST_METRIC = "micro_f1"

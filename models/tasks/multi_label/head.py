@@ -9,21 +9,14 @@ import tensorflow as tf
 
 from models.features import APPLYING_LABELS, CLASSES, PROBABILITIES
 from models.tasks.class_counts import ClassCounts, f1, macro, micro_f1, precision, recall
+from models.tasks.logit_bins import BINS, areas, mean_of_known
 from models.tasks.multi_label.labels import LABEL_IDS
-from models.tasks.multi_label.thresholds import (
-    BINS,
-    BINS_PER_UNIT,
-    LOWEST,
-    areas,
-    average_precisions,
-    best_edges,
-    decided,
-    edge,
-)
+from models.tasks.multi_label.thresholds import average_precisions, best_edges, decided, edge
 from models.tasks.objective import PLAIN, Constants, Objective
+from models.tasks.rows_by_logit import rows_by_logit
 
 THRESHOLDS, OFFSETS = "thresholds", "offsets"
-_SINGLE_SUMS = 4  # loss, rows, sum of sample F1, rows that are right as a whole
+_SINGLE_SUMS = 5  # loss, cross-entropy, rows, sum of sample F1, rows that are right as a whole
 
 
 def size(labels: Sequence[str]) -> int:
@@ -77,7 +70,7 @@ def _targets(batch: Mapping[str, tf.Tensor], logits: tf.Tensor) -> tf.Tensor:
 def score_sums(
     logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor, objective: Objective = PLAIN
 ) -> tf.Tensor:
-    """float32 [4 + 2 * classes * BINS]: loss, rows, sample F1 and right rows at 0.5; rows of each label by logit.
+    """float32 [5 + 2 * classes * BINS]: loss, cross-entropy, rows, sample F1 and right rows at 0.5; rows by logit.
 
     Args:
         logits: float32 [rows, classes].
@@ -85,7 +78,9 @@ def score_sums(
         weights: float32 [rows]; rows of weight 0 do not count.
         objective: only its constants and its own loss count: scores are without weights and smoothing.
     """
-    losses = row_losses(logits, batch, Objective(constants=objective.constants, own=objective.own))
+    entropies = row_losses(logits, batch, Objective(constants=objective.constants))
+    own = Objective(constants=objective.constants, own=objective.own)
+    losses = entropies if objective.own is None else row_losses(logits, batch, own)
     logits = _shifted(logits, objective.constants)
     target = _targets(batch, logits)
     predicted = tf.cast(logits >= 0.0, tf.float32)
@@ -93,23 +88,14 @@ def score_sums(
     whole = tf.reduce_sum(target + predicted, -1)
     sample_f1 = tf.where(whole > 0.0, 2.0 * both / tf.maximum(whole, 1.0), 1.0)
     exact = tf.cast(tf.reduce_all(tf.equal(target, predicted), -1), tf.float32)
-    single = tf.stack([losses, tf.ones_like(both), sample_f1, exact])
-    return tf.concat([tf.linalg.matvec(single, weights), _by_logit(logits, target, weights)], 0)
-
-
-def _by_logit(logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """float32 [2 * classes * BINS]: rows without and with each label, by the bin of its logit."""
-    classes = logits.shape[-1]  # XLA needs the number of segments when it compiles
-    position = tf.clip_by_value((logits - LOWEST) * BINS_PER_UNIT, 0.0, BINS - 1.0)
-    segment = (tf.cast(target, tf.int32) * classes + tf.range(classes)) * BINS + tf.cast(position, tf.int32)
-    rows = tf.broadcast_to(weights[:, None], tf.shape(logits))
-    return tf.math.unsorted_segment_sum(tf.reshape(rows, [-1]), tf.reshape(segment, [-1]), 2 * classes * BINS)
+    single = tf.stack([losses, entropies, tf.ones_like(both), sample_f1, exact])
+    return tf.concat([tf.linalg.matvec(single, weights), rows_by_logit(logits, target, weights)], 0)
 
 
 def scores(sums: Sequence[float], objective: Objective = PLAIN) -> dict[str, float]:
     """`SCORES` of a split: F1, precision and recall at the thresholds that `chosen` would choose, the others at 0.5."""
     del objective
-    loss, rows, sample_f1, exact = (float(value) for value in sums[:_SINGLE_SUMS])
+    loss, entropy, rows, sample_f1, exact = (float(value) for value in sums[:_SINGLE_SUMS])
     bins = _bins(sums)
     counts = ClassCounts(*decided(*bins, best_edges(*bins)))
     return {
@@ -117,10 +103,11 @@ def scores(sums: Sequence[float], objective: Objective = PLAIN) -> dict[str, flo
         "macro_f1": macro(f1(counts), counts),
         "macro_precision": macro(precision(counts), counts),
         "macro_recall": macro(recall(counts), counts),
-        "auc": _mean(areas(*bins)),
-        "mean_average_precision": _mean(average_precisions(*bins)),
+        "auc": mean_of_known(areas(*bins)),
+        "mean_average_precision": mean_of_known(average_precisions(*bins)),
         "sample_f1": sample_f1 / rows,
         "subset_accuracy": exact / rows,
+        "binary_cross_entropy": entropy / rows,
         "loss": loss / rows,
     }
 
@@ -135,11 +122,6 @@ def chosen(sums: Sequence[float]) -> Constants:
 def _bins(sums: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     without, with_label = np.asarray(sums[_SINGLE_SUMS:], np.float64).reshape(2, -1, BINS)
     return without, with_label
-
-
-def _mean(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
 
 
 def served_outputs(

@@ -1,17 +1,13 @@
 """Figures of a split from counts of its logits in bins, and the decision threshold of each label. Imports only NumPy.
 
-The head adds up, for each label, how many rows with and without it have a logit in each of BINS equal ranges over
-[LOWEST, -LOWEST). Memory does not grow with rows. Decisions at the edge of a bin are counted exactly; AUC and average
-precision take the logits of a bin as equal.
+The counts are those of `models.tasks.logit_bins`; average precision takes the logits of a bin as equal.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-BINS = 256
-LOWEST = -8.0  # logits beyond are counted in the first and last bin
-BINS_PER_UNIT = BINS / (-2 * LOWEST)
+from models.tasks.logit_bins import BINS, BINS_PER_UNIT, LOWEST
 
 
 def edge(index: np.ndarray) -> np.ndarray:
@@ -43,14 +39,6 @@ def decided(without: np.ndarray, with_label: np.ndarray, edges: np.ndarray) -> t
     chosen = np.arange(BINS)[None, :] >= edges[:, None]
     correct = (with_label * chosen).sum(1)
     return with_label.sum(1), correct + (without * chosen).sum(1), correct
-
-
-def areas(without: np.ndarray, with_label: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve of each label, NaN if all rows or none have it; equal bins count as ties."""
-    below = np.cumsum(without, 1) - without
-    pairs = with_label.sum(1) * without.sum(1)
-    won = (with_label * (below + 0.5 * without)).sum(1)
-    return np.divide(won, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
 
 
 def average_precisions(without: np.ndarray, with_label: np.ndarray) -> np.ndarray:

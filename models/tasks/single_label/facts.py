@@ -42,6 +42,9 @@ SCORES: Mapping[str, Metric] = {
     "macro_recall": Metric("macro recall"),
     "mcc": Metric("Matthews correlation", lowest=-1.0),
     **{name: Metric(f"top-{count} accuracy") for name, count in TOP.items()},
+    "micro_f1": Metric("micro F1"),
+    "cross_entropy": Metric("cross-entropy", highest=math.inf, lower_is_better=True),
+    "auc": Metric("AUC"),
     "loss": Metric("loss", highest=math.inf, lower_is_better=True),
 }
 BEST_METRIC = "accuracy"

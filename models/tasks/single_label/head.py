@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from models.features import CLASSES, LABEL_ID, PREDICTED_LABEL, PROBABILITIES
 from models.tasks.class_counts import ClassCounts, f1, macro, matthews, precision, recall
+from models.tasks.logit_bins import BINS, areas, mean_of_known
 from models.tasks.objective import PLAIN, Constants, Objective
+from models.tasks.rows_by_logit import rows_by_logit
 from models.tasks.single_label.facts import TOP
 
 
@@ -47,7 +49,10 @@ def row_losses(logits: tf.Tensor, batch: Mapping[str, tf.Tensor], objective: Obj
 def score_sums(
     logits: tf.Tensor, batch: Mapping[str, tf.Tensor], weights: tf.Tensor, objective: Objective = PLAIN
 ) -> tf.Tensor:
-    """float32 [3 + metrics of TOP + 3 * classes]: loss, correct rows, rows; hits; labelled, predicted and both by class.
+    """float32 [4 + metrics of TOP + (3 + 2 * BINS) * classes]: sums of rows, of classes, and of classes by logit.
+
+    Of rows: loss, correct, rows, cross-entropy, hits. Of classes: labelled, predicted and both. By logit: rows of other
+    classes and of the class, by the bin of its log-odds.
 
     Args:
         logits: float32 [rows, classes].
@@ -59,12 +64,22 @@ def score_sums(
     predicted = tf.argmax(logits, -1, tf.int32)
     right, rank = tf.cast(predicted == labels, tf.float32), _ranks(logits, labels)
     hits = [tf.cast(rank < count, tf.float32) for count in TOP.values()]
-    losses = row_losses(logits, batch, Objective(own=objective.own))
-    rows = tf.stack([losses, right, tf.ones_like(right), *hits])
-    ones = (tf.one_hot(ids, classes) for ids in (labels, predicted))
-    by_class = [tf.linalg.matvec(one, weights, transpose_a=True) for one in ones]
-    both = tf.linalg.matvec(tf.one_hot(labels, classes), weights * right, transpose_a=True)
-    return tf.concat([tf.linalg.matvec(rows, weights), *by_class, both], 0)
+    entropies = row_losses(logits, batch)
+    losses = entropies if objective.own is None else row_losses(logits, batch, objective)
+    rows = tf.stack([losses, right, tf.ones_like(right), entropies, *hits])
+    target = tf.one_hot(labels, classes)
+    by_class = [
+        tf.linalg.matvec(one, weights, transpose_a=True) for one in (target, tf.one_hot(predicted, classes))
+    ]
+    both = tf.linalg.matvec(target, weights * right, transpose_a=True)
+    by_logit = rows_by_logit(_log_odds(logits), target, weights)
+    return tf.concat([tf.linalg.matvec(rows, weights), *by_class, both, by_logit], 0)
+
+
+def _log_odds(logits: tf.Tensor) -> tf.Tensor:
+    """Of each class against all others, float32 [rows, classes]; infinite where the probability is 1."""
+    log_p = tf.nn.log_softmax(logits)
+    return log_p - tf.math.log(-tf.math.expm1(log_p))
 
 
 def _ranks(logits: tf.Tensor, label_ids: tf.Tensor) -> tf.Tensor:
@@ -77,16 +92,21 @@ def _ranks(logits: tf.Tensor, label_ids: tf.Tensor) -> tf.Tensor:
 def scores(sums: Sequence[float], objective: Objective = PLAIN) -> dict[str, float]:
     """Computes `SCORES` from `score_sums`: `[17.0, 95.0, 100.0, ...] -> {"accuracy": 0.95, ..., "loss": 0.17}`."""
     del objective
-    loss, correct, rows, *further = (float(value) for value in sums)
-    hits = dict(zip(TOP, further, strict=False))
-    counts = ClassCounts(*np.array(further[len(TOP) :]).reshape(3, -1))
+    of_rows, of_classes = np.split(np.asarray(sums, np.float64), [4 + len(TOP)])
+    loss, correct, rows, entropy, *hits = of_rows.tolist()
+    by_class = of_classes.reshape(3 + 2 * BINS, -1)  # a row of it has no meaning where it is of bins
+    counts = ClassCounts(*by_class[:3])
+    bins = by_class[3:].reshape(2, -1, BINS)
     return {
         "accuracy": correct / rows,
         "macro_f1": macro(f1(counts), counts),
         "macro_precision": macro(precision(counts), counts),
         "macro_recall": macro(recall(counts), counts),
         "mcc": matthews(counts, rows),
-        **{name: hit / rows for name, hit in hits.items()},
+        **{name: hit / rows for name, hit in zip(TOP, hits, strict=True)},
+        "micro_f1": correct / rows,
+        "cross_entropy": entropy / rows,
+        "auc": mean_of_known(areas(*bins)),
         "loss": loss / rows,
     }
 

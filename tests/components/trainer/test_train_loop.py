@@ -30,6 +30,7 @@ from components.trainer.train_loop import (
 )
 from models.checkpoints.classifier import load_classifier
 from models.errors import PipelineError
+from models.tasks.logit_bins import BINS
 from tests.components.trainer.conftest import INPUTS, LABELS, TASK, learnable_rows
 from tests.support.own_package import write_own_parts
 
@@ -312,7 +313,8 @@ def test_early_stopping_ends_the_run_and_keeps_the_best_weights(
 
 def of_one_row(loss: float, correct: float) -> np.ndarray:
     """Score sums of a row of the first class: no hits, no counts of other classes."""
-    return np.array([loss, correct, 1.0, 1.0, 1.0, *[1.0, 0.0, 0.0] * 3])
+    by_logit = np.zeros(2 * 3 * BINS)
+    return np.array([loss, correct, 1.0, loss, 1.0, 1.0, *[1.0, 0.0, 0.0] * 3, *by_logit])
 
 
 def test_of_equal_accuracies_the_weights_with_the_lowest_loss_are_kept(
@@ -368,7 +370,7 @@ def test_the_users_metric_is_scored_on_the_eval_split_and_chooses_the_weights(
 ) -> None:
     write_own_parts(tmp_path, {"mine": OWN_METRICS}, monkeypatch)
     wrong, nothing = "own_parts.mine.Wrong", "own_parts.mine.Nothing"
-    chosen = settings(epochs=4, learning_rate=1e-3, metrics=[nothing], metric_for_best_model=wrong)
+    chosen = settings(epochs=4, metrics=[nothing], metric_for_best_model=wrong)
     history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path / "state")
     values = [e[wrong] for e in history.evaluations]
     assert values == pytest.approx([1.0 - e["accuracy"] for e in history.evaluations])
@@ -382,7 +384,7 @@ def test_of_equal_values_of_the_users_metric_the_weights_with_the_lowest_loss_ar
 ) -> None:
     write_own_parts(tmp_path, {"mine": OWN_METRICS}, monkeypatch)
     told = iter([0.84, 0.25, 0.36])
-    monkeypatch.setattr(train_loop, "_score_sums", lambda *_: np.array([next(told), 1.0, 1.0]))
+    monkeypatch.setattr(train_loop, "_score_sums", lambda *_: of_one_row(next(told), 1.0))
     chosen = settings(epochs=3, metric_for_best_model="own_parts.mine.Nothing")
     history = train(load(checkpoint), data, chosen, STRATEGY, tmp_path / "state")
     assert history.best["epoch"] == 2

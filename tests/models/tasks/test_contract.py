@@ -175,6 +175,14 @@ def test_facts_name_metrics_and_scores_of_the_task(task):
     assert facts.SCORES[LOSS].lower_is_better
 
 
+def test_every_metric_that_rates_a_model_can_choose_the_best_weights(row):
+    facts = row.facts()
+    rates = {name for name, metric in facts.METRICS.items() if not metric.counts_rows}
+    assert rates - set(facts.SCORES) == set()
+    for name in rates:
+        assert facts.METRICS[name].lower_is_better == facts.SCORES[name].lower_is_better
+
+
 def test_a_name_means_the_same_in_every_task(row):
     facts = row.facts()
     for name, known in facts.METRICS.items():

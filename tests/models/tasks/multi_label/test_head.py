@@ -101,7 +101,7 @@ def test_scores_of_decisions_equal_scikit_learns_at_the_chosen_thresholds():
 
 
 def test_sums_have_the_same_size_for_any_number_of_rows():
-    assert sums(np.zeros((1, 2), np.float32), [0]).shape == (4 + 2 * 2 * thresholds.BINS,)
+    assert sums(np.zeros((1, 2), np.float32), [0]).shape == (5 + 2 * 2 * thresholds.BINS,)
 
 
 def test_labels_are_answered_most_probable_first_and_filled_up():
