@@ -1,11 +1,12 @@
 """Clean-up of published datasets, one function per pitfall; a recipe names those it needs, in order.
 
 Each takes the rows of one file and yields rows; the last one yields values in the order
-text, label (and group if the recipe splits by one).
+text, pair (if the recipe has pairs), label, group (if it splits by one).
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 
@@ -31,6 +32,37 @@ def trec_both_labels(rows: Iterable[Row]) -> Iterator[Row]:
     """Splits `DESC:manner How did ... ?` into the text `How did ... ?` and the labels `DESC` and `DESC:manner`."""
     for number, text, coarse, fine in _trec_parts(rows):
         yield Row(number, (text, [coarse, f"{coarse}:{fine}"]))
+
+
+def trec_question_pairs(rows: Iterable[Row]) -> Iterator[Row]:
+    """Pairs of questions with the label `same` or `different`, for their coarse class, and the group of both questions.
+
+    Questions are divided into groups, which later belong to one split each, by a hash, so no question is in two splits. In the
+    order of the hashes, each question of a group is paired with the next one of the same class and of another class, in turn.
+    Questions of several classes, and the last ones of a group if no such question follows, have no pair.
+    """
+    classes: dict[str, set[str]] = {}
+    lines: dict[str, int | str] = {}
+    for number, text, coarse, _ in _trec_parts(rows):
+        classes.setdefault(text, set()).add(coarse)
+        lines.setdefault(text, number)
+    of_group: dict[int, list[str]] = {}
+    of_one_class = [text for text in classes if len(classes[text]) == 1]
+    for text in sorted(of_one_class, key=lambda text: (_question_hash(text), text)):
+        of_group.setdefault(_question_hash(text)[0], []).append(text)
+    for group, texts in of_group.items():
+        for i, text in enumerate(texts):
+            label = ("same", "different")[i % 2]
+            others = (
+                other for other in texts[i + 1 :] if (classes[other] == classes[text]) == (label == "same")
+            )
+            if (other := next(others, None)) is not None:
+                yield Row(lines[text], (text, other, label, f"{group:03d}"))
+
+
+def _question_hash(text: str) -> bytes:
+    """Of the question without regard to case and white space; its first byte is the group."""
+    return hashlib.blake2b(" ".join(text.casefold().split()).encode(), digest_size=8).digest()
 
 
 def _trec_parts(rows: Iterable[Row]) -> Iterator[tuple[int | str, str, str, str]]:
@@ -75,6 +107,7 @@ def rotten_tomatoes_drop_plots(rows: Iterable[Row]) -> Iterator[Row]:
 CLEANUPS: dict[str, Callable[[Iterable[Row]], Iterator[Row]]] = {
     "trec_both_labels": trec_both_labels,
     "trec_coarse_label": trec_coarse_label,
+    "trec_question_pairs": trec_question_pairs,
     "sms_label_names": sms_label_names,
     "sms_split_swallowed_lines": sms_split_swallowed_lines,
     "rotten_tomatoes_drop_plots": rotten_tomatoes_drop_plots,

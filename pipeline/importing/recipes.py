@@ -22,7 +22,7 @@ from models.section import Section
 from models.tasks.label_list import read_labels
 from models.tasks.task import DEFAULT_TASK, TASKS
 from pipeline.importing.cleanup import CLEANUPS, UnexpectedRow
-from pipeline.importing.dataset import LABEL, REPORT_FILE, TEXT, write_dataset
+from pipeline.importing.dataset import LABEL, REPORT_FILE, TEXT, TEXT_PAIR, write_dataset
 from pipeline.importing.import_report import ImportReport
 from pipeline.importing.readers import read_rows
 from pipeline.importing.row_values import Layout, Table
@@ -49,6 +49,7 @@ class Recipe(Section):
         min_length=1, description="Columns to read, in the order that the clean-up expects."
     )
     cleanup: list[str] = Field(description="Functions of pipeline/importing/cleanup.py, in order.")
+    pairs: bool = Field(False, description="Rows have two texts, which the clean-up gives first.")
     split_by: str = Field("text", description="`text`, or the name of the group that is kept in one split.")
     rows: int = Field(ge=1, description="Number of rows that all splits together must have.")
     licence: str = Field(description="Licence or terms of the data.")
@@ -114,8 +115,8 @@ def make_dataset(
     )
     rows = _cleaned(fetched / recipe.member, recipe)
     by_group = recipe.split_by != TEXT
-    layout = Layout((TEXT, LABEL, recipe.split_by) if by_group else (TEXT, LABEL), group=by_group)
-    layout = layout._replace(task=TASKS[recipe.task])
+    features = (TEXT, *([TEXT_PAIR] if recipe.pairs else []), LABEL, *([recipe.split_by] if by_group else []))
+    layout = Layout(features, pair=recipe.pairs, group=by_group, task=TASKS[recipe.task])
     return write_dataset(
         [Table(fetched / recipe.member, recipe.format, rows)],
         layout,
