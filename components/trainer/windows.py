@@ -69,13 +69,15 @@ def text_logits(
 
 def _in_chunks(classify: Classify, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """`classify` of a few windows at a time, each time without the padding that none of them needs."""
-    windows = tf.shape(inputs[INPUT_IDS])[0]
+    windows, shapes = tf.shape(inputs[INPUT_IDS])[0], list[tf.TensorShape]()
 
     def some(start: tf.Tensor) -> tf.Tensor:
         chunk = {name: values[start : start + _CHUNK] for name, values in inputs.items()}
         # At least one token, so that an empty batch works too.
         width = tf.maximum(tf.reduce_max(tf.reduce_sum(chunk[ATTENTION_MASK], axis=1)), 1)
-        return classify({name: values[:, :width] for name, values in chunk.items()})
+        logits = classify({name: values[:, :width] for name, values in chunk.items()})
+        shapes.append(logits.shape)
+        return logits
 
     # At least one chunk, because nothing can be concatenated otherwise.
     count = tf.maximum(-(-windows // _CHUNK), 1)
@@ -86,4 +88,6 @@ def _in_chunks(classify: Classify, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor
         [tf.constant(0), chunks],
         parallel_iterations=1,
     )
-    return chunks.concat()
+    logits = chunks.concat()
+    logits.set_shape([None, *shapes[-1][1:]])  # an array forgets the number of labels, which the scores need
+    return logits

@@ -34,7 +34,9 @@ def test_project_is_where_configs_expect_it():
 
 def test_everything_that_the_build_copies_exists():
     named = re.findall(r"^!(\S+)", (PROJECT_DIR / ".dockerignore").read_text(encoding="utf-8"), re.M)
-    assert {"components", "models", "pipeline", "schemas", "configs", "data", "uv.lock"} < set(named)
+    assert {"components", "models", "pipeline", "own_parts", "schemas", "configs", "data", "uv.lock"} < set(
+        named
+    )
     missing = [name for name in named if name != "checkpoints" and not (PROJECT_DIR / name).exists()]
     assert missing == []
 

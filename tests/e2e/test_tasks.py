@@ -116,7 +116,8 @@ def several(tmp_path_factory) -> Pushed:
 def number(tmp_path_factory) -> Pushed:
     folder = tmp_path_factory.mktemp("number")
     options = ("--label", "price", "--task", "regression")
-    return pushed(folder, table_of_numbers(), *options, train__loss="huber")
+    own = {"train__loss": "huber", "transform__text": "own_parts.cleaning.without_markup"}
+    return pushed(folder, table_of_numbers(), *options, **own)
 
 
 def test_several_labels_are_learned_and_answered_with_their_scores(several: Pushed) -> None:
@@ -155,6 +156,7 @@ def test_a_number_is_learned_and_answered_in_its_unit(number: Pushed) -> None:
     assert (cat["name"], lima["name"]) == ("price", "price")
     assert abs(cat["value"] - 5000) < 200 < abs(cat["value"] - 5800)
     assert abs(lima["value"] - 5800) < 200
+    assert number.answers("<p>what is&nbsp;the cat 1</p>") == [cat]  # cleaned as in training
     constants = json.loads((number.model / "assets.extra/answer.json").read_text())
     assert constants["mean"][0] == pytest.approx(5400, abs=100)
     assert constants["deviation"][0] == pytest.approx(327, abs=50)
