@@ -16,6 +16,7 @@ from components.trainer.dataset import Batching
 from components.trainer.history import read_history
 from components.trainer.run_fn import run_fn
 from components.trainer.windows import parsed_windows, text_logits
+from own_parts.metrics import ExpectedCost
 from tests.components.trainer.conftest import INPUTS, TASK
 from tests.components.trainer.test_run_fn import custom_config, fn_args, transform
 
@@ -211,3 +212,25 @@ def test_a_text_of_20000_words_is_answered_by_its_windows(served: tuple[Any, dic
         0,
         3,
     )
+
+
+def test_the_users_head_reads_windows_and_the_users_metric_the_answers_of_texts(tmp_path: Path) -> None:
+    cost = "own_parts.metrics.ExpectedCost"
+    config = custom_config(tmp_path)
+    config["transform"] = {"max_length": 12, "window": {"stride": 3, "aggregate": "mean"}}
+    config["model"]["head"] = "own_parts.heads.MeanPooling"
+    config["train"] |= {"epochs": 1, "metrics": [cost], "tensorboard": False}
+    raw_spec = {"text": tf.io.FixedLenFeature([1], tf.string), "label": tf.io.FixedLenFeature([1], tf.string)}
+    raw = long_texts(45)
+    made = transform(tmp_path, config, raw_spec, raw)
+    texts = [(r["input_ids"].tolist(), r["window_lengths"].tolist(), int(r["label_id"])) for r in made]
+    write_texts(tmp_path / "train" / "part.gz", texts[:30])
+    write_texts(tmp_path / "eval" / "part.gz", texts[30:])
+    progress.set_sink(lambda report: None)
+    run_fn(fn_args(tmp_path, config))
+    progress.set_sink(None)
+    model = tf.saved_model.load(str(tmp_path / "model" / "Format-Serving"))
+    metric, targets = ExpectedCost(list(TOPICS)), np.array([label for _, _, label in texts[30:]])
+    probabilities = answers(model, [row["text"][0] for row in raw[30:]])
+    expected = metric.value(metric.sums(targets, {"probabilities": probabilities}))
+    assert read_history(tmp_path / "run").best[cost] == pytest.approx(expected, abs=1e-6)
