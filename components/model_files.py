@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from models import features
 from models.errors import PipelineError
+from models.tasks.objective import Constants
 
 SAVED_MODEL = "saved_model.pb"
 EXTRAS = "assets.extra"  # the folder of a SavedModel that loaders ignore
@@ -24,6 +27,13 @@ RECORD_FILE = Path(EXTRAS, "push.json")
 SUMS_FILE = Path(EXTRAS, "SHA256SUMS")
 _SUMS = SUMS_FILE.as_posix()
 _RANDOM = "fingerprint.pb"
+
+
+def read_constants(model_dir: Path) -> Constants:
+    """The constants of a model's answer; {} if it has none."""
+    path = model_dir / EXTRAS / features.ANSWER_FILE
+    constants: Constants = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return constants
 
 
 def file_digests(model_dir: Path) -> dict[str, str]:

@@ -67,7 +67,7 @@ def check_metrics(
             f"evaluate.classes: task {task.name!r} has no measure {unknown!r} of a label; it has {known_measures}"
         )
     for key, settings in export.chosen().items():
-        if not facts.EXPORT_METRICS:
+        if not facts.EXPORT_METRICS or task.name not in (FORMATS[key].tasks or (task.name,)):
             raise ValueError(f"export.{key}: models of task {task.name!r} cannot be exported; remove it")
         if settings.metric not in facts.EXPORT_METRICS:
             raise ValueError(

@@ -5,9 +5,11 @@
     python classify.py "first text" "second text"        for a model of text pairs: two texts per row
     python classify.py --pairs "first text" "second text"        if the model's inputs do not show that it takes pairs
 
-Prints one line of JSON per row: {"label": "NUM", "probabilities": {"ABBR": 0.001, ...}}.
+Prints one line of JSON per row: {"label": "NUM", "probabilities": {"ABBR": 0.001, ...}}, of a model with several labels
+{"labels": ["ad", "spam"], "probabilities": {...}}, and of one that predicts a number {"name": "price", "value": 12.5}.
 Requires numpy, tokenizers and, for .tflite, ai-edge-litert, for .onnx, onnxruntime (requirements.txt). Reads
-labels.txt and tokenizer.json, which has the maximum length of a text, from its own folder.
+labels.txt, tokenizer.json, which has the maximum length of a text, and answer.json, if the answer has decision thresholds, from
+its own folder.
 """
 
 from __future__ import annotations
@@ -35,10 +37,12 @@ _NO_BYTE = re.compile(
 class Runtime(NamedTuple):
     """A loaded model.
 
-    `inputs`: names of the inputs. `predict`: inputs, int32 [rows, tokens] -> probabilities float32 [rows, classes].
+    `inputs`: names of the inputs. `output`: name of the output. `predict`: inputs, int32 [rows, tokens] -> probabilities
+    float32 [rows, classes], or numbers float32 [rows].
     """
 
     inputs: Sequence[str]
+    output: str
     predict: Callable[[Tokens], np.ndarray]
 
 
@@ -50,20 +54,26 @@ class Classifier:
         self._tokenizer = Tokenizer.from_file(str(model.with_name("tokenizer.json")))
         # Only "\n" ends a label, unlike in splitlines().
         self._labels = model.with_name("labels.txt").read_bytes().decode().removesuffix("\n").split("\n")
+        constants = model.with_name("answer.json")
+        answer = json.loads(constants.read_text(encoding="utf-8")) if constants.is_file() else {}
+        self._thresholds = answer.get("thresholds")  # of a model with several labels
         # Some tokenizers give even a single text token types.
         types_of_one = self._tokenizer.encode("").type_ids
         self.takes_pairs = "token_type_ids" in self._runtime.inputs and not any(types_of_one)
 
     def __call__(self, rows: Sequence[str] | Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """Returns the most probable label and all probabilities for each text or pair of texts."""
-        probabilities = self._runtime.predict(self._tokens(rows))
-        return [
-            {
-                "label": self._labels[int(row.argmax())],
-                "probabilities": {name: float(share) for name, share in zip(self._labels, row, strict=True)},
-            }
-            for row in probabilities
-        ]
+        """Returns the answer to each text or pair of texts, as `python classify.py` prints it."""
+        return [self._answer(row) for row in self._runtime.predict(self._tokens(rows))]
+
+    def _answer(self, row: np.ndarray) -> dict[str, Any]:
+        if self._runtime.output == "value":
+            return {"name": self._labels[0], "value": float(row)}
+        shares = {name: float(share) for name, share in zip(self._labels, row, strict=True)}
+        if self._thresholds is None:
+            return {"label": self._labels[int(row.argmax())], "probabilities": shares}
+        limits = np.array(self._thresholds, np.float32)
+        order = np.argsort(-row, kind="stable")
+        return {"labels": [self._labels[i] for i in order if row[i] >= limits[i]], "probabilities": shares}
 
     def _tokens(self, rows: Sequence[str] | Sequence[tuple[str, str]]) -> Tokens:
         """Token ids, truncated to the maximum length of the model and padded to the longest row."""
@@ -92,11 +102,11 @@ def open_tflite(path: Path) -> Runtime:
     interpreter = Interpreter(model_path=str(path), num_threads=usable_cores())
     runner = interpreter.get_signature_runner()
     indexes = {name: detail["index"] for name, detail in runner.get_input_details().items()}
-    [output] = runner.get_output_details().values()
+    [(name, output)] = runner.get_output_details().items()
     shape: list[int] = []
 
     def predict(tokens: Tokens) -> np.ndarray:
-        inputs = {index: np.asarray(tokens[name], np.int32) for name, index in indexes.items()}
+        inputs = {index: np.asarray(tokens[key], np.int32) for key, index in indexes.items()}
         rows, length = next(iter(inputs.values())).shape
         if shape != [rows, length]:  # resizing takes as long as classifying a short text
             for index in inputs:
@@ -108,7 +118,7 @@ def open_tflite(path: Path) -> Runtime:
         interpreter.invoke()
         return np.asarray(interpreter.get_tensor(output["index"]))
 
-    return Runtime(list(indexes), predict)
+    return Runtime(list(indexes), name, predict)
 
 
 def open_onnx(path: Path) -> Runtime:
@@ -120,13 +130,14 @@ def open_onnx(path: Path) -> Runtime:
     options.log_severity_level = 3  # errors only
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [info.name for info in session.get_inputs()]
+    [output] = [info.name for info in session.get_outputs()]
 
     def predict(tokens: Tokens) -> np.ndarray:
         inputs = {name: np.asarray(tokens[name], np.int32) for name in names}
-        [probabilities] = session.run(["probabilities"], inputs)
-        return np.asarray(probabilities)
+        [answers] = session.run([output], inputs)
+        return np.asarray(answers)
 
-    return Runtime(names, predict)
+    return Runtime(names, output, predict)
 
 
 def usable_cores() -> int:

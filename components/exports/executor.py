@@ -30,7 +30,7 @@ from components.exports.spec import (
     SETTINGS_KEY,
     TRANSFORMED_EXAMPLES_KEY,
 )
-from components.model_files import require_exported
+from components.model_files import read_constants, require_exported
 from components.refusal import REFUSED
 from models.errors import PipelineError
 from models.tasks.task import TASKS
@@ -100,7 +100,8 @@ def _export(job: _Job) -> ExportReport:
     metric, columns = job.settings["metric"], job.settings["text_columns"]
     require_exported(job.saved_model)
     task = TASKS[job.settings["task"]]
-    held_to = trial.read_trial(job.split, served_inputs(job.saved_model), job.settings["rows"], task)
+    inputs, constants = served_inputs(job.saved_model), read_constants(job.saved_model)
+    held_to = trial.read_trial(job.split, inputs, job.settings["rows"], task, constants)
     size = _bytes(path for path in job.saved_model.rglob("*") if path.is_file())
     served = trial.try_model(trial.open_served(job.saved_model), held_to, size, metric)
     variants = tuple(_variants(job, held_to, served))
@@ -150,7 +151,8 @@ def _variant(name: str, job: _Job, held_to: trial.Trial, served: trial.Tried) ->
         size, metric = _bytes(module.files(job.out, name)), job.settings["metric"]
         with module.opened(job.out, name) as opened:
             tried = trial.try_model(opened, held_to, size, metric)
-        return trial.judge(name, tried, served, held_to.task, metric, job.settings["max_drop"])
+        max_drop = job.settings["max_drop"]
+        return trial.judge(name, tried, served, held_to.task, metric, max_drop, held_to.constants)
     except NotInstalledError:
         raise
     except PipelineError as error:

@@ -46,10 +46,11 @@ class Export(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """The package of a format and the id of its node."""
+    """The package of a format, the id of its node, and the tasks whose answers its shipped program gives (None: all)."""
 
     package: str
     node_id: str
+    tasks: tuple[str, ...] | None = None
 
     @property
     def module(self) -> str:
@@ -64,5 +65,5 @@ class Format:
 FORMATS = {
     "tflite": Format("components.exports.tflite", "TFLiteExport"),
     "onnx": Format("components.exports.onnx", "ONNXExport"),
-    "tfjs": Format("components.exports.tfjs", "TFJSExport"),
+    "tfjs": Format("components.exports.tfjs", "TFJSExport", ("single_label",)),
 }

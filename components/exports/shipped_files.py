@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from components.exports import classify
-from components.exports.served import served_inputs
+from components.exports.served import served_answer, served_inputs
 from components.model_files import EXTRAS
 from models import features
 from models.tasks.label_list import read_labels
@@ -47,6 +47,8 @@ def write_shipped_files(
 
     labels = read_labels(saved_model / EXTRAS / LABELS)
     shutil.copyfile(saved_model / EXTRAS / LABELS, out / LABELS)
+    if (saved_model / EXTRAS / features.ANSWER_FILE).is_file():
+        shutil.copyfile(saved_model / EXTRAS / features.ANSWER_FILE, out / features.ANSWER_FILE)
     write_tokenizer(checkpoint, max_length, out)
     shutil.copyfile(classify.__file__, out / EXAMPLE)
     packages = [f"{name}=={version(name)}" for name in ("numpy", "tokenizers", runtime)]
@@ -55,9 +57,10 @@ def write_shipped_files(
     shows_pairs = features.TOKEN_TYPE_IDS in inputs and not any(
         kind for _, kind in load_spec(checkpoint).single
     )
-    (out / "README.md").write_text(
-        _readme(labels, max_length, text_columns, inputs, models, shows_pairs), encoding="utf-8"
+    readme = _readme(
+        labels, max_length, text_columns, inputs, models, shows_pairs, served_answer(saved_model)
     )
+    (out / "README.md").write_text(readme, encoding="utf-8")
 
 
 def write_tokenizer(checkpoint: Path, max_length: int, out: Path) -> None:
@@ -87,29 +90,33 @@ def _readme(
     inputs: Sequence[str],
     models: Sequence[str],
     shows_pairs: bool,
+    answer: tuple[str, int],
 ) -> str:
     pair = len(text_columns) > 1
     texts = '"first text" "second text"' if pair else '"a text"'
     if pair and not shows_pairs:
         texts = f"--pairs {texts}"
+    name, rank = answer
+    shape = f"[batch, {len(labels)}]" if rank > 1 else "[batch]"
     columns = " and ".join(f"`{name}`" for name in text_columns)
     return f"""# A text classifier
 
     pip install -r {REQUIREMENTS}
     python {EXAMPLE} {texts}
 
-prints the label and the probability of each of the {len(labels)} labels. In Python, use `Classifier` from
-`{EXAMPLE}`.
+prints the answer as a line of JSON: the label or labels that apply and the probability of each of them, or a number.
+In Python, use `Classifier` from `{EXAMPLE}`.
 
 | file | contains |
 |---|---|
 | {", ".join(f"`{name}`" for name in models)} | the model; the name says how its weights are stored |
 | `{TOKENIZER}` | the tokenizer: truncates to {max_length} tokens, pads to the longest text of a batch |
 | `{VOCABULARY}` | its vocabulary; the id is the line number, starting at 0 |
-| `{LABELS}` | the labels, in the order of the probabilities |
+| `{LABELS}` | the labels, in the order of the probabilities, or the name of the number |
+| `{features.ANSWER_FILE}` | only for some tasks: constants of the answer, such as the decision thresholds of labels |
 | `export.json` | version, metric, size and latency, compared with those of the served model |
 
 - Inputs: {", ".join(f"`{name}`" for name in inputs)}, int32 [batch, tokens]: any number of rows, up to {max_length} tokens.
-- Output: `{features.PROBABILITIES}`, float32 [batch, {len(labels)}].
+- Output: `{name}`, float32 {shape}.
 - Trained on the column{"s" if pair else ""} {columns}.
 """

@@ -18,6 +18,7 @@ from components.trainer.dataset import Batching, evaluation_batches, list_shards
 from models import features
 from models.answers import answer_name
 from models.errors import PipelineError
+from models.tasks.objective import Constants
 from models.tasks.task import Task, metric
 
 _BATCH = 64
@@ -26,11 +27,16 @@ _REPEATS = 10
 
 @dataclass(frozen=True)
 class Trial:
-    """Rows for the comparison. `batches`: tokens, and label ids int32 [rows], of similar length."""
+    """Rows for the comparison.
+
+    `batches`: tokens, and labels [rows, ...] as the task's `targets` gives them, of similar length. `constants`: of the
+    served model's answer.
+    """
 
     task: Task
     batches: Sequence[tuple[Tokens, np.ndarray]]
     timed_batches: dict[str, Tokens]
+    constants: Constants
 
     @property
     def rows(self) -> int:
@@ -40,16 +46,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tried:
-    """Answers to all rows of a trial: probabilities float32 [rows, classes]."""
+    """Answers to all rows of a trial: probabilities float32 [rows, ...], values of the task's ANSWER."""
 
     probabilities: np.ndarray
     figures: Figures
 
 
-def read_trial(split: Path, inputs: tuple[str, ...], limit: int, task: Task) -> Trial:
+def read_trial(
+    split: Path, inputs: tuple[str, ...], limit: int, task: Task, constants: Constants | None = None
+) -> Trial:
     """The first `limit` rows of a split of transformed examples, or all if it has fewer.
 
-    `inputs`: names of the model's inputs, as `served_inputs` returns them.
+    `inputs`: names of the model's inputs, as `served_inputs` returns them. `constants`: of the model's answer.
 
     Raises:
         PipelineError: the split has no rows.
@@ -61,7 +69,7 @@ def read_trial(split: Path, inputs: tuple[str, ...], limit: int, task: Task) -> 
         raise PipelineError(f"{split}: no rows to compare an export with the served model on")
     # A batch of medium length, because the pool is sorted by length.
     tokens = batches[len(batches) // 2][0]
-    return Trial(task, batches, {str(rows): _first(tokens, rows) for rows in LATENCY_ROWS})
+    return Trial(task, batches, {str(rows): _first(tokens, rows) for rows in LATENCY_ROWS}, constants or {})
 
 
 def _as_arrays(batch: dict[str, tf.Tensor], inputs: tuple[str, ...], task: Task) -> tuple[Tokens, np.ndarray]:
@@ -95,11 +103,19 @@ def try_model(opened: Opened, trial: Trial, size: int, measured: str) -> Tried:
         rows: round(statistics.median(opened.seconds(tokens, _REPEATS)) * 1e3, 3)
         for rows, tokens in trial.timed_batches.items()
     }
-    value = trial.task.figures().measure(measured, labels, probabilities)
+    value = trial.task.figures().measure(measured, labels, probabilities, trial.constants)
     return Tried(probabilities, Figures(size, value, milliseconds))
 
 
-def judge(name: str, tried: Tried, served: Tried, task: Task, measured: str, max_drop: float) -> Variant:
+def judge(
+    name: str,
+    tried: Tried,
+    served: Tried,
+    task: Task,
+    measured: str,
+    max_drop: float,
+    constants: Constants | None = None,
+) -> Variant:
     """The variant's figures, and the reason if it is rejected."""
     largest = float(np.abs(tried.probabilities - served.probabilities).max())
     difference = tried.figures.value - served.figures.value
@@ -112,5 +128,5 @@ def judge(name: str, tried: Tried, served: Tried, task: Task, measured: str, max
             f"{measured} {tried.figures.value:.4f} is {drop:.4f} below the served model's "
             f"{served.figures.value:.4f}, at most {max_drop:g} is allowed (max_drop)"
         )
-    agreement = task.figures().agreement(tried.probabilities, served.probabilities)
+    agreement = task.figures().agreement(tried.probabilities, served.probabilities, constants)
     return Variant(name, reason, tried.figures, difference, largest, agreement)

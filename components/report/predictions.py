@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers the ops of the transform graph
 
 from components.example_gen.rows import read_examples, text_of
-from components.model_files import EXTRAS
+from components.model_files import EXTRAS, read_constants
 from components.settings import DataSettings
 from models import features
 from models.tasks.label_list import read_labels
@@ -135,13 +134,6 @@ def predict_split(
         tuple(worst),
         constants,
     )
-
-
-def read_constants(model_dir: Path) -> Constants:
-    """The constants of a model's answer; {} if it has none."""
-    path = model_dir / EXTRAS / features.ANSWER_FILE
-    constants: Constants = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return constants
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:

@@ -263,10 +263,14 @@ class Figures(Protocol):
     def targets(self, rows: Sequence[Sequence[Any]], classes: Sequence[str]) -> np.ndarray:
         """The values of the label column of rows as numbers, [rows, ...]; `classes` are the labels of the list."""
 
-    def measure(self, metric: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
-        """Computes one of `EXPORT_METRICS`; only tasks with exports have it."""
+    def measure(
+        self, metric: str, labels: np.ndarray, probabilities: np.ndarray, constants: Constants | None = None
+    ) -> float:
+        """Computes one of `EXPORT_METRICS`; only tasks with exports have it. `constants` are those of the answer."""
 
-    def agreement(self, probabilities: np.ndarray, others: np.ndarray) -> float:
+    def agreement(
+        self, probabilities: np.ndarray, others: np.ndarray, constants: Constants | None = None
+    ) -> float:
         """Share of rows that two models answer alike."""
 
     def figures(

@@ -82,14 +82,14 @@ def test_defaults_are_the_tasks(tmp_path, task, metric, best):
         (
             "multi_label",
             "micro_f1",
-            "export.onnx={}",
-            "export.onnx: models of task 'multi_label' cannot be exported; remove it",
+            "export.tfjs={}",
+            "export.tfjs: models of task 'multi_label' cannot be exported; remove it",
         ),
         (
             "regression",
             "r2",
-            "export.tflite={}",
-            "export.tflite: models of task 'regression' cannot be exported; remove it",
+            "export.tflite={metric: accuracy}",
+            "export.tflite.metric must be one of r2, pearson, spearman for task 'regression', got 'accuracy'",
         ),
         (
             "regression",
@@ -143,6 +143,14 @@ def test_what_the_task_does_not_have_is_an_error_of_the_config(tmp_path, task, m
     with pytest.raises(UsageError) as caught:
         load(tmp_path, task, metric, *([override] if override else []))
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "gated"), [("multi_label", "micro_f1", "micro_f1"), ("regression", "r2", "r2")]
+)
+def test_exports_are_held_to_a_metric_of_the_task(tmp_path, task, metric, gated):
+    config = load(tmp_path, task, metric, "export.onnx={}", "export.tflite={}")
+    assert (config.export.onnx.metric, config.export.tflite.metric) == (gated, gated)
 
 
 def test_bounds_of_correlations_and_r2_may_be_negative(tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from models.tasks.objective import Constants
 from tests.support.tiny_model import SPECIAL, TOPICS, write_checkpoint
 
 LABELS = sorted(TOPICS)
@@ -29,8 +30,10 @@ def export_tiny(
     seed: int = 0,
     model_type: str = "bert",
     write_tokenizer: Callable[[Path], Path] | None = None,
+    task: str = "single_label",
+    constants: Constants | None = None,
 ) -> TinyExport:
-    """An untrained model that nevertheless gives different texts different labels.
+    """An untrained model that nevertheless gives different texts different labels, or numbers.
 
     Encoders other than BERT have BERT's tokenizer beside them, or what `write_tokenizer` writes.
     """
@@ -49,19 +52,20 @@ def export_tiny(
         write_tokenizer(checkpoint)
     if model_type != "bert":
         write_encoder(checkpoint, model_type, vocab_size=len(load_spec(checkpoint).vocab))
-    labels = folder / "labels.txt"
-    labels.write_text("".join(f"{label}\n" for label in LABELS))
+    labels, names = folder / "labels.txt", LABELS[:1] if task == "regression" else LABELS
+    labels.write_text("".join(f"{label}\n" for label in names))
     data = {"path": "data", "schema": "schema.pbtxt", "label_list": "labels.txt", "text": TEXT}
     data |= {"text_pair": PAIR} if pairs else {}
     columns = [TEXT, PAIR] if pairs else [TEXT]
-    transform = write_transform_graph(folder, checkpoint, labels, data, columns)
-    model = load_classifier(checkpoint, LABELS, seed=seed)
+    transform = write_transform_graph(folder, checkpoint, labels, data, columns, task)
+    model = load_classifier(checkpoint, names, seed=seed)
     make_decided(model, pairs)
     out = folder / "saved_model"
     export_model(
-        ServingModel(model, transform, DataSettings.model_validate(data), labels, TASKS["single_label"]),
+        ServingModel(model, transform, DataSettings.model_validate(data), labels, TASKS[task]),
         labels,
         out,
+        constants,
     )
     return TinyExport(out, checkpoint, columns)
 
@@ -84,7 +88,12 @@ def make_decided(model: Any, pairs: bool) -> None:
 
 
 def write_transform_graph(
-    folder: Path, checkpoint: Path, labels: Path, data: dict[str, str], columns: list[str]
+    folder: Path,
+    checkpoint: Path,
+    labels: Path,
+    data: dict[str, str],
+    columns: list[str],
+    task: str = "single_label",
 ) -> Any:
     """Writes `folder`/graph, the transform graph of the checkpoint's tokenizer; returns its TFTransformOutput."""
     import tensorflow as tf
@@ -99,16 +108,18 @@ def write_transform_graph(
         "transform": {"max_length": MAX_LENGTH},
         "checkpoint_dir": str(checkpoint),
         "labels_path": str(labels),
-        "task": "single_label",
+        "task": task,
     }
-    raw_spec = {name: tf.io.FixedLenFeature([1], tf.string) for name in (*columns, "label")}
+    label_type = tf.float32 if task == "regression" else tf.string
+    types = {**dict.fromkeys(columns, tf.string), "label": label_type}
+    raw_spec = {name: tf.io.FixedLenFeature([1], dtype) for name, dtype in types.items()}
     out = folder / "graph"
     # What Transform does when, as here, nothing has to be counted over the data; without Beam.
     impl_helper.analyze_in_place(
         lambda inputs: preprocessing_fn(inputs, config),
         force_tf_compat_v1=False,
         feature_specs=raw_spec,
-        type_specs={name: tf.TensorSpec([None, 1], tf.string) for name in raw_spec},
+        type_specs={name: tf.TensorSpec([None, 1], dtype) for name, dtype in types.items()},
         transform_output_path=str(out),
     )
     raw_metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw_spec))

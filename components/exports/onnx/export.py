@@ -15,7 +15,6 @@ from components.exports.erfc import without_erfc
 from components.exports.opened import Opened, timed
 from components.exports.shipped_files import write_shipped_files
 from components.exports.token_model import converting, token_function
-from models import features
 
 VARIANTS = ("float32", "int8")
 OPSET = 18  # sufficient for all ops, and supported by onnxruntime since 2023
@@ -24,7 +23,7 @@ _LARGE = 4096  # bytes of a constant; smaller ones may be shapes, which the conv
 
 
 def convert(saved_model: Path, variant: str, out: Path) -> None:
-    """Writes `model.<variant>.onnx`: int32 [batch, tokens] inputs, "probabilities" float32 [batch, classes].
+    """Writes `model.<variant>.onnx`: int32 [batch, tokens] inputs, the answer, such as "probabilities" float32 [batch, classes].
 
     Args:
         saved_model: folder that the Trainer exported.
@@ -51,18 +50,18 @@ def _float32(saved_model: Path) -> Any:
 
     function = token_function(saved_model)
     inputs = {tensor.name: tensor.op.name for tensor in function.inputs}
-    [output] = function.outputs
+    [(answer, output)] = zip(function.structured_outputs, function.outputs, strict=True)
     graph, weights = _without_weights(without_erfc(function.graph.as_graph_def()))
     model, _ = from_graph_def(
         graph,
         input_names=[*inputs, *weights],
         output_names=[output.name],
-        tensors_to_rename={**inputs, output.name: features.PROBABILITIES},
+        tensors_to_rename={**inputs, output.name: answer},
         opset=OPSET,
     )
     _put_back(model.graph, weights)
     for value in [*model.graph.input, *model.graph.output]:
-        for dimension, axis in zip(value.type.tensor_type.shape.dim, AXES, strict=True):
+        for dimension, axis in zip(value.type.tensor_type.shape.dim, AXES, strict=False):
             if not dimension.HasField("dim_value"):
                 dimension.dim_param = axis
     return model

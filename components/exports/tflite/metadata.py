@@ -31,7 +31,9 @@ _DESCRIPTIONS = {
     features.ATTENTION_MASK: "1 for a token, 0 for padding.",
     features.TOKEN_TYPE_IDS: "The token types that the tokenizer gives, such as 1 for the second text.",
     features.PROBABILITIES: "Probability of each label.",
+    features.VALUE: "The predicted number.",
 }
+_DIMENSIONS = {features.PROBABILITIES: ["batch", "label"], features.VALUE: ["batch"]}
 
 
 def add_metadata(model: Path, labels: Path, vocabulary: Path, family: str, options: str | None) -> None:
@@ -84,7 +86,7 @@ def metadata(
         b,
         {
             2: _vector(b, [_tensor(b, name, ["batch", "tokens"]) for name in inputs]),
-            3: _vector(b, [_tensor(b, name, ["batch", "label"], [label_file]) for name in outputs]),
+            3: _vector(b, [_tensor(b, name, _DIMENSIONS[name], [label_file]) for name in outputs]),
             **_tokenizer(b, vocabulary_file, options),
         },
     )

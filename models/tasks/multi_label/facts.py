@@ -61,7 +61,7 @@ TRAIN_KEYS = ("class_weights", "label_smoothing_factor")
 LOSS_KEYS = TRAIN_KEYS
 OWN_PARTS = ("transform.text", "model.head", "train.loss", "train.metrics")
 
-EXPORT_METRICS: Sequence[str] = ()
+EXPORT_METRICS = ("micro_f1", "macro_f1")
 
 LABEL_KINDS = ("bytes",)
 OF_WORDS = False

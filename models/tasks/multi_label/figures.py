@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from models.tasks.class_counts import ClassCounts, f1, macro, micro_f1
 from models.tasks.multi_label.decisions import tuples
 from models.tasks.multi_label.facts import as_label
 from models.tasks.objective import Constants
@@ -51,9 +52,23 @@ def targets(rows: Sequence[Sequence[Any]], classes: Sequence[str]) -> np.ndarray
     return tuples([place[x] for x in map(as_label, values) if x in place] for values in rows)
 
 
-def agreement(probabilities: np.ndarray, others: np.ndarray) -> float:
-    """Share of rows whose probabilities are all on the same side of 0.5."""
-    return float(((probabilities >= 0.5) == (others >= 0.5)).all(-1).mean())
+def measure(
+    metric: str, labels: np.ndarray, probabilities: np.ndarray, constants: Constants | None = None
+) -> float:
+    """One of the `EXPORT_METRICS` of `facts`, of the labels that apply: label ids, object [rows] -> number."""
+    has, answered = _has(labels, probabilities.shape[-1]), _applies(probabilities, constants)
+    counts = ClassCounts(*(part.sum(0).astype(np.float64) for part in (has, answered, has & answered)))
+    return micro_f1(counts) if metric == "micro_f1" else macro(f1(counts), counts)
+
+
+def agreement(probabilities: np.ndarray, others: np.ndarray, constants: Constants | None = None) -> float:
+    """Share of rows to which the same labels apply."""
+    return float((_applies(probabilities, constants) == _applies(others, constants)).all(-1).mean())
+
+
+def _applies(probabilities: np.ndarray, constants: Constants | None) -> np.ndarray:
+    """bool [rows, classes]."""
+    return np.asarray(probabilities >= _thresholds(constants, probabilities.shape[-1]))
 
 
 def figures(
@@ -154,20 +169,20 @@ def answer_sections(figures: Figures, judged: Judged) -> Iterator[Section]:
     if figures.labels_per_row is None:
         return
     whole = figures.labelled + figures.predicted
-    f1 = np.divide(2 * figures.both, whole, out=np.ones(len(whole)), where=whole > 0)
-    weakest = np.argsort(f1, kind="stable")[:_LABELS_SHOWN]
+    of_label = np.divide(2 * figures.both, whole, out=np.ones(len(whole)), where=whole > 0)
+    weakest = np.argsort(of_label, kind="stable")[:_LABELS_SHOWN]
     note = (
-        f"The weakest first{shortened(len(f1), _LABELS_SHOWN)}. A label applies from its threshold on, which is chosen on "
+        f"The weakest first{shortened(len(of_label), _LABELS_SHOWN)}. A label applies from its threshold on, which is chosen on "
         f"the eval split. {figures.labels_per_row:.2f} labels and {figures.answers_per_row:.2f} answers per row. "
         f"{judged.rows_note()}"
     )
     measures = list(judged.per_class)
     columns = ["label", "threshold", "labelled", "answered", "both", *measures, ""]
-    rows: list[list[Cell]] = [_label_row(figures, judged, int(i), float(f1[i])) for i in weakest]
+    rows: list[list[Cell]] = [_label_row(figures, judged, int(i), float(of_label[i])) for i in weakest]
     yield Section("By label", note, [Table(columns, rows)])
 
 
-def _label_row(figures: Figures, judged: Judged, i: int, f1: float) -> list[Cell]:
+def _label_row(figures: Figures, judged: Judged, i: int, value: float) -> list[Cell]:
     counts = (figures.labelled[i], figures.predicted[i], figures.both[i])
     measured = (f"{values[i]:.3f}" if i in values else "" for values in judged.per_class.values())
     return [
@@ -175,7 +190,7 @@ def _label_row(figures: Figures, judged: Judged, i: int, f1: float) -> list[Cell
         f"{figures.thresholds[i]:.3f}",
         *(int(n) for n in counts),
         *measured,
-        Share(f1),
+        Share(value),
     ]
 
 

@@ -40,7 +40,7 @@ TRAIN_KEYS: Sequence[str] = ()
 LOSS_KEYS = TRAIN_KEYS
 OWN_PARTS = ("transform.text", "model.head", "train.loss", "train.metrics")
 
-EXPORT_METRICS: Sequence[str] = ()
+EXPORT_METRICS = ("r2", "pearson", "spearman")  # in all units at most 1
 
 LABEL_KINDS = ("float", "int64")
 OF_WORDS = False

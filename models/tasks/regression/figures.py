@@ -57,13 +57,17 @@ def targets(rows: Sequence[Sequence[Any]], classes: Sequence[str]) -> np.ndarray
     return np.array([values[0] if values else np.nan for values in rows], np.float32)
 
 
-def measure(metric: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
+def measure(
+    metric: str, labels: np.ndarray, probabilities: np.ndarray, constants: Constants | None = None
+) -> float:
     """A metric of the Evaluator: targets and values float32 [rows] -> number."""
+    del constants
     return MEASURES[metric](labels.astype(np.float64), probabilities.astype(np.float64))
 
 
-def agreement(probabilities: np.ndarray, others: np.ndarray) -> float:
+def agreement(probabilities: np.ndarray, others: np.ndarray, constants: Constants | None = None) -> float:
     """Share of rows with the same number, to four digits."""
+    del constants
     return float(np.isclose(probabilities, others, rtol=1e-4, atol=1e-6).mean())
 
 

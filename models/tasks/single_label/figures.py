@@ -242,19 +242,24 @@ def gravity(mistake: Mistake) -> float:
 # --- the gate of the exports ------------------------------------------------------------------------
 
 
-def measure(metric: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
+def measure(
+    metric: str, labels: np.ndarray, probabilities: np.ndarray, constants: Constants | None = None
+) -> float:
     """One of the `EXPORT_METRICS` of `facts`.
 
     Args:
         metric: its name.
         labels: label ids, int32 [rows].
         probabilities: float32 [rows, classes].
+        constants: none.
     """
+    del constants
     return _MEASURES[metric](labels, probabilities.argmax(-1))
 
 
-def agreement(probabilities: np.ndarray, others: np.ndarray) -> float:
+def agreement(probabilities: np.ndarray, others: np.ndarray, constants: Constants | None = None) -> float:
     """Share of rows with the same most probable class."""
+    del constants
     return float((probabilities.argmax(-1) == others.argmax(-1)).mean())
 
 

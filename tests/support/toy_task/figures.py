@@ -25,12 +25,15 @@ def targets(rows: Sequence[Sequence[Any]], classes: Sequence[str]) -> np.ndarray
     return np.array([values[0] if values else np.nan for values in rows], np.float32)
 
 
-def measure(metric: str, labels: np.ndarray, probabilities: np.ndarray) -> float:
-    del metric
+def measure(
+    metric: str, labels: np.ndarray, probabilities: np.ndarray, constants: Constants | None = None
+) -> float:
+    del metric, constants
     return float(np.mean((probabilities[:, 0] - labels) ** 2))
 
 
-def agreement(probabilities: np.ndarray, others: np.ndarray) -> float:
+def agreement(probabilities: np.ndarray, others: np.ndarray, constants: Constants | None = None) -> float:
+    del constants
     return float(np.isclose(probabilities, others, atol=0.01).mean())
 
 
