@@ -231,6 +231,11 @@ class TransformSettings(Section):
     )
 
     @property
+    def aggregate(self) -> Literal["mean", "max", "first"] | None:
+        """How the logits of a text's windows become its own; None if texts are truncated."""
+        return None if self.window is None else self.window.aggregate
+
+    @property
     def stride(self) -> int | None:
         """Of the windows; None if texts are truncated."""
         return None if self.window is None else self.window.stride

@@ -111,7 +111,17 @@ class Config(Section):
         return self
 
     def _check_words(self) -> None:
-        """The rule for words has no effect on other tasks."""
+        """Words are of one text, which is cut; the rule for words has no effect on other tasks."""
+        if task_of(self).facts().OF_WORDS:
+            if self.data.text_pair is not None:
+                raise ValueError(
+                    f"data.text_pair: task {self.task!r} labels the words of one text, got {self.data.text_pair!r}; remove it"
+                )
+            if self.transform.window is not None:
+                raise ValueError(
+                    f"transform.window: task {self.task!r} has no windows; remove it and raise transform.max_length, or cut long "
+                    "texts before `import`"
+                )
         if self.transform.words != DEFAULT_RULE and not task_of(self).facts().OF_WORDS:
             raise ValueError(
                 f"transform.words: task {self.task!r} does not label words, got {self.transform.words!r}; remove it"
@@ -123,6 +133,11 @@ class Config(Section):
         for number, slicing in enumerate(self.evaluate.slices):
             if self.data.label_column not in slicing.columns:
                 continue
+            if facts.OF_WORDS:
+                raise ValueError(
+                    f"evaluate.slices.{number}.columns: {self.data.label_column!r} has a tag for each word, so a row has no slice; "
+                    "remove it"
+                )
             if "float" in facts.LABEL_KINDS:
                 raise ValueError(
                     f"evaluate.slices.{number}.columns: {self.data.label_column!r} has a number for each row, so each row "

@@ -23,7 +23,7 @@ from components.example_gen.spans import fixed_folder, span_glob
 from components.example_gen.tfrecord import broken, read_records
 from components.settings import DataSettings
 from components.trainer.settings import label_weights
-from models.checkpoints.checks import check_checkpoint
+from models.checkpoints.checks import check_checkpoint, check_labels_tokens
 from models.checkpoints.config import read_model_type
 from models.checkpoints.source import cached_folder, checkpoint_folder
 from models.encoders.families import FAMILIES
@@ -474,7 +474,10 @@ def check_encoder(config: Config, folder: Path) -> list[str]:
 def _check_forward(config: Config, folder: Path) -> None:
     """The classes of transformers compute in float32 only, and some have no dropout of their own before the head."""
     kind = read_model_type(folder)
-    _check_head_dropout(config, kind)
+    if task_of(config).facts().OF_WORDS:
+        check_labels_tokens(folder, kind, config.model.dropout)
+    else:
+        _check_head_dropout(config, kind)
     _check_own_head(config, kind)
     half = config.train.half_precision
     if half is not None and not FAMILIES[kind].by(config.model.forward).has_own_forward:

@@ -86,6 +86,7 @@ def create_pipeline(
         max_length=config.transform.max_length,
         stride=config.transform.stride,
         text=config.transform.text,
+        words=config.transform.words if parts.task.facts().OF_WORDS else None,
         parts=parts,
         refusal_dir=paths.refusal_dir,
     )

@@ -60,13 +60,28 @@ def try_model(
     if problem:
         return Trial((problem,), figures)
     figures |= {
-        "max_difference": largest_difference(np.array(answers), expected.values),
+        "max_difference": largest_difference(filled_up(answers, expected.values.shape[1:]), expected.values),
         "p50_ms": round(float(np.percentile(seconds, 50)) * 1e3, 3),
         "p99_ms": round(float(np.percentile(seconds, 99)) * 1e3, 3),
         "peak_memory_mb": round(memory, 1),
     }
     allowed = settings.allowed_difference(runner.precision)
     return Trial(tuple(_over_budget(expected.output, figures, settings, allowed)), figures)
+
+
+def filled_up(answers: Sequence[np.ndarray], shape: Sequence[int]) -> np.ndarray:
+    """Answers as an array [rows, *shape]. JSON answers about words leave out the zeros that fill up a row in the model's.
+
+    `[[0.5], [0.5, 0.9]], (3,)` -> `[[0.5, 0, 0], [0.5, 0.9, 0]]`; an answer that does not fit is infinity.
+    """
+    made = np.full((len(answers), *shape), np.inf)
+    for number, answer in enumerate(answers):
+        if answer.shape == made.shape[1:]:
+            made[number] = answer
+        elif answer.ndim == made.ndim - 1 == 1 and len(answer) < made.shape[1]:
+            made[number] = 0.0
+            made[number, : len(answer)] = answer
+    return made
 
 
 def largest_difference(answers: np.ndarray, expected: np.ndarray) -> float:

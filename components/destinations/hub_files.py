@@ -54,7 +54,10 @@ def write_hub_files(
     weights = pytorch_weights(_variables(version), _encoder_shapes(checkpoint))
     save_file(weights, str(out / WEIGHTS_FILE), metadata={"format": "pt"})
     config = hugging_face_config(checkpoint, labels)
-    config.architectures = [FAMILIES[config.model_type].facts().TF_CLASS.removeprefix("TF")]
+    name_of_class = FAMILIES[config.model_type].facts().TF_CLASS.removeprefix("TF")
+    if facts.OF_WORDS:
+        name_of_class = name_of_class.replace("ForSequenceClassification", "ForTokenClassification")
+    config.architectures = [name_of_class]
     config.problem_type = facts.PROBLEM_TYPE
     config.dtype = "float32"
     config.save_pretrained(str(out))

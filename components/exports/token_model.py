@@ -63,7 +63,7 @@ def token_function(saved_model: Path) -> Any:
 
     names = dict.fromkeys(ends.values())
     specs = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in names}
-    return tf.function(serve).get_concrete_function(**specs)
+    return tf.function(serve, autograph=False).get_concrete_function(**specs)
 
 
 def _computation(saved_model: Path) -> tuple[tf.compat.v1.GraphDef, dict[str, str], str, str]:

@@ -39,8 +39,8 @@ class Row:
 class Predictions:
     """The model's predictions.
 
-    `labels` [rows, ...], from the task's `targets`, `probabilities` float32 [rows, ...], values of the task's
-    `ANSWER`, and `mistakes` as the task defines them, the worst first. `constants` are those of the answer.
+    `labels` [rows, ...], from the task's `targets`, `probabilities` [rows, ...], values of the task's
+    `PREDICTED`, and `mistakes` as the task defines them, the worst first. `constants` are those of the answer.
     """
 
     classes: tuple[str, ...]
@@ -75,9 +75,9 @@ def _values(example: tf.train.Example, column: str) -> tuple[bytes | int | float
 
 @contextlib.contextmanager
 def opened(
-    model_dir: Path, columns: Sequence[str], answer: str
+    model_dir: Path, columns: Sequence[str], outputs: Sequence[str]
 ) -> Iterator[Callable[[Sequence[Row]], np.ndarray]]:
-    """Loads a SavedModel; yields a function from rows to its output `answer`, float32 [rows, ...].
+    """Loads a SavedModel; yields a function from rows to its output, [rows, ...]; several are stacked in the last dimension.
 
     It uses its own session, so that loading is a single graph import and all memory is freed at the end.
     """
@@ -86,13 +86,14 @@ def opened(
         loaded = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], str(model_dir))
         signature = loaded.signature_def[features.SERVING_SIGNATURE]
         call = session.make_callable(
-            graph.get_tensor_by_name(signature.outputs[answer].name),
+            [graph.get_tensor_by_name(signature.outputs[name].name) for name in outputs],
             [graph.get_tensor_by_name(signature.inputs[column].name) for column in columns],
         )
 
         def predict(rows: Sequence[Row]) -> np.ndarray:
             texts = zip(*(row.texts for row in rows), strict=True)
-            return np.asarray(call(*(np.array(column, dtype=object) for column in texts)))
+            values = call(*(np.array(column, dtype=object) for column in texts))
+            return np.stack(values, axis=-1) if len(values) > 1 else np.asarray(values[0])
 
         yield predict
 
@@ -117,7 +118,7 @@ def predict_split(
     constants = read_constants(model_dir)
     targets, probabilities = [np.zeros(0, np.int64)], [np.zeros((0, 0), np.float32)]
     worst: list[Any] = []
-    with opened(model_dir, data.text_columns, facts.ANSWER) as predict:
+    with opened(model_dir, data.text_columns, facts.PREDICTED) as predict:
         for batch in _batches(chosen):
             predicted = predict(batch)
             labels = [facts.label_text(row.label) for row in batch]

@@ -16,6 +16,7 @@ from components.tokenization_gate.artifacts import TokenizationReport
 from components.tokenization_gate.settings import ParitySettings
 from components.tokenization_gate.spec import TokenizationGateSpec
 from models.own_parts import module_of
+from models.tokenizers.word_rules import WordRule
 
 
 class TokenizationGate(base_component.BaseComponent):
@@ -34,6 +35,7 @@ class TokenizationGate(base_component.BaseComponent):
         stride: tokens that windows share; None: rows are cut.
         parts: what the model is made of; the checkpoint has the tokenizer files.
         text: the config's `transform.text`, which cleans texts before they are tokenized.
+        words: what ends a word, if words are labelled.
         refusal_dir: folder for `tokenization_gate.json`, the report if the run is rejected; "": only logged.
     """
 
@@ -52,6 +54,7 @@ class TokenizationGate(base_component.BaseComponent):
         parts: ModelParts,
         refusal_dir: str = "",
         text: str | None = None,
+        words: WordRule | None = None,
     ) -> None:
         values = {
             "parity": settings.as_json(),
@@ -59,6 +62,7 @@ class TokenizationGate(base_component.BaseComponent):
             "max_length": max_length,
             "stride": stride,
             "text": text,
+            "words": words,
             "checkpoint_dir": str(parts.checkpoint_dir),
         }
         spec = TokenizationGateSpec(

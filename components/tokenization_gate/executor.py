@@ -46,6 +46,7 @@ from models.tokenizers.parity import (
     graph_tokenizer,
     transformers_tokenizer,
 )
+from models.tokenizers.word_rules import WordRule
 
 REFUSAL_FILE = "tokenization_gate.json"
 
@@ -84,6 +85,7 @@ class Executor(base_executor.BaseExecutor):
             settings["stride"],
             ParitySettings.model_validate(settings["parity"]),
             settings["text"],
+            settings["words"],
         )
         for mismatch in report.examples:
             _log.warning("Tokenization gate: %s", mismatch)
@@ -121,6 +123,7 @@ def compare(
     stride: int | None,
     settings: ParitySettings,
     text: str | None = None,
+    words: WordRule | None = None,
 ) -> ParityReport:
     """Tokenizes the sample twice.
 
@@ -133,6 +136,7 @@ def compare(
         stride: tokens that windows share; None: rows are cut.
         settings: the config's `parity` section.
         text: the config's `transform.text`; cleaned texts are compared.
+        words: what ends a word, if words are labelled.
 
     Raises:
         CheckpointError: the tokenizer files cannot be reproduced.
@@ -141,7 +145,7 @@ def compare(
     sizes = sample_sizes(rows, settings.rows)
     compared, mismatches, examples = dict.fromkeys(rows, 0), dict.fromkeys(rows, 0), list[Mismatch]()
     if any(sizes.values()):
-        both = _Both(checkpoint, len(text_columns), max_length, stride)
+        both = _Both(checkpoint, len(text_columns), max_length, stride, words)
         clean = None if text is None else traced(cleaning_of(text))
         for split, size in sizes.items():
             for batch in _batches(folders[split], text_columns, rows[split], size):
@@ -183,10 +187,12 @@ def _cleaned(rows: Sequence[_Row], clean: Cleaning) -> list[_Row]:
 class _Both:
     """The two tokenizers of a checkpoint."""
 
-    def __init__(self, checkpoint: Path, columns: int, max_length: int, stride: int | None) -> None:
+    def __init__(
+        self, checkpoint: Path, columns: int, max_length: int, stride: int | None, words: WordRule | None
+    ) -> None:
         # In this order, transformers' tokenizer is loaded once.
-        self._transformers: Tokenizer = transformers_tokenizer(checkpoint, max_length, stride)
-        self._graph: Tokenizer = graph_tokenizer(checkpoint, columns, max_length, stride)
+        self._transformers: Tokenizer = transformers_tokenizer(checkpoint, max_length, stride, words)
+        self._graph: Tokenizer = graph_tokenizer(checkpoint, columns, max_length, stride, words)
         self._tokens = load_spec(checkpoint).tokens
 
     def mismatches(self, split: str, rows: Sequence[_Row]) -> Iterator[Mismatch]:

@@ -261,10 +261,7 @@ def _batch(pool: Batch, rows: tf.Tensor, batching: Batching) -> Batch:
     batch = {name: _padded(values, width) for name, values in sequences.items()}
     batch[features.ATTENTION_MASK] = tf.sequence_mask(lengths, width, tf.int32)
     batch |= text | labels.batch(pool, rows)
-    if batching.class_weights is None:
-        batch[ROW_WEIGHT] = tf.ones_like(rows, tf.float32)
-    else:
-        batch[ROW_WEIGHT] = labels.row_weights(batch, batching.class_weights)
+    batch[ROW_WEIGHT] = labels.row_weights(batch, batching.class_weights)
     return _filled(batch, batching.batch_size) if batching.fixed_rows else batch
 
 

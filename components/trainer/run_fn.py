@@ -35,11 +35,11 @@ def run_fn(fn_args: FnArgs) -> None:
     data = DataSettings.model_validate(custom["data"])
     model_settings = ModelSettings.model_validate(custom["model"])
     settings = TrainSettings.model_validate(custom["train"])
-    window = TransformSettings.model_validate(custom["transform"]).window
-    aggregate = None if window is None else window.aggregate
+    transform_settings = TransformSettings.model_validate(custom["transform"])
     checkpoint, labels_path = Path(custom["checkpoint_dir"]), Path(custom["labels_path"])
     strategy, task = make_strategy(settings.strategy), TASKS[custom["task"]]
     labels, state_dir = task.read_labels(labels_path), Path(custom["state_dir"])
+    of_words, aggregate = task.facts().OF_WORDS, transform_settings.aggregate
     with strategy.scope():
         model = load_classifier(
             checkpoint,
@@ -48,7 +48,7 @@ def run_fn(fn_args: FnArgs) -> None:
             allow_pickle=model_settings.checkpoint.allow_pickle,
             seed=settings.seed,
             forward=model_settings.forward,
-            labels_tokens=model_settings.head is not None,
+            labels_tokens=of_words or model_settings.head is not None,
         )
         if model_settings.head is not None:
             add_head(model, model_settings.head, task.head().size(labels), settings.seed)
@@ -58,7 +58,7 @@ def run_fn(fn_args: FnArgs) -> None:
     rows = read_data(
         fn_args.train_files, fn_args.eval_files, labels, model.config.vocab_size, inputs, task, aggregate
     )
-    serving = ServingModel(model, transform, data, labels_path, task, aggregate)
+    serving = ServingModel(model, transform, data, labels_path, task, transform_settings)
     identity = {"weights": checkpoint_digest(checkpoint), "dropout": model_settings.dropout}
     identity["head"] = model_settings.head
     identity["code"] = custom.get("code_fingerprint")

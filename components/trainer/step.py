@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -179,11 +180,13 @@ def _compiler(
     settings: TrainSettings, strategy: tf.distribute.Strategy
 ) -> Callable[[Callable[..., Any], list[Any]], Any]:
     """Traces once for all shapes, or once per shape if the compiler needs fixed shapes."""
+    # Nothing here branches on tensors, and AutoGraph would take longer than tracing does.
+    traced = functools.partial(tf.function, autograph=False)
     if settings.xla or settings.strategy == "tpu":
-        return lambda function, _: tf.function(function, jit_compile=settings.xla or None)
+        return lambda function, _: traced(function, jit_compile=settings.xla or None)
     if strategy.num_replicas_in_sync > 1:  # an input_signature cannot describe values of several replicas
-        return lambda function, _: tf.function(function, reduce_retracing=True)
-    return lambda function, signature: tf.function(function, input_signature=signature)
+        return lambda function, _: traced(function, reduce_retracing=True)
+    return lambda function, signature: traced(function, input_signature=signature)
 
 
 def _replica_sum(shape: tf.TensorShape) -> tf.Variable:

@@ -106,6 +106,7 @@ def objective_of(settings: TrainSettings, data: TrainingData) -> Objective:
         label_weights=class_weights(settings, data),
         own=None if own is None else load_part(own),
         constants=data.task.head().constants(data.train_summary.label_counts, data.train_summary.rows),
+        labels=tuple(data.labels),
     )
 
 
@@ -137,6 +138,8 @@ def train(
         KeyboardInterrupt: raised after the state was saved; the next call resumes at that step.
     """
     warn_of_emulated_products(settings)
+    if data.task.facts().OF_WORDS:
+        _warn_of_cut_words(data)
     return _Loop(model, data, settings, strategy, state_dir, log_dir, identity or {}).run()
 
 
@@ -413,6 +416,16 @@ class _Loop:
         if self.best_weights is not None:
             for variable, weights in zip(self.variables, self.best_weights, strict=True):
                 variable.assign(weights)
+
+
+def _warn_of_cut_words(data: TrainingData) -> None:
+    for split, summary in (("train", data.train_summary), ("eval", data.evaluation_summary)):
+        cut = data.task.labels().words_without_tokens(summary.label_counts)
+        if cut:
+            progress.say(
+                f"{cut} words of split {split!r} are behind the end of a text that transform.max_length cuts, or have no "
+                "token: the model does not see them, and they count as tagged O"
+            )
 
 
 def _embedding_rows(model: Any, variables: Sequence[tf.Variable], ids: Sequence[int]) -> EmbeddingRows | None:

@@ -18,9 +18,7 @@ from components.settings import DataSettings, TransformSettings
 from models.columns import Column, one_value
 from models.errors import PipelineError
 from models.tasks.task import TASKS
-from models.tokenizers.family import family_of
-from models.tokenizers.hugging_face import verified_spec
-from models.tokenizers.windows import encode_rows
+from models.tokenizers.rows import row_encoder
 
 
 def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -> dict[str, Column]:
@@ -36,9 +34,10 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
         INPUT_IDS: int64 SparseTensor [batch, None], written as `tf.io.VarLenFeature(tf.int64)`; special
             tokens included, at most transform.max_length values, no padding. With transform.window those of
             all windows.
+        WORD_INDEX: as INPUT_IDS, the number of each token's word; only of tasks that label words.
         WINDOW_LENGTHS: int64 SparseTensor [batch, None], the tokens of each window; only with transform.window.
         TOKEN_TYPE_IDS: as INPUT_IDS, the token types; only with data.text_pair and a tokenizer that has them.
-        LABEL_ID: int64 [batch], written as `tf.io.FixedLenFeature([], tf.int64)`; -1 for a label that is
+        The features of the task's labels, such as LABEL_ID: int64 [batch], written as `tf.io.FixedLenFeature([], tf.int64)`; -1 for a label that is
             not in the list. Absent if the label column is.
 
     Raises:
@@ -47,14 +46,14 @@ def preprocessing_fn(inputs: dict[str, Column], custom_config: dict[str, Any]) -
     """
     data = DataSettings.model_validate(custom_config["data"])
     settings = TransformSettings.model_validate(custom_config["transform"])
-    folder = Path(custom_config["checkpoint_dir"])
-    spec, graph = verified_spec(folder), family_of(folder).load_graph()
+    task, folder = TASKS[custom_config["task"]], Path(custom_config["checkpoint_dir"])
+    words = settings.words if task.facts().OF_WORDS else None
+    encode = row_encoder(folder, settings.max_length, settings.stride, words)
     clean = cleaning_of(settings.text)
-    cleaned = [clean(column) for column in texts(inputs, data)]
-    model_inputs = encode_rows(cleaned, graph.tokenize, spec, settings.max_length, settings.stride)
+    model_inputs = encode([clean(column) for column in texts(inputs, data)])
     outputs: dict[str, Column] = {name: values.to_sparse() for name, values in model_inputs.items()}
     if data.label_column in inputs:
-        labels = TASKS[custom_config["task"]].labels()
+        labels = task.labels()
         outputs |= labels.label_features(inputs[data.label_column], Path(custom_config["labels_path"]))
     return outputs
 

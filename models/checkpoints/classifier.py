@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.checkpoints.checks import check_labels_tokens
 from models.checkpoints.config import read_encoder
 from models.checkpoints.weights import encoder_tensors, finite_values
 from models.encoders import weights
-from models.encoders.families import AUTO, FAMILIES
-from models.errors import CheckpointError
+from models.encoders.families import AUTO
 
 
 def load_classifier(
@@ -53,20 +53,6 @@ def load_classifier(
     if labels_tokens and dropout is not None:
         model.dropout.rate = dropout  # the classes for tokens read another key, or the encoder's
     return model
-
-
-def check_labels_tokens(folder: Path, model_type: str, dropout: float | None) -> None:
-    """Raises CheckpointError if an architecture cannot be trained to label tokens."""
-    family = FAMILIES[model_type]
-    if not family.labels_tokens:
-        can = ", ".join(name for name, row in FAMILIES.items() if row.labels_tokens)
-        raise CheckpointError(
-            f"{folder}: transformers has no class in TensorFlow that labels tokens for {model_type}; give a checkpoint of {can}"
-        )
-    if dropout is not None and not family.token_dropout:
-        raise CheckpointError(
-            f"{folder}: the head for tokens of {model_type} has no dropout; remove model.dropout ({dropout})"
-        )
 
 
 def hugging_face_config(folder: Path, labels: Sequence[str], dropout: float | None = None) -> Any:

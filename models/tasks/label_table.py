@@ -5,8 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 
 import tensorflow as tf
+import tensorflow_transform as tft
 
+from models.columns import Column
+
+LABELS_ASSET = "labels"
 UNKNOWN_LABEL = -1  # the data gate rejects such rows earlier; -1 would make an error visible
+
+
+def label_ids(column: Column, label_list: Path) -> tf.SparseTensor:
+    """Maps the labels of each row to their line numbers in the label list, which becomes an asset of the graph.
+
+    Args:
+        column: string, sparse or ragged with any number of values per row, or dense [batch] or [batch, values].
+        label_list: one label per line.
+
+    Returns:
+        int64 sparse [batch, None]; UNKNOWN_LABEL for a label that is not in the list.
+    """
+    tft.annotate_asset(LABELS_ASSET, str(label_list))
+    table = tft.make_and_track_object(lambda: ids_table(label_list), name=LABELS_ASSET)
+    labels = _sparse(column)
+    return labels.with_values(table.lookup(labels.values))
+
+
+def _sparse(column: Column) -> tf.SparseTensor:
+    if isinstance(column, tf.RaggedTensor):
+        return column.to_sparse()
+    if isinstance(column, tf.SparseTensor):
+        return column
+    rows = tf.shape(column)[0]
+    return tf.RaggedTensor.from_tensor(tf.reshape(column, [rows, -1])).to_sparse()
 
 
 def ids_table(label_list: Path) -> tf.lookup.StaticHashTable:

@@ -21,6 +21,7 @@ class Objective:
         own: the user's loss, instead of the task's: what logits and targets (as the task's `row_losses` says) it takes
             -> losses float32 [rows]. Scores have it, too: ties between models go to the lower loss.
         constants: from the labels of the train split, as `Head.constants` gives them.
+        labels: the label list.
     """
 
     loss: str = ""
@@ -28,6 +29,7 @@ class Objective:
     label_weights: tuple[float, ...] | None = None
     own: Callable[[Any, Any], Any] | None = None
     constants: Constants = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
 
 PLAIN = Objective()

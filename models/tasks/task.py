@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from models.tasks.sections import Judged, Section
+    from models.tasks.text_words import TextWords
 
 LOSS = "loss"  # the score that every task has
 
@@ -60,7 +61,8 @@ class Facts(Protocol):
         LABEL_KINDS: lists of a tf.Example that may contain the label: "bytes", "int64", "float".
         OF_WORDS: whether a row's label has one value for each word that `transform.words` finds in the text.
         ANSWER: the served output, float32 [batch, ...], that is compared and reported.
-        PROBLEM_TYPE: `problem_type` of a Hugging Face config.
+        PREDICTED: the served outputs that `Figures` reads, stacked in the last dimension if there are several.
+        PROBLEM_TYPE: `problem_type` of a Hugging Face config, which only classes for whole texts have.
         HUB_TAG: `pipeline_tag` of a model card.
     """
 
@@ -80,7 +82,8 @@ class Facts(Protocol):
     LABEL_KINDS: Sequence[str]
     OF_WORDS: bool
     ANSWER: str
-    PROBLEM_TYPE: str
+    PREDICTED: Sequence[str]
+    PROBLEM_TYPE: str | None
     HUB_TAG: str
 
     def label_text(self, values: Sequence[Any]) -> str:
@@ -174,8 +177,8 @@ class Labels(Protocol):
     def targets(self, batch: Mapping[str, tf.Tensor]) -> np.ndarray:
         """The labels of a batch as `Figures.measure` takes them, [rows, ...]."""
 
-    def row_weights(self, batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:
-        """float32 [rows]: weight in the loss."""
+    def row_weights(self, batch: Mapping[str, tf.Tensor], class_weights: Sequence[float] | None) -> tf.Tensor:
+        """float32 [rows]: weight of the row's loss in that of a batch."""
 
     def arrays(self, rows: Mapping[str, Any]) -> list[np.ndarray]:
         """The labels as arrays, for a digest of the data."""
@@ -185,6 +188,9 @@ class Labels(Protocol):
 
         Raises PipelineError for a label that cannot be, such as one outside the list.
         """
+
+    def words_without_tokens(self, counts: Sequence[float]) -> int:
+        """Words of the sums of `counts` that the model does not see, because texts were cut; only with `Facts.OF_WORDS`."""
 
     def names_table(self, label_list: Path) -> tf.lookup.StaticHashTable:
         """Label id -> label; the list becomes an asset of the graph."""
@@ -229,6 +235,9 @@ class Head(Protocol):
         by that.
         """
 
+    def word_outputs(self, logits: tf.Tensor, classes: tf.Tensor, words: TextWords) -> dict[str, tf.Tensor]:
+        """The same from the logits of tokens, float32 [batch, tokens, classes]; instead of it with `Facts.OF_WORDS`."""
+
 
 class Evaluation(Protocol):
     """A task's module `evaluation`: metrics from served outputs, for tasks with a metric that is BY_TASK.
@@ -255,7 +264,7 @@ class Evaluation(Protocol):
 class Figures(Protocol):
     """A task's module `figures`. Only the task knows the type of its figures; others pass them on and draw sections.
 
-    `probabilities` are values of `Facts.ANSWER`, float32 [rows, ...]; `labels` and `ids` are what `targets` returns.
+    `probabilities` are values of `Facts.PREDICTED`, [rows, ...]; `labels` and `ids` are what `targets` returns.
     """
 
     MISTAKES_NOTE: str
@@ -374,6 +383,7 @@ TASKS = {
     "single_label": Task("single_label", "models.tasks.single_label"),
     "multi_label": Task("multi_label", "models.tasks.multi_label"),
     "regression": Task("regression", "models.tasks.regression"),
+    "token_labels": Task("token_labels", "models.tasks.token_labels"),
 }
 DEFAULT_TASK = "single_label"  # for configs that do not set the task
 

@@ -64,6 +64,12 @@ def shared_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
+def word_tokenizer(folder: Path) -> Any:
+    """Transformers' tokenizer of words, each of which is tokenized alone: with the family's `WORD_OPTIONS`."""
+    options = family_of(folder).load_spec_module().WORD_OPTIONS
+    return hugging_face_tokenizer(folder, **options) if options else shared_tokenizer(folder)
+
+
 def verified_spec(tokenizer_dir: str | Path) -> Spec:
     """`load_spec`, held to transformers' own tokenizer of the same files.
 
@@ -84,9 +90,8 @@ def verified_word_spec(tokenizer_dir: str | Path) -> Spec:
 def _verified(folder: Path, stamps: Stamps, words: bool) -> Spec:
     """Kept, because TFT traces the preprocessing again and again; `stamps` change with the files."""
     module = family_of(folder).load_spec_module()
-    options = module.WORD_OPTIONS if words else {}
     spec = word_spec(folder) if words else load_spec(folder)
-    tokenizer = hugging_face_tokenizer(folder, **options) if options else shared_tokenizer(folder)
+    tokenizer = word_tokenizer(folder) if words else shared_tokenizer(folder)
     theirs = module.make_spec(_resolved(spec.file, tokenizer, pads_on_any_side(folder)))
     for field in dataclasses.fields(cast(Any, spec)):
         ours, other = (_comparable(field.name, getattr(one, field.name)) for one in (spec, theirs))

@@ -15,31 +15,35 @@ from typing import Any, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-from models.features import INPUT_IDS, TOKEN_TYPE_IDS
-from models.tokenizers.family import family_of
-from models.tokenizers.hugging_face import shared_tokenizer, verified_spec
-from models.tokenizers.windows import encode_rows
+from models.features import INPUT_IDS, NO_WORD, TOKEN_TYPE_IDS, WORD_INDEX
+from models.tokenizers.hugging_face import shared_tokenizer, word_tokenizer
+from models.tokenizers.rows import row_encoder
+from models.tokenizers.word_rules import WordRule, split_words
 
 
 class Token(NamedTuple):
-    """A token's id and its type."""
+    """A token's id, its type, and the number of its word, if words are labelled."""
 
     id: int
     type: int
+    word: int | None = None
 
 
 class Row(NamedTuple):
-    """Token ids with special tokens, cut at the maximum length and not padded, and the type of each.
+    """Token ids with special tokens, cut at the maximum length and not padded, and the type and the word of each.
 
-    With windows, those of all windows of the text, one after the other.
+    With windows, those of all windows of the text, one after the other. `words`: -1 for special tokens; None unless words
+    are labelled.
     """
 
     ids: list[int]
     types: list[int]
+    words: list[int] | None = None
 
     @property
     def tokens(self) -> list[Token]:
-        return list(map(Token, *self))
+        words: Sequence[int | None] = [None] * len(self.ids) if self.words is None else self.words
+        return list(map(Token, self.ids, self.types, words))
 
 
 class Difference(NamedTuple):
@@ -54,7 +58,9 @@ Columns: TypeAlias = Sequence[Sequence[bytes]]  # one text a row, or two for pai
 Tokenizer: TypeAlias = Callable[[Columns], list[Row]]
 
 
-def graph_tokenizer(folder: Path, columns: int, max_length: int, stride: int | None = None) -> Tokenizer:
+def graph_tokenizer(
+    folder: Path, columns: int, max_length: int, stride: int | None = None, words: WordRule | None = None
+) -> Tokenizer:
     """The tokenization of `preprocessing_fn`, as a graph that is traced once.
 
     Args:
@@ -62,17 +68,18 @@ def graph_tokenizer(folder: Path, columns: int, max_length: int, stride: int | N
         columns: 1, or 2 for pairs.
         max_length: maximum tokens of a row or a window, special tokens included.
         stride: tokens that windows share; None: rows are cut.
+        words: what ends a word, if words are labelled.
 
     Raises:
         CheckpointError: the tokenizer files cannot be reproduced, or transformers reads them differently.
         PipelineError: when it is called: `max_length` has no room for the special tokens.
     """
-    spec, graph = verified_spec(folder), family_of(folder).load_graph()
+    encode = row_encoder(folder, max_length, stride, words)
 
     # AutoGraph would wrap a PipelineError in lines about where it was raised.
     @tf.function(input_signature=[[tf.TensorSpec([None], tf.string)] * columns], autograph=False)
     def model_inputs(texts: list[tf.Tensor]) -> dict[str, tf.RaggedTensor]:
-        return encode_rows(texts, graph.tokenize, spec, max_length, stride)
+        return encode(texts)
 
     def tokenize(rows: Columns) -> list[Row]:
         made = model_inputs([tf.constant(list(column), tf.string) for column in rows])
@@ -81,25 +88,31 @@ def graph_tokenizer(folder: Path, columns: int, max_length: int, stride: int | N
     return tokenize
 
 
-def transformers_tokenizer(folder: Path, max_length: int | None, stride: int | None = None) -> Tokenizer:
+def transformers_tokenizer(
+    folder: Path, max_length: int | None, stride: int | None = None, words: WordRule | None = None
+) -> Tokenizer:
     """The checkpoint's Rust tokenizer, called as in Hugging Face's training scripts.
 
     Args:
         folder: of the checkpoint.
         max_length: maximum tokens of a row or a window; None: rows are not cut.
         stride: tokens that windows share; None: rows are cut.
+        words: what ends a word, if words are labelled; the tokenizer gets words then.
 
     Bytes that are not UTF-8 are replaced by U+FFFD, as in the graph.
 
     Raises:
         CheckpointError: transformers cannot read the files.
     """
-    tokenizer = shared_tokenizer(folder)
+    tokenizer = shared_tokenizer(folder) if words is None else word_tokenizer(folder)
 
     def tokenize(rows: Columns) -> list[Row]:
-        texts = [[text.decode(errors="replace") for text in column] for column in rows]
+        texts: list[list[Any]] = [[text.decode(errors="replace") for text in column] for column in rows]
+        if words is not None:
+            texts = [[[word.text for word in split_words(text, words)] for text in texts[0]]]
         made = tokenizer(
             *texts,
+            is_split_into_words=words is not None,
             truncation=max_length is not None,
             max_length=max_length,
             stride=stride or 0,
@@ -107,9 +120,15 @@ def transformers_tokenizer(folder: Path, max_length: int | None, stride: int | N
             return_attention_mask=False,
             verbose=False,
         )
+        if words is not None:
+            made[WORD_INDEX] = [_word_index(made.word_ids(row)) for row in range(len(texts[0]))]
         return _rows(made if stride is None else _joined(made, len(rows[0])))
 
     return tokenize
+
+
+def _word_index(words: Sequence[int | None]) -> list[int]:
+    return [NO_WORD if word is None else word for word in words]
 
 
 def _joined(windows: Mapping[str, Any], rows: int) -> dict[str, list[list[int]]]:
@@ -126,7 +145,8 @@ def _rows(model_inputs: Mapping[str, Any]) -> list[Row]:
     """Without token types all types are 0, which is what models assume then."""
     ids = model_inputs[INPUT_IDS]
     types = model_inputs.get(TOKEN_TYPE_IDS) or [[0] * len(row) for row in ids]
-    return [Row(*row) for row in zip(ids, types, strict=True)]
+    words = model_inputs.get(WORD_INDEX) or [None] * len(ids)
+    return [Row(*row) for row in zip(ids, types, words, strict=True)]
 
 
 def first_difference(graph: Row, transformers: Row) -> Difference | None:

@@ -16,13 +16,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from models.features import WORD_INDEX
+from models.features import NO_WORD, WORD_INDEX
 from models.tokenizers.family import Spec
 from models.tokenizers.packing import pack, pack_beside
 from models.tokenizers.segments import valid_utf8
 from models.tokenizers.word_rules import ISOLATED, LETTER, PAGE, SPACE, WordRule, kind_table
-
-NO_WORD = -1  # the word of special tokens
 
 
 class Words(NamedTuple):

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from components.serving.quiet_import import LOG_LEVEL, QUIET, without_noise
 from models.errors import UsageError
-from pipeline.config import Config
+from pipeline.config import Config, task_of
 from pipeline.paths import CHECKPOINTS_DIR, RECIPES_DIR
 from pipeline.process import quiet
 
@@ -98,11 +98,12 @@ def compare(config: Config, texts: Sequence[bytes]) -> Compared:
         clean = traced(cleaning_of(transform.text))
         rows = [cleaned([text], clean) for text in texts]
         max_length, stride = transform.max_length, transform.stride
+        words = transform.words if task_of(config).facts().OF_WORDS else None
         # One load of transformers' tokenizer serves all of these, as long as `uncut` has it.
-        uncut = transformers_tokenizer(folder, None)
+        uncut = transformers_tokenizer(folder, None, words=words)
         [whole] = uncut(rows)
-        [cut] = transformers_tokenizer(folder, max_length, stride)(rows)
-        [graph] = graph_tokenizer(folder, len(texts), max_length, stride)(rows)
+        [cut] = transformers_tokenizer(folder, max_length, stride, words)(rows)
+        [graph] = graph_tokenizer(folder, len(texts), max_length, stride, words)(rows)
     return Compared(graph, cut, verified_spec(folder).tokens, max_length, len(whole.ids), stride)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import random
@@ -38,6 +37,16 @@ request = parse_predict(sys.argv[2].encode(), model)
 print(answer(model, request, model.run(request.signature, request.tensors)).decode())
 """
 
+HUB = """\
+import json, sys
+from pathlib import Path
+from components.destinations.hub_files import write_hub_files
+out = Path("hub")
+out.mkdir()
+write_hub_files(Path(sys.argv[1]), Path("encoder"), "m", 32, "token_labels", out)
+print(json.dumps(json.loads((out / "config.json").read_text())))
+"""
+
 
 class Pushed(NamedTuple):
     """A finished run: its folder, its JSON result and its report."""
@@ -70,11 +79,13 @@ def _call(folder: Path, *arguments: str) -> str:
 
 
 def pushed(folder: Path, table: Iterator[list[Any]], *import_options: str, **settings: str) -> Pushed:
-    with (folder / "rows.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(table)
+    """Imports a table, whose first row are the names of the columns, and runs the pipeline on it."""
+    names = next(table)
+    with (folder / "rows.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in table)
     write_checkpoint(folder / "encoder")
     runner = str(PROJECT_DIR / "runner_local.py")
-    given = ("rows.csv", "--text", "text", "--extra", "source", "--out", "data", *import_options)
+    given = ("rows.jsonl", "--text", "text", "--extra", "source", "--out", "data", *import_options)
     _call(folder, runner, "import", *given)
     overrides = [*SETTINGS, *(f"{key.replace('__', '.')}={value}" for key, value in settings.items())]
     options = [part for override in overrides for part in ("--set", override)]
@@ -103,6 +114,27 @@ def table_of_numbers() -> Iterator[list[Any]]:
     for text, topic in rows(700, 3):
         price = 5000 + 400 * sorted(TOPICS).index(topic) + rng.uniform(-20, 20)
         yield [text, f"{price:.2f}", rng.choice(["web", "shop"])]
+
+
+def table_of_words() -> Iterator[list[Any]]:
+    """The words of topics, and two of them in a row, are the spans of each text."""
+    rng = random.Random(0)
+    yield ["text", "entities", "source"]
+    for text, _ in rows(700, 4):
+        spans, words = [], text.split()
+        for word in words:
+            kind = next((topic for topic, names in TOPICS.items() if word in names), None)
+            if kind is not None:
+                start = len(" ".join(words[: words.index(word)])) + (words.index(word) > 0)
+                spans.append({"start": start, "end": start + len(word), "label": kind})
+        yield [text, spans, rng.choice(["web", "shop"])]
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory) -> Pushed:
+    folder = tmp_path_factory.mktemp("words")
+    options = ("--label", "entities", "--task", "token_labels")
+    return pushed(folder, table_of_words(), *options, train__loss="all_pieces")
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +197,33 @@ def test_a_number_is_learned_and_answered_in_its_unit(number: Pushed) -> None:
 def test_the_report_has_the_error_by_target(number: Pushed) -> None:
     assert "<h2>Error by target</h2>" in number.report
     assert "off by" in number.report
+
+
+def test_words_are_labelled_and_answered_with_their_places_in_the_raw_text(words: Pushed) -> None:
+    metrics = words.result["metrics"]
+    assert metrics["span_f1"] > 0.9
+    assert {"span_precision", "span_recall", "token_accuracy"} <= metrics.keys()
+    text = "say  the cat, or LIMA?"
+    found, nothing, cut = words.answers(text, "", "old " * 40)
+    assert found["words"] == ["say", "the", "cat", ",", "or", "LIMA", "?"]
+    assert found["tags"] == ["O", "O", "B-animal", "O", "O", "B-place", "O"]
+    assert [text[a:b] for a, b in zip(found["starts"], found["ends"], strict=True)] == found["words"]
+    assert len(found["scores"]) == 7
+    assert min(found["scores"]) > 0.5
+    spans = zip(found["span_labels"], found["span_starts"], found["span_ends"], strict=True)
+    assert [(label, text[start:end]) for label, start, end in spans] == [("animal", "cat"), ("place", "LIMA")]
+    assert (nothing["words"], nothing["span_labels"], nothing["cut_words"]) == ([], [], 0)
+    assert (len(cut["words"]), cut["cut_words"]) == (30, 10)
+
+
+def test_hub_repository_names_the_class_that_labels_tokens(words: Pushed) -> None:
+    config = json.loads(_call(words.folder, "-c", HUB, str(words.model)).splitlines()[-1])
+    assert config["architectures"] == ["BertForTokenClassification"]
+    assert config["id2label"]["0"] == "O"
+    assert "problem_type" not in config  # transformers refuses values other than those for whole texts
+    assert "pipeline_tag: token-classification" in (words.folder / "hub/README.md").read_text()
+
+
+def test_the_report_has_the_spans_of_each_type(words: Pushed) -> None:
+    assert "<h2>By type</h2>" in words.report
+    assert "<h2>What becomes of labelled spans</h2>" in words.report

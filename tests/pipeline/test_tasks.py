@@ -26,7 +26,12 @@ def load(folder: Path, task: str, metric: str, *overrides: str):
 
 
 @pytest.mark.parametrize(
-    ("task", "metric", "best"), [("multi_label", "micro_f1", "micro_f1"), ("regression", "r2", "rmse")]
+    ("task", "metric", "best"),
+    [
+        ("multi_label", "micro_f1", "micro_f1"),
+        ("regression", "r2", "rmse"),
+        ("token_labels", "span_f1", "span_f1"),
+    ],
 )
 def test_defaults_are_the_tasks(tmp_path, task, metric, best):
     config = load(tmp_path, task, metric)
@@ -48,6 +53,42 @@ def test_defaults_are_the_tasks(tmp_path, task, metric, best):
             "r2",
             "train.metric_for_best_model=accuracy",
             "task 'regression' has no metric 'accuracy'; it has rmse",
+        ),
+        (
+            "token_labels",
+            "span_f1",
+            "data.text_pair=second",
+            "data.text_pair: task 'token_labels' labels the words of one text, got 'second'; remove it",
+        ),
+        (
+            "token_labels",
+            "span_f1",
+            "transform.window={stride: 8}",
+            "transform.window: task 'token_labels' has no windows; remove it and raise transform.max_length",
+        ),
+        (
+            "token_labels",
+            "span_f1",
+            "evaluate.slices=[{columns: [label]}]",
+            "evaluate.slices.0.columns: 'label' has a tag for each word, so a row has no slice; remove it",
+        ),
+        (
+            "token_labels",
+            "span_f1",
+            "export={onnx: {}}",
+            "export.onnx: models of task 'token_labels' cannot be exported; remove it",
+        ),
+        (
+            "token_labels",
+            "span_f1",
+            "train.loss=sigmoid_cross_entropy",
+            "train.loss must be one of first_pieces, all_pieces for task 'token_labels', got 'sigmoid_cross_entropy'",
+        ),
+        (
+            "token_labels",
+            "micro_f1",
+            "",
+            "evaluate.thresholds: task 'token_labels' has no metric 'micro_f1'; it has span_f1",
         ),
         (
             "regression",

@@ -22,6 +22,10 @@ def write_own_parts(folder: Path, sources: Mapping[str, str], monkeypatch: pytes
         (package / f"{name}.py").write_text(source, encoding="utf-8")
     for module in [name for name in sys.modules if name.partition(".")[0] == "own_parts"]:
         monkeypatch.delitem(sys.modules, module)
+    for module in ("own_parts", *(f"own_parts.{name}" for name in sources)):
+        # What the test imports under these names goes when it ends.
+        monkeypatch.setitem(sys.modules, module, None)
+        del sys.modules[module]
     monkeypatch.syspath_prepend(str(folder))
     forget(monkeypatch)
     for cached in (own_metric.properties, own_metric.made):

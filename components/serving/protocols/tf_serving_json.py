@@ -108,8 +108,10 @@ def answer(model: ServedModel, request: PredictBody, outputs: Tensors) -> bytes:
         if {features.PROBABILITIES, features.CLASSES} <= set(columns):
             for row in rows:
                 row[SCORES] = dict(zip(row[features.CLASSES], row[features.PROBABILITIES], strict=True))
-        for row in rows if features.APPLYING_LABELS in columns else ():
-            row[features.APPLYING_LABELS] = [label for label in row[features.APPLYING_LABELS] if label]
+        for group in features.FILLED_UP:
+            for row in rows if columns.keys() >= {*group} else ():
+                count = sum(value != "" for value in row[group[0]])
+                row.update((name, row[name][:count]) for name in group)
         content["predictions"] = rows
     return orjson.dumps(content)
 

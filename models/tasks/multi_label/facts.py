@@ -66,6 +66,7 @@ EXPORT_METRICS = ("micro_f1", "macro_f1")
 LABEL_KINDS = ("bytes",)
 OF_WORDS = False
 ANSWER = PROBABILITIES
+PREDICTED = (ANSWER,)
 
 PROBLEM_TYPE = "multi_label_classification"
 HUB_TAG = "text-classification"

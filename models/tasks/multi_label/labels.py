@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_transform as tft
 
 from models.columns import Column
 from models.errors import PipelineError
-from models.tasks.label_table import UNKNOWN_LABEL, ids_table, names_table
+from models.tasks.label_table import UNKNOWN_LABEL, label_ids, names_table
 from models.tasks.multi_label.decisions import tuples
 
 __all__ = ["names_table"]
 LABEL_IDS = "label_ids"  # int64, variable length: line numbers in the label list, without repetition
-LABELS_ASSET = "labels"
 NO_LABEL = -1  # fills up a row of a batch
 
 
@@ -31,19 +29,7 @@ def label_features(column: Column, label_list: Path) -> dict[str, tf.SparseTenso
     Returns:
         LABEL_IDS: int64 sparse [batch, None]; UNKNOWN_LABEL for a label that is not in the list.
     """
-    tft.annotate_asset(LABELS_ASSET, str(label_list))
-    table = tft.make_and_track_object(lambda: ids_table(label_list), name=LABELS_ASSET)
-    labels = _sparse(column)
-    return {LABEL_IDS: labels.with_values(table.lookup(labels.values))}
-
-
-def _sparse(column: Column) -> tf.SparseTensor:
-    if isinstance(column, tf.RaggedTensor):
-        return column.to_sparse()
-    if isinstance(column, tf.SparseTensor):
-        return column
-    rows = tf.shape(column)[0]
-    return tf.RaggedTensor.from_tensor(tf.reshape(column, [rows, -1])).to_sparse()
+    return {LABEL_IDS: label_ids(column, label_list)}
 
 
 def parsing_spec() -> dict[str, Any]:
@@ -67,7 +53,7 @@ def targets(batch: Mapping[str, tf.Tensor]) -> np.ndarray:
     return tuples(np.asarray(batch[LABEL_IDS]))
 
 
-def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:
+def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float] | None) -> tf.Tensor:
     """float32 [rows] of ones: class weights weigh the labels of a row in the loss, not the row."""
     del class_weights
     return tf.ones(tf.shape(batch[LABEL_IDS])[:1], tf.float32)

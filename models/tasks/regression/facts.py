@@ -45,6 +45,7 @@ EXPORT_METRICS = ("r2", "pearson", "spearman")  # in all units at most 1
 LABEL_KINDS = ("float", "int64")
 OF_WORDS = False
 ANSWER = VALUE
+PREDICTED = (ANSWER,)
 
 PROBLEM_TYPE = "regression"
 HUB_TAG = "text-classification"

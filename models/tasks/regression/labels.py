@@ -56,7 +56,7 @@ def targets(batch: Mapping[str, tf.Tensor]) -> np.ndarray:
     return np.asarray(batch[TARGET])
 
 
-def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:
+def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float] | None) -> tf.Tensor:
     """float32 [rows] of ones: there are no classes."""
     del class_weights
     return tf.ones_like(batch[TARGET])

@@ -58,6 +58,7 @@ EXPORT_METRICS = ("accuracy", "macro_f1")
 LABEL_KINDS = ("bytes", "int64")
 OF_WORDS = False
 ANSWER = PROBABILITIES
+PREDICTED = (ANSWER,)
 
 PROBLEM_TYPE = "single_label_classification"
 HUB_TAG = "text-classification"

@@ -13,10 +13,9 @@ import tensorflow_transform as tft
 from models.columns import Column, map_values, one_value
 from models.errors import PipelineError
 from models.features import LABEL_ID
-from models.tasks.label_table import UNKNOWN_LABEL, ids_table, names_table
+from models.tasks.label_table import LABELS_ASSET, UNKNOWN_LABEL, ids_table, names_table
 
 __all__ = ["UNKNOWN_LABEL", "names_table"]
-LABELS_ASSET = "labels"
 
 
 def label_features(column: Column, label_list: Path) -> dict[str, tf.Tensor]:
@@ -57,8 +56,10 @@ def targets(batch: Mapping[str, tf.Tensor]) -> np.ndarray:
     return np.asarray(batch[LABEL_ID])
 
 
-def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:
-    """float32 [rows]: the weight of each row's label."""
+def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float] | None) -> tf.Tensor:
+    """float32 [rows]: the weight of each row's label; 1 without weights."""
+    if class_weights is None:
+        return tf.ones_like(batch[LABEL_ID], tf.float32)
     return tf.gather(tf.constant(class_weights), batch[LABEL_ID])
 
 

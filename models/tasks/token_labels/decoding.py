@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from models.features import NO_WORD
 from models.tasks.token_labels.spans import BEGIN, END, NO_TAG, OUTSIDE, SINGLE
 from models.tasks.token_labels.tags import TagTable
-
-NO_WORD = -1
 
 
 def first_pieces(word_index: tf.Tensor) -> tf.Tensor:
@@ -30,6 +29,19 @@ def by_word(values: tf.Tensor, word_index: tf.Tensor, width: tf.Tensor, default:
     words, places = tf.boolean_mask(words, inside), tf.boolean_mask(places, inside)
     empty = tf.fill([tf.shape(values)[0], width], tf.cast(default, values.dtype))
     return tf.tensor_scatter_nd_update(empty, words, tf.gather_nd(values, places))
+
+
+def predicted_tags(logits: tf.Tensor, word_index: tf.Tensor, words: tf.Tensor, table: TagTable) -> tf.Tensor:
+    """The most probable tag of each word's first token, int32 [rows, words]; O for words without tokens.
+
+    Args:
+        logits: float32 [rows, tokens, tags].
+        word_index: int32 [rows, tokens].
+        words: int32 scalar, the most words of a row.
+        table: of the label list, which has O.
+    """
+    outside = table.prefixes.index(OUTSIDE)
+    return by_word(tf.argmax(logits, -1, tf.int32), word_index, words, outside)
 
 
 def tags_of_tokens(tags: tf.Tensor, word_index: tf.Tensor) -> tf.Tensor:

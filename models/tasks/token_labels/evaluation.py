@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from models.features import CLASSES, TAGS
 from models.tasks.token_labels.spans import (
     NO_TAG,
     find_spans,
@@ -23,7 +24,6 @@ from models.tasks.token_labels.spans import (
 from models.tasks.token_labels.tags import TagTable, tag_table
 
 NEEDS_ROWS: frozenset[str] = frozenset()
-_CLASSES, _TAGS = "all_classes", "tags"  # served outputs
 _SINGLE_SUMS = 2  # right words, words
 
 Classes: TypeAlias = tuple[bytes, ...]
@@ -41,10 +41,10 @@ def row(label: Any, outputs: Mapping[str, Any]) -> Row:
         Ids of the labelled and of the predicted tags, int64 [words], and the label list. A tag that is not in the list is
         NO_TAG, which does not count.
     """
-    classes = np.asarray(outputs[_CLASSES]).reshape(-1)
+    classes = np.asarray(outputs[CLASSES]).reshape(-1)
     ids = _ids(tuple(classes.tolist()))
     labelled = [] if label is None else np.asarray(label).reshape(-1).tolist()
-    predicted = np.asarray(outputs[_TAGS]).reshape(-1).tolist()[: len(labelled)]
+    predicted = np.asarray(outputs[TAGS]).reshape(-1).tolist()[: len(labelled)]
     outside = ids[b"O"]
     known = [ids.get(tag, outside) for tag in predicted] + [outside] * (len(labelled) - len(predicted))
     return np.array([ids.get(tag, NO_TAG) for tag in labelled], np.int64), np.array(known, np.int64), classes

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UsageError
+from models.features import TAGS, WORD_SCORES, WORDS
 from models.tasks.label_domain import LabelDomain
 from models.tasks.metric import BY_TASK, Metric
 from models.tasks.token_labels.tags import OUTSIDE, Scheme, illegal_transitions, read_tag, scheme_of
@@ -42,9 +43,10 @@ EXPORT_METRICS: Sequence[str] = ()
 
 LABEL_KINDS = ("bytes",)
 OF_WORDS = True
-ANSWER = "scores"
+ANSWER = WORD_SCORES
+PREDICTED = (WORDS, TAGS)
 
-PROBLEM_TYPE = "token_classification"
+PROBLEM_TYPE = None
 HUB_TAG = "token-classification"
 
 
@@ -101,5 +103,5 @@ def card_summary(labels: Sequence[str]) -> str:
     types = sorted({read_tag(label).type for label in labels} - {""})
     return (
         f"A model that finds spans of {len(types)} type{'s' * (len(types) != 1)} in texts: {', '.join(types)}. Each word gets one "
-        f"of {len(labels)} tags."
+        f"of {len(labels)} tags, that of its first token; words are tokenized alone (`is_split_into_words=True`)."
     )

@@ -19,6 +19,7 @@ from models.encoders.families import FAMILIES as ENCODERS
 from models.errors import CheckpointError, GateRefused
 from models.tasks.task import TASKS
 from models.tokenizers.family import FAMILIES, family_of
+from models.tokenizers.word_rules import WordRule
 from tests.support.faulty_graph import FAULTY_FAMILY
 from tests.support.local_run import example, last_artifact, run_nodes, tfrecord, tfrecord_gz
 from tests.support.own_package import write_own_parts
@@ -62,6 +63,7 @@ def run(
     encoder: str = "encoder",
     stride: int | None = None,
     text: str | None = None,
+    words: WordRule | None = None,
     **parity: Any,
 ) -> str:
     """State of the gate in a run of the three nodes."""
@@ -87,6 +89,7 @@ def run(
         ),
         refusal_dir=str(place / "logs"),
         text=text,
+        words=words,
     )
     return run_nodes(place / "run", [example_gen, statistics_gen, gate])["TokenizationGate"]
 
@@ -108,6 +111,11 @@ def test_rows_whatever_they_hold_are_tokenized_alike_and_the_next_run_is_cached(
     properties = last_artifact(place / "run", "pipeline.TokenizationReport").custom_properties
     assert (properties["rows"].int_value, properties["mismatches"].int_value) == (72, 0)
     assert run(place) == "CACHED"
+
+
+def test_words_of_rows_whatever_they_hold_are_tokenized_alike(place: Path) -> None:
+    assert run(place, words="whitespace_punctuation") == "COMPLETE"
+    assert (report(place).rows_compared, report(place).rows_that_differ) == (72, 0)
 
 
 def test_both_tokenize_the_texts_that_the_users_function_has_cleaned(

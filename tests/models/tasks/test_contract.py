@@ -27,14 +27,17 @@ from models.answers import answer_name
 from models.errors import PipelineError
 from models.tasks.importing import Imported, Spread
 from models.tasks.metric import BY_TASK
+from models.tasks.objective import Objective
 from models.tasks.sections import Judged
 from models.tasks.task import DEFAULT_TASK, LOSS, TASKS, Task, every_metric, every_score
+from models.tasks.text_words import TextWords
 
 
 class Sample(NamedTuple):
     """Rows of a task, and logits that answer all of them right.
 
     `column`: values of the label column. `outside`: parsed rows with a label that cannot be. `raw`: its values' type.
+    `word_index`: the words of the rows' tokens, if words are labelled.
     """
 
     labels: list[str]
@@ -43,6 +46,7 @@ class Sample(NamedTuple):
     right: np.ndarray
     raw: tf.DType = tf.string
     several: bool = False
+    word_index: tuple[tuple[int, ...], ...] = ()
 
     def values(self) -> list[list[Any]]:
         """The values of the label column of each row."""
@@ -62,6 +66,18 @@ SAMPLES = {
         outside={"label_ids": tf.ragged.constant([[0], [1, 3]], tf.int64)},
         right=np.array([[9, 9, -9], [9, -9, -9], [-9, 9, 9], [-9, -9, 9]], np.float32),
         several=True,
+    ),
+    "token_labels": Sample(
+        labels=["O", "B-PER", "I-PER"],
+        column=[[b"B-PER", b"O"], [b"O", b"B-PER", b"I-PER"], [b"B-PER"], [b"O", b"B-PER"]],
+        outside={
+            "tag_ids": tf.ragged.constant([[0], [1, 3]], tf.int64),
+            "word_index": tf.ragged.constant([[-1, 0], [-1, 0, 1]], tf.int64),
+        },
+        right=9.0
+        * np.eye(3, dtype=np.float32)[[[0, 1, 1, 0, 0], [0, 0, 1, 2, 0], [0, 1, 1, 1, 0], [0, 0, 1, 0, 0]]],
+        several=True,
+        word_index=((-1, 0, 0, 1, -1), (-1, 0, 1, 2, -1), (-1, 0, 0, 0, -1), (-1, 0, 1, -1, -1)),
     ),
     "regression": Sample(
         labels=["stars"],
@@ -125,8 +141,11 @@ def batch(task: Task, sample: Sample, label_list: Path) -> dict[str, tf.Tensor]:
     raw_metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw_spec))
     metadata_io.write_metadata(raw_metadata, f"{graph}/metadata")
     transformed = tft.TFTransformOutput(graph).transform_features_layer()({"label": given})
+    columns = dict(transformed)
+    if sample.word_index:
+        columns[features.WORD_INDEX] = tf.ragged.constant(sample.word_index, tf.int64)
     records = [
-        _example({name: _of_row(values, i) for name, values in transformed.items()})
+        _example({name: _of_row(values, i) for name, values in columns.items()})
         for i in range(len(sample.column))
     ]
     rows = tf.io.parse_example(records, labels.parsing_spec())
@@ -148,10 +167,26 @@ def _example(values: dict[str, np.ndarray]) -> bytes:
     return example.SerializeToString()
 
 
+def objective(sample: Sample) -> Objective:
+    return Objective(labels=tuple(sample.labels))
+
+
+def served(task: Task, sample: Sample, logits: np.ndarray) -> dict[str, tf.Tensor]:
+    """The served outputs of the sample's rows."""
+    head, classes = task.head(), tf.constant(sample.labels)
+    if not task.facts().OF_WORDS:
+        return head.served_outputs(tf.constant(logits), classes)
+    texts = tf.ragged.constant([["w"] * len(row) for row in sample.column])
+    places = tf.ragged.constant([[*range(len(row))] for row in sample.column], tf.int64)
+    index = tf.constant(sample.word_index, tf.int32)
+    words = TextWords(texts, places, places + 1, index, sample.labels, logits.shape[1])
+    return head.word_outputs(tf.constant(logits), classes, words)
+
+
 def answers(task: Task, sample: Sample, logits: np.ndarray) -> np.ndarray:
-    """What is served as the task's answer."""
-    outputs = task.head().served_outputs(tf.constant(logits), tf.constant(sample.labels))
-    return outputs[task.facts().ANSWER].numpy()
+    """What the task's figures read of the served outputs."""
+    values = [served(task, sample, logits)[name].numpy() for name in task.facts().PREDICTED]
+    return np.stack(values, -1) if len(values) > 1 else values[0]
 
 
 def targets(task: Task, sample: Sample) -> np.ndarray:
@@ -243,29 +278,32 @@ def test_losses_are_finite_and_differentiable_and_less_for_right_answers(task, s
     assert logits.shape[-1] == head.size(sample.labels)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        losses = head.row_losses(logits, batch)
+        losses = head.row_losses(logits, batch, objective(sample))
     assert (losses.dtype, losses.shape) == (tf.float32, [len(sample.column)])
     assert np.isfinite(tape.gradient(losses, logits)).all()
-    assert (losses.numpy() < head.row_losses(-logits, batch).numpy()).all()
+    assert (losses.numpy() < head.row_losses(-logits, batch, objective(sample)).numpy()).all()
 
 
 def test_scores_add_up_over_batches_and_rows_of_weight_0_do_not_count(task, sample, batch):
     head, wrong = task.head(), tf.constant(np.concatenate([sample.right[:3], -sample.right[3:]]))
-    whole = head.score_sums(wrong, batch, tf.ones([4]))
+    whole = head.score_sums(wrong, batch, tf.ones([4]), objective(sample))
     parts = [
-        head.score_sums(wrong[i:j], {k: v[i:j] for k, v in batch.items()}, tf.ones([j - i]))
+        head.score_sums(
+            wrong[i:j], {k: v[i:j] for k, v in batch.items()}, tf.ones([j - i]), objective(sample)
+        )
         for i, j in ((0, 2), (2, 4))
     ]
     np.testing.assert_allclose(whole, parts[0] + parts[1], rtol=1e-6)
     assert head.scores(whole.numpy()).keys() == task.facts().SCORES.keys()
-    best = head.scores(head.score_sums(wrong, batch, tf.constant([1.0, 1.0, 1.0, 0.0])).numpy())
+    three = head.score_sums(wrong, batch, tf.constant([1.0, 1.0, 1.0, 0.0]), objective(sample))
+    best = head.scores(three.numpy())
     score = task.facts().SCORES[task.facts().BEST_METRIC]
     assert best[task.facts().BEST_METRIC] == pytest.approx(0 if score.lower_is_better else score.highest)
     assert all(value == pytest.approx(1) for name, value in best.items() if every_score()[name].bounded)
 
 
 def test_the_answer_is_the_only_served_output_with_numbers(task, sample):
-    outputs = task.head().served_outputs(tf.constant(sample.right), tf.constant(sample.labels))
+    outputs = served(task, sample, sample.right)
     specs = {name: tf.TensorSpec.from_tensor(value) for name, value in outputs.items()}
     assert answer_name(specs) == task.facts().ANSWER
     assert {value.shape[0] for value in outputs.values()} == {len(sample.column)}

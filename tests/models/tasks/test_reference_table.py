@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from seqeval import metrics as seqeval
 from sklearn import metrics as sk
 
 from components.project import PROJECT_DIR
@@ -137,15 +138,41 @@ def number() -> Iterator[tuple[str, float, str, float]]:
         yield name, evaluation.from_rows(name, stacked)[None], reference, float(value)
 
 
+def words() -> Iterator[tuple[str, float, str, float]]:
+    """(metric, our value, reference, its value) of labels of words."""
+    rng = np.random.default_rng(7)
+    tags = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+    labelled = [[tags[i] for i in rng.integers(0, len(tags), n)] for n in rng.integers(1, 20, ROWS)]
+    answered = [[t if rng.random() < 0.8 else tags[rng.integers(len(tags))] for t in row] for row in labelled]
+    evaluation, classes = TASKS["token_labels"].evaluation(), np.array([*map(str.encode, tags)], object)
+    rows = [
+        evaluation.row(
+            [*map(str.encode, row)], {"tags": [*map(str.encode, found), b""], "all_classes": classes}
+        )
+        for row, found in zip(labelled, answered, strict=True)
+    ]
+    sums = np.sum([evaluation.sums(row) for row in rows], axis=0)
+    references = {
+        "span_f1": seqeval.f1_score,
+        "span_precision": seqeval.precision_score,
+        "span_recall": seqeval.recall_score,
+        "token_accuracy": seqeval.accuracy_score,
+    }
+    for name, reference in references.items():
+        value = float(reference(labelled, answered))
+        yield name, evaluation.from_sums(name, sums)[None], f"seqeval {reference.__name__}", value
+
+
 def lines() -> list[str]:
-    makers = {"single_label": one, "multi_label": several, "regression": number}
+    makers = {"single_label": one, "multi_label": several, "regression": number, "token_labels": words}
     rows = [(task, *row) for task, make in makers.items() for row in make()]
     cells = [f"| {task} | `{name}` | {ours:.6f} | {ref} | {v:.6f} |" for task, name, ours, ref, v in rows]
     return [HEADER, "|---|---|---|---|---|", *cells]
 
 
 @pytest.mark.parametrize(
-    ("task", "pairs"), [("single_label", one), ("multi_label", several), ("regression", number)]
+    ("task", "pairs"),
+    [("single_label", one), ("multi_label", several), ("regression", number), ("token_labels", words)],
 )
 def test_every_metric_has_the_value_of_its_reference(task, pairs):
     found = {name: (ours, value) for name, ours, _, value in pairs()}

@@ -44,6 +44,23 @@ def test_pairs_have_the_types_of_their_texts(folder: Path) -> None:
     assert transformers_tokenizer(folder, 5)(rows) == wanted
 
 
+def test_words_are_tokenized_alone_and_each_token_has_the_number_of_its_word(folder: Path) -> None:
+    rows = [[b"who,78 you", b"", b"who 7 8 are you"]]
+    wanted = [
+        # A comma is no token of the vocabulary, so it is the unknown token 1; 78 is a word of its own.
+        Row([2, 5, 1, 1, 7, 3], [0] * 6, [-1, 0, 1, 2, 3, -1]),
+        Row([2, 3], [0] * 2, [-1, -1]),
+        Row([2, 5, 8, 9, 6, 3], [0] * 6, [-1, 0, 1, 2, 3, -1]),
+    ]
+    assert graph_tokenizer(folder, 1, 6, words="whitespace_punctuation")(rows) == wanted
+    assert transformers_tokenizer(folder, 6, words="whitespace_punctuation")(rows) == wanted
+
+
+def test_a_token_of_another_word_differs() -> None:
+    one, other = Row([2, 5, 3], [0] * 3, [-1, 0, -1]), Row([2, 5, 3], [0] * 3, [-1, 1, -1])
+    assert first_difference(one, other) == Difference(1, Token(5, 0, 0), Token(5, 0, 1))
+
+
 def test_transformers_tokenizer_is_loaded_once_while_it_is_used(
     monkeypatch: pytest.MonkeyPatch, make_tokenizer: MakeTokenizer
 ) -> None:

@@ -33,6 +33,7 @@ EXPORT_METRICS = ()
 LABEL_KINDS = ("float",)
 OF_WORDS = False
 ANSWER = "score"
+PREDICTED = (ANSWER,)
 
 PROBLEM_TYPE = "regression"
 HUB_TAG = "text-classification"

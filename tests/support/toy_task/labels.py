@@ -38,7 +38,7 @@ def targets(batch: Mapping[str, tf.Tensor]) -> np.ndarray:
     return np.asarray(batch[TARGET])
 
 
-def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float]) -> tf.Tensor:
+def row_weights(batch: Mapping[str, tf.Tensor], class_weights: Sequence[float] | None) -> tf.Tensor:
     del class_weights
     return tf.ones_like(batch[TARGET])
 

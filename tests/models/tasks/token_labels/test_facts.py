@@ -38,4 +38,7 @@ def test_unknown_tags_of_a_row_are_told() -> None:
 
 def test_card_names_the_types() -> None:
     summary = facts.card_summary(["O", "B-PER", "I-PER", "B-LOC"])
-    assert summary == "A model that finds spans of 2 types in texts: LOC, PER. Each word gets one of 4 tags."
+    assert summary == (
+        "A model that finds spans of 2 types in texts: LOC, PER. Each word gets one of 4 tags, that of its "
+        "first token; words are tokenized alone (`is_split_into_words=True`)."
+    )

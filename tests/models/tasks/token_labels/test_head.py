@@ -15,12 +15,20 @@ from models import features
 from models.checkpoints.classifier import load_classifier
 from models.encoders.families import logits_of
 from models.features import WORD_INDEX
+from models.tasks.objective import Objective
+from models.tasks.text_words import TextWords
 from models.tasks.token_labels import evaluation
-from models.tasks.token_labels.answers import TextWords, answers
 from models.tasks.token_labels.decoding import by_word, first_pieces
-from models.tasks.token_labels.head import ALL_PIECES, TAG_IDS, score_sums, scores, word_losses
+from models.tasks.token_labels.head import (
+    ALL_PIECES,
+    row_losses,
+    score_sums,
+    scores,
+    word_losses,
+    word_outputs,
+)
+from models.tasks.token_labels.labels import TAG_IDS, row_weights
 from models.tasks.token_labels.spans import NO_TAG
-from models.tasks.token_labels.tags import tag_table
 from models.tokenizers.family import family_of, word_spec
 from models.tokenizers.words import encode_words, find_words
 from tests.models.tasks.token_labels.test_spans import ALL, ids
@@ -28,7 +36,7 @@ from tests.support.tiny_encoders import write_encoder
 from tests.support.tokenizers import write_bert_tokenizer
 
 LABELS = ["O", "B-PER", "I-PER", "B-LOC"]
-TABLE = tag_table(LABELS)
+OBJECTIVE = Objective(labels=tuple(LABELS))
 WORD_OF_TOKEN = [[-1, 0, 0, 1, 3, -1], [-1, 0, 1, -1, -1, -1]]  # word 2 of the first row has no token
 
 
@@ -66,6 +74,18 @@ def test_loss_is_of_the_first_piece_of_each_word_or_of_all() -> None:
     assert counts.numpy().tolist() == [4.0, 1.0]
 
 
+def test_loss_of_a_batch_is_that_of_its_words_whatever_row_they_are_in() -> None:
+    logits = (
+        np.random.default_rng(1).normal(size=(3, 7, 4)).astype(np.float32)
+    )  # more padding than WORD_OF_TOKEN
+    batch = batch_of([*WORD_OF_TOKEN, [-1] * 6], [[1, 2, 0, 3], [0, NO_TAG, NO_TAG, NO_TAG], [NO_TAG] * 4])
+    weights = row_weights(batch, None)
+    assert weights.numpy().tolist() == [3.0, 1.0, 0.0]
+    losses, counts = word_losses(logits, batch)
+    mean = tf.reduce_sum(row_losses(logits, batch) * weights) / tf.reduce_sum(weights)
+    np.testing.assert_allclose(mean, tf.reduce_sum(losses) / tf.reduce_sum(counts), rtol=1e-6)
+
+
 def test_smoothing_spreads_its_share_over_all_tags() -> None:
     logits = tf.constant([[[2.0, 0.0, 0.0, 0.0]]])
     losses, _ = word_losses(logits, batch_of([[0]], [[0]]), smoothing=0.4)
@@ -77,7 +97,7 @@ def test_scores_calculated_by_hand() -> None:
     # Labelled: PER (0-2), LOC (3); PER (0). Predicted: PER (0-2), O, LOC (3); O.
     batch = batch_of(WORD_OF_TOKEN, [[1, 2, 0, 3], [1, 0, NO_TAG, NO_TAG]])
     logits = of_tags([[0, 1, 3, 2, 3, 0], [0, 0, 0, 1, 1, 1]])
-    sums = score_sums(logits, batch, tf.constant([1.0, 1.0]), TABLE).numpy()
+    sums = score_sums(logits, batch, tf.constant([1.0, 1.0]), OBJECTIVE).numpy()
     assert sums[1:].tolist() == [5.0, 5.0, 6.0, 2.0, 2.0, 3.0]
     found = scores(sums)
     assert found.pop("loss") == pytest.approx(sums[0] / 5)
@@ -88,7 +108,7 @@ def test_scores_calculated_by_hand() -> None:
         "token_accuracy": 5 / 6,
     }
     # A row of weight 0 only fills up a batch.
-    assert score_sums(logits, batch, tf.constant([1.0, 0.0]), TABLE).numpy()[1:].tolist() == [
+    assert score_sums(logits, batch, tf.constant([1.0, 0.0]), OBJECTIVE).numpy()[1:].tolist() == [
         3,
         4,
         4,
@@ -100,14 +120,14 @@ def test_scores_calculated_by_hand() -> None:
 
 def test_words_past_the_maximum_length_count_as_tagged_o() -> None:
     batch = batch_of([[-1, 0, -1]], [[1, 2, 0, 3]])
-    sums = score_sums(of_tags([[0, 1, 0]]), batch, tf.constant([1.0]), TABLE).numpy()
+    sums = score_sums(of_tags([[0, 1, 0]]), batch, tf.constant([1.0]), OBJECTIVE).numpy()
     # The span of two words is predicted as one of a word; the one of the last word is missed.
     assert sums[1:].tolist() == [1.0, 2.0, 4.0, 0.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_and_the_evaluators_metrics_of_random_tags_equal_seqevals(seed: int) -> None:
-    rng, table = np.random.default_rng(seed), tag_table(ALL)
+    rng = np.random.default_rng(seed)
     rows = [int(n) for n in rng.integers(1, 12, 60)]
     labelled = [[ALL[i] for i in rng.integers(0, len(ALL), n)] for n in rows]
     predicted = [[t if rng.random() < 0.7 else ALL[rng.integers(len(ALL))] for t in row] for row in labelled]
@@ -115,7 +135,7 @@ def test_scores_and_the_evaluators_metrics_of_random_tags_equal_seqevals(seed: i
     index = np.where(np.arange(width) < np.array(rows)[:, None], np.arange(width), -1)
     batch = batch_of(index.tolist(), ids(labelled, ALL).tolist())
     logits = tf.one_hot(np.maximum(ids(predicted, ALL), 0), len(ALL))
-    in_graph = scores(score_sums(logits, batch, tf.ones([60]), table).numpy())
+    in_graph = scores(score_sums(logits, batch, tf.ones([60]), Objective(labels=tuple(ALL))).numpy())
     classes = np.array([tag.encode() for tag in ALL], object)
     outputs = [{"tags": [*map(str.encode, row), b"", b""], "all_classes": classes} for row in predicted]
     added = sum(
@@ -168,13 +188,13 @@ class Tagger(tf.Module):
         made = {name: tf.cast(values.to_tensor(-1), tf.int32) for name, values in rows.items()}
         made[features.ATTENTION_MASK] = tf.cast(made[features.INPUT_IDS] >= 0, tf.int32)
         made[features.INPUT_IDS] = tf.maximum(made[features.INPUT_IDS], 0)
-        return made, TextWords(*words)
+        return made, TextWords(*words, made[WORD_INDEX], LABELS, self._max_length)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def serve(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs, words = self.inputs(texts)
         logits = self._logits(self._model[0](), inputs)
-        return answers(logits, inputs[WORD_INDEX], words, tf.constant(LABELS), TABLE, self._max_length)
+        return word_outputs(logits, tf.constant(LABELS), words)
 
 
 TEXTS = ["Zoë met Ann Lee in Paris.", "Ann  sat in Rome", "Lee, 3 cats"]
