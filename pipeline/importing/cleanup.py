@@ -19,6 +19,8 @@ class UnexpectedRow(ValueError):
 
 _SMS_LABELS = {"0": "ham", "1": "spam"}
 _SMS_EMBEDDED = re.compile(r"(ham|spam)\t(.*)", re.DOTALL)
+_LETTER = re.compile(r"[^\W\d_]")
+_NO_NAMES = frozenset({"I", "I'm"})
 _TREC_LINE = re.compile(r"([A-Z]+):([a-z]+) (.*)")
 
 
@@ -65,6 +67,20 @@ def _question_hash(text: str) -> bytes:
     return hashlib.blake2b(" ".join(text.casefold().split()).encode(), digest_size=8).digest()
 
 
+def trec_name_tags(rows: Iterable[Row]) -> Iterator[Row]:
+    """Words in lower case, and tags of what the question writes with capitals: `Who is Bill Gates ?` -> O O B-NAME I-NAME O.
+
+    The first word of a question and "I" are always written with a capital, so they say nothing.
+    """
+    for number, text, _, _ in _trec_parts(rows):
+        words, tags = text.split(), list[str]()
+        for word in words:
+            letter = _LETTER.search(word)
+            named = bool(tags) and letter is not None and letter[0].isupper() and word not in _NO_NAMES
+            tags.append(("I-NAME" if tags and tags[-1] != "O" else "B-NAME") if named else "O")
+        yield Row(number, ([word.lower() for word in words], tags))
+
+
 def _trec_parts(rows: Iterable[Row]) -> Iterator[tuple[int | str, str, str, str]]:
     for number, (line,) in rows:
         match = _TREC_LINE.fullmatch(line)
@@ -108,6 +124,7 @@ CLEANUPS: dict[str, Callable[[Iterable[Row]], Iterator[Row]]] = {
     "trec_both_labels": trec_both_labels,
     "trec_coarse_label": trec_coarse_label,
     "trec_question_pairs": trec_question_pairs,
+    "trec_name_tags": trec_name_tags,
     "sms_label_names": sms_label_names,
     "sms_split_swallowed_lines": sms_split_swallowed_lines,
     "rotten_tomatoes_drop_plots": rotten_tomatoes_drop_plots,

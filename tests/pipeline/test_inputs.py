@@ -249,7 +249,7 @@ def test_bounds_of_a_label_that_is_not_in_the_list_are_refused(good):
 
 def test_recipe_that_is_not_there_is_named_with_those_that_are(good):
     assert problem(good, "data.recipe=trek") == (
-        f"data.recipe: {PROJECT_DIR}/data has no recipe 'trek'; did you mean 'trec'? it has rotten_tomatoes, sms_spam, trec, trec_fine, trec_pairs"
+        f"data.recipe: {PROJECT_DIR}/data has no recipe 'trek'; did you mean 'trec'? it has rotten_tomatoes, sms_spam, trec, trec_fine, trec_names, trec_pairs"
     )
 
 

@@ -21,6 +21,7 @@ from pipeline.importing.cleanup import (
     sms_split_swallowed_lines,
     trec_both_labels,
     trec_coarse_label,
+    trec_name_tags,
     trec_question_pairs,
 )
 from pipeline.importing.readers import Row
@@ -161,12 +162,14 @@ def test_labels_other_than_the_committed_list_are_refused(recipe, make, tmp_path
 def test_unknown_recipe_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError,
-        match="no such dataset recipe; known: rotten_tomatoes, sms_spam, trec, trec_fine, trec_pairs",
+        match="no such dataset recipe; known: rotten_tomatoes, sms_spam, trec, trec_fine, trec_names, trec_pairs",
     ):
         make_dataset("tree", PROJECT_DIR / "data", tmp_path / "out", tmp_path / "cache")
 
 
-@pytest.mark.parametrize("name", ["trec", "trec_fine", "trec_pairs", "sms_spam", "rotten_tomatoes"])
+@pytest.mark.parametrize(
+    "name", ["trec", "trec_fine", "trec_names", "trec_pairs", "sms_spam", "rotten_tomatoes"]
+)
 def test_committed_recipes_are_valid(name: str) -> None:
     assert load_recipe(PROJECT_DIR / "data" / name / "recipe.yaml").rows > 4500
 
@@ -204,6 +207,23 @@ def test_a_trec_question_of_two_classes_is_in_no_pair() -> None:
 def test_trec_line_is_text_and_both_labels() -> None:
     rows = [Row(1, ("DESC:manner How did : serfdom develop ?",))]
     assert list(trec_both_labels(rows)) == [Row(1, ("How did : serfdom develop ?", ["DESC", "DESC:manner"]))]
+
+
+def test_trec_words_in_lower_case_have_tags_of_what_was_written_with_capitals() -> None:
+    rows = [
+        Row(1, ("HUM:ind Who am I , Bill Gates of ``Big Blue '' ?",)),
+        Row(2, ("LOC:other U.S. states ?",)),
+    ]
+    assert list(trec_name_tags(rows)) == [
+        Row(
+            1,
+            (
+                ["who", "am", "i", ",", "bill", "gates", "of", "``big", "blue", "''", "?"],
+                ["O", "O", "O", "O", "B-NAME", "I-NAME", "O", "B-NAME", "I-NAME", "O", "O"],
+            ),
+        ),
+        Row(2, (["u.s.", "states", "?"], ["O", "O", "O"])),
+    ]
 
 
 def test_sms_swallowed_lines_become_rows_with_their_own_labels() -> None:
