@@ -116,8 +116,7 @@ def import_files(
             layout, [f"a tag for each word: imported as {chosen}"] if kind == CONLL and not task else ()
         )
     except OtherTaskError as error:
-        # TOKEN_LABELS is a task that this release may not have yet.
-        if task is not None or as_classes or error.misfit.task not in TASKS:
+        if task is not None or as_classes:
             raise
         other = layout._replace(
             task=TASKS[error.misfit.task], form=dataclasses.replace(form, separator=error.misfit.separator)
@@ -164,8 +163,6 @@ def _text_and_label(kind: str, text: str | None, label: str | None) -> tuple[str
 def _task_of(kind: str, form: LabelForm | None) -> str:
     """The task that is taken, until the rows say another one, if the user names none."""
     if kind == CONLL:
-        if TOKEN_LABELS not in TASKS:
-            raise UsageError("CoNLL columns are labels of words, for which this release has no task")
         return TOKEN_LABELS
     return _TAKE_FORM[0] if form and form.columns else DEFAULT_TASK
 

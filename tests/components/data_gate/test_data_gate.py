@@ -15,7 +15,7 @@ from components.data_gate.component import DataGate
 from components.example_gen.component import TFRecordExampleGen
 from components.settings import DataGateSettings, DataSettings
 from models.errors import GateRefused
-from models.tasks.task import TASKS, Task
+from models.tasks.task import TASKS
 from tests.support.local_run import example, last_artifact, run_nodes, tfrecord_gz
 
 SCHEMA = """
@@ -187,9 +187,8 @@ def tagged(text: str, tags: str) -> bytes:
 
 
 def test_tags_are_compared_with_the_words_of_the_rule_and_their_transitions_are_counted(
-    data: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path,
 ) -> None:
-    monkeypatch.setitem(TASKS, "token_labels", Task("token_labels", "models.tasks.token_labels"))
     (data / "schema.pbtxt").write_text(WORD_SCHEMA)
     (data / "labels.txt").write_text("O\nB-LOC\nI-LOC\n")
     for split in ("train", "eval", "test"):
