@@ -154,7 +154,11 @@ def training_rows(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for ours, peer, name, target in TRAINERS
         if ours in systems and peer in systems
     ]
-    return [*rows, *(_product_row(result) for result in results if result["system"] in SHARES)]
+    return [*rows, *(_product_row(result) for result in results if _has_share(result))]
+
+
+def _has_share(result: Mapping[str, Any]) -> bool:
+    return result["system"] in SHARES and result["product_share"] is not None
 
 
 def _training_row(mine: Mapping[str, Any], peer: Mapping[str, Any], name: str, target: str) -> dict[str, Any]:
