@@ -23,7 +23,7 @@ from models.encoders.weights import pytorch_weights
 from models.errors import PipelineError
 from models.tasks.label_list import read_labels
 from models.tasks.task import TASKS, Facts
-from models.tokenizers.hugging_face import hugging_face_tokenizer
+from models.tokenizers.hugging_face import hugging_face_tokenizer, word_options
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
@@ -61,12 +61,18 @@ def write_hub_files(
     config.problem_type = facts.PROBLEM_TYPE
     config.dtype = "float32"
     config.save_pretrained(str(out))
-    tokenizer = hugging_face_tokenizer(checkpoint, model_max_length=max_length)
-    tokenizer.save_pretrained(str(out))
+    write_tokenizer(checkpoint, max_length, facts.OF_WORDS, out)
     constants = version / EXTRAS / features.ANSWER_FILE
     if constants.is_file():
         shutil.copyfile(constants, out / features.ANSWER_FILE)
     (out / CARD_FILE).write_text(model_card(name, facts, labels, read_record(version)), encoding="utf-8")
+
+
+def write_tokenizer(checkpoint: Path, max_length: int, of_words: bool, out: Path) -> None:
+    """Writes the checkpoint's tokenizer into `out`, as training has called it: on texts, or on words, each alone."""
+    options = word_options(checkpoint) if of_words else {}
+    tokenizer = hugging_face_tokenizer(checkpoint, model_max_length=max_length, **options)
+    tokenizer.save_pretrained(str(out))
 
 
 def _encoder_shapes(checkpoint: Path) -> dict[str, tuple[int, ...]]:
@@ -106,7 +112,7 @@ def model_card(name: str, facts: Facts, labels: Sequence[str], record: PushRecor
     """The README.md: what the model is for, its metrics, and what it was made from."""
     head = {"library_name": "transformers", "pipeline_tag": facts.HUB_TAG, "tags": ["tfx"]}
     lines = ["---", yaml.safe_dump(head, sort_keys=True).rstrip(), "---", "", f"# {name}", ""]
-    lines += [facts.card_summary(labels), "", *_windows(record)]
+    lines += [facts.card_summary(labels), "", *(_words(record) if facts.OF_WORDS else _windows(record))]
     lines += _metrics(record.metrics or {}, record.baseline_metrics or {})
     lines += ["## Made from", ""]
     lines += [f"- {what}: {value}" for what, value in _facts(record).items() if value]
@@ -114,6 +120,19 @@ def model_card(name: str, facts: Facts, labels: Sequence[str], record: PushRecor
     if settings:
         lines += ["", "## Training", "", "```json", json.dumps(settings, indent=2, sort_keys=True), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _words(record: PushRecord) -> list[str]:
+    """How texts are divided into words, as the answers that were evaluated are about these."""
+    rule = (record.config or {}).get("transform", {}).get("words")
+    if not rule:
+        return []
+    splitter = {"whitespace": "WhitespaceSplit", "whitespace_punctuation": "BertPreTokenizer"}[rule]
+    return [
+        f"The words of a text are those of `tokenizers.pre_tokenizers.{splitter}()` (`transform.words: {rule}`): "
+        "`[word for word, _ in pre_tokenizer.pre_tokenize_str(text)]`.",
+        "",
+    ]
 
 
 def _windows(record: PushRecord) -> list[str]:

@@ -280,7 +280,7 @@ class Figures(Protocol):
     def agreement(
         self, probabilities: np.ndarray, others: np.ndarray, constants: Constants | None = None
     ) -> float:
-        """Share of rows that two models answer alike."""
+        """Share of rows that two models answer alike; only tasks with exports have it."""
 
     def figures(
         self,

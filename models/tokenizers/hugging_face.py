@@ -64,9 +64,14 @@ def shared_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
+def word_options(folder: Path) -> dict[str, Any]:
+    """What transformers' tokenizer of words is loaded with: the family's `WORD_OPTIONS`, such as a space before each word."""
+    return dict(family_of(folder).load_spec_module().WORD_OPTIONS)
+
+
 def word_tokenizer(folder: Path) -> Any:
-    """Transformers' tokenizer of words, each of which is tokenized alone: with the family's `WORD_OPTIONS`."""
-    options = family_of(folder).load_spec_module().WORD_OPTIONS
+    """Transformers' tokenizer of words, each of which is tokenized alone."""
+    options = word_options(folder)
     return hugging_face_tokenizer(folder, **options) if options else shared_tokenizer(folder)
 
 

@@ -79,17 +79,13 @@ def targets(rows: Sequence[Sequence[Any]], classes: Sequence[str]) -> np.ndarray
     return made
 
 
-def agreement(predicted: np.ndarray, others: np.ndarray) -> float:
-    """Share of rows in which all words have the same tags."""
-    return float((predicted[..., 1] == others[..., 1]).all(-1).mean())
-
-
 def _answered(ids: Sequence[int], tags: np.ndarray, classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """The answered tag of each labelled word, int64 [words]; O for words without an answer."""
+    """The answered tag of each labelled word, int64 [words]; O for words without an answer, NO_TAG for those of an unknown label."""
     place = {label.encode(): i for i, label in enumerate(classes)}
     outside = place[OUTSIDE.encode()]
     known = [place.get(tag, outside) for tag in tags[: len(ids)]]
-    return np.array(known + [outside] * (len(ids) - len(known)), np.int64)
+    answered = np.array(known + [outside] * (len(ids) - len(known)), np.int64)
+    return np.where(np.array(ids, np.int64) == NO_TAG, NO_TAG, answered)
 
 
 def _spans(ids: Iterable[int], table: TagTable) -> list[Span]:
@@ -115,7 +111,8 @@ def figures(
     invented, words = np.zeros(types, np.int64), np.zeros(3, np.int64)
     for ids, row in zip(labels, predicted, strict=True):
         answered = _answered(ids, row[:, 1], classes)
-        words += (*token_counts(np.array(ids, np.int64), answered), max(0, len(ids) - _width(row)))
+        cut = sum(tag != NO_TAG for tag in ids[_width(row) :])
+        words += (*token_counts(np.array(ids, np.int64), answered), cut)
         right, found = _spans(ids, table), _spans(answered, table)
         for span in right:
             fate = _fate(span, found)
@@ -174,7 +171,7 @@ def mistakes(
                 tuple(_shown(span, row[:, 0], table) for span in one if span not in other)
                 for one, other in ((right, found), (found, right))
             )
-            yield Mistake(tuple(text), label, missed[:_SPANS_SHOWN], added[:_SPANS_SHOWN], wrong)
+            yield Mistake(tuple(text), label, missed, added, wrong)
 
 
 def _shown(span: Span, words: np.ndarray, table: TagTable) -> tuple[str, str]:
@@ -193,9 +190,18 @@ def gravity(mistake: Mistake) -> float:
 
 def describe_mistake(mistake: Mistake) -> Sequence[tuple[str, str, str]]:
     """`[("labelled", "B-PER I-PER O", "2 wrong words"), ("missed", "Ann Lee", "PER"), ("added", "Rome", "LOC")]`."""
-    sides = (("missed", mistake.missed), ("added", mistake.added))
-    spans = [(side, text, kind) for side, pairs in sides for kind, text in pairs]
-    return [("labelled", mistake.label, f"{mistake.wrong_words} wrong words"), *spans]
+    words = f"{mistake.wrong_words} wrong word{'s' * (mistake.wrong_words != 1)}"
+    return [
+        ("labelled", mistake.label, words),
+        *_described("missed", mistake.missed),
+        *_described("added", mistake.added),
+    ]
+
+
+def _described(side: str, spans: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    yield from ((side, text, kind) for kind, text in spans[:_SPANS_SHOWN])
+    if len(spans) > _SPANS_SHOWN:
+        yield side, f"{len(spans) - _SPANS_SHOWN} more", ""
 
 
 def scalars(figures: Figures) -> dict[str, float | None]:
@@ -217,7 +223,8 @@ def answer_sections(figures: Figures, judged: Judged) -> Iterator[Section]:
     """Each type with its spans and the Evaluator's metrics, and what becomes of its spans."""
     if not figures.words:
         return
-    found = [span_figures(row).f1 for row in figures.counts]
+    # A type without a labelled and an answered span is not weak.
+    found = [span_figures(row).f1 if row[1:].any() else 1.0 for row in figures.counts]
     weakest = np.argsort(found, kind="stable")[:_TYPES_SHOWN]
     cut = (
         f"{figures.cut:,} of {figures.words:,} words have no answer, because texts are cut. "

@@ -19,14 +19,16 @@ from transformers import AutoTokenizer
 
 from components.destinations import executor
 from components.destinations.artifacts import SecondPushes
-from components.destinations.hub_files import model_card, write_hub_files
+from components.destinations.hub_files import model_card, write_hub_files, write_tokenizer
 from components.versions import store
 from components.versions.record import PushRecord, record_of
 from models.checkpoints.classifier import load_classifier
 from models.encoders.families import forward_of
 from models.errors import PipelineError
 from models.tasks.task import TASKS
+from models.tokenizers.parity import graph_tokenizer
 from tests.components.destinations.hub_stub import TOKEN, Hub, running_hub
+from tests.support.byte_bpe import write_byte_bpe_tokenizer
 from tests.support.model_server import Exported, exported
 from tests.support.tiny_export import LABELS
 
@@ -131,6 +133,23 @@ def test_the_card_says_how_the_windows_of_a_text_are_joined() -> None:
     assert "window" not in model_card(
         "tiny", facts, ["a", "b"], PushRecord(config={"transform": {"window": None}})
     )
+
+
+def test_the_card_says_how_texts_are_divided_into_words() -> None:
+    config = {"transform": {"max_length": 64, "window": None, "words": "whitespace"}}
+    tags = ["O", "B-PER", "I-PER"]
+    card = model_card("tiny", TASKS["token_labels"].facts(), tags, PushRecord(config=config))
+    assert "`tokenizers.pre_tokenizers.WhitespaceSplit()` (`transform.words: whitespace`)" in card
+
+
+def test_tokenizer_of_words_puts_a_space_before_each_as_the_graph_does(tmp_path: Path) -> None:
+    (tmp_path / "encoder").mkdir()
+    folder = write_byte_bpe_tokenizer(tmp_path / "encoder", "RobertaTokenizer")
+    write_tokenizer(folder, 16, True, tmp_path / "hub")
+    made = AutoTokenizer.from_pretrained(tmp_path / "hub")(["cat", "the", "cat"], is_split_into_words=True)
+    [row] = graph_tokenizer(folder, 1, 16, words="whitespace")([[b"cat the cat"]])
+    assert made["input_ids"] == row.ids
+    assert [-1 if word is None else word for word in made.word_ids()] == row.words
 
 
 def test_pushing_again_commits_nothing(hub: Hub, version: Path, checkpoint: Path, tmp_path: Path) -> None:

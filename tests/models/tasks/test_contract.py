@@ -316,7 +316,8 @@ def test_figures_of_right_answers_have_no_mistake_and_can_be_drawn(task, sample)
         known = facts.METRICS[name]
         best = 0.0 if known.lower_is_better else known.highest
         assert figures.measure(name, ids, given) == pytest.approx(best)
-    assert figures.agreement(given, given) == 1.0
+    if facts.EXPORT_METRICS:
+        assert figures.agreement(given, given) == 1.0
     texts = [["a text"]] * len(labels)
     assert list(figures.mistakes(texts, labels, ids, given, sample.labels)) == []
     computed = figures.figures(ids, given, sample.labels)

@@ -71,7 +71,7 @@ def test_mistakes_show_words_and_those_with_the_most_wrong_words_are_first() -> 
         (("fourth",), 1),
     ]
     assert figures.describe_mistake(found[2]) == [
-        ("labelled", "B-PER I-PER O B-LOC", "1 wrong words"),
+        ("labelled", "B-PER I-PER O B-LOC", "1 wrong word"),
         ("missed", "Ann Lee", "PER"),
         ("added", "Ann", "PER"),
     ]
@@ -89,8 +89,19 @@ def test_sections_tell_that_texts_were_cut() -> None:
     assert "missed" in str(drawn(fates))
 
 
-def test_agreement_is_of_all_tags_of_a_row() -> None:
-    assert figures.agreement(ANSWERED, ANSWERED) == 1.0
-    other = ANSWERED.copy()
-    other[0, 0, 1] = b"O"
-    assert figures.agreement(ANSWERED, other) == 0.75
+def test_words_with_a_tag_outside_the_list_do_not_count() -> None:
+    found = figures.figures(labels("B-HAM O"), answers("Ann/B-PER sat/O"), TAGS)
+    assert (found.counts.tolist(), found.words, found.cut) == ([[0, 0, 0], [0, 0, 0]], 1, 0)
+    assert figures.figures(labels("B-HAM B-HAM"), answers(""), TAGS).cut == 0
+
+
+def test_a_mistake_says_how_many_spans_it_does_not_show() -> None:
+    row = " ".join(["B-PER"] * 6)
+    [found] = figures.mistakes([["x"]], [row], labels(row), answers(" ".join(["w/O"] * 6)), TAGS)
+    assert figures.describe_mistake(found)[-2:] == [("missed", "w", "PER"), ("missed", "1 more", "")]
+
+
+def test_types_that_do_not_occur_are_last() -> None:
+    found = figures.figures(labels("B-LOC"), answers("Rome/O"), TAGS)
+    section, _ = figures.answer_sections(found, Judged(1, 1))
+    assert [row[0].text for row in section.parts[0].rows] == ["LOC", "PER"]
