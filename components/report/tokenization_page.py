@@ -13,17 +13,29 @@ from components.tokenization_gate.report import Mismatch, ParityReport, ShownTok
 def tokenization_section(contents: Contents) -> Html:
     """Counts of every split, and the first rows that differ."""
     report = contents.parity
-    note = f"{report.tokenizer}, at most {report.max_length} tokens a row: {report}."
+    note = f"{report.tokenizer}, at most {report.max_length} tokens a row: {report}. {_longer(report)}"
     return section("Tokenization", note, *_splits(report), *_examples(report))
+
+
+def _longer(report: ParityReport) -> str:
+    if not any(report.longer.values()):
+        return ""
+    return f"{report.share_of_longer:.1%} of the compared rows have more tokens (longer): they are cut, unless transform.window is set."
 
 
 def _splits(report: ParityReport) -> Iterator[Html]:
     if report.rows_compared:
         rows: list[list[Child]] = [
-            [name(split), f"{count:,}", f"{report.compared[split]:,}", f"{report.mismatches[split]:,}"]
+            [
+                name(split),
+                f"{count:,}",
+                f"{report.compared[split]:,}",
+                f"{report.mismatches[split]:,}",
+                f"{report.longer[split]:,}",
+            ]
             for split, count in report.rows.items()
         ]
-        yield plain_table(["split", "rows", "compared", "different"], rows)
+        yield plain_table(["split", "rows", "compared", "different", "longer"], rows)
 
 
 def _examples(report: ParityReport) -> Iterator[Html]:

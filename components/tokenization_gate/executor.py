@@ -143,15 +143,18 @@ def compare(
         PipelineError: a shard is damaged.
     """
     sizes = sample_sizes(rows, settings.rows)
-    compared, mismatches, examples = dict.fromkeys(rows, 0), dict.fromkeys(rows, 0), list[Mismatch]()
+    compared, mismatches, longer = (dict.fromkeys(rows, 0) for _ in range(3))
+    examples = list[Mismatch]()
     if any(sizes.values()):
         both = _Both(checkpoint, len(text_columns), max_length, stride, words)
         clean = None if text is None else traced(cleaning_of(text))
         for split, size in sizes.items():
             for batch in _batches(folders[split], text_columns, rows[split], size):
-                found = list(both.mismatches(split, batch if clean is None else _cleaned(batch, clean)))
+                texts = batch if clean is None else _cleaned(batch, clean)
+                found = list(both.mismatches(split, texts))
                 compared[split] += len(batch)
                 mismatches[split] += len(found)
+                longer[split] += both.longer(texts)
                 examples += found[: _KEPT - len(examples)]
     return ParityReport(
         tokenizer=family_of(checkpoint).title,
@@ -160,6 +163,7 @@ def compare(
         rows=dict(rows),
         compared=compared,
         mismatches=mismatches,
+        longer=longer,
         examples=tuple(examples),
     )
 
@@ -193,7 +197,13 @@ class _Both:
         # In this order, transformers' tokenizer is loaded once.
         self._transformers: Tokenizer = transformers_tokenizer(checkpoint, max_length, stride, words)
         self._graph: Tokenizer = graph_tokenizer(checkpoint, columns, max_length, stride, words)
-        self._tokens = load_spec(checkpoint).tokens
+        self._uncut: Tokenizer = transformers_tokenizer(checkpoint, None, words=words)
+        self._tokens, self._max_length = load_spec(checkpoint).tokens, max_length
+
+    def longer(self, rows: Sequence[_Row]) -> int:
+        """How many rows have more than `max_length` tokens."""
+        whole = self._uncut(list(zip(*(row.texts for row in rows), strict=True)))
+        return sum(len(row.ids) > self._max_length for row in whole)
 
     def mismatches(self, split: str, rows: Sequence[_Row]) -> Iterator[Mismatch]:
         """The rows that differ."""

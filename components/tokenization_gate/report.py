@@ -57,7 +57,9 @@ def _format(token: ShownToken | None, typed: bool) -> str:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """The comparison. `rows`, `compared` and `mismatches` map a split to its count.
+    """The comparison. `rows`, `compared`, `mismatches` and `longer` map a split to its count.
+
+    `longer`: compared rows of more than `max_length` tokens, which are cut or have several windows.
 
     {"rows": {"train": 4216, ...}, "compared": {"train": 954, ...}, "mismatches": {"train": 0, ...}}
     """
@@ -68,6 +70,7 @@ class ParityReport:
     rows: Mapping[str, int]
     compared: Mapping[str, int]
     mismatches: Mapping[str, int]
+    longer: Mapping[str, int]
     examples: Sequence[Mismatch] = ()  # the first
 
     @property
@@ -79,6 +82,11 @@ class ParityReport:
     def rows_that_differ(self) -> int:
         """Compared rows that differ, of all splits."""
         return sum(self.mismatches.values())
+
+    @property
+    def share_of_longer(self) -> float:
+        """Share of the compared rows, of all splits, that have more than `max_length` tokens."""
+        return sum(self.longer.values()) / max(1, self.rows_compared)
 
     @property
     def refused(self) -> bool:

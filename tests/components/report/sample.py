@@ -40,6 +40,7 @@ PARITY = ParityReport(
     rows={"train": 9000, "test": 800},
     compared={"train": 1200, "test": 800},
     mismatches={"train": 1, "test": 0},
+    longer={"train": 30, "test": 1},
     examples=(
         Mismatch(
             "train", 17, (HOSTILE[0],), 3, ShownToken(1996, 0, "<b>the</b>"), ShownToken(2178, 0, "##the")

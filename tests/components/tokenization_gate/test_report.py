@@ -25,6 +25,7 @@ REPORT = ParityReport(
     rows={"train": 5000, "eval": 800},
     compared={"train": 1200, "eval": 800},
     mismatches={"train": 2, "eval": 1},
+    longer={"train": 0, "eval": 5},
     examples=(
         Mismatch("train", 17, ("the cat",), 1, THE, OF),
         Mismatch("train", 18, ("a", "b"), 4, None, THE),
@@ -36,6 +37,10 @@ REPORT = ParityReport(
 def test_it_is_read_back_as_it_was_written(tmp_path):
     (tmp_path / REPORT_FILE).write_text(report_text(REPORT), encoding="utf-8")
     assert read_parity_report(tmp_path) == REPORT
+
+
+def test_the_share_of_longer_rows_is_of_all_compared_ones():
+    assert REPORT.share_of_longer == 5 / 2000
 
 
 def test_every_example_has_its_sentence():

@@ -107,6 +107,7 @@ def test_rows_whatever_they_hold_are_tokenized_alike_and_the_next_run_is_cached(
         rows={"eval": 12, "train": 60},
         compared={"eval": 12, "train": 60},
         mismatches={"eval": 0, "train": 0},
+        longer={"eval": 0, "train": 0},
     )
     properties = last_artifact(place / "run", "pipeline.TokenizationReport").custom_properties
     assert (properties["rows"].int_value, properties["mismatches"].int_value) == (72, 0)
@@ -114,8 +115,9 @@ def test_rows_whatever_they_hold_are_tokenized_alike_and_the_next_run_is_cached(
 
 
 def test_words_of_rows_whatever_they_hold_are_tokenized_alike(place: Path) -> None:
-    assert run(place, words="whitespace_punctuation") == "COMPLETE"
+    assert run(place, max_length=4, words="whitespace_punctuation") == "COMPLETE"
     assert (report(place).rows_compared, report(place).rows_that_differ) == (72, 0)
+    assert report(place).longer == {"eval": 12, "train": 56}  # all but the four odd ones
 
 
 def test_both_tokenize_the_texts_that_the_users_function_has_cleaned(
