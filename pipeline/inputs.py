@@ -23,8 +23,8 @@ from components.example_gen.spans import fixed_folder, span_glob
 from components.example_gen.tfrecord import broken, read_records
 from components.settings import DataSettings
 from components.trainer.settings import label_weights
-from models.checkpoints.checks import check_checkpoint, check_labels_tokens
-from models.checkpoints.config import read_model_type
+from models.checkpoints.checks import check_checkpoint
+from models.checkpoints.config import check_labels_tokens, read_model_type
 from models.checkpoints.source import cached_folder, checkpoint_folder
 from models.encoders.families import FAMILIES
 from models.errors import GateRefused, PipelineError, UsageError

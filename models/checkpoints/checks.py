@@ -20,7 +20,6 @@ from models.checkpoints.weights import (
     is_no_pickle,
 )
 from models.encoders.config import CONFIG_FILE
-from models.encoders.families import FAMILIES
 from models.errors import CheckpointError, CheckpointUsageError
 from models.files import check_links, one_line, shown
 from models.tokenizers.family import FIRST, SECOND, Spec, Template, load_spec, special_tokens
@@ -181,18 +180,4 @@ def _notes(folder: Path, encoder: Encoder) -> Iterator[str]:
         yield (
             f"{folder}: the weights have a head of another training ({', '.join(named)}), which is dropped; "
             "training starts with a new head for your labels"
-        )
-
-
-def check_labels_tokens(folder: Path, model_type: str, dropout: float | None) -> None:
-    """Raises CheckpointError if an architecture cannot be trained to label tokens."""
-    family = FAMILIES[model_type]
-    if not family.labels_tokens:
-        can = ", ".join(name for name, row in FAMILIES.items() if row.labels_tokens)
-        raise CheckpointError(
-            f"{folder}: transformers has no class in TensorFlow that labels tokens for {model_type}; give a checkpoint of {can}"
-        )
-    if dropout is not None and not family.token_dropout:
-        raise CheckpointError(
-            f"{folder}: the head for tokens of {model_type} has no dropout; remove model.dropout ({dropout})"
         )

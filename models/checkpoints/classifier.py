@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.checks import check_labels_tokens
-from models.checkpoints.config import read_encoder
+from models.checkpoints.config import check_labels_tokens, read_encoder
 from models.checkpoints.weights import encoder_tensors, finite_values
 from models.encoders import weights
 from models.encoders.families import AUTO

@@ -60,3 +60,17 @@ def unread_keys(folder: Path, facts: Facts) -> list[str]:
     known = {*facts.HARMLESS, *facts.REFUSED, *facts.Config.model_fields}
     values = read_json(checkpoint_file(folder, CONFIG_FILE))
     return sorted(key for key in values if key not in known and not key.startswith("_"))
+
+
+def check_labels_tokens(folder: Path, model_type: str, dropout: float | None) -> None:
+    """Raises CheckpointError if an architecture cannot be trained to label tokens."""
+    family = FAMILIES[model_type]
+    if not family.labels_tokens:
+        can = ", ".join(name for name, row in FAMILIES.items() if row.labels_tokens)
+        raise CheckpointError(
+            f"{folder}: transformers has no class in TensorFlow that labels tokens for {model_type}; give a checkpoint of {can}"
+        )
+    if dropout is not None and not family.token_dropout:
+        raise CheckpointError(
+            f"{folder}: the head for tokens of {model_type} has no dropout; remove model.dropout ({dropout})"
+        )

@@ -16,13 +16,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from models.errors import UsageError
 from models.own_parts import load_part
 from models.tasks.metric import OWN, Metric
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _DEFAULTS: Mapping[str, Any] = {
     "lowest": 0.0,
@@ -88,6 +89,8 @@ def made(path: str, labels: tuple[str, ...]) -> OwnMetric:
 
 def row_sums(metric: OwnMetric, targets: np.ndarray, outputs: Mapping[str, Any]) -> np.ndarray:
     """`sums`, as float64."""
+    import numpy as np  # not every command that names a metric needs it
+
     return np.asarray(metric.sums(targets, outputs), np.float64)
 
 

@@ -120,7 +120,7 @@ RERUN = {
     "models/tokenizers/wordpiece/graph.py": ["TokenizationGate", "Transform", "Pusher"],
     "models/tokenizers/wordpiece/spec.py": ["TokenizationGate", "Transform", "Pusher", *EXPORTS],
     "models/tokenizers/wordpiece/javascript.py": ["TFJSExport"],
-    "models/tokenizers/packing.py": ["TokenizationGate", "Transform", "Pusher"],
+    "models/tokenizers/packing.py": ["TokenizationGate", "Transform", "Trainer", "Pusher"],
     "models/tokenizers/parity.py": ["TokenizationGate"],
     "models/encoders/bert/forward.py": ["Trainer", "Pusher"],
     "models/encoders/reference/forward.py": [],

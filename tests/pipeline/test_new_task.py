@@ -81,7 +81,7 @@ def test_defaults_and_names_of_metrics_are_the_tasks(folder):
         "'accuracy'; it has loss",
         "export.onnx={}": "export.onnx: models of task 'score' cannot be exported; remove it",
         "task=single_label": "evaluate.thresholds: task 'single_label' has no metric 'squared_error'; it has accuracy",
-        "task=scores": "task: input should be 'single_label', 'multi_label', 'regression' or 'score', got 'scores'",
+        "task=scores": "task: input should be 'single_label', 'multi_label', 'regression', 'token_labels' or 'score', got 'scores'",
     }.items():
         shown = call(folder, MAIN, "config", "stars.yaml", "--set", override)
         assert (shown.returncode, reason in shown.stderr) == (2, True), (override, shown.stderr)

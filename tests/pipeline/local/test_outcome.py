@@ -153,7 +153,7 @@ def test_a_push_of_an_earlier_run_counts_as_cached():
         (
             whole_split(float("nan")),
             refusal("accuracy", lower_bound=0.9),
-            "not blessed: accuracy nan is below the threshold 0.9",
+            "not blessed: accuracy is undefined (too few different labels)",
         ),
     ],
 )
