@@ -99,13 +99,21 @@ def check_settings(config: Config) -> None:
 
 
 def _check_classes(config: Config, labels: Sequence[str]) -> None:
-    """Refuses bounds of labels that the label list does not have."""
+    """Refuses bounds of labels that the label list does not have, or that have no figures of their own."""
+    facts = task_of(config).facts()
+    measured = facts.measured_labels(labels) if facts.OF_WORDS else labels
     for number, group in enumerate(config.evaluate.classes):
         unknown = [label for label in group.labels if label not in labels]
         if unknown:
             raise UsageError(
                 f"evaluate.classes.{number}.labels: {config.data.label_list} has no label {unknown[0]!r}; it has "
                 f"{listed(labels)}"
+            )
+        unmeasured = [label for label in group.labels if label not in measured]
+        if unmeasured:
+            raise UsageError(
+                f"evaluate.classes.{number}.labels: {unmeasured[0]!r} has no figures: those of a type of spans are under its "
+                f"first tag; give {listed(measured)}"
             )
 
 

@@ -151,10 +151,10 @@ def compare(
         for split, size in sizes.items():
             for batch in _batches(folders[split], text_columns, rows[split], size):
                 texts = batch if clean is None else _cleaned(batch, clean)
-                found = list(both.mismatches(split, texts))
+                found, cut = both.compare(split, texts)
                 compared[split] += len(batch)
                 mismatches[split] += len(found)
-                longer[split] += both.longer(texts)
+                longer[split] += cut
                 examples += found[: _KEPT - len(examples)]
     return ParityReport(
         tokenizer=family_of(checkpoint).title,
@@ -188,6 +188,10 @@ def _cleaned(rows: Sequence[_Row], clean: Cleaning) -> list[_Row]:
     return [_Row(row.index, tuple(texts)) for row, *texts in zip(rows, *columns, strict=True)]
 
 
+def _columns(rows: Sequence[_Row]) -> list[tuple[bytes, ...]]:
+    return list(zip(*(row.texts for row in rows), strict=True))
+
+
 class _Both:
     """The two tokenizers of a checkpoint."""
 
@@ -200,19 +204,20 @@ class _Both:
         self._uncut: Tokenizer = transformers_tokenizer(checkpoint, None, words=words)
         self._tokens, self._max_length = load_spec(checkpoint).tokens, max_length
 
-    def longer(self, rows: Sequence[_Row]) -> int:
-        """How many rows have more than `max_length` tokens."""
-        whole = self._uncut(list(zip(*(row.texts for row in rows), strict=True)))
-        return sum(len(row.ids) > self._max_length for row in whole)
-
-    def mismatches(self, split: str, rows: Sequence[_Row]) -> Iterator[Mismatch]:
-        """The rows that differ."""
-        columns = list(zip(*(row.texts for row in rows), strict=True))
-        both = zip(self._graph(columns), self._transformers(columns), strict=True)
-        for row, (graph, transformers) in zip(rows, both, strict=True):
-            difference = first_difference(graph, transformers)
-            if difference is not None:
-                yield self._mismatch(split, row, difference)
+    def compare(self, split: str, rows: Sequence[_Row]) -> tuple[list[Mismatch], int]:
+        """The rows that differ, and how many have more than `max_length` tokens."""
+        columns = _columns(rows)
+        theirs = self._transformers(columns)
+        differences = map(first_difference, self._graph(columns), theirs)
+        found = [
+            self._mismatch(split, row, difference)
+            for row, difference in zip(rows, differences, strict=True)
+            if difference is not None
+        ]
+        # A shorter row was not cut, so few are tokenized once more.
+        full = [row for row, made in zip(rows, theirs, strict=True) if len(made.ids) >= self._max_length]
+        whole = self._uncut(_columns(full)) if full else []
+        return found, sum(len(made.ids) > self._max_length for made in whole)
 
     def _mismatch(self, split: str, row: _Row, found: Difference) -> Mismatch:
         texts = tuple(map(shorten, row.texts))

@@ -98,6 +98,9 @@ class Facts(Protocol):
     def sequence_faults(self, values: Sequence[Any], words: int, scheme: str) -> Iterator[tuple[str, str]]:
         """As `label_fault`, what the label of a row of so many words breaks; only with OF_WORDS."""
 
+    def measured_labels(self, labels: Sequence[str]) -> Sequence[str]:
+        """The labels under which `PER_CLASS` has values, if not all have one; only with OF_WORDS."""
+
     def check_labels(self, labels: Sequence[str], label_list: Path) -> None:
         """Raises UsageError for a label list that a model of the task cannot have."""
 

@@ -13,7 +13,7 @@ class TextWords(NamedTuple):
 
     `texts`, `starts`, `ends`: as `models.tokenizers.words.find_words` gives them, ragged [batch, None]. `index`: the word of each
     token, int32 [batch, tokens], -1 for special tokens and padding. `labels`: the label list. `width`: most words of an
-    answer; with `max_length`, none that has a token is left out.
+    answer.
     """
 
     texts: tf.RaggedTensor

@@ -28,7 +28,8 @@ NO_PLACE = -1
 def answers(logits: tf.Tensor, classes: tf.Tensor, words: TextWords) -> dict[str, tf.Tensor]:
     """The outputs of words that `models.features` lists, and CLASSES, string [batch, tags].
 
-    A word that the tokenizer gives no token, such as a soft hyphen, is tagged O with a score of 0.
+    A word that the tokenizer gives no token, such as a soft hyphen, is tagged O with a score of 0. With many of them a word can be past
+    `width` although it has a token: it has no answer, and is counted in CUT_WORDS like those without room.
 
     Args:
         logits: float32 [batch, tokens, tags].
@@ -49,7 +50,8 @@ def answers(logits: tf.Tensor, classes: tf.Tensor, words: TextWords) -> dict[str
         STARTS: tf.where(is_tagged, starts, NO_PLACE),
         ENDS: tf.where(is_tagged, ends, NO_PLACE),
         **_spans(tags, starts, ends, table),
-        CUT_WORDS: words.starts.row_lengths() - tf.cast(tf.squeeze(ends_of_words, 1), tf.int64),
+        CUT_WORDS: words.starts.row_lengths()
+        - tf.cast(tf.squeeze(tf.minimum(ends_of_words, width), 1), tf.int64),
         CLASSES: tf.tile(classes[tf.newaxis], [rows, 1]),
     }
 

@@ -98,6 +98,15 @@ def check_labels(labels: Sequence[str], label_list: Path) -> None:
         )
 
 
+def measured_labels(labels: Sequence[str]) -> list[str]:
+    """The first tag of each type, under which the figures of its spans are: `["O", "B-PER", "I-PER"] -> ["B-PER"]`."""
+    first: dict[str, str] = {}
+    for label in labels:
+        if label != OUTSIDE:
+            first.setdefault(read_tag(label).type, label)
+    return list(first.values())
+
+
 def card_summary(labels: Sequence[str]) -> str:
     """`["O", "B-LOC"] -> "A model that finds spans of 1 type in texts: LOC. ..."`."""
     types = sorted({read_tag(label).type for label in labels} - {""})

@@ -18,6 +18,7 @@ from pipeline.config import load_config
 from pipeline.importing.import_report import ImportReport
 from pipeline.importing.importer import import_files
 from pipeline.importing.tfrecord import decode_example
+from pipeline.inputs import check_inputs
 
 WORDS = {"task": "token_labels"}
 
@@ -95,6 +96,18 @@ def test_the_rule_for_words_goes_into_the_config_with_the_schema_and_a_gate(tmp_
     assert config.evaluate.thresholds["span_f1"].min == 0.25
     assert report.labels == ["O", "B-LOC"]
     assert 'value_count { min: 1 }\n  domain: "labels"' in (tmp_path / "out/schema.pbtxt").read_text()
+
+
+def test_bounds_of_a_type_of_spans_are_given_under_its_first_tag(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text(conll(120))
+    report = import_files([tmp_path / "x.txt"], out_dir=tmp_path / "out", **WORDS)
+    bounds = "evaluate.classes=[{labels: [%s], thresholds: {f1: {min: 0.5}}}]"
+    check_inputs(load_config(str(report.config), [bounds % "B-LOC"]))
+    with pytest.raises(UsageError) as error:
+        check_inputs(load_config(str(report.config), [bounds % "I-LOC"]))
+    assert str(error.value) == (
+        "evaluate.classes.0.labels: 'I-LOC' has no figures: those of a type of spans are under its first tag; give 'B-LOC'"
+    )
 
 
 def test_documents_stay_in_one_split(tmp_path: Path) -> None:

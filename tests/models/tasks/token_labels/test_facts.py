@@ -36,6 +36,10 @@ def test_unknown_tags_of_a_row_are_told() -> None:
     assert facts.label_text([b"B-PER", b"\xff"]) == "B-PER \ufffd"
 
 
+def test_figures_of_a_type_are_under_its_first_tag() -> None:
+    assert facts.measured_labels(["O", "I-PER", "B-PER", "B-LOC"]) == ["I-PER", "B-LOC"]
+
+
 def test_card_names_the_types() -> None:
     summary = facts.card_summary(["O", "B-PER", "I-PER", "B-LOC"])
     assert summary == (

@@ -260,3 +260,14 @@ def test_words_past_the_maximum_length_are_counted_in_the_answer(tagger: Tagger)
     assert made["cut_words"].numpy().tolist() == [26, 0]  # five words of two tokens have room
     assert [word for word in made["words"][0].numpy().tolist() if word] == [b"cats"] * 5
     assert made["words"][1].numpy().tolist() == [b""] * 12
+
+
+def test_words_past_the_width_of_the_answer_are_counted_as_cut_though_they_have_tokens(
+    tagger: Tagger,
+) -> None:
+    made = tagger.serve(
+        tf.constant(["\u00ad " * 14 + "Paris cats"])
+    )  # soft hyphens are words without a token
+    assert made["cut_words"].numpy().tolist() == [4]  # of 16 words
+    assert made["words"][0].numpy().tolist() == ["\u00ad".encode()] * 12
+    assert made["span_labels"][0].numpy().tolist() == [b""] * 12
